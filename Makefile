@@ -1,0 +1,67 @@
+# Every target sets up what it needs: `make demo` and `make test` work on a fresh checkout.
+# PYTHON is the interpreter to make environments with, e.g. `make test PYTHON=python3.12`.
+PYTHON ?= python3
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+VENV := .venv
+VENV_OLDEST := .venv-oldest
+PY := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-oldest lint format clean FORCE
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | awk '{n = $$1; $$1 = ""; printf "%-12s%s\n", n, $$0}'
+
+demo: $(VENV)/installed ## run the MovieLens demonstration
+	$(PY) demo/movielens.py
+
+test: $(VENV)/installed ## run the doctests and the tests
+	$(PY) -m pytest --doctest-modules sklearn_selreg
+	$(PY) -m pytest
+
+test-oldest: $(VENV_OLDEST)/installed ## the same on the oldest dependencies (PYTHON 3.10 or 3.11)
+	$(VENV_OLDEST)/bin/python -m pytest --doctest-modules sklearn_selreg
+	$(VENV_OLDEST)/bin/python -m pytest
+
+lint: $(VENV)/installed ## check style and format
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(VENV)/installed ## mend style and format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean: ## remove environments, builds and caches
+	rm -rf $(VENV) $(VENV_OLDEST) build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environments. A stamp is written last, so it vouches for a complete one, and names the Python
+# and the checkout it was made for.
+IDENTITY := import sys; print(*sys.version_info[:3], sys.base_prefix)
+# The interpreter behind PYTHON: an active virtual environment may be the one to be made anew.
+BASE_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys._base_executable)')
+STAMP := $(shell $(PYTHON) -c '$(IDENTITY)') $(CURDIR)
+
+# $(call unless-usable,ENVIRONMENT) is FORCE if the stamp is another one, if the environment's own
+# Python does not run or is another one, or if our package is not installed in it.
+unless-usable = $(shell exec 2>/dev/null; \
+	[ "$$(cat $1/installed)" = '$(STAMP)' ] && \
+	[ "$$($1/bin/python -I -c '$(IDENTITY)') $(CURDIR)" = '$(STAMP)' ] && \
+	$1/bin/python -I -c 'import importlib.metadata as m; m.version("sklearn_selreg")' || \
+	echo FORCE)
+
+$(VENV)/installed: EXTRAS := dev
+$(VENV)/installed: $(call unless-usable,$(VENV))
+
+$(VENV_OLDEST)/installed: EXTRAS := test
+$(VENV_OLDEST)/installed: CONSTRAINTS := --constraint requirements-oldest.txt
+$(VENV_OLDEST)/installed: requirements-oldest.txt $(call unless-usable,$(VENV_OLDEST))
+
+%/installed: pyproject.toml setup.py
+	$(if $(BASE_PYTHON),,$(error "$(PYTHON)" does not run: name a Python >= 3.10, as in make PYTHON=python3.11))
+	@$(BASE_PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit(f"Python >= 3.10 is needed, $(PYTHON) is {sys.version}: name another one, as in make PYTHON=python3.11")'
+	rm -rf $*
+	$(BASE_PYTHON) -m venv $*
+	$*/bin/python -m pip install --prefer-binary $(CONSTRAINTS) --editable '.[$(EXTRAS)]'
+	@echo '$(STAMP)' > $@

@@ -1,0 +1,527 @@
+"""Interactions: from a table of (user, item) rows, or a matrix, to ids, matrix and histories."""
+
+import numbers
+import warnings
+from dataclasses import dataclass
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Indexed interactions: who interacted with what, how strongly and in which order.
+
+    Attributes
+    ----------
+    users : ndarray of shape (n_users,)
+        User ids, with the dtype they had; sorted where they sort, else by first appearance.
+    items : ndarray of shape (n_items,)
+        Item ids, likewise, those of `extra_items` included.
+    matrix : csr_matrix of shape (n_users, n_items), float32
+        Summed strengths of the pairs with any, all > 0; canonical, with int32 indices when
+        they fit.
+    age : ndarray of shape (nnz,), int32
+        Aligned with ``matrix.data``: 0 is the user's newest item, 1 the one before, and so on.
+        An item's place is that of its latest interaction.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    matrix: sp.csr_matrix
+    age: np.ndarray
+
+    @property
+    def history(self):
+        """Item positions, oldest first within each user; ``matrix.indptr`` delimits the users.
+
+        Returns
+        -------
+        history : ndarray of shape (nnz,), the dtype of ``matrix.indices``
+        """
+        indptr = self.matrix.indptr
+        history = np.empty_like(self.matrix.indices)
+        history[np.repeat(indptr[1:], np.diff(indptr)) - 1 - self.age] = self.matrix.indices
+        return history
+
+
+def index_interactions(X, y=None, *, user_col=0, item_col=1, time_col=None, extra_items=None):
+    """Index a table of interactions, or a user-item matrix.
+
+    Time and memory are linear in the number of rows (but for sorting by `time_col`).
+
+    Parameters
+    ----------
+    X : DataFrame, 2-D array-like, or scipy sparse matrix or array
+        A table has one interaction per row (see `read_columns`). A sparse matrix is users x
+        items: ids are row and column numbers, values are strengths, explicit zeros are no
+        interactions, and a history is in column order.
+    y : array-like of shape (n_samples,), default=None
+        Strengths >= 0 (see `read_strengths`). A row of strength 0 names a user and an item, but
+        is no interaction. Must be None for sparse `X`.
+    user_col, item_col : int or str, default=0 and 1
+        Position or name of the columns with the ids.
+    time_col : int or str, default=None
+        Column that orders the histories, ties by row; None = row order.
+    extra_items : ndarray of shape (n_extra,), default=None
+        Ids of further items; repeated and known ones are fine.
+
+    Returns
+    -------
+    interactions : Interactions
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `read_columns` and `read_strengths`; for ids that are not hashable; when no
+        strength is positive; for `y` given with a sparse `X`.
+
+    Warns
+    -----
+    UserWarning
+        When none of the item ids of `X` is in `extra_items`, and as in `read_columns`.
+    """
+    if sp.issparse(X):
+        users, items, user_codes, item_codes, strengths = _read_sparse(X, y)
+        times = item_codes
+    else:
+        user_ids, item_ids, times = read_columns(
+            X, user_col=user_col, item_col=item_col, time_col=time_col
+        )
+        strengths = read_strengths(y, len(user_ids))
+        users, user_codes = _factorize(user_ids)
+        items, item_codes = _factorize(item_ids)
+    if not strengths.any():
+        raise ValueError("No interactions: none of the strengths is positive.")
+    if extra_items is not None:
+        items = _add_items(items, extra_items)
+    users, user_codes = _sort_ids(users, user_codes)
+    items, item_codes = _sort_ids(items, item_codes)
+    by_time = _order_by_time(strengths, times)
+    # Each step replaces the arrays of the one before, to keep the peak memory low.
+    rows = _sort_rows(_sort_rows(by_time, item_codes), user_codes)  # within a pair: oldest first
+    user_codes, item_codes, strengths = user_codes[rows], item_codes[rows], strengths[rows]
+    user_codes, item_codes, strengths, rows = _sum_pairs(user_codes, item_codes, strengths, rows)
+    indptr = np.append(0, np.cumsum(np.bincount(user_codes, minlength=len(users))))
+    matrix = sp.csr_matrix((strengths, item_codes, indptr), shape=(len(users), len(items)))
+    matrix.has_canonical_format = True
+    return Interactions(users, items, matrix, _rank_newest(by_time, rows, user_codes, indptr))
+
+
+def read_columns(X, *, user_col=0, item_col=1, time_col=None):
+    """Take the user ids, item ids and times out of a table; no other column is looked at.
+
+    Parameters
+    ----------
+    X : DataFrame (pandas, polars, pyarrow) or 2-D array-like of shape (n_samples, n_columns)
+        The columns of a list of rows are typed one by one, so that ``[["ann", 1]]`` keeps its
+        int; a numpy array has a single dtype.
+    user_col, item_col : int or str, default=0 and 1
+        An int is a position >= 0 (also where a frame has ints as labels), a str the name of a
+        column of a frame.
+    time_col : int or str, default=None
+        Column with numbers or datetimes.
+
+    Returns
+    -------
+    users, items : ndarray of shape (n_samples,)
+        Ids with the dtype they had. Categoricals give the dtype of their categories, strings of
+        frames object, and nullable integers their numpy counterpart.
+    times : ndarray of shape (n_samples,) or None
+        Numbers, datetimes or timedeltas. Datetimes with a time zone are in UTC.
+
+    Raises
+    ------
+    ValueError
+        For a table without rows, or of another dimension; columns that do not exist, or are the
+        same; ids or times that are missing or infinite (None, NaN, NaT, NA, null, inf).
+    TypeError
+        For a sparse `X`, columns specified by anything but int and str, names of columns of an
+        array, or times that are neither numbers nor datetimes.
+
+    Warns
+    -----
+    UserWarning
+        When a frame has further columns while `user_col` and `item_col` are 0 and 1.
+    """
+    if sp.issparse(X):
+        raise TypeError(
+            "A sparse matrix X is understood by `fit` alone, as its rows do not say which users "
+            "they are about. Pass a table of (user, item) rows: "
+            "`X, y = interactions_from_sparse(csr)` makes one."
+        )
+    table = nw.from_native(X, eager_only=True, pass_through=True)
+    names = table.columns if isinstance(table, nw.DataFrame) else None
+    if isinstance(X, list | tuple):  # np.asarray turns all ids of [["ann", 1]] into strings
+        table = nw.from_native(pd.DataFrame(list(X)), eager_only=True)
+    elif names is None:
+        table = np.asarray(X)
+    if len(table.shape) != 2:
+        raise ValueError(
+            "X must be a DataFrame or a 2-D array with a row per interaction; got "
+            f"{type(X).__name__} of shape {table.shape}. Reshape your data."
+        )
+    columns = {"user_col": user_col, "item_col": item_col}
+    if time_col is not None:
+        columns["time_col"] = time_col
+    positions = _find_columns(columns, names, table.shape)
+    if table.shape[0] == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={table.shape}) while a minimum of 1 is required."
+        )
+    if names and (user_col, item_col) == (0, 1) and len(names) > len(positions):
+        warnings.warn(
+            f"X has {len(names)} columns; {names[0]!r} is used for the users and {names[1]!r} for "
+            "the items, as the first two. Set user_col and item_col to their names if that is "
+            "right, else to those of others.",
+            UserWarning,
+            stacklevel=3,
+        )
+    values = {}
+    for parameter, position in positions.items():
+        label = f"Column {names[position] if names else position!r} of X ({parameter})"
+        values[parameter] = _to_numpy(table[:, position])
+        _check_no_missing(values[parameter], label)
+        if parameter == "time_col":
+            values[parameter] = _as_ordered(values[parameter], "iufbmM", label)
+    return values["user_col"], values["item_col"], values.get("time_col")
+
+
+def read_strengths(y, n_samples):
+    """Check the strengths of interactions.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or None
+        Strengths; None = 1 each.
+    n_samples : int
+        Number of rows of X.
+
+    Returns
+    -------
+    strengths : ndarray of shape (n_samples,), float32
+        Finite, >= 0.
+
+    Raises
+    ------
+    ValueError
+        For another shape, and for strengths that are missing, infinite or negative.
+    TypeError
+        For strengths that are no numbers.
+    """
+    if y is None:
+        return np.ones(n_samples, dtype=np.float32)
+    values = _to_numpy(y)
+    if values.shape != (n_samples,):
+        raise ValueError(
+            f"y must be 1-D with a strength for each of the {n_samples} rows of X; got shape "
+            f"{values.shape}."
+        )
+    return _as_strengths(values, "y")
+
+
+def encode(ids, values):
+    """Look up ids.
+
+    Ids are the same if Python calls them equal, so ``1`` is ``1.0`` but not ``"1"`` (only an
+    array of booleans shares no id with one of numbers).
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_ids,)
+        Known ids, unique.
+    values : ndarray of shape (n_values,)
+        Ids to look up, of any dtype.
+
+    Returns
+    -------
+    positions : ndarray of shape (n_values,), intp
+        Position of each value in `ids`, -1 where it is not known.
+    """
+    return _to_index(ids).get_indexer(_to_index(values))
+
+
+def interactions_from_sparse(csr):
+    """Turn a user-item matrix into a table of interactions with strengths.
+
+    Parameters
+    ----------
+    csr : scipy sparse matrix or array of shape (n_users, n_items)
+        Strengths >= 0, in any sparse format. Explicit zeros are no interactions.
+
+    Returns
+    -------
+    X : ndarray of shape (nnz, 2), int64
+        Row and column number of each interaction, sorted.
+    y : ndarray of shape (nnz,), float32
+        Its strength, > 0.
+
+    Raises
+    ------
+    TypeError
+        If `csr` is not sparse.
+    ValueError
+        For strengths that are negative or not finite, and when none is positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> from sklearn_selreg import interactions_from_sparse
+    >>> X, y = interactions_from_sparse(csr_array(np.array([[0, 2, 0], [1, 0, 3]])))
+    >>> X
+    array([[0, 1],
+           [1, 0],
+           [1, 2]])
+    >>> y
+    array([2., 1., 3.], dtype=float32)
+    """
+    if not sp.issparse(csr):
+        raise TypeError(f"Expected a scipy sparse matrix or array; got {type(csr).__name__}.")
+    pairs = index_interactions(csr).matrix.tocoo()
+    return np.column_stack((pairs.row, pairs.col)).astype(np.int64), pairs.data
+
+
+def _find_columns(columns, names, shape):
+    """Find columns given by position or name.
+
+    Parameters
+    ----------
+    columns : dict of str to int or str
+        Parameter name to column.
+    names : list or None
+        Column names of a frame; None for an array.
+    shape : tuple of (int, int)
+        Shape of the table.
+
+    Returns
+    -------
+    positions : dict of str to int
+    """
+    for parameter, column in columns.items():
+        if isinstance(column, bool) or not isinstance(column, numbers.Integral | str):
+            raise TypeError(
+                f"{parameter} must be the position (int) or name (str) of a column; got {column!r}."
+            )
+        if isinstance(column, str) and names is None:
+            raise TypeError(
+                f"{parameter}={column!r} names a column, but X is an array: give its position."
+            )
+        if not isinstance(column, str) and column < 0:
+            raise ValueError(f"{parameter} must be a position >= 0; got {column}.")
+    available = "" if names is None else f" The columns of X are {names}."
+    needed = 1 + max((c for c in columns.values() if not isinstance(c, str)), default=-1)
+    if shape[1] < needed:
+        wanted = ", ".join(f"{p}={c!r}" for p, c in columns.items())
+        raise ValueError(
+            f"X has {shape[1]} feature(s) (shape={shape}) while a minimum of {needed} is "
+            f"required. ({wanted}){available}"
+        )
+    missing = [f"{p}={c!r}" for p, c in columns.items() if isinstance(c, str) and c not in names]
+    if missing:
+        raise ValueError(f"X has no column for {', '.join(missing)}.{available}")
+    positions = {p: names.index(c) if isinstance(c, str) else c for p, c in columns.items()}
+    if len(set(positions.values())) < len(positions):
+        wanted = ", ".join(f"{p}={c!r}" for p, c in columns.items())
+        raise ValueError(f"These must be different columns: {wanted}.{available}")
+    return positions
+
+
+def _to_numpy(values):
+    """Convert a series of any kind, or an array-like, to an array in native byte order."""
+    values = nw.from_native(values, series_only=True, pass_through=True)
+    array = values.to_numpy() if isinstance(values, nw.Series) else np.asarray(values)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _check_no_missing(values, label):
+    """Raise a ValueError if any of `values`, called `label`, is missing or infinite."""
+    if values.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {label}.")
+    missing = pd.isna(values)
+    if values.dtype.kind == "f":
+        missing |= np.isinf(values)
+    elif values.dtype == object:
+        missing |= _to_index(values).isin([np.inf, -np.inf])
+    if missing.any():
+        raise ValueError(
+            f"{label} holds {missing.sum()} missing or infinite values (None, NaN, null or inf) "
+            f"in {len(values)} rows, the first in row {missing.argmax()} (counting from 0)."
+        )
+
+
+def _as_ordered(values, kinds, label):
+    """Convert objects to their common dtype, raise a TypeError if its kind is not in `kinds`."""
+    if values.dtype == object:
+        values = _to_numpy(pd.Series(values).infer_objects())
+    if values.dtype.kind not in kinds:
+        expected = "numbers or datetimes" if "M" in kinds else "numbers"
+        raise TypeError(
+            f"{label} must hold {expected}; got dtype {values.dtype}, such as {_example(values)}."
+        )
+    return values
+
+
+def _as_strengths(values, label):
+    """Return `values`, called `label`, as float32, checked to be numbers, finite and >= 0."""
+    _check_no_missing(values, label)
+    values = _as_ordered(values, "iufb", label)
+    with np.errstate(over="ignore"):
+        strengths = values.astype(np.float32, copy=False)
+    wrong = ~((strengths >= 0) & (strengths < np.inf))
+    if wrong.any():
+        raise ValueError(
+            f"{label} must hold strengths >= 0 in the range of float32; got {wrong.sum()} others. "
+            f"Negative values in data, the first: {_example(values[wrong])}."
+        )
+    return strengths
+
+
+def _example(values):
+    """Show the first value, as Python does."""
+    return repr(values[:1].tolist()[0])
+
+
+def _read_sparse(X, y):
+    """Read ids, codes and strengths from a user-item matrix, not yet in any order."""
+    if y is not None:
+        raise ValueError("y must be None when X is a sparse matrix, which holds the strengths.")
+    if X.ndim != 2 or 0 in X.shape:
+        raise ValueError(f"A sparse X must be users x items, each at least 1; got shape {X.shape}.")
+    pairs = X.tocoo()
+    strengths = _as_strengths(pairs.data, "X")
+    return np.arange(X.shape[0]), np.arange(X.shape[1]), pairs.row, pairs.col, strengths
+
+
+def _to_index(ids):
+    """Make ids a pandas index: its hash tables find ids of any kind."""
+    ids = _to_numpy(ids)
+    if ids.dtype.kind in "OSTU":
+        return pd.Index(ids.astype(object, copy=False), dtype=object, tupleize_cols=False)
+    return pd.Index(ids.astype(np.float64, copy=False) if ids.dtype.kind == "f" else ids)
+
+
+def _factorize(values):
+    """Find the unique ids in order of appearance, as in `values`, and the int32 codes of all."""
+    try:
+        codes, ids = pd.factorize(values.astype(object) if values.dtype.kind in "STU" else values)
+    except TypeError as error:
+        raise TypeError(f"Ids must be hashable scalars: {error}.") from error
+    return ids.astype(values.dtype, copy=False), codes.astype(np.int32)
+
+
+def _add_items(items, extra_items):
+    """Append the ids of `extra_items` that are not in `items`, once each."""
+    extra_items = _to_numpy(extra_items)
+    if extra_items.ndim != 1:
+        raise ValueError(f"The ids of item_data must be 1-D; got shape {extra_items.shape}.")
+    _check_no_missing(extra_items, "The id column of item_data")
+    extra_items, _ = _factorize(extra_items)
+    new = encode(items, extra_items) < 0
+    if new.any() and new.all():
+        warnings.warn(
+            f"No item id of X is in item_data: X has items such as {_example(items)}, item_data "
+            f"such as {_example(extra_items)}. Ids of different types are different ids, and a "
+            "numpy array such as np.array([['ann', 1]]) turns all of them into strings.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return _concatenate(items, extra_items[new]) if new.any() else items
+
+
+def _concatenate(ids, more):
+    """Concatenate ids without changing any: as objects if no dtype of one of their kinds fits."""
+    numbers_alone = ids.dtype.kind in "iuf" and more.dtype.kind in "iuf"
+    if numbers_alone or ids.dtype.kind == more.dtype.kind:
+        dtype = np.result_type(ids, more)
+        if dtype.kind in (ids.dtype.kind, more.dtype.kind):
+            return np.concatenate((ids, more), dtype=dtype)
+    return np.concatenate((ids.astype(object), more.astype(object)))
+
+
+def _sort_ids(ids, codes):
+    """Sort ids where they sort, else leave them; return them and the codes that follow."""
+    try:
+        order = np.argsort(ids, kind="stable")
+    except TypeError:  # such as int and str
+        return ids, codes
+    place = np.empty(len(ids), dtype=np.int32)
+    place[order] = np.arange(len(ids), dtype=np.int32)
+    return ids[order], place[codes]
+
+
+def _order_by_time(strengths, times):
+    """Order the rows with strengths > 0 by `times` (None: as they are), ties by row; int32."""
+    rows = np.flatnonzero(strengths)
+    if times is not None:
+        rows = rows[np.argsort(times[rows], kind="stable")]
+    return rows.astype(np.int32)
+
+
+def _sum_pairs(user_codes, item_codes, strengths, rows):
+    """Sum the strengths of repeated pairs.
+
+    Parameters
+    ----------
+    user_codes, item_codes, strengths, rows : ndarrays of shape (n_rows,)
+        Interactions sorted by user, item and time, and the row of each in the table.
+
+    Returns
+    -------
+    user_codes, item_codes, strengths : ndarrays of shape (n_pairs,)
+        Each pair once; strengths are summed in float64 and returned as float32.
+    rows : ndarray of shape (n_pairs,)
+        Row of the latest interaction of each pair.
+    """
+    change = (user_codes[1:] != user_codes[:-1]) | (item_codes[1:] != item_codes[:-1])
+    first, last = np.append(True, change), np.append(change, True)
+    sums = np.add.reduceat(strengths, np.flatnonzero(first), dtype=np.float64).astype(np.float32)
+    return user_codes[first], item_codes[first], sums, rows[last]
+
+
+def _rank_newest(by_time, rows, user_codes, indptr):
+    """Rank each user's pairs by their latest interaction, the newest first.
+
+    Parameters
+    ----------
+    by_time : ndarray of shape (n_rows,), int32
+        Rows of all interactions, oldest first.
+    rows, user_codes : ndarrays of shape (n_pairs,)
+        Row of the latest interaction, and user, of each pair; sorted by user.
+    indptr : ndarray of shape (n_users + 1,)
+        Where the pairs of each user begin and end.
+
+    Returns
+    -------
+    age : ndarray of shape (n_pairs,), int32
+    """
+    pairs = np.full(by_time.max() + 1, -1, dtype=np.int32)
+    pairs[rows] = np.arange(len(rows), dtype=np.int32)
+    pairs = pairs[by_time]
+    pairs = _sort_rows(pairs[pairs >= 0], user_codes)  # by user, then oldest first
+    age = np.empty(len(pairs), dtype=np.int32)
+    age[pairs] = indptr[user_codes + 1] - 1 - np.arange(len(pairs))
+    return age
+
+
+def _sort_rows(rows, codes):
+    """Sort row numbers by the codes of the rows, stably and in linear time.
+
+    Transposing a CSR matrix with a single entry per row is a counting sort of its rows.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows,), int32
+        Row numbers.
+    codes : ndarray of shape (n_samples,), integer
+        Codes >= 0 of all rows.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_rows,), int32
+    """
+    indptr = np.arange(len(rows) + 1, dtype=np.int32)
+    one_hot = (np.ones(len(rows), dtype=bool), codes[rows], indptr)
+    return rows[sp.csr_array(one_hot).tocsc().indices]

