@@ -1,3 +1,10 @@
-"""Implicit-feedback recommendation for scikit-learn, regularized by an LLM where it is reliable."""
+"""Matrix factorization regularized by an LLM's preferences where they can be trusted."""
+
+from ._gate import ReliabilityGate
+from ._interactions import interactions_from_sparse
+from ._mf import SelectiveLLMRegularizedMF
+from .judges import LLMJudge
 
 __version__ = "0.1.0"
+
+__all__ = ["LLMJudge", "ReliabilityGate", "SelectiveLLMRegularizedMF", "interactions_from_sparse"]

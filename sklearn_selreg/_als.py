@@ -181,11 +181,17 @@ class RegularizedALS:
     def sweep(self):
         """Update the users, then the items, then the feature prior."""
         with threadpool_limits(1, "blas"):
-            self._sweep_users()
+            self._sweep_users(self.cg_steps)
             self._sweep_items()
             self._fit_prior()
 
-    def _sweep_users(self):
+    def solve_users(self):
+        """Solve for the users, to convergence, and return their factors, (n_users, k) float32."""
+        with threadpool_limits(1, "blas"):
+            self._sweep_users(cg_steps=2 * self._x.shape[1])
+        return self.user_factors
+
+    def _sweep_users(self, cg_steps):
         rhs = np.zeros((len(self._user_rhs_rows), self._x.shape[1]), dtype=np.float32)
         if self._pull is not None:
             rhs += self._pull @ self._y
@@ -194,7 +200,7 @@ class RegularizedALS:
             pull = self._pairs.user_side(self._x, self._y, directions)
             rhs[np.searchsorted(self._user_rhs_rows, self._pairs.user_rows)] += pull
         self._user_half.set_rhs(rhs)
-        self._user_half.solve(self._x, self.regularization, self.num_threads, self.cg_steps)
+        self._user_half.solve(self._x, self.regularization, self.num_threads, cg_steps)
 
     def _sweep_items(self):
         rhs = np.zeros((len(self._item_rhs_rows), self._x.shape[1]), dtype=np.float32)
@@ -273,20 +279,15 @@ def fold_in(confidence, item_factors, *, regularization, missing_weights=None, n
     -------
     user_factors : ndarray of shape (n_users, k), float32
     """
-    factors = item_factors.shape[1]
-    x = np.zeros((confidence.shape[0], factors), dtype=np.float32)
     solver = RegularizedALS(
         confidence,
-        x,
+        np.zeros((confidence.shape[0], item_factors.shape[1]), dtype=np.float32),
         item_factors,
         regularization=regularization,
         missing_weights=missing_weights,
         num_threads=num_threads,
-        cg_steps=2 * factors,  # from zeros, to convergence
     )
-    with threadpool_limits(1, "blas"):
-        solver._sweep_users()
-    return solver.user_factors
+    return solver.solve_users()
 
 
 def top_k(user_factors, item_factors, k, *, seen=None, num_threads=0):

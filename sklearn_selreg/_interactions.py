@@ -50,7 +50,8 @@ class Interactions:
 def index_interactions(X, y=None, *, user_col=0, item_col=1, time_col=None, extra_items=None):
     """Index a table of interactions, or a user-item matrix.
 
-    Time and memory are linear in the number of rows (but for sorting by `time_col`).
+    Time and memory are linear in the number of rows (but for sorting by `time_col`), of which
+    there may be up to 2**31 - 1.
 
     Parameters
     ----------
@@ -332,7 +333,9 @@ def _find_columns(columns, names, shape):
 def _to_numpy(values):
     """Convert a series of any kind, or an array-like, to an array in native byte order."""
     values = nw.from_native(values, series_only=True, pass_through=True)
-    array = values.to_numpy() if isinstance(values, nw.Series) else np.asarray(values)
+    # polars would give strings of a fixed width, that of the longest.
+    strings = isinstance(values, nw.Series) and values.dtype == nw.String
+    array = np.asarray(values, dtype=object if strings else None)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 

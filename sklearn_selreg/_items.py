@@ -1,10 +1,11 @@
 """Item data: the table of what is known about items, as features and as text.
 
 :func:`read_item_data` turns what users have (data frame, series, dict) into an :class:`ItemTable`;
-:func:`encode_items` makes features of it for the factorization, with :class:`AutoItemEncoder` or any
-scikit-learn transformer; :func:`item_texts` makes the texts a judge reads.
+:func:`encode_items` makes features of it for the factorization, with :class:`AutoItemEncoder` or
+any scikit-learn transformer; :func:`item_texts` makes the texts a judge reads.
 """
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 # Numbers with at most this many distinct values are categories.
 _FEW_VALUES = 10
@@ -26,12 +27,14 @@ _MIN_ROWS_OF_IDENTIFIERS = 20
 _CATEGORY_SHARE = 0.25
 # Text is a list if its separator is in at least this share of the values, ...
 _LIST_SHARE = 0.2
-# ... and if entries that repeat are at least this share of all entries (commas are common in prose).
+# ... and if entries that repeat make up at least this share of the text (prose has commas, too).
 _SHARED_ENTRIES = {"|": 0.2, ";": 0.2, ",": 0.5}
 # Joins the entries of columns that hold Python lists (the "unit separator" of ASCII).
 _UNIT_SEPARATOR = "\x1f"
-# Words of a text are features from this share of the rows on: rarer ones name items, not kinds of items.
-_TEXT_SHARE = 0.003
+# Words of a text must occur in this share of the rows: rarer ones name items, not kinds of items.
+_TEXT_SHARE = 0.005
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_DIGIT = re.compile(r"\d")
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def read_item_data(item_data, item_name=None):
     ----------
     item_data : DataFrame, pandas.Series or dict
         - pandas DataFrame: ids in the column `item_name` if there is one, else in the index;
-        - polars DataFrame (or another eager one that narwhals reads): ids in the column `item_name`;
+        - polars DataFrame (or another eager one narwhals reads): ids in the column `item_name`;
         - Series: ids in the index; without a name, its column is called ``"text"``;
         - dict: id -> value (column ``"text"``), or id -> dict of columns.
     item_name : hashable, default=None
@@ -103,8 +106,8 @@ def read_item_data(item_data, item_name=None):
         ids, frame = frame[item_name], frame.drop(columns=[item_name])
     if isinstance(ids, pd.MultiIndex):
         raise ValueError(
-            f"The index of item_data has {ids.nlevels} levels {list(ids.names)}; expected one level, "
-            "the item ids."
+            f"The index of item_data has {ids.nlevels} levels {list(ids.names)}; expected one "
+            "level, the item ids."
         )
     _check_ids(pd.Index(ids))
     if frame.shape[1] == 0:
@@ -137,8 +140,8 @@ def encode_items(encoder, table, items):
     TypeError
         If `encoder` is neither ``"auto"`` nor an instance of a transformer.
     ValueError
-        If the encoder's output is not a finite numeric matrix with one row per row of the table and at
-        least one column.
+        If the encoder's output is not a finite numeric matrix with one row per row of the table and
+        at least one column.
 
     Examples
     --------
@@ -154,7 +157,9 @@ def encode_items(encoder, table, items):
     """
     if isinstance(encoder, str) and encoder == "auto":
         encoder = AutoItemEncoder()
-    elif isinstance(encoder, type) or not (hasattr(encoder, "fit") and hasattr(encoder, "transform")):
+    elif isinstance(encoder, type) or not (
+        hasattr(encoder, "fit") and hasattr(encoder, "transform")
+    ):
         raise TypeError(
             "item_encoder must be 'auto', None or an instance of a scikit-learn transformer; "
             f"got {encoder!r}."
@@ -180,14 +185,14 @@ def item_texts(table, columns=None):
     table : ItemTable
         What is known about items.
     columns : column name or list of column names, default=None
-        What to tell, in this order. None: every column but identifiers (distinct text without
-        spaces such as links, row numbers), numbers with decimals and columns without any value.
+        What to tell, in this order. None: every column of text, lists, flags, dates and whole
+        numbers that has values, but for identifiers (see :class:`AutoItemEncoder`).
 
     Returns
     -------
     ndarray of shape (n,), object
-        One str per row of the table such as ``"title: Heat; year: 1995"``. Missing values are left out;
-        an item without any value has an empty text.
+        One str per row of the table such as ``"title: Heat; year: 1995"``. Missing values are left
+        out; an item without any value has an empty text.
 
     Raises
     ------
@@ -226,17 +231,18 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
 
     - ``"list"``: text such as ``"Comedy|Drama"``, in which ``|``, ``;`` or ``,`` separates entries
       that many rows share, and columns of Python lists: one 0/1 feature per frequent entry.
-    - ``"category"``: text whose values repeat, categoricals, booleans, and numbers or dates with at most
-      10 distinct values: one 0/1 feature per frequent value, one for all others, and one for missing
-      values.
-    - ``"number"``: other numbers, and dates as decimal years: a piecewise linear spline, which is one hat
-      function per knot; where the value is missing, zeros and a 0/1 feature for that.
-    - ``"text"``: TF-IDF of words, numbers and punctuation marks (which tell sequels and subtitles) that
-      occur in at least 0.3 % of the rows, together with two facts about the text's form:
-      how long it is and whether it has digits.
-    - ``"dropped"``: constant columns, columns without values, identifiers (unrepeated text without
-      spaces such as links and hashes, and strictly increasing integers such as row numbers), and values
-      that are none of the above. :attr:`dropped_` says why.
+    - ``"category"``: text whose values repeat (categoricals are read as text), booleans, and
+      numbers or dates with at most 10 distinct values: one 0/1 feature per frequent value, one for
+      all others, and one for missing values.
+    - ``"number"``: other numbers, and dates as decimal years: a piecewise linear spline, which is
+      one hat function per knot; where the value is missing, zeros and a 0/1 feature for that.
+    - ``"text"``: TF-IDF of words, numbers and punctuation marks (which tell sequels and subtitles)
+      that occur in at least 0.5 % of the rows, together with two facts about the text's form: how
+      long it is and whether it has digits.
+    - ``"dropped"``: constant columns, columns without values, identifiers (in tables of more than
+      20 rows: text without spaces that hardly ever repeats, such as links and hashes, and strictly
+      increasing integers, such as row numbers), and values that are none of the above, such as
+      vectors.
 
     Each block is then divided by the root mean square of the Euclidean norms of its non-zero
     rows, so that under one ridge penalty every column of the table counts about alike. There is no
@@ -245,12 +251,12 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     min_count : int, default=5
-        Entries of lists, categories and words that occur in fewer rows get no feature of their own. In
-        tables of fewer than ``10 * min_count`` rows it is a tenth of the rows.
+        Entries of lists, categories and words that occur in fewer rows get no feature of their own.
+        In tables of fewer than ``10 * min_count`` rows it is a tenth of the rows.
     max_features : int, default=300
         At most this many features for a column of lists, categories or text: the most frequent.
     n_knots : int, default=19
-        Knots of the spline of a number, at evenly spaced quantiles (fewer where quantiles coincide).
+        Knots of the spline of a number, at evenly spaced quantiles (fewer if quantiles coincide).
 
     Attributes
     ----------
@@ -316,8 +322,8 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of range, or if no column is usable; the message gives the reason for
-            each column.
+            If a parameter is out of range, a number is infinite, or no column is usable; the
+            message gives the reason for each column.
         """
         self.fit_transform(X)
         return self
@@ -348,7 +354,7 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
         self.dropped_ = {name: why for name, (kind, why) in kinds.items() if kind == "dropped"}
         if len(self.dropped_) == len(kinds):
             raise ValueError(
-                "item data has no usable column; "
+                f"The item data (n_samples = {len(frame)}) have no usable column; "
                 + "; ".join(f"{name!r}: {why}" for name, why in self.dropped_.items())
                 + "."
             )
@@ -382,7 +388,7 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         csr_matrix of shape (n_items, n_features), float32
-            The features. Entries, categories and words not seen in `fit` are ignored or count as rare.
+            The features. Entries and words not seen in `fit` are ignored, categories count as rare.
         """
         check_is_fitted(self)
         frame = self._plain(self._read(X, reset=False))
@@ -401,17 +407,19 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_features,), object
-            ``"column=entry"``, for instance ``"genres=Comedy"``; for a number, ``"year=1995"`` is the hat
-            function at the knot 1995.
+            ``"column=entry"``, for instance ``"genres=Comedy"``; for a number, ``"year=1995"`` is
+            the hat function at the knot 1995.
         """
         check_is_fitted(self)
         columns = list(self.column_kinds_)
         names = self.column_transformer_.get_feature_names_out()
         parts = (name.partition("__") for name in names)
-        return np.array([f"{columns[int(block)]}={entry}" for block, _, entry in parts], dtype=object)
+        return np.array(
+            [f"{columns[int(block)]}={entry}" for block, _, entry in parts], dtype=object
+        )
 
     def _read(self, X, *, reset):
-        """`X` as a pandas DataFrame with str column names on a RangeIndex, validated as in sklearn."""
+        """Validate `X`; return it as a pandas frame with str column names on a RangeIndex."""
         if isinstance(X, pd.DataFrame):
             _check_column_names(X)
             X = X.set_axis([str(name) for name in X.columns], axis=1).reset_index(drop=True)
@@ -426,7 +434,7 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
         return pd.DataFrame(X, columns=names).infer_objects()
 
     def _plain(self, frame):
-        """Columns of `frame` as float64 with NaN (numbers), or as str without missing values."""
+        """Make columns float64 with NaN (numbers), or str without missing values (all others)."""
         missing = {"category": "missing", "list": "", "text": ""}
         return pd.DataFrame(
             {
@@ -439,7 +447,7 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
         )
 
     def _block(self, name, kind, separator, min_count, n_rows):
-        """Transformer of one column, and the column as ColumnTransformer wants it (str: 1-D)."""
+        """Make a column's transformer; return it with the column to select (a str: as 1-D)."""
         if kind == "number":
             return _LinearSpline(self.n_knots), [name]
         if kind == "category":
@@ -475,15 +483,16 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []
         return tags
 
 
 class _LinearSpline(TransformerMixin, BaseEstimator):
     """Piecewise linear spline of one number, for ridge regression: hat functions at quantiles.
 
-    Adds to scikit-learn's ``SplineTransformer(degree=1, knots="quantile")`` what that lacks: quantiles
-    that coincide make one knot, and missing values make zeros and a feature of their own (if there were any
-    in `fit`). Outside the knots the spline is constant.
+    Adds to scikit-learn's ``SplineTransformer(degree=1, knots="quantile")`` what that lacks:
+    quantiles that coincide make one knot, and missing values make zeros and a feature of their own
+    (if there were any in `fit`). Outside the knots the spline is constant.
 
     Parameters
     ----------
@@ -495,7 +504,7 @@ class _LinearSpline(TransformerMixin, BaseEstimator):
         self.n_knots = n_knots
 
     def fit(self, X, y=None):
-        """Fit on a DataFrame of shape (n, 1), float64 with NaN, with at least two distinct numbers."""
+        """Fit on a frame of shape (n, 1), float64 with NaN, with at least two distinct numbers."""
         x = X.to_numpy().ravel()
         self.has_missing_ = bool(np.isnan(x).any())
         self.knots_ = np.unique(np.nanquantile(x, np.linspace(0, 1, self.n_knots)))
@@ -505,7 +514,7 @@ class _LinearSpline(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X):
-        """Hat functions, shape (n, n_knots [+ 1]), CSR."""
+        """Evaluate the hat functions: CSR of shape (n, number of knots [+ 1])."""
         x = X.to_numpy()
         missing = np.isnan(x)
         hats = self.spline_.transform(np.where(missing, self.knots_[0], x))
@@ -513,18 +522,18 @@ class _LinearSpline(TransformerMixin, BaseEstimator):
         return sparse.hstack([hats, missing] if self.has_missing_ else [hats], format="csr")
 
     def get_feature_names_out(self, input_features=None):
-        """Knots, then "missing"."""
-        return np.array([f"{k:.6g}" for k in self.knots_] + ["missing"] * self.has_missing_, dtype=object)
+        """Name the knots, then "missing"."""
+        return np.array(
+            [f"{k:.6g}" for k in self.knots_] + ["missing"] * self.has_missing_, dtype=object
+        )
 
 
 def _dict_to_frame(item_data):
-    """Values of a dict of scalars, lists or dicts of columns as a frame, in the dict's order."""
+    """Make a frame of the values of a dict (scalars, lists, or dicts of columns), in its order."""
     values = list(item_data.values())
-    n_dicts = sum(map(dict.__instancecheck__, values)) if False else sum(
-        isinstance(value, dict) for value in values
-    )
+    n_dicts = sum(isinstance(value, dict) for value in values)
     if n_dicts == 0:
-        return pd.DataFrame({"text": pd.Series(values, dtype=None if values else object)})
+        return pd.DataFrame({"text": values})
     if n_dicts < len(values):
         raise ValueError(
             "The values of item_data must be all dicts of columns or none; got "
@@ -534,13 +543,13 @@ def _dict_to_frame(item_data):
 
 
 def _eager_to_pandas(frame, name):
-    """Any eager data frame that narwhals reads as a pandas one (needs no pyarrow)."""
+    """Convert an eager data frame that narwhals reads to pandas; this needs no pyarrow."""
     try:
         frame = nw.from_native(frame, eager_only=True)
     except TypeError as error:
         raise TypeError(
-            f"{name} must be a pandas or polars DataFrame (collected, not lazy), a pandas Series or a "
-            f"dict; got {type(frame).__name__}."
+            f"{name} must be a pandas or polars DataFrame (collected, not lazy), a pandas Series "
+            f"or a dict; got {type(frame).__name__}."
         ) from error
     return pd.DataFrame(frame.to_dict(as_series=False))
 
@@ -569,21 +578,21 @@ def _check_ids(ids):
     twice = ids[ids.duplicated()].unique()
     if len(twice):
         raise ValueError(
-            f"item_data has several rows for {len(twice)} item ids, such as {twice[:5].tolist()}; expected "
-            "one row an item."
+            f"item_data has several rows for {len(twice)} item ids, such as {twice[:5].tolist()}; "
+            "expected one row an item."
         )
 
 
 def _check_features(features, n_rows, encoder):
-    """Output of an encoder as CSR float32, or ValueError."""
+    """Return the output of an encoder as CSR float32, or raise ValueError."""
     name = type(encoder).__name__
     if not sparse.issparse(features):
         features = np.asarray(features)
     if features.ndim != 2 or features.shape[0] != n_rows or features.shape[1] == 0:
         raise ValueError(
-            f"item_encoder {name} made an array of shape {features.shape}; expected one row for each of "
-            f"the {n_rows} items and at least one column. (Transformers of one text column go into a "
-            "ColumnTransformer.)"
+            f"item_encoder {name} made an array of shape {features.shape}; expected one row for "
+            f"each of the {n_rows} items and at least one column. (Transformers of one text column "
+            "go into a ColumnTransformer.)"
         )
     try:
         features = sparse.csr_matrix(features, dtype=np.float32)
@@ -592,12 +601,26 @@ def _check_features(features, n_rows, encoder):
             f"item_encoder {name} made values of type {features.dtype}; expected numbers."
         ) from error
     if not np.isfinite(features.data).all():
-        raise ValueError(f"item_encoder {name} made missing or infinite values; expected finite numbers.")
+        raise ValueError(
+            f"item_encoder {name} made missing or infinite values; expected finite numbers."
+        )
     return features
 
 
 def _value_type(values):
-    """What a column holds: "number", "date", "text", "flag", "list", "nothing", or a type not read."""
+    """Tell what a column holds.
+
+    Parameters
+    ----------
+    values : Series of shape (n,)
+        The column as the user gave it.
+
+    Returns
+    -------
+    str
+        "number", "date", "text", "flag" (booleans), "list", "nothing" (all missing), or the name of
+        a type that is not read.
+    """
     if isinstance(values.dtype, pd.CategoricalDtype):
         return "text" if values.notna().any() else "nothing"
     present = values.dropna().astype(object)
@@ -605,7 +628,8 @@ def _value_type(values):
     if inferred.startswith("mixed") and inferred != "mixed-integer-float":
         types = set(present.map(type))
         if types <= {list, tuple, set, frozenset, np.ndarray}:
-            return "list"
+            floats = pd.api.types.infer_dtype(present.iloc[:100].explode().dropna()) == "floating"
+            return "vector" if floats else "list"
         if all(issubclass(t, (str, int, float, np.number, np.bool_)) for t in types):
             return "text"
         return " and ".join(sorted(t.__name__ for t in types))
@@ -623,8 +647,96 @@ def _value_type(values):
     }.get(inferred, inferred)
 
 
+def _column_kind(values, min_count):
+    """Choose the kind of a column (see :class:`AutoItemEncoder`).
+
+    Parameters
+    ----------
+    values : Series of shape (n,)
+        The column as the user gave it.
+    min_count : int
+        Rows that an entry or a category must have to become a feature.
+
+    Returns
+    -------
+    kind : {"list", "category", "number", "text", "dropped"}
+    detail : str
+        The separator of a list, the reason for a dropped column, else "".
+    """
+    value_type = _value_type(values)
+    if value_type == "nothing":
+        return "dropped", "no values"
+    if value_type not in ("number", "date", "text", "flag", "list"):
+        return "dropped", f"values of type {value_type}"
+    strings = _strings(values, _UNIT_SEPARATOR)
+    if strings.nunique(dropna=False) == 1:
+        return "dropped", "constant"
+    if _is_identifier(values):
+        return "dropped", "identifiers"
+    if value_type in ("number", "date"):
+        return ("category" if strings.nunique() <= _FEW_VALUES else "number"), ""
+    common = max(2, min_count)
+    if value_type == "list":
+        shared = _shared_entries(strings, _UNIT_SEPARATOR, common) > 0
+        return ("list", _UNIT_SEPARATOR) if shared else ("dropped", "lists that share no entries")
+    for separator, least in _SHARED_ENTRIES.items():
+        splits = strings.str.contains(separator, regex=False, na=False)
+        if (
+            splits.sum() >= _LIST_SHARE * strings.count()
+            and _shared_entries(strings, separator, common) >= least
+        ):
+            return "list", separator
+    counts = strings.value_counts()
+    is_category = value_type == "flag" or (
+        counts[counts >= common].sum() >= _CATEGORY_SHARE * counts.sum()
+    )
+    return ("category" if is_category else "text"), ""
+
+
+def _shared_entries(strings, separator, common):
+    """Compute the share of all entries, by characters, that is entries in `common` or more rows."""
+    counts = strings.str.findall(_entry_pattern(separator)).explode().value_counts()
+    characters = counts * counts.index.str.len()
+    return characters[counts >= common].sum() / max(1, characters.sum())
+
+
+def _entry_pattern(separator):
+    """Make the regular expression of a list's entry, less blanks, brackets and quotes around it."""
+    separator = re.escape(separator)
+    edge = rf"[^{separator}\s\[\]'\"]"
+    return rf"{edge}(?:[^{separator}]*{edge})?"
+
+
+def _is_identifier(values):
+    """Tell whether values only name their rows: unrepeated codes, or row numbers."""
+    present = values.dropna()
+    if len(present) <= _MIN_ROWS_OF_IDENTIFIERS:
+        return False
+    value_type = _value_type(values)
+    if value_type == "number":
+        numbers = _numbers(values)
+        return bool((np.diff(numbers) > 0).all() and (numbers % 1 == 0).all())
+    if value_type != "text":
+        return False
+    # Printable ASCII without spaces: languages written without spaces are no codes.
+    strings = _strings(present)
+    return strings.nunique() > 0.9 * len(strings) and bool(strings.str.fullmatch(r"[!-~]+").all())
+
+
+def _is_readable(values):
+    """Tell whether a judge reads a column unless told otherwise (see :func:`item_texts`)."""
+    match _value_type(values):
+        case "number":
+            numbers = _numbers(values.dropna())
+            return bool((numbers % 1 == 0).all()) and not _is_identifier(values)
+        case "text":
+            return not _is_identifier(values)
+        case value_type:
+            return value_type in ("date", "flag", "list")
+
+
 def _numbers(values):
-    """Numbers, or dates as decimal years (UTC), as float64 with NaN for missing values, shape (n,)."""
+    """Read numbers, or dates as decimal years (UTC): float64 of shape (n,), NaN where missing."""
     if _value_type(values) == "date":
         since_epoch = _timestamps(values) - pd.Timestamp(0, tz="UTC")
         return (1970 + since_epoch / pd.Timedelta(days=365.2425)).to_numpy()
@@ -635,12 +747,12 @@ def _numbers(values):
 
 
 def _timestamps(values):
-    """Dates as a datetime Series in UTC."""
+    """Read dates as a datetime Series in UTC."""
     return pd.to_datetime(values.astype(object), utc=True, errors="coerce")
 
 
 def _strings(values, joint=", "):
-    """Values as people write them: an object Series of str, None where missing or an empty list.
+    """Write values as people do: an object Series of str, NaN where missing.
 
     Whole numbers have no decimal point, dates no time of day at midnight; lists are joined by
     `joint`.
@@ -660,19 +772,19 @@ def _strings(values, joint=", "):
 
 
 def _join(entries, joint):
-    """Entries of one list, tuple, array or set as one str; sets are sorted, for a stable result."""
+    """Join the entries of one list, tuple, array or set (sorted: sets have no stable order)."""
     if isinstance(entries, (set, frozenset)):
         entries = sorted(entries, key=str)
     return joint.join(str(entry) for entry in entries if entry is not None)
 
 
 def _text_tokens(text):
-    """Words, numbers and punctuation marks of a text, and tokens for its form.
+    """Split a text into words, numbers and punctuation marks, and add tokens for its form.
 
     Examples
     --------
     >>> _text_tokens("Toy Story 2")
-    ['toy', 'story', '2', '<2-3 words>', '<digits>']
+    ['toy', 'story', '2', '<2-3 tokens>', '<digits>']
     """
     tokens = _TOKEN.findall(text.lower())
     if not tokens:
@@ -682,3 +794,8 @@ def _text_tokens(text):
     if _DIGIT.search(text):
         form.append("<digits>")
     return tokens + form
+
+
+def _category_name(column, category):
+    """Name a one-hot feature by its category alone: :class:`AutoItemEncoder` adds the column."""
+    return str(category)

@@ -269,6 +269,10 @@ def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95):
 # Scores
 
 
+def mean_ndcg(score, held_out, fitted_pairs, users, items, k=10):
+    """TODO"""
+
+
 def _as_scorer(model, items):
     """Return a function from user ids to scores of the catalogue, and the catalogue's ids."""
     if items is not None:

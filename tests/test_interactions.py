@@ -240,8 +240,25 @@ def test_times(times):
     X = pd.DataFrame({"when": times, "u": 0, "i": ["a", "b", "c"]})
     interactions = index_interactions(X, user_col="u", item_col="i", time_col="when")
     assert interactions.items[interactions.history].tolist() == ["b", "c", "a"]
-    as_polars = pl.DataFrame({"when": X["when"].tolist(), "u": [0, 0, 0], "i": ["a", "b", "c"]})
-    interactions = index_interactions(as_polars, user_col="u", item_col="i", time_col="when")
+
+
+DAYS = [datetime.date(2020, month, 1) for month in (3, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pl.Series([2.5, -1.0, 0.0]),
+        pl.Series([3, 1, 2], dtype=pl.UInt8),
+        pl.Series(DAYS),
+        pl.Series(DAYS).cast(pl.Datetime),
+        pl.Series(DAYS).cast(pl.Datetime).dt.replace_time_zone("Asia/Tokyo"),
+        pl.Series(DAYS) - DAYS[0],
+    ],
+)
+def test_polars_times(times):
+    X = pl.DataFrame({"when": times, "u": [0, 0, 0], "i": ["a", "b", "c"]})
+    interactions = index_interactions(X, user_col="u", item_col="i", time_col="when")
     assert interactions.items[interactions.history].tolist() == ["b", "c", "a"]
 
 
@@ -291,7 +308,8 @@ def test_input_is_not_modified(make):
 
 
 def random_matrix(seed):
-    matrix = sp.random_array((N_USERS, N_ITEMS), density=0.3, rng=np.random.default_rng(seed))
+    dense = np.random.default_rng(seed).random((N_USERS, N_ITEMS))
+    matrix = sp.coo_array(np.where(dense > 0.7, dense, 0))
     matrix.data[::7] = 0  # explicit zeros
     return matrix
 

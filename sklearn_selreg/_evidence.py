@@ -1,0 +1,81 @@
+"""What the recommender itself says about judged slates, without having seen the answer."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from ._backbone import with_bias
+
+_FOLDS = 4
+
+
+def slate_scores(slates, user_factors, item_factors, popularity):
+    """Score the candidates of slates, in standard deviations of each user's scores.
+
+    Parameters
+    ----------
+    slates : Slates
+    user_factors : ndarray of shape (n_slates, k), float32
+        Of each slate's user.
+    item_factors : ndarray of shape (n_items, k), float32
+    popularity : ndarray of shape (n_items,), int
+        The deviation is taken over items with interactions.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_slates, slate_size), float32
+    """
+    known = item_factors[popularity > 0].astype(np.float64)
+    covariance = np.atleast_2d(np.cov(known, rowvar=False, bias=True))
+    variance = np.einsum("sk,kl,sl->s", user_factors, covariance, user_factors, optimize=True)
+    deviation = np.sqrt(np.maximum(variance, np.finfo(np.float32).tiny))
+    scores = np.empty(slates.items.shape, dtype=np.float32)
+    for place in range(scores.shape[1]):
+        candidates = item_factors[slates.items[:, place]]
+        scores[:, place] = np.einsum("sk,sk->s", user_factors, candidates)
+    return scores / deviation[:, np.newaxis].astype(np.float32)
+
+
+def cross_fitted_scores(slates, backbone, matrix, features, start):
+    """Score the candidates of calibration slates by models that never saw their users.
+
+    Users are divided into 4 folds. For each, the backbone is fitted without their interactions,
+    and they are folded in with the history that the judge was shown: the model knows of a user
+    what the judge knew. Taking out the hidden interactions alone would leave it too good.
+
+    Parameters
+    ----------
+    slates : Slates
+        Those that calibrate.
+    backbone : ALSBackbone
+    matrix : csr_matrix of shape (n_users, n_items), float32
+    features : csr_matrix or None
+    start : tuple of ndarrays
+        User and item factors to start from.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_slates, slate_size), float32
+        In standard deviations of the user's scores, see `slate_scores`.
+    popularity : ndarray of shape (n_slates, slate_size), int
+        Of the candidates, without the fold's users.
+    """
+    users, user = np.unique(slates.users, return_inverse=True)
+    fold_of = np.arange(len(users)) % _FOLDS
+    scores = np.empty(slates.items.shape, dtype=np.float32)
+    popularity = np.empty(slates.items.shape, dtype=np.int64)
+    for fold in np.unique(fold_of):
+        left_out = np.zeros(matrix.shape[0], dtype=bool)
+        left_out[users[fold_of == fold]] = True
+        rest = sp.csr_matrix(sp.diags((~left_out).astype(np.float32)) @ matrix)
+        rest.eliminate_zeros()
+        asked = np.flatnonzero(fold_of[user] == fold)
+        known = rest.getnnz(axis=0)
+        problem = backbone.problem(rest, features, start)
+        for _ in range(backbone.iterations):
+            problem.sweep()
+        items = problem.item_factors
+        folded = backbone.fold_in(backbone.confidence(slates.shown[asked]), items, known)
+        factors = with_bias(folded, items, backbone.bias(known, features))
+        scores[asked] = slate_scores(slates[asked], *factors, known)
+        popularity[asked] = known[slates.items[asked]]
+    return scores, popularity

@@ -1,0 +1,398 @@
+"""The gate: where a judge can be trusted, and how far. Knows tables of evidence only."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.special import expit, logit
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+_PENALTIES = 10.0 ** np.arange(-3, 3)  # values of C to choose from
+_PSEUDO_PAIRS = 20  # half of them wrong, in the accuracy of the fallback
+
+
+class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
+    r"""Learn from pairs with a known outcome where, and how far, a judge can be trusted.
+
+    A row is a pair of items, oriented so that the judge prefers the first; its outcome is 1 where
+    the judge was right. The evidence for the first item is modeled as
+
+    .. math::
+
+        \operatorname{logit} P(\text{first}) = \beta \cdot prior + \gamma(context) \cdot gap
+
+    without an intercept: `prior` is what is known without the judge (differences of popularity and
+    of the recommender's scores), `gap` by how much the judge prefers the first item. So
+    :math:`\gamma` measures what the judge adds to what is known already. It varies linearly with
+    those context columns that grouped cross-validation supports, and is constant otherwise.
+
+    As a transformer the gate gives weights of preferences: the smaller of the judge's own
+    log-odds :math:`\gamma \cdot gap` and the total log-odds, cut at 0. A preference weighs nothing
+    where the judge adds nothing, or where all evidence together speaks against it.
+
+    Parameters
+    ----------
+    gap_col : int, str or None, default=None
+        Column of the gap: a position, or a name in a DataFrame. None: the column named `gap`, in a
+        table without names the first one.
+    prior_cols : sequence of int or str, or None, default=None
+        Columns of the prior evidence; they change their sign when the pair is turned around.
+        None: the columns whose names start with `prior`, in a table without names the second and
+        third one, if there are such.
+        All other columns are context, which is the same for a pair and its reverse.
+    C : float or None, default=None
+        Inverse strength of the L2 penalty on standardized columns. None: chosen from 0.001 to 100
+        by cross-validation over groups.
+    cv : int, default=5
+        Number of folds of the cross-validation.
+    min_pairs : int, default=50
+        With fewer pairs than this, or outcomes that are all alike, no model is fitted; see Notes.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        The outcomes, wrong and right.
+    gap_coef_ : float
+        :math:`\gamma` in an average context: log-odds per unit of gap.
+    prior_coef_ : ndarray of shape (n_prior,)
+        :math:`\beta`: log-odds per unit of prior evidence.
+    context_effects_ : dict of str to float
+        For each context column, the change of :math:`\gamma` per standard deviation of it:
+        positive where more of it raises trust in the judge, negative where it lowers trust, 0
+        where the data did not support any difference.
+    accuracy_ : float
+        Share of pairs in which the judge was right.
+    log_loss_ : dict
+        Cross-validated log-loss per pair: `prior` without the judge, `constant` with one
+        :math:`\gamma`, `selected` with the context columns chosen. Empty after the fallback.
+    C_ : float
+        The penalty used.
+    is_fallback_ : bool
+        Whether there was too little to learn from.
+    n_features_in_, feature_names_in_
+        As in scikit-learn.
+
+    Notes
+    -----
+    All columns are clipped to the range they had in `fit`: what was learned on short histories is
+    not extrapolated to long ones.
+
+    Too few pairs, or a judge that was always right or always wrong, cannot be modeled. Then a
+    warning is given, and :math:`\gamma` is made of the global accuracy, shrunk to no trust by 20
+    pseudo-pairs of which half are wrong; prior evidence and context are not used. Without any pair
+    that is right more often than not, every weight is 0.
+
+    See Also
+    --------
+    SelectiveLLMRegularizedMF : The recommender whose preferences are weighted by this gate.
+
+    References
+    ----------
+    Yang & Shi, "S-LLMR", arXiv 2512.21526, learn their gate jointly with the recommender. Here it
+    is calibrated on held-out interactions instead.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_selreg import ReliabilityGate
+    >>> rng = np.random.default_rng(0)
+    >>> gap = rng.uniform(0, 1, 500)
+    >>> right = rng.uniform(size=500) < 1 / (1 + np.exp(-3 * gap))
+    >>> gate = ReliabilityGate().fit(gap[:, np.newaxis], right)
+    >>> bool(2 < gate.gap_coef_ < 4)
+    True
+    >>> gate.transform([[0.0], [0.5]]).shape
+    (2, 1)
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012 (scikit-learn's own protocol)
+        "gap_col": [Integral, str, None],
+        "prior_cols": ["array-like", None],
+        "C": [Interval(Real, 0, None, closed="neither"), None],
+        "cv": [Interval(Integral, 2, None, closed="left")],
+        "min_pairs": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, gap_col=None, prior_cols=None, C=None, cv=5, min_pairs=50):
+        self.gap_col = gap_col
+        self.prior_cols = prior_cols
+        self.C = C
+        self.cv = cv
+        self.min_pairs = min_pairs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, Z, y, groups=None):
+        """Fit the gate on pairs with known outcome.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_pairs, n_columns)
+            Gap, prior evidence and context. NaN is no preference, no evidence, and the average
+            context.
+        y : array-like of shape (n_pairs,)
+            Two labels; the larger one (1 or True) where the first item was the better one.
+        groups : array-like of shape (n_pairs,), default=None
+            Pairs of one group (of one user) are not independent; cross-validation keeps them
+            together. None: every pair is a group.
+
+        Returns
+        -------
+        self : ReliabilityGate
+
+        Raises
+        ------
+        ValueError
+            For columns that do not exist, infinite values, more than two labels, or lengths that
+            differ.
+
+        Warns
+        -----
+        UserWarning
+            When the fallback is used; see Notes.
+        """
+        Z, y = validate_data(self, Z, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        check_classification_targets(y)
+        if type_of_target(y) == "multiclass":
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is multiclass: "
+                f"{len(np.unique(y))} outcomes of a pair were given, expected 2."
+            )
+        groups = np.arange(len(y)) if groups is None else np.asarray(groups)
+        check_consistent_length(Z, groups)
+        _, groups = np.unique(groups, return_inverse=True)
+        self._find_columns()
+        self.classes_ = np.unique(y)
+        right = y == (self.classes_[-1] if len(self.classes_) == 2 else 1)
+        gap, prior, context = self._split(Z)
+        self.accuracy_ = float(np.mean(np.where(gap < 0, ~right, right)))
+        self._largest = np.abs(np.column_stack([gap, prior])).max(axis=0)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "(Mean of empty|All-NaN|Degrees)", RuntimeWarning)
+            self._context_range = np.nanmin(context, axis=0), np.nanmax(context, axis=0)
+            self._context_mean = np.nan_to_num(np.nanmean(context, axis=0))
+            deviation = np.nan_to_num(np.nanstd(context, axis=0))
+        self._context_scale = np.where(deviation > 0, deviation, 1)
+        self.is_fallback_ = (
+            len(y) < self.min_pairs or groups.max() + 1 < self.cv or len(self.classes_) < 2
+        )
+        if self.is_fallback_:
+            self._fit_fallback(gap)
+        else:
+            self._fit_model(gap, prior, context, right, groups)
+        return self
+
+    def _fit_fallback(self, gap):
+        n_pairs = len(gap)
+        n_right = self.accuracy_ * n_pairs
+        shrunk = (n_right + _PSEUDO_PAIRS / 2) / (n_pairs + _PSEUDO_PAIRS)
+        warnings.warn(
+            f"ReliabilityGate got {n_pairs} pairs, {n_right:.0f} of which the judge got right; it "
+            f"needs at least {self.min_pairs} pairs of at least {self.cv} users, right and wrong "
+            f"ones. Falling back to its global accuracy, shrunk to {shrunk:.2f}.",
+            UserWarning,
+            stacklevel=4,
+        )
+        mean_gap = np.abs(gap).mean()
+        self.gap_coef_ = max(0.0, float(logit(shrunk) / mean_gap)) if mean_gap > 0 else 0.0
+        self.prior_coef_ = np.zeros(len(self._prior_columns))
+        self._context_coef = np.zeros(len(self._context_columns))
+        self.log_loss_ = {}
+        self.C_ = np.nan
+        self._name_effects()
+
+    def _fit_model(self, gap, prior, context, right, groups):
+        scaled = (np.nan_to_num(context, nan=self._context_mean) - self._context_mean) / (
+            self._context_scale
+        )
+        columns = np.column_stack([prior, gap, gap[:, np.newaxis] * scaled])
+        scale = np.sqrt(np.mean(columns**2, axis=0))
+        scale[scale == 0] = 1
+        columns = columns / scale
+        n_prior = prior.shape[1]
+        folds = list(GroupKFold(self.cv).split(columns, right, groups))
+
+        def losses(selected, C):
+            """Cross-validated log-loss of each pair."""
+            loss = np.empty(len(right))
+            for train, test in folds:
+                margin = columns[test][:, selected] @ _logistic(
+                    columns[train][:, selected], right[train], C
+                )
+                loss[test] = np.logaddexp(0, np.where(right[test], -margin, margin))
+            return loss
+
+        selected = list(range(n_prior + 1))
+        by_penalty = {
+            C: losses(selected, C) for C in (_PENALTIES if self.C is None else (self.C,))
+        }
+        self.C_ = min(by_penalty, key=lambda C: by_penalty[C].mean())
+        loss = by_penalty[self.C_]
+        without = losses(selected[:-1], self.C_).mean() if n_prior else np.log(2)
+        self.log_loss_ = {"prior": float(without), "constant": float(loss.mean())}
+        left = [i for i in range(n_prior + 1, columns.shape[1]) if columns[:, i].any()]
+        while left:
+            tried = {i: losses([*selected, i], self.C_) for i in left}
+            best = min(left, key=lambda i: tried[i].mean())
+            # Supported is a column whose gain exceeds its standard error over groups.
+            gain = np.bincount(groups, weights=loss - tried[best])
+            if gain.sum() <= np.sqrt(len(gain)) * gain.std():
+                break
+            selected.append(best)
+            left.remove(best)
+            loss = tried[best]
+        self.log_loss_["selected"] = float(loss.mean())
+        coef = np.zeros(columns.shape[1])
+        coef[selected] = _logistic(columns[:, selected], right, self.C_)
+        coef /= scale
+        self.prior_coef_ = coef[:n_prior]
+        self.gap_coef_ = float(coef[n_prior])
+        self._context_coef = coef[n_prior + 1 :]
+        self._name_effects()
+
+    def _name_effects(self):
+        names = getattr(self, "feature_names_in_", None)
+        labels = [f"x{i}" if names is None else str(names[i]) for i in self._context_columns]
+        self.context_effects_ = dict(zip(labels, map(float, self._context_coef), strict=True))
+
+    def _find_columns(self):
+        names = list(getattr(self, "feature_names_in_", []))
+
+        def position(column):
+            if isinstance(column, str) and column not in names:
+                raise ValueError(f"Z has no column named {column!r}; its names are {names}.")
+            place = names.index(column) if isinstance(column, str) else column
+            if not 0 <= place < self.n_features_in_:
+                raise ValueError(
+                    f"Column {column} does not exist: Z has {self.n_features_in_} columns."
+                )
+            return place
+
+        named = "gap" in names
+        gap = self.gap_col if self.gap_col is not None else "gap" if named else 0
+        prior = self.prior_cols
+        if prior is None and named:
+            prior = [name for name in names if name.startswith("prior")]
+        elif prior is None:
+            prior = [i for i in (1, 2) if i < self.n_features_in_ and i != gap]
+        self._gap_column = position(gap)
+        self._prior_columns = [position(column) for column in prior]
+        if self._gap_column in self._prior_columns:
+            raise ValueError(f"The gap's column {gap!r} is among the prior_cols {prior!r}.")
+        used = {self._gap_column, *self._prior_columns}
+        self._context_columns = [i for i in range(self.n_features_in_) if i not in used]
+
+    def _split(self, Z):
+        gap = np.nan_to_num(Z[:, self._gap_column])
+        return gap, np.nan_to_num(Z[:, self._prior_columns]), Z[:, self._context_columns]
+
+    def _log_odds(self, Z):
+        """Return the judge's and the total log-odds of each pair."""
+        check_is_fitted(self)
+        Z = validate_data(
+            self, Z, dtype=np.float64, ensure_all_finite="allow-nan", reset=False
+        )
+        gap, prior, context = self._split(Z)
+        gap = np.clip(gap, -self._largest[0], self._largest[0])
+        prior = np.clip(prior, -self._largest[1:], self._largest[1:])
+        context = np.nan_to_num(np.clip(context, *self._context_range), nan=self._context_mean)
+        context = (context - self._context_mean) / self._context_scale
+        judge = (self.gap_coef_ + context @ self._context_coef) * gap
+        return judge, judge + prior @ self.prior_coef_
+
+    def decision_function(self, Z):
+        """Return the total log-odds that the first item of each pair is the better one.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_pairs, n_columns)
+
+        Returns
+        -------
+        log_odds : ndarray of shape (n_pairs,), float64
+        """
+        return self._log_odds(Z)[1]
+
+    def predict_proba(self, Z):
+        """Return the probability that the judge's preference is wrong, and that it is right.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_pairs, n_columns)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_pairs, 2), float64
+            One column if `fit` saw a single outcome.
+        """
+        right = expit(self.decision_function(Z))
+        if len(self.classes_) == 1:
+            return np.ones((len(right), 1))
+        return np.column_stack([1 - right, right])
+
+    def predict(self, Z):
+        """Return the more probable outcome of each pair.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_pairs, n_columns)
+
+        Returns
+        -------
+        outcomes : ndarray of shape (n_pairs,)
+            Of `classes_`.
+        """
+        check_is_fitted(self)
+        return self.classes_[self.predict_proba(Z).argmax(axis=1)]
+
+    def transform(self, Z):
+        """Return the weight of each preference.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_pairs, n_columns)
+
+        Returns
+        -------
+        weights : ndarray of shape (n_pairs, 1), float64
+            Log-odds >= 0; 0 where the judge's preference should not count.
+        """
+        return np.maximum(0, np.minimum(*self._log_odds(Z)))[:, np.newaxis]
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the name of the column that `transform` gives.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Ignored.
+
+        Returns
+        -------
+        names : ndarray of shape (1,), object
+        """
+        check_is_fitted(self)
+        return np.array(["weight"], dtype=object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _logistic(columns, right, C):
+    """Fit a penalized logistic model without intercept.
+
+    Returns
+    -------
+    coef : ndarray of shape (n_columns,), float64
+    """
+    if not columns.shape[1] or right.all() or not right.any():
+        return np.zeros(columns.shape[1])
+    model = LogisticRegression(C=C, fit_intercept=False, max_iter=1000)
+    return model.fit(columns, right).coef_[0]

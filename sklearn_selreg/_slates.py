@@ -1,0 +1,217 @@
+"""Judged slates as seen by the fitted interactions: the leakage rule, and evidence on pairs.
+
+Knows slates, positions and scores; nothing of how scores are made.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from ._interactions import encode
+
+MAX_HISTORY = 10
+"""History lengths above this one count as this one: calibration slates do not show more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slates:
+    """Judged slates in rows and columns of the interaction matrix, sorted by user.
+
+    Attributes
+    ----------
+    users : ndarray of shape (n_slates,), intp
+        Row of each slate's user, not decreasing.
+    items : ndarray of shape (n_slates, slate_size), intp
+        Column of each candidate; -1 where a slate has fewer, or the candidate is unknown.
+    answers : ndarray of shape (n_slates, slate_size, n_answers), float32
+        Ratings in [0, 1]; NaN for no opinion and where a question was asked less often.
+    shown : csr_matrix of shape (n_slates, n_items), float32
+        1 for the items in the history shown to the judge.
+    relevance : ndarray of shape (n_slates, slate_size), int8
+        1 for a candidate the user was fitted on and the judge was not shown; 0 for one the user
+        was not fitted on; -1 for all others (shown, or no candidate).
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    answers: np.ndarray
+    shown: sp.csr_matrix
+    relevance: np.ndarray
+
+    @property
+    def calibrates(self):
+        """Whether a slate holds both a known positive and another item, (n_slates,) bool."""
+        return (self.relevance == 1).any(axis=1) & (self.relevance == 0).any(axis=1)
+
+    def __getitem__(self, which):
+        """Return the slates that a mask or an array of positions picks."""
+        return Slates(
+            self.users[which],
+            self.items[which],
+            self.answers[which],
+            self.shown[which],
+            self.relevance[which],
+        )
+
+    def __len__(self):
+        return len(self.users)
+
+    def gaps(self):
+        """Return by how much each candidate is rated above each other one.
+
+        Returns
+        -------
+        gaps : ndarray of shape (n_slates, slate_size, slate_size), float32
+            Mean over the answers that rate both of rating i - rating j; NaN where none does.
+        agreement : ndarray of the same shape, float32
+            |mean sign of the difference| over those answers, in [0, 1]; NaN with fewer than two.
+        """
+        difference = self.answers[:, :, np.newaxis] - self.answers[:, np.newaxis]
+        count = np.sum(~np.isnan(difference), axis=-1)
+        with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN wanted
+            gaps = np.nansum(difference, axis=-1) / count
+            agreement = np.abs(np.nansum(np.sign(difference), axis=-1)) / count
+        return gaps, np.where(count > 1, agreement, np.float32(np.nan))
+
+
+def place_slates(judged, interactions):
+    """Find judged slates in the fitted interactions, and apply the leakage rule.
+
+    A slate is kept if its user was fitted, and its history lies within that user's fitted
+    interactions. What a candidate is (`Slates.relevance`) is said by the fitted interactions, not
+    by the record.
+
+    Parameters
+    ----------
+    judged : JudgedSlates
+        Questions and answers in raw ids.
+    interactions : Interactions
+        What the model is fitted on.
+
+    Returns
+    -------
+    slates : Slates
+        Those kept.
+    dropped : dict of str to int
+        How many slates were dropped, and how many candidates of kept slates, by reason.
+    """
+    matrix = interactions.matrix
+    n_items = matrix.shape[1]
+    n_slates = len(judged.user)
+    user = encode(interactions.users, judged.user)
+    history = encode(interactions.items, judged.history)
+    history_slate = np.repeat(np.arange(n_slates), np.diff(judged.history_indptr))
+    strange = ~_contains(matrix, user[history_slate], history)
+    outside = np.bincount(history_slate, weights=strange, minlength=n_slates) > 0
+    kept = np.flatnonzero((user >= 0) & ~outside)
+    kept = kept[np.argsort(user[kept], kind="stable")]
+
+    shown = sp.csr_matrix(
+        (np.ones(np.sum(~strange), np.float32), (history_slate[~strange], history[~strange])),
+        shape=(n_slates, n_items),
+    )[kept]
+    shown.data[:] = 1
+    sizes = np.diff(judged.indptr)
+    place = np.arange(sizes[kept].max(initial=0))
+    real = place < sizes[kept, np.newaxis]
+    candidate = np.where(real, judged.indptr[kept, np.newaxis] + place, 0)
+    items = np.where(real, encode(interactions.items, judged.candidates)[candidate], -1)
+    answers = judged.answers[candidate].astype(np.float32)
+    answers[items < 0] = np.nan
+    rows = np.broadcast_to(np.arange(len(kept))[:, np.newaxis], items.shape)
+    fitted = _contains(matrix, user[kept][rows], items)
+    visible = (items >= 0) & ~_contains(shown, rows, items)
+    relevance = np.where(visible, fitted, -1).astype(np.int8)
+    dropped = {
+        "slates of unknown users": int(np.sum(user < 0)),
+        "slates whose history is not within the user's fitted rows": int(
+            np.sum((user >= 0) & outside)
+        ),
+        "candidates that are unknown items": int(np.sum(real & (items < 0))),
+    }
+    return Slates(user[kept], items, answers, shown, relevance), dropped
+
+
+def _contains(matrix, rows, columns):
+    """Return where a CSR matrix has an entry; negative positions have none."""
+    n_rows, n_columns = matrix.shape
+    entry_rows = np.repeat(np.arange(n_rows, dtype=np.int64), np.diff(matrix.indptr))
+    wanted = rows.astype(np.int64) * n_columns + columns
+    found = np.isin(wanted, entry_rows * n_columns + matrix.indices)
+    return found & (rows >= 0) & (columns >= 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of candidates that the judge rated differently, the preferred one first.
+
+    Attributes
+    ----------
+    slate, preferred, other : ndarrays of shape (n_pairs,), intp
+        Number of the slate and places of the candidates in it.
+    evidence : DataFrame of shape (n_pairs, 8)
+        What `ReliabilityGate` is fitted on and applied to: `gap`; the prior evidence
+        `prior_popularity` and `prior_model`; the context `history_length`, `popularity_rarer`,
+        `popularity_commoner`, `model_uncertainty`, `agreement`.
+    """
+
+    slate: np.ndarray
+    preferred: np.ndarray
+    other: np.ndarray
+    evidence: pd.DataFrame
+
+
+def compare_candidates(slates, scores, popularity, *, calibration):
+    """Make the pairs of slates, with the evidence for or against the preferred item.
+
+    Parameters
+    ----------
+    slates : Slates
+    scores : ndarray of shape (n_slates, slate_size), float32
+        The model's scores of the candidates, in standard deviations of that user's scores over
+        the items with interactions.
+    popularity : ndarray of shape (n_slates, slate_size)
+        Numbers of interactions of the candidates, as the model knew them.
+    calibration : bool
+        True: pairs of a known positive and another item, whose outcome is known. False: pairs of
+        items the user was not fitted on.
+
+    Returns
+    -------
+    pairs : Pairs
+        Evidence columns, all scale-free:
+
+        - `gap`: rating of the preferred item minus that of the other one, in (0, 1].
+        - `prior_popularity`: difference of log1p popularity.
+        - `prior_model`: sign(b) log1p(abs(b)), b the difference of the scores.
+        - `history_length`: items shown to the judge, at most 10.
+        - `popularity_rarer`, `popularity_commoner`: log1p popularity of the two.
+        - `model_uncertainty`: 1 / (1 + abs(b)), in (0, 1].
+        - `agreement`: of repeated answers, in [0, 1]; NaN where asked once.
+    """
+    gaps, agreement = slates.gaps()
+    first, second = slates.relevance[:, :, np.newaxis], slates.relevance[:, np.newaxis]
+    wanted = (first + second == 1) & (first != second) if calibration else first + second == 0
+    wanted &= (first >= 0) & (second >= 0)
+    with np.errstate(invalid="ignore"):  # NaN: no opinion, no pair
+        slate, preferred, other = np.nonzero(wanted & (gaps > 0))
+    b = scores[slate, preferred] - scores[slate, other]
+    log_popularity = np.log1p(popularity)
+    p, o = log_popularity[slate, preferred], log_popularity[slate, other]
+    length = np.minimum(np.diff(slates.shown.indptr), MAX_HISTORY)
+    evidence = pd.DataFrame(
+        {
+            "gap": gaps[slate, preferred, other],
+            "prior_popularity": p - o,
+            "prior_model": np.sign(b) * np.log1p(np.abs(b)),
+            "history_length": length[slate],
+            "popularity_rarer": np.minimum(p, o),
+            "popularity_commoner": np.maximum(p, o),
+            "model_uncertainty": 1 / (1 + np.abs(b)),
+            "agreement": agreement[slate, preferred, other],
+        },
+        dtype=np.float64,
+    )
+    return Pairs(slate, preferred, other, evidence)
