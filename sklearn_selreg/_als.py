@@ -70,7 +70,7 @@ class SlateTerms:
 
 
 class RegularizedALS:
-    """Alternating least squares on one interaction matrix, sweep by sweep.
+    r"""Alternating least squares on one interaction matrix, sweep by sweep.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class RegularizedALS:
         self.cg_steps = cg_steps
         self._confidence = confidence
         self._prior = None
-        n_users, n_items = confidence.shape
+        _n_users, n_items = confidence.shape
         self._root = np.ones(n_items, dtype=np.float32)
         kernel, self._pull, self._pull_t = confidence, None, None
         if missing_weights is not None:
@@ -240,7 +240,7 @@ class RegularizedALS:
 
 
 def scaled_confidence(confidence, root):
-    """Split confidences for scaled item factors into kernel entries and a right-hand side.
+    r"""Split confidences for scaled item factors into kernel entries and a right-hand side.
 
     Parameters
     ----------

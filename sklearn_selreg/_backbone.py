@@ -1,4 +1,4 @@
-"""The factorization as users set it: what confidences, weights and biases an interaction matrix gets.
+"""The factorization as users set it: confidences, weights and biases of a matrix.
 
 Knows matrices and settings; what is done with them is in ``_als``.
 """

@@ -227,9 +227,7 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
             return loss
 
         selected = list(range(n_prior + 1))
-        by_penalty = {
-            C: losses(selected, C) for C in (_PENALTIES if self.C is None else (self.C,))
-        }
+        by_penalty = {C: losses(selected, C) for C in (_PENALTIES if self.C is None else (self.C,))}
         self.C_ = min(by_penalty, key=lambda C: by_penalty[C].mean())
         loss = by_penalty[self.C_]
         without = losses(selected[:-1], self.C_).mean() if n_prior else np.log(2)
@@ -293,9 +291,7 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
     def _log_odds(self, Z):
         """Return the judge's and the total log-odds of each pair."""
         check_is_fitted(self)
-        Z = validate_data(
-            self, Z, dtype=np.float64, ensure_all_finite="allow-nan", reset=False
-        )
+        Z = validate_data(self, Z, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         gap, prior, context = self._split(Z)
         gap = np.clip(gap, -self._largest[0], self._largest[0])
         prior = np.clip(prior, -self._largest[1:], self._largest[1:])

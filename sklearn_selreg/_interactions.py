@@ -431,10 +431,10 @@ def _add_items(items, extra_items):
             UserWarning,
             stacklevel=3,
         )
-    return _concatenate(items, extra_items[new]) if new.any() else items
+    return concatenate_ids(items, extra_items[new]) if new.any() else items
 
 
-def _concatenate(ids, more):
+def concatenate_ids(ids, more):
     """Concatenate ids without changing any: as objects if no dtype of one of their kinds fits."""
     numbers_alone = ids.dtype.kind in "iuf" and more.dtype.kind in "iuf"
     if numbers_alone or ids.dtype.kind == more.dtype.kind:

@@ -19,6 +19,8 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from ._interactions import encode
+
 # Numbers with at most this many distinct values are categories.
 _FEW_VALUES = 10
 # In smaller tables, short distinct texts and sorted integers are not taken for identifiers.
@@ -109,7 +111,7 @@ def read_item_data(item_data, item_name=None):
             f"The index of item_data has {ids.nlevels} levels {list(ids.names)}; expected one "
             "level, the item ids."
         )
-    _check_ids(pd.Index(ids))
+    _check_ids(pd.Index(ids, tupleize_cols=False))
     if frame.shape[1] == 0:
         raise ValueError("item_data has no column beside the item ids; expected at least one.")
     return ItemTable(ids=ids.to_numpy(), frame=frame.reset_index(drop=True))
@@ -125,7 +127,7 @@ def encode_items(encoder, table, items):
         ``table.frame``.
     table : ItemTable
         What is known about items.
-    items : array-like of shape (n_items,)
+    items : ndarray of shape (n_items,)
         Raw ids of the items wanted.
 
     Returns
@@ -145,9 +147,10 @@ def encode_items(encoder, table, items):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sklearn_selreg._items import encode_items, read_item_data
     >>> table = read_item_data({7: "crime", 3: "comedy", 5: "crime", 4: "comedy"})
-    >>> features, encoder = encode_items("auto", table, [3, 7, 99])
+    >>> features, encoder = encode_items("auto", table, np.array([3, 7, 99]))
     >>> encoder.get_feature_names_out()
     array(['text=comedy', 'text=crime'], dtype=object)
     >>> features.toarray()
@@ -166,9 +169,7 @@ def encode_items(encoder, table, items):
         )
     encoder = clone(encoder)
     rows = _check_features(encoder.fit_transform(table.frame), len(table.ids), encoder)
-    position = pd.Index(table.ids, tupleize_cols=False).get_indexer(
-        pd.Index(items, tupleize_cols=False)
-    )
+    position = encode(table.ids, items)
     known = np.flatnonzero(position >= 0)
     pick = sparse.csr_matrix(
         (np.ones(known.size, dtype=np.float32), (known, position[known])),

@@ -15,7 +15,7 @@ from ._als import SlateTerms, top_k
 from ._backbone import ALSBackbone, with_bias
 from ._evidence import cross_fitted_scores, slate_scores
 from ._gate import ReliabilityGate
-from ._interactions import encode, index_interactions, read_columns, read_strengths
+from ._interactions import concatenate_ids, encode, index_interactions, read_columns
 from ._items import encode_items, read_item_data
 from ._slates import compare_candidates, place_slates
 from .judges import LLMJudge
@@ -23,13 +23,134 @@ from .metrics import mean_ndcg
 
 _DEFAULTS = {"factors": 64, "regularization": 60.0, "alpha": 14.0, "iterations": 15}
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
+_PAIRS_PER_CHUNK = 2**18
 _USERS_PER_CHUNK = 10_000
 
 
 class SelectiveLLMRegularizedMF(BaseEstimator):
-    """Matrix factorization, regularized by a judge's preferences where they can be trusted.
+    r"""Matrix factorization, regularized by a judge's preferences where they can be trusted.
 
-    TODO
+    Implicit-feedback matrix factorization by `implicit`'s compiled kernel, whose item factors lean
+    on item features. An LLM's pairwise preferences, asked offline, regularize it further, but only
+    where a trained gate expects the LLM to be right: with short histories, rare items, an unsure
+    model. Nothing of the LLM is left at prediction time.
+
+    A sample is one interaction: a row with a user id and an item id. Ids are any hashable scalars.
+
+    Parameters
+    ----------
+    factors : int or None, default=None
+        Number of latent factors. None: 64.
+    regularization : float or None, default=None
+        L2 penalty :math:`\lambda` > 0 of the factors. None: @REG@. The right value grows with the
+        number of users and with `alpha`.
+    alpha : float or None, default=None
+        Confidence > 0 of an interaction per unit of strength. None: @ALPHA@.
+    iterations : int or None, default=None
+        Sweeps of the backbone, each over users, items and feature prior. None: @ITER@.
+    item_data : DataFrame, Series, dict or None, default=None
+        What is known about items. A DataFrame (pandas or polars) holds the ids in the column named
+        as the item column of `X`, else in its index; a Series in its index; a dict maps ids to
+        text, numbers, or dicts of columns. Items that nobody interacted with can be recommended if
+        they are listed here.
+    item_encoder : "auto", transformer or None, default="auto"
+        Makes features of `item_data`: a scikit-learn transformer, fitted on its columns; "auto" for
+        :class:`~sklearn_selreg._items.AutoItemEncoder`; None for no features.
+    prior_strength : float, default=@PRIOR@
+        How strongly item factors lean on features: their penalty is `prior_strength` times
+        `regularization` times the squared distance from what a ridge regression on the features
+        expects. Without features it does nothing.
+    item_bias : float, default=@BIAS@
+        Score >= 0 that an item gains by being popular: `item_bias * n / (n + 10)` for n
+        interactions, with features shrunk to what they lead to expect. 0: none.
+    missing_power : float, default=@MISSING@
+        A pair without interaction weighs `((n + 5) / mean(n + 5)) ** missing_power` for an item
+        with n interactions: not having a popular item says more. 0: all weigh 1, as in `implicit`.
+    recency_power : float, default=@RECENCY@
+        In a last update of the users, their r-th newest interaction (from 0) has the confidence
+        `3 * alpha / (1 + r) ** recency_power`. 0: no such update.
+    judge : PrecomputedJudge or None, default=None
+        Gives the preferences. None: the backbone alone.
+    gate : "auto", ReliabilityGate or None, default="auto"
+        Weighs preferences. "auto": `ReliabilityGate()`. None: all preferences weigh 1, wherever
+        they are (global distillation).
+    llm_weight : float, default=@MU@
+        Weight :math:`\mu` >= 0 of all preferences.
+    margin : float, default=@MARGIN@
+        By how much >= 0 the score of the preferred item should be larger; beyond it a preference
+        does nothing.
+    refine_iterations : int, default=@REFINE@
+        Regularized sweeps after the backbone's, if there is a judge.
+    user_col, item_col : int or str, default=0 and 1
+        Columns of `X` with the ids: positions, or names in a DataFrame.
+    time_col : int, str or None, default=None
+        Column of `X` that orders the interactions of a user. None: order of the rows.
+    compute_loss : bool, default=False
+        Whether to compute `loss_curve_`.
+    n_jobs : int or None, default=None
+        Threads; None or a negative number: all cores. The result does not depend on it.
+    random_state : int, RandomState, Generator or None, default=None
+        Of the factors' start. An int gives the same result in each call, and the same start as
+        `implicit` has with this int.
+    verbose : int, default=0
+        Above 0: a progress bar over the sweeps.
+
+    Attributes
+    ----------
+    users_ : ndarray of shape (n_users,)
+        User ids, as they were given; sorted where they sort.
+    items_ : ndarray of shape (n_items,)
+        Item ids, those of `item_data` included.
+    user_factors_ : ndarray of shape (n_users, n_columns), float32
+        `factors` columns, and with `item_bias` a last one of ones. A user without any interaction
+        has the mean of the others.
+    item_factors_ : ndarray of shape (n_items, n_columns), float32
+        Likewise; the last column holds the item biases.
+    gate_ : ReliabilityGate or None
+        The fitted gate; None without judge or gate, or without any slate to calibrate it on (then
+        no preference is trusted).
+    judge_ : LLMJudge or None
+        The judge.
+    judge_stats_ : dict of str to int
+        Number of questions and answers of the judge, of slates used, and of pairs.
+    judgments_ : DataFrame
+        The preferences with their evidence and weights; made at each access.
+    item_encoder_ : transformer or None
+        The fitted encoder.
+    loss_curve_ : list of float
+        With `compute_loss`: the objective after each regularized sweep (without judge, after each
+        sweep). It never rises.
+    n_iter_ : int
+        Number of sweeps.
+
+    See Also
+    --------
+    ReliabilityGate : Where a judge can be trusted.
+    sklearn_selreg.judges.PrecomputedJudge : Gives recorded answers.
+    sklearn_selreg.metrics.ranking_report : Evaluates by regime.
+
+    Notes
+    -----
+    The objective is in the documentation of the method, and in ``sklearn_selreg._als``. A slate of
+    the judge is used if its history lies within the user's fitted interactions. Candidates the user
+    was fitted on, but the judge was not shown, calibrate the gate; the other ones regularize.
+
+    References
+    ----------
+    Hu, Koren & Volinsky (2008), "Collaborative filtering for implicit feedback datasets". Yang &
+    Shi (2025), "S-LLMR", arXiv 2512.21526.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+    >>> X = pd.DataFrame({"user": ["ann", "ann", "bob", "bob", "cat"],
+    ...                   "item": ["Alien", "Heat", "Alien", "Heat", "Alien"]})
+    >>> genres = {"Alien": "SciFi|Horror", "Heat": "Crime", "Aliens": "SciFi|Horror"}
+    >>> model = SelectiveLLMRegularizedMF(factors=2, item_data=genres, random_state=0).fit(X)
+    >>> items, scores = model.recommend(["cat"], n_items=2)
+    >>> items.shape, scores.dtype
+    ((1, 2), dtype('float32'))
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012 (scikit-learn's own protocol)
@@ -110,37 +231,69 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Fit."""
-        table = None
+        """Fit the factors, and with a judge also the gate.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_samples, n_columns), or sparse matrix
+            One interaction a row. A scipy sparse matrix holds the strengths of users x items; ids
+            are then the numbers of rows and columns.
+        y : array-like of shape (n_samples,), default=None
+            Strengths >= 0; repeated pairs add up; 0 names a user and an item without interaction.
+            None: 1.
+
+        Returns
+        -------
+        self : SelectiveLLMRegularizedMF
+
+        Raises
+        ------
+        TypeError
+            For a parameter, column or judge of a wrong kind.
+        ValueError
+            For a parameter out of range; a table that is empty, or has missing or infinite ids;
+            strengths that are negative or not finite, or none above 0; duplicate ids in
+            `item_data`; a judge none of whose slates fits the interactions.
+
+        Warns
+        -----
+        UserWarning
+            If slates of the judge are dropped, and if the gate has too little to learn from.
+        """
+        table = extra_items = features = judged = None
         if self.item_data is not None:
             table = read_item_data(self.item_data, self._item_name(X))
-        interactions = index_interactions(
-            X, y, **self._columns(), extra_items=None if table is None else table.ids
-        )
-        judged = None if self.judge is None else self._read_judgments()
-        features, self.item_encoder_ = None, None
+            extra_items = table.ids
+        interactions = index_interactions(X, y, **self._columns(), extra_items=extra_items)
+        if self.judge is not None:
+            judged = self._read_judgments()
+        self.item_encoder_ = None
         if table is not None and self.item_encoder is not None:
-            features, self.item_encoder_ = encode_items(
-                self.item_encoder, table, interactions.items
-            )
+            items = interactions.items
+            features, self.item_encoder_ = encode_items(self.item_encoder, table, items)
         self.users_, self.items_ = interactions.users, interactions.items
         self._matrix, self._age = interactions.matrix, interactions.age
+        self._popularity = self._matrix.getnnz(axis=0)
+        self._slates = None
+
         backbone = self._backbone()
+        self._bias = backbone.bias(self._popularity, features)
         start = backbone.start(*self._matrix.shape, _generator(self.random_state))
-        sweeps = backbone.iterations + (0 if judged is None else self.refine_iterations)
-        self.loss_curve_ = []
         self.judge_, self.gate_, self.judge_stats_ = self.judge, None, {}
-        self._slates = self._slate_scores = None
-        with tqdm(total=sweeps, disable=not self.verbose, desc="sweeps") as progress:
+        self.loss_curve_ = []
+        self.n_iter_ = backbone.iterations + (self.refine_iterations if judged is not None else 0)
+        pairs = {}
+        with tqdm(total=self.n_iter_, disable=not self.verbose, desc="sweeps") as progress:
             problem = backbone.problem(self._matrix, features, start)
-            self._run(problem, backbone.iterations, progress, self.compute_loss and judged is None)
-            pairs = {}
+            self._sweep(problem, backbone.iterations, progress, final=judged is None)
             if judged is not None:
-                pairs = self._weigh(judged, interactions, backbone, features, start, problem)
+                slates = self._place(judged, interactions)
+                if self.gate is not None:
+                    self._calibrate(slates, backbone, features, start)
+                pairs = self._weigh(slates, problem)
                 factors = problem.user_factors, problem.item_factors
                 problem = backbone.problem(self._matrix, features, factors, **pairs)
-                self._run(problem, self.refine_iterations, progress, self.compute_loss)
-        self.n_iter_ = sweeps
+                self._sweep(problem, self.refine_iterations, progress, final=True)
         users, items = problem.user_factors, problem.item_factors
         if backbone.recency_power > 0:
             recent = backbone.recent_confidence(self._matrix, self._age)
@@ -148,10 +301,9 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
                 self._matrix, features, (users, items), confidence=recent, **pairs
             )
             users = problem.solve_users()
-        # A user without interactions is a user nobody knows anything about.
+        # Nobody knows anything about a user without interactions.
         empty = np.diff(self._matrix.indptr) == 0
         users[empty] = users[~empty].mean(axis=0)
-        self._bias = backbone.bias(self._matrix.getnnz(axis=0), features)
         self.user_factors_, self.item_factors_ = with_bias(users, items, self._bias)
         return self
 
@@ -177,11 +329,11 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         names = getattr(X, "columns", ())
         return names[self.item_col] if len(names) > self.item_col else None
 
-    def _run(self, problem, n_sweeps, progress, compute_loss):
+    def _sweep(self, problem, n_sweeps, progress, *, final):
         for _ in range(n_sweeps):
             problem.sweep()
             progress.update()
-            if compute_loss:
+            if final and self.compute_loss:
                 self.loss_curve_.append(problem.loss())
                 progress.set_postfix(loss=f"{self.loss_curve_[-1]:.6g}")
 
@@ -193,39 +345,60 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             )
         return self.judge.questions()
 
-    def _weigh(self, judged, interactions, backbone, features, start, problem):
-        """Calibrate the gate and return the weighted preferences."""
+    def _place(self, judged, interactions):
+        """Apply the leakage rule to the judge's slates."""
         slates, dropped = place_slates(judged, interactions)
-        self._warn_dropped(dropped, len(judged.user))
-        calibration = slates[slates.calibrates]
-        self.gate_ = None
-        n_calibration = 0
-        if self.gate is not None and len(calibration):
-            known = compare_candidates(
-                calibration,
-                *cross_fitted_scores(calibration, backbone, self._matrix, features, start),
-                calibration=True,
+        reasons = ", ".join(f"{count} {what}" for what, count in dropped.items() if count)
+        n_questions = len(judged.user)
+        if not len(slates):
+            raise ValueError(
+                f"None of the judge's {n_questions} slates fits the interactions: {reasons}. "
+                "Users and items must have the same ids in both, and a slate's history must lie "
+                "within the rows given to fit."
             )
-            right = calibration.relevance[known.slate, known.preferred] == 1
-            n_calibration = len(right)
-            gate = ReliabilityGate() if isinstance(self.gate, str) else clone(self.gate)
-            self.gate_ = gate.fit(known.evidence, right, calibration.users[known.slate])
-        popularity = self._matrix.getnnz(axis=0)
-        users, items = with_bias(
-            problem.user_factors, problem.item_factors, backbone.bias(popularity, features)
-        )
-        self._slates = slates
-        self._slate_scores = slate_scores(slates, users[slates.users], items, popularity)
-        pairs, weights = self._preferences()
+        if reasons:
+            warnings.warn(
+                f"Of the judge's {n_questions} slates these were dropped: {reasons}.",
+                UserWarning,
+                stacklevel=4,
+            )
         self.judge_stats_ = {
-            "n_questions": len(judged.user),
-            "n_answers": int(judged.n_answers.sum()),
-            "n_slates": len(slates),
-            "n_calibration_slates": len(calibration),
-            "n_calibration_pairs": n_calibration,
-            "n_pairs": len(weights),
-            "n_weighted_pairs": int(np.sum(weights > 0)),
+            "questions": n_questions,
+            "answers": int(judged.n_answers.sum()),
+            "slates_used": len(slates),
         }
+        return slates
+
+    def _calibrate(self, slates, backbone, features, start):
+        """Fit the gate on the slates with known positives."""
+        slates = slates[slates.calibrates]
+        self.judge_stats_ |= {"calibration_slates": len(slates), "calibration_pairs": 0}
+        pairs = None
+        if len(slates):
+            scores = cross_fitted_scores(slates, backbone, self._matrix, features, start)
+            pairs = compare_candidates(slates, *scores, calibration=True)
+        if pairs is None or not len(pairs.slate):
+            warnings.warn(
+                "No slate of the judge holds items that its user was fitted on and others rated "
+                "apart from them, so the gate cannot be calibrated and trusts no preference. "
+                "Judge slates with known positives among the candidates, or set gate=None to "
+                "trust all preferences alike.",
+                UserWarning,
+                stacklevel=4,
+            )
+            return
+        self.judge_stats_["calibration_pairs"] = len(pairs.slate)
+        right = slates.relevance[pairs.slate, pairs.preferred] == 1
+        gate = ReliabilityGate() if isinstance(self.gate, str) else clone(self.gate)
+        self.gate_ = gate.fit(pairs.evidence, right, groups=slates.users[pairs.slate])
+
+    def _weigh(self, slates, problem):
+        """Weigh the preferences and return them as arguments of the regularized problem."""
+        users, items = with_bias(problem.user_factors, problem.item_factors, self._bias)
+        self._slates = slates
+        self._slate_scores = slate_scores(slates, users[slates.users], items, self._popularity)
+        pairs, weights = self._preferences()
+        self.judge_stats_ |= {"pairs": len(weights), "pairs_weighted": int(np.sum(weights > 0))}
         size = slates.items.shape[1]
         terms = np.zeros((len(slates), size, size), dtype=np.float32)
         terms[pairs.slate, pairs.preferred, pairs.other] = weights
@@ -236,66 +409,84 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         return {"slates": terms, "llm_weight": self.llm_weight, "margin": self.margin}
 
     def _preferences(self):
-        """Return the pairs that regularize, and their weights."""
-        popularity = self._matrix.getnnz(axis=0)[self._slates.items]
-        pairs = compare_candidates(
-            self._slates, self._slate_scores, popularity, calibration=False
-        )
+        """Return the pairs that may regularize, and their weights."""
+        popularity = self._popularity[self._slates.items]
+        pairs = compare_candidates(self._slates, self._slate_scores, popularity, calibration=False)
+        n_pairs = len(pairs.slate)
         if self.gate is None:
-            return pairs, np.ones(len(pairs.slate))
-        if self.gate_ is None or not len(pairs.slate):
-            return pairs, np.zeros(len(pairs.slate))
+            return pairs, np.ones(n_pairs)
+        if self.gate_ is None or not n_pairs:
+            return pairs, np.zeros(n_pairs)
         return pairs, self.gate_.transform(pairs.evidence)[:, 0]
-
-    def _warn_dropped(self, dropped, n_questions):
-        reasons = ", ".join(f"{n} {what}" for what, n in dropped.items() if n)
-        n_dropped = sum(n for what, n in dropped.items() if what.startswith("slates"))
-        if n_dropped == n_questions:
-            raise ValueError(
-                f"None of the judge's {n_questions} slates fits the interactions: {reasons}. "
-                "Users and items must have the same ids in both, and a slate's history must lie "
-                "within the rows given to fit."
-            )
-        if reasons:
-            warnings.warn(
-                f"Of the judge's {n_questions} slates these were dropped: {reasons}.",
-                UserWarning,
-                stacklevel=5,
-            )
 
     @property
     def judgments_(self):
-        """Preferences that regularized the fit."""
+        """Preferences of the judge between items that users were not fitted on.
+
+        Returns
+        -------
+        judgments : DataFrame of shape (n_pairs, 12)
+            Ids of `user`, `preferred` and `other`, the gate's evidence, and `weight`, >= 0.
+        """
         check_is_fitted(self)
         if self._slates is None:
-            raise AttributeError("judgments_ needs a judge; this model was fitted with judge=None.")
+            raise AttributeError("There are no judgments_: the model was fitted without a judge.")
         pairs, weights = self._preferences()
-        slates = self._slates
+        items = self._slates.items
         return pd.DataFrame(
             {
-                "user": self.users_[slates.users[pairs.slate]],
-                "preferred": self.items_[slates.items[pairs.slate, pairs.preferred]],
-                "other": self.items_[slates.items[pairs.slate, pairs.other]],
+                "user": self.users_[self._slates.users[pairs.slate]],
+                "preferred": self.items_[items[pairs.slate, pairs.preferred]],
+                "other": self.items_[items[pairs.slate, pairs.other]],
+                **pairs.evidence,
+                "weight": weights,
             }
-        ).join(pairs.evidence.assign(weight=weights))
+        )
 
     # -- using ---------------------------------------------------------------------------------
 
     def predict(self, X):
-        """Score."""
+        """Score user-item pairs.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_samples, n_columns)
+            Users and items, in the columns `user_col` and `item_col`.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float32
+            Products of user and item factors, finite; they rank items for a user, and are no
+            probabilities. An unknown user has the mean user's scores, an unknown item the lowest
+            score of that user.
+
+        Raises
+        ------
+        TypeError
+            For a sparse matrix: its rows do not say which users they are.
+        ValueError
+            As in `fit`.
+        """
         check_is_fitted(self)
         users, items, _ = read_columns(X, user_col=self.user_col, item_col=self.item_col)
         rows, columns = encode(self.users_, users), encode(self.items_, items)
         scores = np.empty(len(rows), dtype=np.float32)
-        for start in range(0, len(rows), 2**18):
-            part = slice(start, start + 2**18)
-            x, y = self._user_rows(rows[part]), self.item_factors_[columns[part]]
-            scores[part] = np.einsum("nk,nk->n", x, y)
+        for start in range(0, len(rows), _PAIRS_PER_CHUNK):
+            part = slice(start, start + _PAIRS_PER_CHUNK)
+            scores[part] = np.einsum(
+                "nk,nk->n", self._user_rows(rows[part]), self.item_factors_[columns[part]]
+            )
         unknown = np.flatnonzero(columns < 0)
         if len(unknown):
             users, which = np.unique(rows[unknown], return_inverse=True)
-            scores[unknown] = self._lowest_scores(users)[which]
+            chunk = max(1, _SCORES_PER_CHUNK // len(self.items_))
+            parts = np.split(users, range(chunk, len(users), chunk))
+            lowest = [self._score_all(part).min(axis=1) for part in parts]
+            scores[unknown] = np.concatenate(lowest)[which]
         return scores
+
+    def _score_all(self, rows):
+        return self._user_rows(rows) @ self.item_factors_.T
 
     def _user_rows(self, rows):
         """Return factors by row; -1 is the mean user."""
@@ -303,24 +494,76 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         factors[rows < 0] = self.user_factors_.mean(axis=0)
         return factors
 
-    def _lowest_scores(self, rows):
-        lowest = np.empty(len(rows), dtype=np.float32)
-        chunk = max(1, _SCORES_PER_CHUNK // len(self.items_))
-        for start in range(0, len(rows), chunk):
-            part = slice(start, start + chunk)
-            lowest[part] = (self._user_rows(rows[part]) @ self.item_factors_.T).min(axis=1)
-        return lowest
-
     def score(self, X, y=None):
-        """NDCG@10."""
+        """Return the mean NDCG@10 over the users in X.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_samples, n_columns)
+            Held-out interactions.
+        y : array-like of shape (n_samples,), default=None
+            Strengths; rows with y > 0 are relevant. None: all.
+
+        Returns
+        -------
+        ndcg : float
+            In [0, 1]. A user's items in X are ranked among `items_` without those that the user
+            was fitted on and are not in X; relevant items not in `items_` are misses. Unknown users
+            get the mean user.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `predict`; and for strengths as in `fit`.
+
+        Warns
+        -----
+        UserWarning
+            If more than half of the users are unknown, as when rows sorted by user are split
+            without shuffling.
+        """
         check_is_fitted(self)
-        users, items, _ = read_columns(X, user_col=self.user_col, item_col=self.item_col)
-        relevant = read_strengths(y, len(users)) > 0
-        users, user = np.unique(users[relevant], return_inverse=True) # TODO
-        return 0.0
+        held_out = index_interactions(X, y, user_col=self.user_col, item_col=self.item_col)
+        rows = encode(self.users_, held_out.users)
+        n_unknown = np.sum(rows < 0)
+        if n_unknown > len(rows) / 2:
+            warnings.warn(
+                f"{n_unknown} of {len(rows)} users were not in the data given to fit, and are "
+                "ranked for as the mean user. If the rows are sorted by user, shuffle the splits.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return mean_ndcg(
+            lambda part: self._score_all(rows[part]),
+            held_out.matrix,
+            encode(self.items_, held_out.items),
+            seen=self._seen[rows],
+        )
 
     def recommend(self, users, n_items=10, *, filter_seen=True):
-        """Recommend."""
+        """Recommend the best items to users.
+
+        Parameters
+        ----------
+        users : array-like of shape (n_users,)
+            User ids; an unknown one is recommended what the mean user is.
+        n_items : int, default=10
+            How many, >= 1.
+        filter_seen : bool, default=True
+            Leave out the items that a user was fitted on.
+
+        Returns
+        -------
+        items : ndarray of shape (n_users, n_items)
+            Item ids, best first; None where there are not enough candidates.
+        scores : ndarray of shape (n_users, n_items), float32
+            Their scores; NaN there.
+
+        Raises
+        ------
+        ValueError
+            If `users` is not 1-D, or `n_items` not an integer >= 1.
+        """
         check_is_fitted(self)
         users = np.asarray(users)
         if users.ndim != 1:
@@ -346,6 +589,70 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         items[columns < 0] = None
         return items, scores
 
+    def fold_in(self, X, y=None):
+        """Compute the factors of users from the interactions in X alone, items fixed.
+
+        New users are appended to `users_`. For a known user X replaces what was known: the
+        interactions, the factors, and what the judge said.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_samples, n_columns)
+            All interactions of these users. Those with unknown items are left out.
+        y : array-like of shape (n_samples,), default=None
+            Strengths, as in `fit`.
+
+        Returns
+        -------
+        self : SelectiveLLMRegularizedMF
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `predict`; and for strengths as in `fit`.
+
+        Warns
+        -----
+        UserWarning
+            If items are unknown.
+        """
+        check_is_fitted(self)
+        read_columns(X, **self._columns())  # refuses a sparse matrix
+        added = index_interactions(X, y, **self._columns())
+        columns = encode(self.items_, added.items)
+        unknown = columns < 0
+        if unknown.any():
+            warnings.warn(
+                f"{np.sum(unknown)} of {len(columns)} items are unknown to the model, such as "
+                f"{added.items[unknown][0]!r}; their interactions are left out.",
+                UserWarning,
+                stacklevel=2,
+            )
+        matrix = _select_columns(added.matrix, columns, len(self.items_))
+        age = _select_columns(_with_data(added.matrix, added.age + 1), columns, len(self.items_))
+        age = age.data.astype(np.int32) - 1
+        backbone = self._backbone()
+        factors = backbone.fold_in(
+            backbone.recent_confidence(matrix, age),
+            self.item_factors_[:, : backbone.factors],
+            self._popularity,
+        )
+        if self._bias is not None:
+            factors = np.column_stack([factors, np.ones(len(factors), dtype=np.float32)])
+        factors[np.diff(matrix.indptr) == 0] = self.user_factors_.mean(axis=0)
+
+        rows = encode(self.users_, added.users)
+        new = rows < 0
+        rows[new] = len(self.users_) + np.arange(np.sum(new))
+        source = np.arange(len(self.users_) + np.sum(new))  # where each user's row comes from
+        source[rows] = len(self.users_) + np.arange(len(rows))
+        ages = [_with_data(self._matrix, self._age + 1), _with_data(matrix, age + 1)]
+        self._age = sp.vstack(ages, format="csr")[source].data.astype(np.int32) - 1
+        self._matrix = sp.vstack([self._matrix, matrix], format="csr")[source]
+        self.user_factors_ = np.concatenate([self.user_factors_, factors])[source]
+        self.users_ = concatenate_ids(self.users_, added.users[new])
+        return self
+
     @property
     def _seen(self):
         """The fitted matrix with an empty last row, which -1 stands for: unknown users."""
@@ -353,6 +660,20 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         indptr = np.append(matrix.indptr, matrix.indptr[-1])
         shape = matrix.shape[0] + 1, matrix.shape[1]
         return sp.csr_matrix((matrix.data, matrix.indices, indptr), shape)
+
+
+def _with_data(matrix, data):
+    """Return a CSR matrix of the same structure with other data."""
+    return sp.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
+
+
+def _select_columns(matrix, positions, n_columns):
+    """Move the columns of a CSR matrix to new positions; those at -1 are dropped."""
+    kept = np.flatnonzero(positions >= 0)
+    entries = np.ones(len(kept), dtype=matrix.dtype), (kept, positions[kept])
+    moved = matrix @ sp.csr_matrix(entries, shape=(matrix.shape[1], n_columns))
+    moved.sort_indices()
+    return moved
 
 
 def _generator(random_state):

@@ -269,10 +269,6 @@ def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95):
 # Scores
 
 
-def mean_ndcg(score, held_out, fitted_pairs, users, items, k=10):
-    """TODO"""
-
-
 def _as_scorer(model, items):
     """Return a function from user ids to scores of the catalogue, and the catalogue's ids."""
     if items is not None:
@@ -517,6 +513,37 @@ def _means(sums, weights=None):
     numerator, denominator = np.moveaxis(totals, -3, 0)
     with np.errstate(invalid="ignore"):  # an empty regime: 0 / 0
         return numerator / denominator
+
+
+def mean_ndcg(score, held_out, items, *, seen, k=10):
+    """Mean NDCG@k over the users of a matrix of held-out interactions.
+
+    Parameters
+    ----------
+    score : callable
+        From a slice of users to scores (n_rows, n_items), finite floats to write to.
+    held_out : csr_matrix of shape (n_users, n_held_out_items)
+        Relevant are its entries.
+    items : intp array of shape (n_held_out_items,)
+        Columns of the scores; -1 for items outside the catalogue, which count as misses.
+    seen : csr_matrix of shape (n_users, n_items)
+        Items that are no candidates, unless relevant.
+    k : int, default=10
+
+    Returns
+    -------
+    ndcg : float
+        Over the users with at least one relevant item; see `ranking_report`.
+    """
+    user, item = _positions(held_out)
+    n_users, n_items = seen.shape
+    seen_user, seen_item = _positions(seen)
+    removed = seen_user * n_items + seen_item
+    above, level, _ = _rank(score, user, items[item], removed, n_users, n_items)
+    gain = np.bincount(user, _expectation(_discounts(k), above, level), minlength=n_users)
+    n_relevant = np.bincount(user, minlength=n_users)
+    ideal = np.append(0, np.cumsum(_discounts(k)))[np.minimum(n_relevant, k)]
+    return float(np.mean(gain[ideal > 0] / ideal[ideal > 0]))
 
 
 def _report(details, k):
