@@ -35,9 +35,12 @@ import scipy.linalg
 import scipy.sparse as sp
 from implicit.cpu._als import _least_squares_cg
 from implicit.cpu.topk import topk
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 CG_STEPS = 3  # of a half-sweep, warm-started; implicit's own number
+
+# The kernel calls BLAS from threads of its own. Finding the libraries takes milliseconds: once.
+_THREADPOOLS = ThreadpoolController()
 
 _DIRECTION_SCALE = 2.0**-30
 _RHS_SCALE = 2.0**-40
@@ -79,9 +82,9 @@ class RegularizedALS:
     user_factors, item_factors : ndarrays of shape (n_users, k) and (n_items, k), float32
         Factors to start from; they are copied.
     regularization : float
-        :math:`\\lambda`.
+        :math:`\lambda`.
     item_regularization : float or None
-        :math:`\\lambda_I`; None = `regularization`.
+        :math:`\lambda_I`; None = `regularization`.
     missing_weights : ndarray of shape (n_items,) or None
         :math:`c_i` > 0; None = 1.
     features : csr_matrix of shape (n_items, n_features), float32, or None
@@ -91,7 +94,7 @@ class RegularizedALS:
     slates : SlateTerms or None
         Pairwise preferences.
     llm_weight, margin : float
-        :math:`\\mu` and m.
+        :math:`\mu` and m.
     num_threads : int
         Threads of the kernel; 0 = all cores. The result does not depend on it.
     cg_steps : int
@@ -100,10 +103,10 @@ class RegularizedALS:
     Notes
     -----
     The squared hinge is majorized at the current factors: with :math:`z_0` the current difference,
-    :math:`\\max(0, m - z)^2 \\le (t - z)^2` at :math:`t = \\max(m, z_0)`. In a user half-sweep the
-    pairs of a slate are the quadratic form of its weighted graph Laplacian L, which its eigenvectors
-    turn into at most slate_size - 1 rank-one terms. In an item half-sweep both items of a pair
-    move; :math:`(d_i - d_j)^2 \\le 2 d_i^2 + 2 d_j^2` separates them. So no sweep raises the loss.
+    :math:`\max(0, m - z)^2 \le (t - z)^2` at :math:`t = \max(m, z_0)`. In a user half-sweep the
+    pairs of a slate are the quadratic form of its weighted graph Laplacian L, whose eigenvectors
+    make at most slate_size - 1 rank-one terms of it. In an item half-sweep both items of a pair
+    move; :math:`(d_i - d_j)^2 \le 2 d_i^2 + 2 d_j^2` separates them. So no sweep raises the loss.
     """
 
     def __init__(
@@ -180,14 +183,14 @@ class RegularizedALS:
 
     def sweep(self):
         """Update the users, then the items, then the feature prior."""
-        with threadpool_limits(1, "blas"):
+        with _single_threaded_blas():
             self._sweep_users(self.cg_steps)
             self._sweep_items()
             self._fit_prior()
 
     def solve_users(self):
         """Solve for the users, to convergence, and return their factors, (n_users, k) float32."""
-        with threadpool_limits(1, "blas"):
+        with _single_threaded_blas():
             self._sweep_users(cg_steps=2 * self._x.shape[1])
         return self.user_factors
 
@@ -253,7 +256,7 @@ def scaled_confidence(confidence, root):
     kernel : csr_matrix
         :math:`-c_{ui} / c_i`: curvature alone.
     pull : csr_matrix
-        :math:`c_{ui} / \\sqrt{c_i}`: the right-hand side for a target of 1 is ``pull @ y``.
+        :math:`c_{ui} / \sqrt{c_i}`: the right-hand side for a target of 1 is ``pull @ y``.
     """
     scale = root[confidence.indices]
     kernel, pull = confidence.copy(), confidence.copy()
@@ -309,12 +312,16 @@ def top_k(user_factors, item_factors, k, *, seen=None, num_threads=0):
     scores : ndarray of shape (n_users, k), float32
         NaN there.
     """
-    with threadpool_limits(1, "blas"):
+    with _single_threaded_blas():
         items, scores = topk(
             item_factors, user_factors, k, filter_query_items=seen, num_threads=num_threads
         )
     missing = scores == -np.finfo(np.float32).max  # what it gives items in `seen`
     return np.where(missing, -1, items), np.where(missing, np.float32(np.nan), scores)
+
+
+def _single_threaded_blas():
+    return _THREADPOOLS.limit(limits=1, user_api="blas")
 
 
 class _FeaturePrior:

@@ -23,8 +23,11 @@ def slate_scores(slates, user_factors, item_factors, popularity):
     Returns
     -------
     scores : ndarray of shape (n_slates, slate_size), float32
+        0 if no item has interactions.
     """
     known = item_factors[popularity > 0].astype(np.float64)
+    if not len(known):
+        return np.zeros(slates.items.shape, dtype=np.float32)
     covariance = np.atleast_2d(np.cov(known, rowvar=False, bias=True))
     variance = np.einsum("sk,kl,sl->s", user_factors, covariance, user_factors, optimize=True)
     deviation = np.sqrt(np.maximum(variance, np.finfo(np.float32).tiny))

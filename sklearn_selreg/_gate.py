@@ -390,5 +390,5 @@ def _logistic(columns, right, C):
     """
     if not columns.shape[1] or right.all() or not right.any():
         return np.zeros(columns.shape[1])
-    model = LogisticRegression(C=C, fit_intercept=False, max_iter=1000)
+    model = LogisticRegression(C=C, fit_intercept=False, solver="newton-cholesky")
     return model.fit(columns, right).coef_[0]

@@ -34,7 +34,7 @@ _SHARED_ENTRIES = {"|": 0.2, ";": 0.2, ",": 0.5}
 # Joins the entries of columns that hold Python lists (the "unit separator" of ASCII).
 _UNIT_SEPARATOR = "\x1f"
 # Words of a text must occur in this share of the rows: rarer ones name items, not kinds of items.
-_TEXT_SHARE = 0.005
+_TEXT_SHARE = 0.02
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _DIGIT = re.compile(r"\d")
 
@@ -221,7 +221,7 @@ def item_texts(table, columns=None):
     texts = pd.Series("", index=frame.index, dtype=object)
     for name in columns:
         values = _strings(frame[name]).str.replace(r"\s+", " ", regex=True).str.strip()
-        texts += (f"{name}: " + values + "; ").where(values.fillna("") != "", "")
+        texts += (f"{name}: " + values + "; ").fillna("")
     return texts.str.removesuffix("; ").to_numpy(dtype=object)
 
 
@@ -359,16 +359,17 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
                 + "; ".join(f"{name!r}: {why}" for name, why in self.dropped_.items())
                 + "."
             )
+        plain = self._plain(frame)
         self.column_transformer_ = ColumnTransformer(
             [
                 # Numbered, since ColumnTransformer does not take every column name as a name.
-                (str(position), *self._block(name, kind, separator, min_count, len(frame)))
+                (str(position), *self._block(plain[name], kind, separator, min_count))
                 for position, (name, (kind, separator)) in enumerate(kinds.items())
                 if kind != "dropped"
             ],
             sparse_threshold=1.0,
         )
-        features = self.column_transformer_.fit_transform(self._plain(frame))
+        features = self.column_transformer_.fit_transform(plain)
         features = sparse.csr_matrix(features, dtype=np.float32)
         self.scale_ = np.ones(features.shape[1], dtype=np.float32)
         for block in self.column_transformer_.output_indices_.values():
@@ -447,10 +448,10 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
             }
         )
 
-    def _block(self, name, kind, separator, min_count, n_rows):
+    def _block(self, values, kind, separator, min_count):
         """Make a column's transformer; return it with the column to select (a str: as 1-D)."""
         if kind == "number":
-            return _LinearSpline(self.n_knots), [name]
+            return _LinearSpline(self.n_knots), [values.name]
         if kind == "category":
             one_hot = OneHotEncoder(
                 min_frequency=min_count,
@@ -459,7 +460,7 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
                 feature_name_combiner=_category_name,
                 dtype=np.float32,
             )
-            return one_hot, [name]
+            return one_hot, [values.name]
         if kind == "list":
             vectorizer = CountVectorizer(
                 token_pattern=_entry_pattern(separator),
@@ -470,14 +471,17 @@ class AutoItemEncoder(TransformerMixin, BaseEstimator):
                 dtype=np.float32,
             )
         else:
+            min_rows = max(min_count, math.ceil(_TEXT_SHARE * len(values)))
+            # Few rows have texts: there are fewer than 20 tokens for a text's length, so one stays.
+            most_rows = max(1, (values != "").sum() // 20)
             vectorizer = TfidfVectorizer(
                 analyzer=_text_tokens,
                 sublinear_tf=True,
-                min_df=max(min_count, math.ceil(_TEXT_SHARE * n_rows)),
+                min_df=int(min(min_rows, most_rows)),
                 max_features=self.max_features,
                 dtype=np.float32,
             )
-        return vectorizer, name
+        return vectorizer, values.name
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -691,12 +695,15 @@ def _column_kind(values, min_count):
     is_category = value_type == "flag" or (
         counts[counts >= common].sum() >= _CATEGORY_SHARE * counts.sum()
     )
+    if not is_category and counts.sum() < min_count:
+        return "dropped", f"fewer than {min_count} values, none repeated"
     return ("category" if is_category else "text"), ""
 
 
 def _shared_entries(strings, separator, common):
     """Compute the share of all entries, by characters, that is entries in `common` or more rows."""
-    counts = strings.str.findall(_entry_pattern(separator)).explode().value_counts()
+    entries = strings.str.findall(_entry_pattern(separator)).explode().rename("entry")
+    counts = entries.reset_index().drop_duplicates()["entry"].value_counts()
     characters = counts * counts.index.str.len()
     return characters[counts >= common].sum() / max(1, characters.sum())
 
@@ -753,7 +760,7 @@ def _timestamps(values):
 
 
 def _strings(values, joint=", "):
-    """Write values as people do: an object Series of str, NaN where missing.
+    """Write values as people do: an object Series of str, NaN where missing or blank.
 
     Whole numbers have no decimal point, dates no time of day at midnight; lists are joined by
     `joint`.
@@ -769,7 +776,8 @@ def _strings(values, joint=", "):
             texts = present.map(lambda entries: _join(entries, joint))
         case _:
             texts = present.astype(object).map(str)
-    return texts.astype(object).reindex(values.index)
+    texts = texts.astype(object)
+    return texts[texts.str.strip() != ""].reindex(values.index)
 
 
 def _join(entries, joint):

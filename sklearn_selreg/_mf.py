@@ -350,7 +350,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         slates, dropped = place_slates(judged, interactions)
         reasons = ", ".join(f"{count} {what}" for what, count in dropped.items() if count)
         n_questions = len(judged.user)
-        if not len(slates):
+        if not (slates.items >= 0).any():
             raise ValueError(
                 f"None of the judge's {n_questions} slates fits the interactions: {reasons}. "
                 "Users and items must have the same ids in both, and a slate's history must lie "
@@ -523,7 +523,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             without shuffling.
         """
         check_is_fitted(self)
-        held_out = index_interactions(X, y, user_col=self.user_col, item_col=self.item_col)
+        held_out = _index_table(X, y, user_col=self.user_col, item_col=self.item_col)
         rows = encode(self.users_, held_out.users)
         n_unknown = np.sum(rows < 0)
         if n_unknown > len(rows) / 2:
@@ -565,11 +565,12 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             If `users` is not 1-D, or `n_items` not an integer >= 1.
         """
         check_is_fitted(self)
-        users = np.asarray(users)
-        if users.ndim != 1:
-            raise ValueError(f"users must be a 1-D array of user ids; got shape {users.shape}.")
+        if np.ndim(users) != 1:
+            raise ValueError(f"users must be a 1-D array of user ids; got shape {np.shape(users)}.")
         if not isinstance(n_items, Integral) or n_items < 1:
             raise ValueError(f"n_items must be an integer >= 1; got {n_items!r}.")
+        if isinstance(users, list | tuple):  # np.asarray turns all ids of ["ann", 1] into strings
+            users = np.array(users, dtype=object)
         rows = encode(self.users_, users)
         k = min(n_items, len(self.items_))
         columns = np.full((len(rows), n_items), -1, dtype=np.int32)
@@ -617,14 +618,13 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             If items are unknown.
         """
         check_is_fitted(self)
-        read_columns(X, **self._columns())  # refuses a sparse matrix
-        added = index_interactions(X, y, **self._columns())
+        added = _index_table(X, y, **self._columns())
         columns = encode(self.items_, added.items)
         unknown = columns < 0
         if unknown.any():
             warnings.warn(
                 f"{np.sum(unknown)} of {len(columns)} items are unknown to the model, such as "
-                f"{added.items[unknown][0]!r}; their interactions are left out.",
+                f"{added.items[unknown].tolist()[0]!r}; their interactions are left out.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -660,6 +660,13 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         indptr = np.append(matrix.indptr, matrix.indptr[-1])
         shape = matrix.shape[0] + 1, matrix.shape[1]
         return sp.csr_matrix((matrix.data, matrix.indices, indptr), shape)
+
+
+def _index_table(X, y, **columns):
+    """Index a table of interactions; a sparse matrix is refused as by `predict`."""
+    if sp.issparse(X):
+        read_columns(X)  # raises, and says why
+    return index_interactions(X, y, **columns)
 
 
 def _with_data(matrix, data):

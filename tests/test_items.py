@@ -351,6 +351,26 @@ def test_kinds_of_columns(rng):
     assert set(encoder.dropped_) == {k for k, v in encoder.column_kinds_.items() if v == "dropped"}
 
 
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([None] * 997 + ["a b", "c d", "e f"], "dropped"),
+        ([None] * 993 + [f"{word} film" for word in WORDS[:7]], "text"),
+        ([" "] * 900 + [f"{WORDS[i % 10]} {i}" for i in range(100)], "text"),
+        (["a|a|a|a|a|a"] + [f"x{i} y|z{i}" for i in range(60)], "text"),
+        (["", " "], "dropped"),
+    ],
+)
+def test_columns_with_few_values_or_blanks(values, kind):
+    frame = pd.DataFrame({"x": values, "flag": np.arange(len(values)) % 2 == 0})
+    encoder = AutoItemEncoder()
+    features = encoder.fit_transform(frame)
+    assert encoder.column_kinds_["x"] == kind
+    texts = np.array([bool((value or "").strip()) for value in values])
+    found = np.diff(features[:, :-2].indptr) > 0  # but for the flag's features
+    assert found.tolist() == (texts & (kind != "dropped")).tolist()
+
+
 def test_no_usable_column_names_each_with_the_reason():
     frame = pd.DataFrame({"id": range(50), "kind": "film", "note": None})
     message = "'id': identifiers; 'kind': constant; 'note': no values"

@@ -1,0 +1,145 @@
+"""Random search of the defaults on MovieLens' `valid` fold; never looks at `test`.
+
+Each trial draws settings and fits three models with them: without LLM, with the LLM everywhere
+(`gate=None`) and selective. Trials are appended to a JSON Lines file, so that a search can be
+stopped, continued and sharded by seed.
+
+    python benchmarks/tune.py --trials 100 --seed 0 --output benchmarks/tuning/seed0.jsonl
+    python benchmarks/tune.py --around benchmarks/tuning/*.jsonl --output benchmarks/tuning/near.jsonl
+    python benchmarks/tune.py --show benchmarks/tuning/*.jsonl
+
+`--around` draws near the best trials so far, and fits the selective model alone.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg.datasets import load_movielens_coldstart
+from sklearn_selreg.metrics import ranking_report
+
+COLUMNS = ["NDCG@10", "NDCG@10 cold", "AUC", "AUC cold", "AUC tail", "AUC zero"]
+# Differences of NDCG between settings are mostly noise; users of all kinds count.
+OBJECTIVE = [0.5, 0.5, 1.0, 1.0, 0.5, 0.5]
+METHODS = ("no LLM", "global", "selective")
+
+
+def draw(rng):
+    """Draw settings."""
+
+    def log_uniform(low, high):
+        return round(float(np.exp(rng.uniform(np.log(low), np.log(high)))), 4)
+
+    alpha = log_uniform(30, 80)
+    return {
+        "alpha": alpha,
+        "regularization": round(alpha * log_uniform(2.6, 4.6), 2),
+        "prior_strength": log_uniform(0.6, 2),
+        "item_bias": log_uniform(0.04, 0.12),
+        "missing_power": float(rng.choice([0.25, 0.5, 0.75])),
+        "recency_power": float(rng.choice([0.0, 0.3, 0.5])),
+        "llm_weight": log_uniform(5, 200),
+        "margin": log_uniform(0.15, 1),
+        "iterations": int(rng.choice([10, 15, 20])),
+        "refine_iterations": int(rng.choice([12, 20, 30])),
+    }
+
+
+def draw_near(rng, best):
+    """Draw settings near one of the best."""
+    settings = dict(best[rng.integers(len(best))])
+    for name, value in settings.items():
+        if isinstance(value, float) and name not in ("missing_power", "recency_power"):
+            settings[name] = round(value * float(np.exp(rng.normal(0, 0.15))), 4)
+        elif rng.random() < 0.3:  # take it from another one
+            settings[name] = best[rng.integers(len(best))][name]
+    return settings
+
+
+def evaluate(model, data):
+    """Return the six columns of a fitted model on `valid`."""
+    report = ranking_report(
+        model, data.valid, train=data.train, cohort=data.cohort, user_col="user", item_col="item"
+    )
+    ndcg, auc = report["NDCG@10"], report["AUC"]
+    values = [ndcg["overall"], ndcg["cold"], *auc[["overall", "cold", "tail", "zero"]]]
+    return [round(float(value), 5) for value in values]
+
+
+def run_trial(settings, data, methods=METHODS, random_state=0):
+    """Return the columns of each method with these settings."""
+    options = {"no LLM": {}, "global": {"judge": data.judge, "gate": None}}
+    options["selective"] = {"judge": data.judge}
+    results = {}
+    for method in methods:
+        chosen = dict(settings)
+        if method == "no LLM":  # as many sweeps as the others
+            chosen["iterations"] += chosen["refine_iterations"]
+        model = SelectiveLLMRegularizedMF(
+            item_data=data.item_data,
+            user_col="user",
+            item_col="item",
+            time_col="time",
+            random_state=random_state,
+            n_jobs=1,
+            **options[method],
+            **chosen,
+        )
+        results[method] = evaluate(model.fit(data.train), data)
+    return results
+
+
+def rank(paths, method):
+    """Return settings, columns and objective of all trials of a method, the best first."""
+    trials = [json.loads(line) for path in paths for line in Path(path).open()]
+    trials = [trial for trial in trials if method in trial["results"]]
+    table = pd.DataFrame([trial["settings"] for trial in trials])
+    table[COLUMNS] = [trial["results"][method] for trial in trials]
+    table["objective"] = table[COLUMNS] @ OBJECTIVE
+    order = table["objective"].argsort()[::-1]
+    return [trials[i]["settings"] for i in order], table.iloc[order]
+
+
+def show(paths, most=15):
+    """Print the best trials of a search."""
+    for method in METHODS:
+        _, table = rank(paths, method)
+        print(f"\n{method}, the best of {len(table)} trials")
+        print(table.head(most).round(4).to_string(index=False))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/tuning/seed0.jsonl"))
+    parser.add_argument("--show", nargs="+", metavar="FILE", help="print the best trials and stop")
+    parser.add_argument("--around", nargs="+", metavar="FILE", help="draw near the best of these")
+    arguments = parser.parse_args()
+    if arguments.show:
+        show(arguments.show)
+        return
+    data = load_movielens_coldstart()
+    rng = np.random.default_rng(arguments.seed)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.touch()
+    with arguments.output.open("a") as log:
+        for _ in tqdm(range(arguments.trials), desc="trials"):
+            if arguments.around:
+                best, _ = rank([*arguments.around, arguments.output], "selective")
+                settings = draw_near(rng, best[:6])
+                results = run_trial(settings, data, methods=["selective"])
+            else:
+                settings = draw(rng)
+                results = run_trial(settings, data)
+            log.write(json.dumps({"settings": settings, "results": results}) + "\n")
+            log.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,418 @@
+"""The gate on simulated pairs whose truth is known, and against a plain numpy recomputation."""
+
+import pickle
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_selreg import ReliabilityGate
+
+GAMMA, BETA, EFFECT = 4.0, np.array([0.6, -1.0]), 2.0
+COLUMNS = ["gap", "prior_popularity", "prior_model", "rarity", "noise_1", "noise_2"]
+
+
+# Most checks fit on too few samples for a model, which the gate says; pytest does not fail on it.
+@pytest.mark.filterwarnings("ignore:ReliabilityGate got:UserWarning")
+@parametrize_with_checks([ReliabilityGate()])
+def test_follows_the_conventions_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def simulate(seed=0, n_groups=400, n_pairs=20, gamma=GAMMA, effect=EFFECT):
+    """Pairs whose judge is worth gamma, and more by `effect` per unit of the first context."""
+    rng = np.random.default_rng(seed)
+    n = n_groups * n_pairs
+    Z = np.column_stack([rng.uniform(0, 1, n), rng.normal(size=(n, 5))])
+    log_odds = Z[:, 1:3] @ BETA + (gamma + effect * Z[:, 3]) * Z[:, 0]
+    y = (rng.uniform(size=n) < 1 / (1 + np.exp(-log_odds))).astype(int)
+    return Z, y, np.repeat(np.arange(n_groups), n_pairs)
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return simulate()
+
+
+@pytest.fixture(scope="module")
+def gate(pairs):
+    Z, y, groups = pairs
+    return ReliabilityGate().fit(pd.DataFrame(Z, columns=COLUMNS), y, groups=groups)
+
+
+def table(Z):
+    return pd.DataFrame(Z, columns=COLUMNS)
+
+
+def plain_log_odds(gate, Z, fitted):
+    """The judge's and the total log-odds, from the documented attributes alone."""
+    low, high = np.nanmin(fitted, axis=0), np.nanmax(fitted, axis=0)
+    largest = np.nanmax(np.abs(fitted), axis=0)
+    mean, deviation = np.nanmean(fitted, axis=0), np.nanstd(fitted, axis=0)
+    judge, total = np.empty((2, len(Z)))
+    for n, row in enumerate(Z):
+        evidence = np.nan_to_num(np.clip(row[:3], -largest[:3], largest[:3]))
+        gamma = gate.gap_coef_
+        for column, effect in zip((3, 4, 5), gate.context_effects_.values(), strict=True):
+            value = mean[column] if np.isnan(row[column]) else row[column]
+            value = min(max(value, low[column]), high[column])
+            gamma += effect * (value - mean[column]) / deviation[column]
+        judge[n] = gamma * evidence[0]
+        total[n] = judge[n] + gate.prior_coef_ @ evidence[1:]
+    return judge, total
+
+
+def test_recovers_known_coefficients(gate):
+    assert gate.gap_coef_ == pytest.approx(GAMMA, rel=0.15)
+    np.testing.assert_allclose(gate.prior_coef_, BETA, atol=0.15)
+    assert list(gate.context_effects_) == COLUMNS[3:]
+    assert gate.context_effects_["rarity"] == pytest.approx(EFFECT, rel=0.2)
+    assert not gate.is_fallback_
+
+
+def test_context_without_effect_gets_exactly_0(gate):
+    assert gate.context_effects_["noise_1"] == 0
+    assert gate.context_effects_["noise_2"] == 0
+
+
+def test_trust_is_constant_where_no_context_matters():
+    Z, y, groups = simulate(seed=1, effect=0)
+    gate = ReliabilityGate().fit(Z, y, groups=groups)
+    assert set(gate.context_effects_.values()) == {0.0}
+    assert gate.log_loss_["selected"] == gate.log_loss_["constant"]
+
+
+def test_context_that_lowers_trust_has_a_negative_effect():
+    Z, y, groups = simulate(seed=2, effect=-EFFECT)
+    gate = ReliabilityGate().fit(table(Z), y, groups=groups)
+    assert gate.context_effects_["rarity"] == pytest.approx(-EFFECT, rel=0.2)
+
+
+def test_each_kind_of_evidence_lowers_the_log_loss(gate):
+    loss = gate.log_loss_
+    assert loss["selected"] < loss["constant"] < loss["prior"] < np.log(2)
+
+
+def test_accuracy_is_the_share_of_right_pairs(gate, pairs):
+    assert gate.accuracy_ == pytest.approx(pairs[1].mean())
+
+
+def test_turning_pairs_around_changes_nothing(gate, pairs):
+    Z, y, groups = (a.copy() for a in pairs)
+    turned = np.random.default_rng(3).uniform(size=len(y)) < 0.5
+    Z[turned, :3] *= -1
+    y[turned] = 1 - y[turned]
+    other = ReliabilityGate().fit(table(Z), y, groups=groups)
+    np.testing.assert_allclose(other.gap_coef_, gate.gap_coef_, rtol=1e-6)
+    np.testing.assert_allclose(other.prior_coef_, gate.prior_coef_, rtol=1e-6)
+    assert other.context_effects_ == pytest.approx(gate.context_effects_, rel=1e-6)
+    assert other.accuracy_ == gate.accuracy_
+    assert other.log_loss_ == pytest.approx(gate.log_loss_, rel=1e-6)
+
+
+def test_weight_is_the_smaller_of_the_judges_and_the_total_log_odds(gate, pairs):
+    Z = simulate(seed=4)[0][:300] * 1.5  # some of it beyond the calibrated range
+    Z[::7, 3] = Z[1::7, 1] = Z[2::7, 0] = np.nan
+    judge, total = plain_log_odds(gate, Z, pairs[0])
+    expected = np.maximum(0, np.minimum(judge, total))
+    weights = gate.transform(table(Z))
+    assert weights.shape == (300, 1)
+    np.testing.assert_allclose(weights[:, 0], expected, rtol=1e-9, atol=1e-12)
+    # All three cases occur: the judge decides, the total decides, nothing is trusted.
+    assert np.any(expected == 0)
+    assert np.any((expected == judge) & (judge > 0))
+    assert np.any((expected == total) & (total > 0))
+
+
+def test_probabilities_are_those_of_the_total_log_odds(gate, pairs):
+    Z = simulate(seed=5)[0][:50]
+    total = plain_log_odds(gate, Z, pairs[0])[1]
+    np.testing.assert_allclose(gate.decision_function(table(Z)), total)
+    np.testing.assert_allclose(gate.predict_proba(table(Z))[:, 1], 1 / (1 + np.exp(-total)))
+    np.testing.assert_array_equal(gate.predict(table(Z)), total > 0)
+
+
+def test_useless_judge_gets_no_trust(gate, pairs):
+    Z, y, groups = simulate(seed=6, gamma=0, effect=0)
+    useless = ReliabilityGate().fit(table(Z), y, groups=groups)
+    assert abs(useless.gap_coef_) < 0.3
+    np.testing.assert_allclose(useless.prior_coef_, BETA, atol=0.15)
+    assert useless.transform(table(Z)).mean() < 0.05 * gate.transform(table(pairs[0])).mean()
+
+
+def test_inverted_judge_weighs_nothing():
+    Z, y, groups = simulate(seed=7, gamma=-GAMMA, effect=0)
+    gate = ReliabilityGate().fit(Z, y, groups=groups)
+    assert gate.gap_coef_ == pytest.approx(-GAMMA, rel=0.15)
+    assert not gate.transform(Z).any()
+
+
+def test_nothing_changes_beyond_the_calibrated_range(gate, pairs):
+    Z = pairs[0]
+    largest = np.abs(Z).max(axis=0)
+    edges = np.vstack([np.concatenate([largest[:3], Z[:, 3:].max(axis=0)])] * 6)
+    edges[1, 1:3] *= -1
+    edges[2, 3:] = Z[:, 3:].min(axis=0)
+    beyond = edges + 100 * np.where(edges >= np.median(Z, axis=0), 1, -1)
+    assert len(np.unique(gate.decision_function(table(edges)))) >= 3
+    np.testing.assert_array_equal(
+        gate.decision_function(table(beyond)), gate.decision_function(table(edges))
+    )
+    np.testing.assert_array_equal(gate.transform(table(beyond)), gate.transform(table(edges)))
+
+
+def test_missing_context_is_the_average_context(gate, pairs):
+    Z = pairs[0][:100].copy()
+    average = Z.copy()
+    Z[:, 3:] = np.nan
+    average[:, 3:] = pairs[0][:, 3:].mean(axis=0)
+    np.testing.assert_allclose(gate.transform(table(Z)), gate.transform(table(average)))
+
+
+def test_missing_values_in_fit():
+    Z, y, groups = simulate(seed=8)
+    Z[::3, 3] = np.nan  # as with the agreement of answers, of which there is only one
+    Z[:, 5] = np.nan
+    gate = ReliabilityGate().fit(table(Z), y, groups=groups)
+    assert gate.gap_coef_ == pytest.approx(GAMMA, rel=0.2)
+    assert gate.context_effects_["rarity"] > EFFECT / 2
+    assert gate.context_effects_["noise_2"] == 0
+    assert np.isfinite(gate.transform(table(Z))).all()
+
+
+def test_missing_gap_is_no_preference_and_missing_prior_no_evidence(gate, pairs):
+    missing, zero = pairs[0][:50].copy(), pairs[0][:50].copy()
+    missing[:25, 0], zero[:25, 0] = np.nan, 0
+    missing[25:, 1:3], zero[25:, 1:3] = np.nan, 0
+    np.testing.assert_array_equal(gate.transform(table(missing)), gate.transform(table(zero)))
+    assert not gate.transform(table(missing))[:25].any()
+
+
+# Groups
+
+
+def test_duplicated_pairs_count_once_if_they_are_a_group():
+    Z, y, _ = simulate(seed=9, n_groups=300, n_pairs=1, gamma=2)
+    once = ReliabilityGate(C=1.0).fit(Z, y)
+    copies = ReliabilityGate(C=1.0 / 8).fit(
+        np.repeat(Z, 8, axis=0), np.repeat(y, 8), groups=np.repeat(np.arange(300), 8)
+    )
+    assert copies.log_loss_ == pytest.approx(once.log_loss_, rel=1e-6)
+    assert copies.gap_coef_ == pytest.approx(once.gap_coef_, rel=1e-6)
+    assert copies.context_effects_ == pytest.approx(once.context_effects_, rel=1e-6)
+
+
+def test_groups_keep_what_is_known_of_a_user_from_leaking():
+    # The judge knows some users better than others. The context is the same in all pairs of a user
+    # and says nothing of this, but without groups it tells which user a pair is from.
+    supported = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(40), 40)
+        Z = np.column_stack([rng.uniform(0, 1, 1600), rng.normal(size=(40, 5))[groups]])
+        gamma = 1 + 3 * rng.normal(size=40)[groups]
+        y = rng.uniform(size=1600) < 1 / (1 + np.exp(-gamma * Z[:, 0]))
+        grouped = ReliabilityGate(prior_cols=[]).fit(Z, y, groups=groups)
+        leaking = ReliabilityGate(prior_cols=[]).fit(Z, y)
+        assert leaking.log_loss_["selected"] < grouped.log_loss_["selected"]
+        effects = [list(g.context_effects_.values()) for g in (grouped, leaking)]
+        supported.append(np.count_nonzero(effects, axis=1))
+    grouped, leaking = np.mean(supported, axis=0)
+    assert grouped < 1 < leaking
+
+
+def test_groups_are_any_labels(gate, pairs):
+    Z, y, groups = pairs
+    named = ReliabilityGate().fit(table(Z), y, groups=[f"user {g:04}" for g in groups])
+    assert named.gap_coef_ == gate.gap_coef_
+
+
+# Fallback
+
+
+@pytest.mark.parametrize(
+    ("n_pairs", "n_right", "n_groups"), [(30, 24, 30), (60, 60, 60), (400, 300, 1), (80, 80, 2)]
+)
+def test_fallback_shrinks_the_accuracy(n_pairs, n_right, n_groups):
+    rng = np.random.default_rng(0)
+    Z = np.column_stack([rng.uniform(0.1, 1, n_pairs), rng.normal(size=(n_pairs, 3))])
+    y = np.arange(n_pairs) < n_right
+    with pytest.warns(UserWarning, match=f"got {n_pairs} pairs, {n_right} of which .* right"):
+        gate = ReliabilityGate().fit(Z, y, groups=np.arange(n_pairs) % n_groups)
+    assert gate.is_fallback_
+    assert gate.log_loss_ == {}
+    assert gate.accuracy_ == n_right / n_pairs
+    shrunk = (n_right + 10) / (n_pairs + 20)
+    average = np.array([[Z[:, 0].mean(), 5.0, -5.0, 5.0]])  # nothing but the gap is used
+    log_odds = np.log(shrunk / (1 - shrunk))
+    np.testing.assert_allclose(gate.transform(average), [[log_odds]])
+    # Weights are proportional to the gap, up to the largest one that was calibrated.
+    np.testing.assert_allclose(gate.transform(average * 0.5), [[log_odds / 2]])
+    np.testing.assert_allclose(
+        gate.transform([[9.0, 0, 0, 0]]), [[log_odds * Z[:, 0].max() / Z[:, 0].mean()]]
+    )
+
+
+@pytest.mark.parametrize("n_right", [0, 5, 10])
+def test_fallback_trusts_nobody_who_is_wrong_as_often_as_right(n_right):
+    Z = np.random.default_rng(0).uniform(size=(20, 4))
+    with pytest.warns(UserWarning, match="Falling back"):
+        gate = ReliabilityGate().fit(Z, np.arange(20) < n_right)
+    assert gate.gap_coef_ == 0
+    assert not gate.transform(Z).any()
+
+
+def test_always_wrong_on_many_pairs_weighs_nothing():
+    Z, y, groups = simulate(seed=1)
+    with pytest.warns(UserWarning, match="0 of which the judge got right"):
+        gate = ReliabilityGate().fit(Z, np.zeros_like(y), groups=groups)
+    assert not gate.transform(Z).any()
+
+
+def test_more_evidence_comes_nearer_to_the_accuracy():
+    coefs = []
+    for n in (4, 16, 64, 4096):
+        with pytest.warns(UserWarning, match="Falling back"):
+            gate = ReliabilityGate(min_pairs=10_000).fit(np.ones((n, 1)), np.arange(n) < 0.75 * n)
+        coefs.append(gate.gap_coef_)
+    assert 0 < coefs[0] < coefs[1] < coefs[2] < coefs[3] < np.log(3)
+    assert coefs[3] == pytest.approx(np.log(3), rel=0.01)
+
+
+def test_a_judge_without_preferences_weighs_nothing():
+    with pytest.warns(UserWarning, match="Falling back"):
+        gate = ReliabilityGate().fit(np.zeros((10, 3)), np.ones(10))
+    assert not gate.transform(np.ones((5, 3))).any()
+
+
+def test_enough_pairs_need_no_fallback():
+    Z, y, _ = simulate(n_groups=50, n_pairs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gate = ReliabilityGate().fit(Z, y)
+    assert not gate.is_fallback_
+    with pytest.warns(UserWarning, match="at least 51 pairs"):
+        assert ReliabilityGate(min_pairs=51).fit(Z, y).is_fallback_
+    with pytest.warns(UserWarning, match="5 users"):
+        assert ReliabilityGate().fit(Z, y, groups=np.arange(50) % 4).is_fallback_
+
+
+# Columns
+
+
+def test_columns_by_name_and_by_position_are_the_same_model(gate, pairs):
+    Z, y, groups = pairs
+    order = [3, 2, 4, 0, 1, 5]  # by name they may be in any order
+    named = ReliabilityGate().fit(table(Z).iloc[:, order], y, groups=groups)
+    by_position = ReliabilityGate(gap_col=3, prior_cols=[4, 1]).fit(Z[:, order], y, groups=groups)
+    by_name = ReliabilityGate(gap_col="a", prior_cols=["b", "c"]).fit(
+        pd.DataFrame(Z, columns=list("abcdef")), y, groups=groups
+    )
+    default = ReliabilityGate().fit(Z, y, groups=groups)
+    expected = gate.transform(table(Z))
+    for fitted, X in (
+        (named, table(Z).iloc[:, order]),
+        (by_position, Z[:, order]),
+        (by_name, pd.DataFrame(Z, columns=list("abcdef"))),
+        (default, Z),
+    ):
+        np.testing.assert_allclose(fitted.transform(X), expected, rtol=1e-6, atol=1e-12)
+    assert list(by_position.context_effects_) == ["x0", "x2", "x5"]
+    assert list(by_name.context_effects_) == ["d", "e", "f"]
+    np.testing.assert_allclose(named.prior_coef_, gate.prior_coef_[::-1], rtol=1e-6)
+
+
+def test_polars_frames_are_understood(gate, pairs):
+    Z, y, groups = pairs
+    frame = pl.DataFrame(Z, schema=COLUMNS)
+    fitted = ReliabilityGate().fit(frame, pl.Series(y), groups=pl.Series(groups))
+    assert fitted.context_effects_ == gate.context_effects_
+    np.testing.assert_array_equal(fitted.transform(frame), gate.transform(table(Z)))
+
+
+def test_gap_alone_is_enough():
+    Z, y, groups = simulate(seed=3, effect=0)
+    gate = ReliabilityGate().fit(Z[:, :1], y, groups=groups)
+    assert gate.prior_coef_.shape == (0,)
+    assert gate.context_effects_ == {}
+    assert gate.log_loss_["prior"] == np.log(2)
+    assert 0 < gate.gap_coef_ < GAMMA  # what is left out makes the outcomes noisier
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"gap_col": "margin"}, "no column named 'margin'; its names are ['gap', 'prior_pop"),
+        ({"prior_cols": ["gap", "rarity"]}, "gap's column 'gap' is among the prior_cols"),
+        ({"prior_cols": ["rare"]}, "no column named 'rare'"),
+        ({"gap_col": 6}, "Column 6 does not exist: Z has 6 columns"),
+        ({"gap_col": -1}, "Column -1 does not exist: Z has 6 columns"),
+        ({"C": 0.0}, "'C' parameter of ReliabilityGate must be a float in the range (0.0, inf)"),
+        ({"cv": 1}, "'cv' parameter of ReliabilityGate must be an int in the range [2, inf)"),
+        ({"min_pairs": 0}, "'min_pairs' parameter of ReliabilityGate must be an int in the range"),
+    ],
+)
+def test_wrong_parameters_are_named(parameters, message, pairs):
+    Z, y, groups = pairs
+    with pytest.raises(ValueError, match=re.escape(message)):
+        ReliabilityGate(**parameters).fit(table(Z), y, groups=groups)
+
+
+def test_names_of_columns_of_an_array_are_refused(pairs):
+    with pytest.raises(ValueError, match="no column named 'gap'; its names are \\[\\]"):
+        ReliabilityGate(gap_col="gap").fit(pairs[0], pairs[1])
+
+
+def test_wrong_tables_are_refused(gate, pairs):
+    Z, y, groups = pairs
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        ReliabilityGate().fit(Z, y[:-1])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        ReliabilityGate().fit(Z, y, groups=groups[:-1])
+    with pytest.raises(ValueError, match="infinity"):
+        ReliabilityGate().fit(np.where(Z > 3, np.inf, Z), y)
+    with pytest.raises(ValueError, match="3 outcomes of a pair were given, expected 2"):
+        ReliabilityGate().fit(Z, np.arange(len(y)) % 3)
+    with pytest.raises(ValueError, match="feature names should match"):
+        gate.transform(table(Z)[COLUMNS[::-1]])
+    with pytest.raises(NotFittedError):
+        ReliabilityGate().transform(Z)
+
+
+# As part of scikit-learn
+
+
+def test_transform_names_its_column_and_its_frame(gate, pairs):
+    assert gate.get_feature_names_out().tolist() == ["weight"]
+    framed = clone(gate).set_output(transform="pandas").fit(table(pairs[0]), *pairs[1:])
+    weights = framed.transform(table(pairs[0]))
+    assert list(weights.columns) == ["weight"]
+    np.testing.assert_array_equal(weights.to_numpy(), gate.transform(table(pairs[0])))
+
+
+def test_clone_and_pickle(gate, pairs):
+    unfitted = clone(ReliabilityGate(gap_col=1, prior_cols=[0], C=2.0, cv=3, min_pairs=7))
+    assert unfitted.get_params() == {
+        "gap_col": 1,
+        "prior_cols": [0],
+        "C": 2.0,
+        "cv": 3,
+        "min_pairs": 7,
+    }
+    restored = pickle.loads(pickle.dumps(gate))
+    np.testing.assert_array_equal(
+        restored.transform(table(pairs[0])), gate.transform(table(pairs[0]))
+    )
+
+
+def test_refitting_forgets(gate, pairs):
+    other = simulate(seed=11, gamma=1, effect=0)
+    refitted = clone(gate).fit(other[0][:, :2], other[1]).fit(table(pairs[0]), *pairs[1:])
+    assert refitted.context_effects_ == gate.context_effects_
+    assert refitted.gap_coef_ == gate.gap_coef_

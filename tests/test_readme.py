@@ -1,0 +1,37 @@
+"""The README tells the truth: its example runs, its numbers are the demo's, its files exist."""
+
+import json
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_example_runs():
+    examples = re.findall(r"^```python\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    assert examples
+    for example in examples:
+        namespace = {}
+        exec(example, namespace)
+        model, likes = namespace["model"], namespace["likes"]
+        assert not model.gate_.is_fallback_  # there is enough to learn from
+        assert model.judgments_["weight"].gt(0).any()
+        liked = set(likes.loc[likes["user"] == "a", "film"])
+        assert namespace["items"].shape == (2, 3)
+        assert not liked & set(namespace["items"][1])
+
+
+def test_results_are_those_of_the_report(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "demo")
+    presentation = import_module("presentation")
+    report = json.loads((ROOT / "demo" / "report.json").read_text(encoding="utf-8"))
+    assert presentation.with_results(README, report) == README
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
+def test_linked_file_exists(path):
+    assert (ROOT / path).is_file()
