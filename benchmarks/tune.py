@@ -5,7 +5,7 @@ Each trial draws settings and fits three models with them: without LLM, with the
 stopped, continued and sharded by seed.
 
     python benchmarks/tune.py --trials 100 --seed 0 --output benchmarks/tuning/seed0.jsonl
-    python benchmarks/tune.py --around benchmarks/tuning/*.jsonl --output benchmarks/tuning/near.jsonl
+    python benchmarks/tune.py --around benchmarks/tuning/seed*.jsonl --output near.jsonl
     python benchmarks/tune.py --show benchmarks/tuning/*.jsonl
 
 `--around` draws near the best trials so far, and fits the selective model alone.
@@ -36,6 +36,7 @@ def draw(rng):
         return round(float(np.exp(rng.uniform(np.log(low), np.log(high)))), 4)
 
     alpha = log_uniform(30, 80)
+    iterations = int(rng.choice([20, 24, 30, 40]))
     return {
         "alpha": alpha,
         "regularization": round(alpha * log_uniform(2.6, 4.6), 2),
@@ -45,19 +46,20 @@ def draw(rng):
         "recency_power": float(rng.choice([0.0, 0.3, 0.5])),
         "llm_weight": log_uniform(5, 200),
         "margin": log_uniform(0.15, 1),
-        "iterations": int(rng.choice([10, 15, 20])),
-        "refine_iterations": int(rng.choice([12, 20, 30])),
+        "iterations": iterations,
+        "refine_iterations": iterations // 2,
     }
 
 
 def draw_near(rng, best):
     """Draw settings near one of the best."""
-    settings = dict(best[rng.integers(len(best))])
-    for name, value in settings.items():
-        if isinstance(value, float) and name not in ("missing_power", "recency_power"):
-            settings[name] = round(value * float(np.exp(rng.normal(0, 0.15))), 4)
-        elif rng.random() < 0.3:  # take it from another one
-            settings[name] = best[rng.integers(len(best))][name]
+    settings, other = dict(best[rng.integers(len(best))]), best[rng.integers(len(best))]
+    groups = [["missing_power"], ["recency_power"], ["iterations", "refine_iterations"]]
+    for group in groups:
+        if rng.random() < 0.3:
+            settings = settings | {name: other[name] for name in group}
+    for name in sorted(settings.keys() - {name for group in groups for name in group}):
+        settings[name] = round(settings[name] * float(np.exp(rng.normal(0, 0.15))), 4)
     return settings
 
 
@@ -77,9 +79,6 @@ def run_trial(settings, data, methods=METHODS, random_state=0):
     options["selective"] = {"judge": data.judge}
     results = {}
     for method in methods:
-        chosen = dict(settings)
-        if method == "no LLM":  # as many sweeps as the others
-            chosen["iterations"] += chosen["refine_iterations"]
         model = SelectiveLLMRegularizedMF(
             item_data=data.item_data,
             user_col="user",
@@ -88,7 +87,7 @@ def run_trial(settings, data, methods=METHODS, random_state=0):
             random_state=random_state,
             n_jobs=1,
             **options[method],
-            **chosen,
+            **settings,
         )
         results[method] = evaluate(model.fit(data.train), data)
     return results
@@ -96,7 +95,8 @@ def run_trial(settings, data, methods=METHODS, random_state=0):
 
 def rank(paths, method):
     """Return settings, columns and objective of all trials of a method, the best first."""
-    trials = [json.loads(line) for path in paths for line in Path(path).open()]
+    lines = "".join(Path(path).read_text() for path in paths).splitlines()
+    trials = [json.loads(line) for line in lines]
     trials = [trial for trial in trials if method in trial["results"]]
     table = pd.DataFrame([trial["settings"] for trial in trials])
     table[COLUMNS] = [trial["results"][method] for trial in trials]

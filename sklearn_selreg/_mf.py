@@ -1,6 +1,7 @@
 """The estimator: it conducts, the other modules play."""
 
 import warnings
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -21,7 +22,8 @@ from ._slates import compare_candidates, place_slates
 from .judges import LLMJudge
 from .metrics import mean_ndcg
 
-_DEFAULTS = {"factors": 64, "regularization": 60.0, "alpha": 14.0, "iterations": 15}
+# Found on the `valid` fold of MovieLens, see benchmarks/tuning.
+_DEFAULTS = {"factors": 64, "regularization": 140.0, "alpha": 50.0, "iterations": 30}
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _PAIRS_PER_CHUNK = 2**18
 _USERS_PER_CHUNK = 10_000
@@ -42,12 +44,12 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
     factors : int or None, default=None
         Number of latent factors. None: 64.
     regularization : float or None, default=None
-        L2 penalty :math:`\lambda` > 0 of the factors. None: @REG@. The right value grows with the
+        L2 penalty :math:`\lambda` > 0 of the factors. None: 140. The right value grows with the
         number of users and with `alpha`.
     alpha : float or None, default=None
-        Confidence > 0 of an interaction per unit of strength. None: @ALPHA@.
+        Confidence > 0 of an interaction per unit of strength. None: 50.
     iterations : int or None, default=None
-        Sweeps of the backbone, each over users, items and feature prior. None: @ITER@.
+        Number of sweeps, each over users, items and feature prior. None: 30.
     item_data : DataFrame, Series, dict or None, default=None
         What is known about items. A DataFrame (pandas or polars) holds the ids in the column named
         as the item column of `X`, else in its index; a Series in its index; a dict maps ids to
@@ -56,17 +58,17 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
     item_encoder : "auto", transformer or None, default="auto"
         Makes features of `item_data`: a scikit-learn transformer, fitted on its columns; "auto" for
         :class:`~sklearn_selreg._items.AutoItemEncoder`; None for no features.
-    prior_strength : float, default=@PRIOR@
+    prior_strength : float, default=1.2
         How strongly item factors lean on features: their penalty is `prior_strength` times
         `regularization` times the squared distance from what a ridge regression on the features
         expects. Without features it does nothing.
-    item_bias : float, default=@BIAS@
+    item_bias : float, default=0.15
         Score >= 0 that an item gains by being popular: `item_bias * n / (n + 10)` for n
         interactions, with features shrunk to what they lead to expect. 0: none.
-    missing_power : float, default=@MISSING@
+    missing_power : float, default=0.5
         A pair without interaction weighs `((n + 5) / mean(n + 5)) ** missing_power` for an item
         with n interactions: not having a popular item says more. 0: all weigh 1, as in `implicit`.
-    recency_power : float, default=@RECENCY@
+    recency_power : float, default=0.5
         In a last update of the users, their r-th newest interaction (from 0) has the confidence
         `3 * alpha / (1 + r) ** recency_power`. 0: no such update.
     judge : PrecomputedJudge or None, default=None
@@ -74,13 +76,15 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
     gate : "auto", ReliabilityGate or None, default="auto"
         Weighs preferences. "auto": `ReliabilityGate()`. None: all preferences weigh 1, wherever
         they are (global distillation).
-    llm_weight : float, default=@MU@
+    llm_weight : float, default=12
         Weight :math:`\mu` >= 0 of all preferences.
-    margin : float, default=@MARGIN@
+    margin : float, default=0.4
         By how much >= 0 the score of the preferred item should be larger; beyond it a preference
         does nothing.
-    refine_iterations : int, default=@REFINE@
-        Regularized sweeps after the backbone's, if there is a judge.
+    refine_iterations : int or None, default=None
+        How many of the sweeps, the last ones, are regularized by the judge's preferences; fewer
+        than `iterations`. None: half of them. With and without judge there are as many sweeps,
+        so that what a judge adds is not what more sweeps would have added.
     user_col, item_col : int or str, default=0 and 1
         Columns of `X` with the ids: positions, or names in a DataFrame.
     time_col : int, str or None, default=None
@@ -168,7 +172,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         "gate": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
         "llm_weight": [Interval(Real, 0, None, closed="left")],
         "margin": [Interval(Real, 0, None, closed="left")],
-        "refine_iterations": [Interval(Integral, 1, None, closed="left")],
+        "refine_iterations": [Interval(Integral, 1, None, closed="left"), None],
         "user_col": [Integral, str],
         "item_col": [Integral, str],
         "time_col": [Integral, str, None],
@@ -187,15 +191,15 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         *,
         item_data=None,
         item_encoder="auto",
-        prior_strength=1.0,
-        item_bias=0.06,
+        prior_strength=1.2,
+        item_bias=0.15,
         missing_power=0.5,
-        recency_power=0.0,
+        recency_power=0.5,
         judge=None,
         gate="auto",
-        llm_weight=20.0,
-        margin=0.06,
-        refine_iterations=8,
+        llm_weight=12.0,
+        margin=0.4,
+        refine_iterations=None,
         user_col=0,
         item_col=1,
         time_col=None,
@@ -260,6 +264,10 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         UserWarning
             If slates of the judge are dropped, and if the gate has too little to learn from.
         """
+        backbone, n_refine = self._backbone(), 0
+        if self.judge is not None:
+            n_refine = self._count_refinements(backbone.iterations)
+            backbone = replace(backbone, iterations=backbone.iterations - n_refine)
         table = extra_items = features = judged = None
         if self.item_data is not None:
             table = read_item_data(self.item_data, self._item_name(X))
@@ -276,12 +284,11 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         self._popularity = self._matrix.getnnz(axis=0)
         self._slates = None
 
-        backbone = self._backbone()
         self._bias = backbone.bias(self._popularity, features)
         start = backbone.start(*self._matrix.shape, _generator(self.random_state))
         self.judge_, self.gate_, self.judge_stats_ = self.judge, None, {}
         self.loss_curve_ = []
-        self.n_iter_ = backbone.iterations + (self.refine_iterations if judged is not None else 0)
+        self.n_iter_ = backbone.iterations + n_refine
         pairs = {}
         with tqdm(total=self.n_iter_, disable=not self.verbose, desc="sweeps") as progress:
             problem = backbone.problem(self._matrix, features, start)
@@ -293,7 +300,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
                 pairs = self._weigh(slates, problem)
                 factors = problem.user_factors, problem.item_factors
                 problem = backbone.problem(self._matrix, features, factors, **pairs)
-                self._sweep(problem, self.refine_iterations, progress, final=True)
+                self._sweep(problem, n_refine, progress, final=True)
         users, items = problem.user_factors, problem.item_factors
         if backbone.recency_power > 0:
             recent = backbone.recent_confidence(self._matrix, self._age)
@@ -318,6 +325,16 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             recency_power=self.recency_power,
             num_threads=0 if self.n_jobs is None or self.n_jobs < 0 else self.n_jobs,
         )
+
+    def _count_refinements(self, iterations):
+        n_refine = iterations // 2 if self.refine_iterations is None else self.refine_iterations
+        if not 1 <= n_refine < iterations:
+            raise ValueError(
+                "With a judge, refine_iterations must be at least 1 and smaller than iterations, "
+                f"which must be at least 2; got refine_iterations={self.refine_iterations} and "
+                f"iterations={iterations}."
+            )
+        return n_refine
 
     def _columns(self):
         return {"user_col": self.user_col, "item_col": self.item_col, "time_col": self.time_col}

@@ -293,7 +293,7 @@ def test_film_features(films):
     features = encoder.fit_transform(films.drop(columns="movieId"))
     assert encoder.column_kinds_ == {"title": "text", "year": "number", "genres": "list"}
     names = set(encoder.get_feature_names_out())
-    assert names >= {"title=2", "title=ii", "title=:", "title=(", "genres=Film-Noir"}
+    assert names >= {"title=the", "title=:", "title=(", "genres=Film-Noir"}
     assert names >= {"year=1995", "year=missing"}
     assert features.shape == (9066, len(names))
     assert features.dtype == np.float32

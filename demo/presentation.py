@@ -1,0 +1,243 @@
+"""Show ``demo/report.json`` as text, as a picture, and in the README.
+
+``python demo/presentation.py`` draws the picture and fills the README's tables anew, from the
+report there is.
+"""
+
+import json
+import re
+import textwrap
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+REPORT = Path(__file__).with_name("report.json")
+PICTURE = REPORT.with_suffix(".png")
+README = REPORT.parents[1] / "README.md"
+
+# Columns of the report, and what tables call them. The AUC of warm users is in the picture only.
+COLUMNS = {
+    "NDCG@10 overall": "NDCG@10",
+    "NDCG@10 cold": "cold",
+    "AUC overall": "AUC",
+    "AUC cold": "cold",
+    "AUC tail": "tail",
+    "AUC zero": "zero",
+}
+CANDIDATES = {
+    "all": "Ranked: all films but those the user has in `train`",
+    "without_other_likes": "Ranked: the same, without the user's likes in the other folds",
+}
+RECORDED = [("recorded", f"selective - {other}") for other in ("plain ALS", "no LLM", "everywhere")]
+SHUFFLED = [
+    [(judge, f"selective - {other}") for other in ("no LLM", "everywhere")]
+    for judge in ("50% shuffled", "90% shuffled")
+]
+DIFFERENCES = "Differences with 95% intervals (paired bootstrap over users)"
+# Okabe and Ito's palette, which color-blind readers can tell apart.
+SERIES = {
+    "selective - no LLM": {
+        "label": "LLM where the gate trusts it",
+        "color": "#0072B2",
+        "marker": "o",
+    },
+    "everywhere - no LLM": {"label": "LLM everywhere", "color": "#D55E00", "marker": "s"},
+}
+REGIMES = {
+    "overall": "all",
+    "warm": "warm users",
+    "cold": "cold users",
+    "tail": "rare films\n(3 users or fewer)",
+    "zero": "new films\n(no user)",
+}
+STYLE = {
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "figure.titlesize": 13,
+    "figure.titleweight": "bold",
+    "lines.markersize": 6,
+}
+
+
+# -- tables ------------------------------------------------------------------------------------
+
+
+def number(x):
+    """Write .0467 for 0.0467."""
+    return f"{x:.4f}".removeprefix("0")
+
+
+def interval(difference, low, high):
+    """Write +.0012 [-.0003, +.0027]."""
+    d, low, high = (f"{x:+.4f}".replace("0.", ".", 1) for x in (difference, low, high))
+    return f"{d} [{low}, {high}]"
+
+
+def methods_table(report, candidates):
+    """Rows of text: a method each."""
+    table = report["tables"][candidates]
+    rows = [[method, *(number(row[c]) for c in COLUMNS)] for method, row in table.items()]
+    return [["", *COLUMNS.values()], *rows]
+
+
+def differences_table(report, comparisons):
+    """Rows of text: a column of the report each, for some comparisons (judge, what - what)."""
+    differences = report["differences"]["all"]
+    head = [what if j == "recorded" else f"{what}, {j}" for j, what in comparisons]
+    rows = [[c, *(interval(*differences[j][what][c]) for j, what in comparisons)] for c in COLUMNS]
+    return [["", *head], *rows]
+
+
+def aligned(rows):
+    """Lay out rows for a terminal: names to the left, all others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        row[0].ljust(widths[0])
+        + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    )
+
+
+def markdown(rows):
+    """Lay out rows as a Markdown table."""
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([head, "|---|" + "--:|" * (len(rows[0]) - 1), *body])
+
+
+# -- text --------------------------------------------------------------------------------------
+
+
+def heading(report):
+    """Say what the numbers are."""
+    seeds = len(report["settings"]["seeds"])
+    mean = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
+    return f"fold `{report['settings']['fold']}`, {mean}"
+
+
+def as_text(report):
+    """Write the report for a terminal, at most 100 characters wide."""
+    parts = [f"MovieLens, {heading(report)}"]
+    parts += [f"{title}\n{aligned(methods_table(report, c))}" for c, title in CANDIDATES.items()]
+    parts += [DIFFERENCES]
+    parts += [aligned(differences_table(report, some)) for some in (RECORDED, *SHUFFLED)]
+    return "\n\n".join([*parts, gate_text(report["gate"]), example_text(report["example"])])
+
+
+def gate_text(gate):
+    """Say what the gate has learned."""
+    effects = [f"{name} {x:+.1f}" for name, x in gate["context_effects"].items() if x]
+    return (
+        f"The gate: the LLM is right on {gate['accuracy']:.0%} of the pairs with a known outcome. "
+        "A gap of 1 between its\nratings adds "
+        f"{gate['gap_coef']:.1f} log-odds in an average context. Changes per standard deviation:\n"
+        f"{', '.join(effects) or 'none'}"
+    )
+
+
+def example_text(example):
+    """Set two lists of recommendations side by side."""
+    films = ", ".join(example["train"])
+    liked = f"User {example['user']}, cold, liked {films} (training). Recommended, * is liked too:"
+    lists = [
+        [("* " if film["liked"] else "  ") + textwrap.shorten(film["title"], 46) for film in films]
+        for films in (example["no_llm"], example["selective"])
+    ]
+    rows = [f"{rank:>2} {a:<48} {b}" for rank, (a, b) in enumerate(zip(*lists, strict=True), 1)]
+    head = f"   {'  without LLM':<48}   with the LLM where it is trusted"
+    return "\n".join([textwrap.fill(liked, 96), head, *rows])
+
+
+def results(report):
+    """Write the section of the README between its marks `results`."""
+    return "\n\n".join(
+        [
+            f"MovieLens, {heading(report)}. {CANDIDATES['all']}.",
+            markdown(methods_table(report, "all")),
+            f"{DIFFERENCES}:",
+            *(markdown(differences_table(report, some)) for some in (RECORDED, *SHUFFLED)),
+        ]
+    )
+
+
+def with_results(readme, report):
+    """Fill the section between the marks in a README's text."""
+    marks = r"(<!-- results -->\n).*(<!-- /results -->)"
+    filled, n_marked = re.subn(
+        marks, lambda match: match[1] + results(report) + "\n" + match[2], readme, flags=re.DOTALL
+    )
+    if n_marked != 1:
+        raise ValueError("The README lacks the marks <!-- results --> and <!-- /results -->.")
+    return filled
+
+
+# -- picture -----------------------------------------------------------------------------------
+
+
+def draw(report):
+    """Draw the gains by regime, and where the gate trusts the LLM."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(11, 4.6), layout="constrained")
+        left, right = figure.subfigures(1, 2, width_ratios=[1.3, 1], wspace=0.06)
+        draw_gains(left, report["differences"]["all"])
+        draw_trust(right, report["trust"])
+        figure.savefig(PICTURE, dpi=150, metadata={"Software": None})
+
+
+def draw_gains(figure, differences):
+    """Draw what the LLM adds to the AUC of each regime, with intervals, for two judges."""
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    titles = {"recorded": "LLM as recorded", "50% shuffled": "half of its answers shuffled"}
+    for axes, (judge, title) in zip(panels, titles.items(), strict=True):
+        axes.axvline(0, color="0.3", linewidth=1)
+        for offset, (comparison, style) in zip((-0.14, 0.14), SERIES.items(), strict=True):
+            by_column = differences[judge][comparison]
+            gain, low, high = np.transpose([by_column[f"AUC {name}"] for name in REGIMES])
+            place = np.arange(len(REGIMES)) + offset
+            axes.errorbar(gain, place, xerr=[gain - low, high - gain], linestyle="none", **style)
+        axes.set_title(title)
+        axes.grid(axis="x", color="0.9")
+        axes.set_axisbelow(True)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:+.3g}".replace("0.", ".", 1) if x else "0")
+    panels[0].set_yticks(range(len(REGIMES)), REGIMES.values())
+    panels[0].invert_yaxis()
+    figure.suptitle("What the LLM adds to the AUC, with 95% intervals")
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
+
+
+def draw_trust(figure, trust):
+    """Draw the mean weight of preferences in each cell, as color and number."""
+    axes = figure.subplots()
+    weight = np.array(trust["weight"], dtype=float)
+    highest = np.nanmax(weight)
+    axes.pcolormesh(weight, cmap="Blues", vmin=0, vmax=1.15 * highest, edgecolor="white")
+    for (row, column), w in np.ndenumerate(weight):
+        if np.isfinite(w):
+            color = "white" if w > 0.7 * highest else "0.2"
+            axes.text(column + 0.5, row + 0.5, f"{w:.1f}", color=color, ha="center", va="center")
+    axes.set_xticks(np.arange(len(trust["history"])) + 0.5, trust["history"])
+    axes.set_yticks(np.arange(len(trust["popularity"])) + 0.5, trust["popularity"])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title("mean weight of a preference, in log-odds")
+    axes.set_xlabel("films in the user's history")
+    axes.set_ylabel("users who like the rarer film of the two")
+    figure.suptitle("Where the gate trusts the LLM")
+
+
+def main():
+    """Draw the picture and fill the README."""
+    report = json.loads(REPORT.read_text(encoding="utf-8"))
+    draw(report)
+    text = README.read_text(encoding="utf-8")
+    README.write_text(with_results(text, report), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
