@@ -44,7 +44,7 @@ _THREADPOOLS = ThreadpoolController()
 
 _DIRECTION_SCALE = 2.0**-30
 _RHS_SCALE = 2.0**-40
-_SLATES_PER_CHUNK = 4096  # 20 candidates and 64 factors: 20 MB
+_SLATES_PER_CHUNK = 256  # 20 candidates and 64 factors: 1.3 MB, stays in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +161,9 @@ class RegularizedALS:
             user_rows = np.arange(n_users)
         if self._pull is not None or self._prior is not None:
             item_rows = np.arange(n_items)
-        self._user_rhs_rows, self._item_rhs_rows = user_rows, item_rows
+        if pairs is not None:
+            self._user_pairs_at = np.searchsorted(user_rows, pairs.user_rows)
+            self._item_pairs_at = np.searchsorted(item_rows, pairs.item_rows)
         self._user_half = _HalfSweep(
             kernel, factors, rhs_rows=user_rows, directions=pairs and pairs.directions
         )
@@ -195,25 +197,22 @@ class RegularizedALS:
         return self.user_factors
 
     def _sweep_users(self, cg_steps):
-        rhs = np.zeros((len(self._user_rhs_rows), self._x.shape[1]), dtype=np.float32)
-        if self._pull is not None:
-            rhs += self._pull @ self._y
+        rhs = None if self._pull is None else self._pull @ self._y
         if self._pairs is not None:
             directions = self._user_half.directions
             pull = self._pairs.user_side(self._x, self._y, directions)
-            rhs[np.searchsorted(self._user_rhs_rows, self._pairs.user_rows)] += pull
+            rhs = _add_rows(rhs, self._user_pairs_at, pull)
         self._user_half.set_rhs(rhs)
         self._user_half.solve(self._x, self.regularization, self.num_threads, cg_steps)
 
     def _sweep_items(self):
-        rhs = np.zeros((len(self._item_rhs_rows), self._x.shape[1]), dtype=np.float32)
-        if self._pull is not None:
-            rhs += self._pull_t @ self._x
+        rhs = None if self._pull is None else self._pull_t @ self._x
         if self._prior is not None:
-            rhs += np.float32(self.item_regularization) * self._prior.mean()
+            expected = np.float32(self.item_regularization) * self._prior.mean()
+            rhs = expected if rhs is None else rhs + expected
         if self._pairs is not None:
             pull = self._pairs.item_side(self._x, self._y)
-            rhs[np.searchsorted(self._item_rhs_rows, self._pairs.item_rows)] += pull
+            rhs = _add_rows(rhs, self._item_pairs_at, pull)
         self._item_half.set_rhs(rhs)
         self._item_half.solve(self._y, self.item_regularization, self.num_threads, self.cg_steps)
 
@@ -364,6 +363,7 @@ class _PairLoss:
         self._users, self._items, self._weights = slates.users, slates.items, slates.weights
         self._llm_weight, self._margin = np.float32(llm_weight), np.float32(margin)
         self._root = root[slates.items]
+        self._unscaled = bool((self._root == 1).all())
         bias = np.zeros(len(root)) if item_bias is None else item_bias
         self._bias = bias[slates.items].astype(np.float32)
 
@@ -372,6 +372,7 @@ class _PairLoss:
         # The largest is last; a slate of n connected candidates has n - 1 above zero.
         self._kept = eigenvalues > 1e-9 * eigenvalues[:, -1:]
         half = vectors * np.sqrt(np.maximum(eigenvalues, 0))[:, np.newaxis, :]
+        half *= _DIRECTION_SCALE  # a power of two: nothing is lost
         self._half = half.transpose(0, 2, 1).astype(np.float32)
         rows = np.repeat(self._users, self._kept.sum(axis=1))
         self.directions = rows, np.full(len(rows), float(llm_weight))
@@ -394,46 +395,66 @@ class _PairLoss:
         for start in range(0, len(self._users), _SLATES_PER_CHUNK):
             yield slice(start, start + _SLATES_PER_CHUNK)
 
-    def _state(self, x, y, chunk):
-        """Return candidates' factors, scores without bias, and differences z of one chunk."""
-        candidates = y[self._items[chunk]] / self._root[chunk, :, np.newaxis]
-        scores = np.einsum("sk,snk->sn", x[self._users[chunk]], candidates)
+    def _candidates(self, x, y, chunk):
+        """Return the factors and the scores (without bias) of the candidates of one chunk."""
+        candidates = np.take(y, self._items[chunk], axis=0)
+        if not self._unscaled:
+            candidates /= self._root[chunk, :, np.newaxis]
+        return candidates, (candidates @ x[self._users[chunk], :, np.newaxis])[..., 0]
+
+    def _hinges(self, scores, chunk):
+        """Return max(0, m - z) of all pairs, (n_slates, slate_size, slate_size)."""
         total = scores + self._bias[chunk]
-        return candidates, scores, total[:, :, np.newaxis] - total[:, np.newaxis, :]
+        hinges = total[:, np.newaxis, :] - total[:, :, np.newaxis]
+        hinges += self._margin
+        return np.maximum(hinges, 0, out=hinges)
+
+    def _push(self, scores, chunk):
+        """Return by how much the hinges of its pairs push each candidate up, weighted."""
+        hinges = self._hinges(scores, chunk)
+        hinges *= self._weights[chunk]
+        ones = np.ones(hinges.shape[1], dtype=np.float32)
+        return hinges @ ones - ones @ hinges
 
     def user_side(self, x, y, directions):
-        """Write the slate directions into `directions`, return mu Y_S' r, a row per user."""
-        pull = np.empty((len(self._users), x.shape[1]), dtype=np.float32)
+        """Write the scaled slate directions into `directions`, return mu Y_S' r, a row per user.
+
+        Since t = z + max(0, m - z), r is the push of the hinges, plus L times the scores.
+        """
+        factors = x.shape[1]
+        pull = np.empty((len(self._users), factors), dtype=np.float32)
         done = 0
         for chunk in self._chunks():
-            candidates, _, z = self._state(x, y, chunk)
-            bias = self._bias[chunk]
-            offset = bias[:, :, np.newaxis] - bias[:, np.newaxis, :]
-            r = self._weights[chunk] * (np.maximum(self._margin, z) - offset)
-            r = r.sum(axis=2) - r.sum(axis=1)
-            pull[chunk] = np.einsum("sn,snk->sk", r, candidates)
-            kept = (self._half[chunk] @ candidates)[self._kept[chunk]]
-            directions[done : done + len(kept)] = _DIRECTION_SCALE * kept
+            candidates, scores = self._candidates(x, y, chunk)
+            half = self._half[chunk]
+            r = half.transpose(0, 2, 1) @ (half @ (scores / _DIRECTION_SCALE**2)[..., np.newaxis])
+            r = r[..., 0] + self._push(scores, chunk)
+            pull[chunk] = (r[:, np.newaxis, :] @ candidates)[:, 0]
+            kept = np.flatnonzero(self._kept[chunk])
+            out = directions[done : done + len(kept)]
+            np.take((half @ candidates).reshape(-1, factors), kept, axis=0, out=out, mode="clip")
             done += len(kept)
-        return self._llm_weight * np.add.reduceat(pull, self._first_slate)
+        if len(self.user_rows) < len(pull):
+            pull = np.add.reduceat(pull, self._first_slate)
+        return self._llm_weight * pull
 
     def item_side(self, x, y):
         """Return the right-hand sides of the items with pairs, (len(item_rows), k)."""
         coefficients = np.empty(self._items.shape, dtype=np.float32)
         for chunk in self._chunks():
-            _, scores, z = self._state(x, y, chunk)
-            r = self._weights[chunk] * np.maximum(self._margin - z, 0)
-            r = r.sum(axis=2) - r.sum(axis=1) + 2 * self._degree[chunk] * scores
+            _, scores = self._candidates(x, y, chunk)
+            r = self._push(scores, chunk) + 2 * self._degree[chunk] * scores
             coefficients[chunk] = self._llm_weight * r / self._root[chunk]
         users, indptr = self._item_matrix
         shape = len(self.item_rows), len(x)
         return sp.csr_matrix((coefficients[self._order], users, indptr), shape=shape) @ x
 
     def loss(self, x, y):
+        """Return the part of the objective, with its weight."""
         loss = 0.0
         for chunk in self._chunks():
-            *_, z = self._state(x, y, chunk)
-            loss += np.sum(self._weights[chunk] * np.maximum(self._margin - z, 0) ** 2)
+            _, scores = self._candidates(x, y, chunk)
+            loss += np.sum(self._weights[chunk] * self._hinges(scores, chunk) ** 2)
         return self._llm_weight * loss
 
 
@@ -476,10 +497,10 @@ class _HalfSweep:
         self._rhs = self._rows[first_rhs:]
 
     def set_rhs(self, rhs):
-        """Set the right-hand sides, (n_rhs_rows, k); d shrinks as they grow."""
-        if not len(rhs):
+        """Set the right-hand sides, (n_rhs_rows, k) or None; d shrinks as they grow."""
+        if rhs is None:
             return
-        squared_norm = np.einsum("nk,nk->n", rhs, rhs, dtype=np.float64)
+        squared_norm = np.einsum("nk,nk->n", rhs, rhs).astype(np.float64)
         scale = _RHS_SCALE * 2.0 ** -np.ceil(np.log2(np.maximum(squared_norm, 1)))
         np.multiply(rhs, scale[:, np.newaxis], out=self._rhs, casting="same_kind")
         self._matrix[2][self._rhs_entries] = 1 / scale
@@ -490,6 +511,14 @@ class _HalfSweep:
             *self._matrix, rows, self._rows, regularization, num_threads=num_threads,
             cg_steps=cg_steps,
         )  # fmt: skip
+
+
+def _add_rows(rhs, places, rows):
+    """Add rows to the right-hand sides at some places; None: there are no others."""
+    if rhs is None:
+        return rows
+    rhs[places] += rows
+    return rhs
 
 
 def _append_entries(matrix, rows, columns, values):
