@@ -3,7 +3,9 @@
 import warnings
 from numbers import Integral, Real
 
+import narwhals.stable.v2 as nw
 import numpy as np
+import pandas as pd
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
 from sklearn.linear_model import LogisticRegression
@@ -155,7 +157,9 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
         UserWarning
             When the fallback is used; see Notes.
         """
-        Z, y = validate_data(self, Z, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        Z, y = validate_data(
+            self, _to_pandas(Z), y, dtype=np.float64, ensure_all_finite="allow-nan"
+        )
         check_classification_targets(y)
         if type_of_target(y) == "multiclass":
             raise ValueError(
@@ -291,7 +295,9 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
     def _log_odds(self, Z):
         """Return the judge's and the total log-odds of each pair."""
         check_is_fitted(self)
-        Z = validate_data(self, Z, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        Z = validate_data(
+            self, _to_pandas(Z), dtype=np.float64, ensure_all_finite="allow-nan", reset=False
+        )
         gap, prior, context = self._split(Z)
         gap = np.clip(gap, -self._largest[0], self._largest[0])
         prior = np.clip(prior, -self._largest[1:], self._largest[1:])
@@ -379,6 +385,14 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
         tags.classifier_tags.multi_class = False
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _to_pandas(Z):
+    """Turn frames of other libraries, whose names not every scikit-learn reads, into pandas' own."""
+    frame = nw.from_native(Z, eager_only=True, pass_through=True)
+    if isinstance(Z, pd.DataFrame) or not isinstance(frame, nw.DataFrame):
+        return Z
+    return pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
 
 
 def _logistic(columns, right, C):
