@@ -388,7 +388,7 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
 
 
 def _to_pandas(Z):
-    """Turn frames of other libraries, whose names not every scikit-learn reads, into pandas' own."""
+    """Turn frames of other libraries, whose names not every scikit-learn reads, into pandas."""
     frame = nw.from_native(Z, eager_only=True, pass_through=True)
     if isinstance(Z, pd.DataFrame) or not isinstance(frame, nw.DataFrame):
         return Z
