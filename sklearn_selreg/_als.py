@@ -405,8 +405,7 @@ class _PairLoss:
     def _hinges(self, scores, chunk):
         """Return max(0, m - z) of all pairs, (n_slates, slate_size, slate_size)."""
         total = scores + self._bias[chunk]
-        hinges = total[:, np.newaxis, :] - total[:, :, np.newaxis]
-        hinges += self._margin
+        hinges = (total + self._margin)[:, np.newaxis, :] - total[:, :, np.newaxis]
         return np.maximum(hinges, 0, out=hinges)
 
     def _push(self, scores, chunk):
@@ -500,8 +499,8 @@ class _HalfSweep:
         """Set the right-hand sides, (n_rhs_rows, k) or None; d shrinks as they grow."""
         if rhs is None:
             return
-        squared_norm = np.einsum("nk,nk->n", rhs, rhs).astype(np.float64)
-        scale = _RHS_SCALE * 2.0 ** -np.ceil(np.log2(np.maximum(squared_norm, 1)))
+        _, exponent = np.frexp(np.einsum("nk,nk->n", rhs, rhs))  # squared norms < 2 ** exponent
+        scale = np.ldexp(_RHS_SCALE, -np.maximum(exponent, 0))
         np.multiply(rhs, scale[:, np.newaxis], out=self._rhs, casting="same_kind")
         self._matrix[2][self._rhs_entries] = 1 / scale
 
