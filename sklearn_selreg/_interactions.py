@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+_MOST_ARRAY_COLUMNS = 3  # user, item and time; what is wider may be a matrix of users x items
+
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
@@ -145,7 +147,8 @@ def read_columns(X, *, user_col=0, item_col=1, time_col=None):
     Warns
     -----
     UserWarning
-        When a frame has further columns while `user_col` and `item_col` are 0 and 1.
+        When a frame has further columns while `user_col` and `item_col` are 0 and 1, and when an
+        array has more than 3 columns: it may be a matrix of users x items.
     """
     if sp.issparse(X):
         raise TypeError(
@@ -177,6 +180,14 @@ def read_columns(X, *, user_col=0, item_col=1, time_col=None):
             f"X has {len(names)} columns; {names[0]!r} is used for the users and {names[1]!r} for "
             "the items, as the first two. Set user_col and item_col to their names if that is "
             "right, else to those of others.",
+            UserWarning,
+            stacklevel=3,
+        )
+    if names is None and table.shape[1] > _MOST_ARRAY_COLUMNS:
+        warnings.warn(
+            f"X is an array of shape {table.shape}, taken as one interaction a row, the user in "
+            f"column {user_col}, the item in column {item_col}. If it is a matrix of users x items "
+            "instead, pass it to fit as scipy.sparse.csr_matrix(X).",
             UserWarning,
             stacklevel=3,
         )
@@ -427,7 +438,8 @@ def _add_items(items, extra_items):
         warnings.warn(
             f"No item id of X is in item_data: X has items such as {_example(items)}, item_data "
             f"such as {_example(extra_items)}. Ids of different types are different ids, and a "
-            "numpy array such as np.array([['ann', 1]]) turns all of them into strings.",
+            "numpy array such as np.array([['ann', 1]]) turns all of them into strings. The ids of "
+            "a pandas item_data are its index, unless a column is named as the item column of X.",
             UserWarning,
             stacklevel=3,
         )

@@ -19,7 +19,6 @@ from ._gate import ReliabilityGate
 from ._interactions import concatenate_ids, encode, index_interactions, read_columns
 from ._items import encode_items, read_item_data
 from ._slates import compare_candidates, place_slates
-from .judges import LLMJudge
 from .metrics import mean_ndcg
 
 # Found on the `valid` fold of MovieLens, see benchmarks/tuning.
@@ -168,7 +167,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         "item_bias": [Interval(Real, 0, None, closed="left")],
         "missing_power": [Interval(Real, 0, None, closed="left")],
         "recency_power": [Interval(Real, 0, None, closed="left")],
-        "judge": [LLMJudge, None],
+        "judge": "no_validation",  # by _read_judgments: the message should not print all records
         "gate": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
         "llm_weight": [Interval(Real, 0, None, closed="left")],
         "margin": [Interval(Real, 0, None, closed="left")],
@@ -264,17 +263,16 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         UserWarning
             If slates of the judge are dropped, and if the gate has too little to learn from.
         """
-        backbone, n_refine = self._backbone(), 0
+        backbone, n_refine, judged = self._backbone(), 0, None
         if self.judge is not None:
+            judged = self._read_judgments()
             n_refine = self._count_refinements(backbone.iterations)
             backbone = replace(backbone, iterations=backbone.iterations - n_refine)
-        table = extra_items = features = judged = None
+        table = extra_items = features = None
         if self.item_data is not None:
             table = read_item_data(self.item_data, self._item_name(X))
             extra_items = table.ids
         interactions = index_interactions(X, y, **self._columns(), extra_items=extra_items)
-        if self.judge is not None:
-            judged = self._read_judgments()
         self.item_encoder_ = None
         if table is not None and self.item_encoder is not None:
             items = interactions.items
@@ -357,8 +355,9 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
     def _read_judgments(self):
         if not hasattr(self.judge, "questions"):
             raise TypeError(
-                "judge must be a PrecomputedJudge, which gives recorded answers; got "
-                f"{self.judge!r}."
+                "judge must be a PrecomputedJudge, made of recorded answers: "
+                "PrecomputedJudge(judgments) takes a path, a list of dict or a DataFrame; got "
+                f"{type(self.judge).__name__}."
             )
         return self.judge.questions()
 
@@ -371,7 +370,9 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             raise ValueError(
                 f"None of the judge's {n_questions} slates fits the interactions: {reasons}. "
                 "Users and items must have the same ids in both, and a slate's history must lie "
-                "within the rows given to fit."
+                f"within the rows given to fit. The judge has users such as {judged.user[0]!r} and "
+                f"items such as {judged.candidates[0]!r}, the interactions "
+                f"{interactions.users[0]!r} and {interactions.items[0]!r}."
             )
         if reasons:
             warnings.warn(
@@ -396,10 +397,10 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             pairs = compare_candidates(slates, *scores, calibration=True)
         if pairs is None or not len(pairs.slate):
             warnings.warn(
-                "No slate of the judge holds items that its user was fitted on and others rated "
-                "apart from them, so the gate cannot be calibrated and trusts no preference. "
-                "Judge slates with known positives among the candidates, or set gate=None to "
-                "trust all preferences alike.",
+                "No slate of the judge holds both an item that its user was fitted on (and the "
+                "judge was not shown) and another one, with another rating. So the gate cannot be "
+                "calibrated, and trusts no preference. Judge slates with known positives among "
+                "the candidates, or set gate=None to trust all preferences alike.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -546,7 +547,8 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         if n_unknown > len(rows) / 2:
             warnings.warn(
                 f"{n_unknown} of {len(rows)} users were not in the data given to fit, and are "
-                "ranked for as the mean user. If the rows are sorted by user, shuffle the splits.",
+                "ranked for as the mean user. If the rows are sorted by user, shuffle the splits; "
+                "ids of another type are other ids.",
                 UserWarning,
                 stacklevel=2,
             )

@@ -653,6 +653,18 @@ def test_some_sweeps_must_be_the_backbones(world, iterations, refine):
     assert model.set_params(judge=None).fit(world.train).n_iter_ == iterations
 
 
+@pytest.mark.parametrize("judge", ["gpt", [{"user": "u1"}]])
+def test_judges_are_wrapped(world, judge):
+    with pytest.raises(TypeError, match=rf"must be a PrecomputedJudge.*got {type(judge).__name__}"):
+        world.judged(judge=judge).fit(world.train)
+
+
+def test_a_dense_matrix_is_not_taken_in_silence():
+    model = SelectiveLLMRegularizedMF(factors=2, iterations=2)
+    with pytest.warns(UserWarning, match=r"csr_matrix\(X\)"):
+        model.fit(np.eye(6))
+
+
 def test_without_judge_there_are_no_judgments(model):
     assert model.gate_ is None
     assert model.judge_stats_ == {}
@@ -962,7 +974,6 @@ RECORD = {"user": 0, "history": [], "candidates": [1, 2], "ratings": [0.5, 1]}
         ({"margin": -0.1}, None, None, "'margin' parameter"),
         ({"refine_iterations": 0}, None, None, "'refine_iterations' parameter"),
         ({"gate": "always"}, None, None, "'gate' parameter"),
-        ({"judge": "gpt"}, None, None, "'judge' parameter"),
         ({"item_encoder": "tfidf"}, None, None, "'item_encoder' parameter"),
         ({"random_state": "0"}, None, None, "'random_state' parameter"),
     ],
