@@ -674,7 +674,7 @@ def test_without_judge_there_are_no_judgments(model):
 
 def test_too_little_to_calibrate_on(world):
     no_positives = [r for r in world.records if len(r["candidates"]) == 6]
-    with pytest.warns(UserWarning, match="gate cannot be calibrated and trusts no preference"):
+    with pytest.warns(UserWarning, match="gate cannot be calibrated, and trusts no preference"):
         model = world.judged(judge=PrecomputedJudge(no_positives)).fit(world.train)
     assert model.gate_ is None
     assert not model.judgments_["weight"].any()
