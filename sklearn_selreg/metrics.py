@@ -48,7 +48,17 @@ class RankingReport(pd.DataFrame):
 
 
 def ranking_report(
-    model, X, *, train, y=None, cohort=None, items=None, exclude=None, k=10, user_col=0, item_col=1
+    model,
+    X,
+    *,
+    train,
+    y=None,
+    cohort=None,
+    items=None,
+    exclude=None,
+    k=10,
+    user_col=None,
+    item_col=None,
 ):
     r"""Rank the whole catalogue for each held-out user and report by regime.
 
@@ -80,8 +90,9 @@ def ranking_report(
         Pairs to take out of the candidates as well, such as a user's other held-out likes.
     k : int, default=10
         Cutoff of NDCG and recall.
-    user_col, item_col : int or str, default=0, 1
-        Columns of the ids in `X`, `train` and `exclude`.
+    user_col, item_col : int, str or None, default=None
+        Columns of the ids in `X`, `train` and `exclude`. None: those of the estimator, else the
+        first two.
 
     Returns
     -------
@@ -155,7 +166,10 @@ def ranking_report(
             "X must be a table: the rows of a sparse matrix do not say which users they are. "
             "`X, y = interactions_from_sparse(csr)` makes one."
         )
-    columns = {"user_col": user_col, "item_col": item_col}
+    columns = {
+        "user_col": getattr(model, "user_col", 0) if user_col is None else user_col,
+        "item_col": getattr(model, "item_col", 1) if item_col is None else item_col,
+    }
     held_out = index_interactions(X, y, **columns)
     fitted = index_interactions(train, **columns)
     user, item = _positions(held_out.matrix)

@@ -1114,6 +1114,15 @@ def test_movielens_loss_never_rises(movielens_model):
     assert np.all(np.diff(curve) <= 1e-5 * curve[:-1])
 
 
+def test_report_takes_the_columns_of_the_model(movielens, movielens_model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # three columns: not a word, since the model names its own
+        told = ranking_report(movielens_model, movielens.valid, train=movielens.train)
+    columns = {"user_col": "user", "item_col": "item"}
+    named = ranking_report(movielens_model, movielens.valid, train=movielens.train, **columns)
+    pd.testing.assert_frame_equal(told, named)
+
+
 def test_movielens_score_agrees_with_the_report(movielens, movielens_model, movielens_reports):
     score = movielens_model.score(movielens.valid)
     assert score == pytest.approx(movielens_reports["judged"].loc["overall", "NDCG@10"])
