@@ -132,8 +132,7 @@ class RegularizedALS:
         self.cg_steps = cg_steps
         self._confidence = confidence
         self._prior = None
-        _n_users, n_items = confidence.shape
-        self._root = np.ones(n_items, dtype=np.float32)
+        self._root = np.ones(confidence.shape[1], dtype=np.float32)
         kernel, self._pull, self._pull_t = confidence, None, None
         if missing_weights is not None:
             self._root = np.sqrt(missing_weights).astype(np.float32)

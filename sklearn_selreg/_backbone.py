@@ -95,22 +95,21 @@ class ALSBackbone:
         confidence : csr_matrix or None
             Instead of alpha * strength.
         **pairs
-            `slates`, `llm_weight` and `margin` of `RegularizedALS`.
+            `slates`, `llm_weight`, `margin` and `item_bias` of `RegularizedALS`; the bias is for
+            pairs alone.
 
         Returns
         -------
         problem : RegularizedALS
         """
-        popularity = matrix.getnnz(axis=0)
         return RegularizedALS(
             self.confidence(matrix) if confidence is None else confidence,
             *factors,
             regularization=self.regularization,
             item_regularization=self.regularization
             * (1 if features is None else self.prior_strength),
-            missing_weights=self.missing_weights(popularity),
+            missing_weights=self.missing_weights(matrix.getnnz(axis=0)),
             features=features,
-            item_bias=self.bias(popularity, features),
             num_threads=self.num_threads,
             **pairs,
         )

@@ -268,6 +268,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             judged = self._read_judgments()
             n_refine = self._count_refinements(backbone.iterations)
             backbone = replace(backbone, iterations=backbone.iterations - n_refine)
+        self._fitted_backbone = backbone
         table = extra_items = features = None
         if self.item_data is not None:
             table = read_item_data(self.item_data, self._item_name(X))
@@ -302,8 +303,9 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         users, items = problem.user_factors, problem.item_factors
         if backbone.recency_power > 0:
             recent = backbone.recent_confidence(self._matrix, self._age)
+            # Users are solved against fixed items, which need no prior.
             problem = backbone.problem(
-                self._matrix, features, (users, items), confidence=recent, **pairs
+                self._matrix, None, (users, items), confidence=recent, **pairs
             )
             users = problem.solve_users()
         # Nobody knows anything about a user without interactions.
@@ -424,7 +426,12 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         if not used.any():
             return {}
         terms = SlateTerms(slates.users[used], np.maximum(slates.items[used], 0), terms[used])
-        return {"slates": terms, "llm_weight": self.llm_weight, "margin": self.margin}
+        return {
+            "slates": terms,
+            "llm_weight": self.llm_weight,
+            "margin": self.margin,
+            "item_bias": self._bias,
+        }
 
     def _preferences(self):
         """Return the pairs that may regularize, and their weights."""
@@ -591,6 +598,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         if isinstance(users, list | tuple):  # np.asarray turns all ids of ["ann", 1] into strings
             users = np.array(users, dtype=object)
         rows = encode(self.users_, users)
+        seen, num_threads = self._seen, self._backbone().num_threads
         k = min(n_items, len(self.items_))
         columns = np.full((len(rows), n_items), -1, dtype=np.int32)
         scores = np.full((len(rows), n_items), np.nan, dtype=np.float32)
@@ -600,8 +608,8 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
                 self._user_rows(rows[part]),
                 self.item_factors_,
                 k,
-                seen=self._seen[rows[part]] if filter_seen else None,
-                num_threads=self._backbone().num_threads,
+                seen=seen[rows[part]] if filter_seen else None,
+                num_threads=num_threads,
             )
         if (columns >= 0).all():
             return self.items_[columns], scores
@@ -650,7 +658,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         matrix = _select_columns(added.matrix, columns, len(self.items_))
         age = _select_columns(_with_data(added.matrix, added.age + 1), columns, len(self.items_))
         age = age.data.astype(np.int32) - 1
-        backbone = self._backbone()
+        backbone = self._fitted_backbone
         factors = backbone.fold_in(
             backbone.recent_confidence(matrix, age),
             self.item_factors_[:, : backbone.factors],

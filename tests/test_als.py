@@ -575,13 +575,13 @@ def test_backbone_states_its_problem(rng, features):
     f = (rng.random((N_ITEMS, N_FEATURES)) < 0.4).astype(np.float32) if features else None
     wide = None if f is None else sp.csr_matrix(f)
     slates = random_slates(rng, SLATE_USERS, SLATE_SIZES, N_ITEMS, 1.0)
-    pairs = {"slates": slates, "llm_weight": 5.0, "margin": 0.1}
+    bias = settings.bias(popularity, wide)
+    pairs = {"slates": slates, "llm_weight": 5.0, "margin": 0.1, "item_bias": bias}
     expected = Problem(
         14.0 * matrix.toarray().astype(np.float64),
         *factors,
         missing_weights=((popularity + 5) / np.mean(popularity + 5)) ** 0.5,
         features=f,
-        item_bias=settings.bias(popularity, wide),
         regularization=60.0,
         item_regularization=30.0 if features else 60.0,  # prior_strength needs a prior
         **pairs,

@@ -1114,6 +1114,15 @@ def test_movielens_loss_never_rises(movielens_model):
     assert np.all(np.diff(curve) <= 1e-5 * curve[:-1])
 
 
+def test_fold_in_goes_by_the_fitted_settings(world):
+    fitted, changed = world.model().fit(world.train), world.model().fit(world.train)
+    changed.set_params(factors=3, alpha=100.0, regularization=1.0, item_bias=0)
+    few = world.train.groupby("user").head(2)
+    np.testing.assert_array_equal(
+        changed.fold_in(few).user_factors_, fitted.fold_in(few).user_factors_
+    )
+
+
 def test_report_takes_the_columns_of_the_model(movielens, movielens_model):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # three columns: not a word, since the model names its own
