@@ -8,17 +8,22 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from ._als import SlateTerms, top_k
+from ._asking import JudgingPlan, describe, gather, make_slates
 from ._backbone import ALSBackbone, with_bias
 from ._evidence import cross_fitted_scores, slate_scores
 from ._gate import ReliabilityGate
 from ._interactions import concatenate_ids, encode, index_interactions, read_columns
 from ._items import encode_items, read_item_data
+from ._questions import choose_questions
 from ._slates import compare_candidates, place_slates
+from .judges import LLMJudge, Slate
 from .metrics import mean_ndcg
 
 # Found on the `valid` fold of MovieLens, see benchmarks/tuning.
@@ -70,8 +75,23 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
     recency_power : float, default=0.5
         In a last update of the users, their r-th newest interaction (from 0) has the confidence
         `3 * alpha / (1 + r) ** recency_power`. 0: no such update.
-    judge : PrecomputedJudge or None, default=None
-        Gives the preferences. None: the backbone alone.
+    judge : LLMJudge or None, default=None
+        Gives the preferences: recorded ones as they are (`PrecomputedJudge`); any other judge is
+        asked questions that are chosen for it. None: the backbone alone.
+    item_text : column name, list of column names or None, default=None
+        Columns of `item_data` that the judge reads, in this order. None: all that can be read.
+    max_slates : int or None, default=None
+        How many slates to ask a judge at most, >= 1; each is asked as often as the judge has
+        orders. None: one for each user with interactions and some to calibrate the gate, at most
+        2,000.
+    slate_size : int, default=20
+        Candidates in a slate, >= 2.
+    calibration_share : float, default=0.3
+        Share of the slates that hide some of a user's interactions among the candidates, in
+        [0, 1]: by them the gate learns where the judge is right.
+    slate_random_state : int, default=0
+        Seed >= 0 of the choice of slates. What is asked depends on the rows, the item features and
+        these slate parameters alone, so a search over other parameters asks nothing new.
     gate : "auto", ReliabilityGate or None, default="auto"
         Weighs preferences. "auto": `ReliabilityGate()`. None: all preferences weigh 1, wherever
         they are (global distillation).
@@ -169,6 +189,11 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         "recency_power": [Interval(Real, 0, None, closed="left")],
         "judge": "no_validation",  # by _read_judgments: the message should not print all records
         "gate": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
+        "item_text": "no_validation",
+        "max_slates": [Interval(Integral, 1, None, closed="left"), None],
+        "slate_size": [Interval(Integral, 2, None, closed="left")],
+        "calibration_share": [Interval(Real, 0, 1, closed="both")],
+        "slate_random_state": [Interval(Integral, 0, None, closed="left")],
         "llm_weight": [Interval(Real, 0, None, closed="left")],
         "margin": [Interval(Real, 0, None, closed="left")],
         "refine_iterations": [Interval(Integral, 1, None, closed="left"), None],
@@ -199,6 +224,11 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         llm_weight=12.0,
         margin=0.4,
         refine_iterations=None,
+        item_text=None,
+        max_slates=None,
+        slate_size=20,
+        calibration_share=0.3,
+        slate_random_state=0,
         user_col=0,
         item_col=1,
         time_col=None,
@@ -222,6 +252,11 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         self.llm_weight = llm_weight
         self.margin = margin
         self.refine_iterations = refine_iterations
+        self.item_text = item_text
+        self.max_slates = max_slates
+        self.slate_size = slate_size
+        self.calibration_share = calibration_share
+        self.slate_random_state = slate_random_state
         self.user_col = user_col
         self.item_col = item_col
         self.time_col = time_col
@@ -256,28 +291,29 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         ValueError
             For a parameter out of range; a table that is empty, or has missing or infinite ids;
             strengths that are negative or not finite, or none above 0; duplicate ids in
-            `item_data`; a judge none of whose slates fits the interactions.
+            `item_data`; recorded judgments of which no slate fits the interactions; a judge that
+            reads texts, but no `item_data` and ids that are numbers.
+        JudgeError
+            If the judge's service refuses to answer.
 
         Warns
         -----
         UserWarning
-            If slates of the judge are dropped, and if the gate has too little to learn from.
+            If slates of the judge are dropped, if it has reached its budget, and if the gate has
+            too little to learn from.
         """
         backbone, n_refine, judged = self._backbone(), 0, None
         if self.judge is not None:
-            judged = self._read_judgments()
+            self._check_judge()
             n_refine = self._count_refinements(backbone.iterations)
             backbone = replace(backbone, iterations=backbone.iterations - n_refine)
+            if self._is_recorded():
+                judged = self.judge.questions()
         self._fitted_backbone = backbone
-        table = extra_items = features = None
-        if self.item_data is not None:
-            table = read_item_data(self.item_data, self._item_name(X))
-            extra_items = table.ids
-        interactions = index_interactions(X, y, **self._columns(), extra_items=extra_items)
-        self.item_encoder_ = None
-        if table is not None and self.item_encoder is not None:
-            items = interactions.items
-            features, self.item_encoder_ = encode_items(self.item_encoder, table, items)
+        table, interactions, features, self.item_encoder_ = self._read(X, y)
+        if self.judge is not None and not self._is_recorded():
+            slates = self._choose_slates(table, interactions, features)
+            judged = gather(slates, self.judge.answers(slates), interactions)
         self.users_, self.items_ = interactions.users, interactions.items
         self._matrix, self._age = interactions.matrix, interactions.age
         self._popularity = self._matrix.getnnz(axis=0)
@@ -286,17 +322,20 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         self._bias = backbone.bias(self._popularity, features)
         start = backbone.start(*self._matrix.shape, _generator(self.random_state))
         self.judge_, self.gate_, self.judge_stats_ = self.judge, None, {}
+        if self.judge is not None:
+            self.judge_stats_ = dict.fromkeys(("questions", "answers", "slates_used", "pairs"), 0)
         self.loss_curve_ = []
         self.n_iter_ = backbone.iterations + n_refine
         pairs = {}
         with tqdm(total=self.n_iter_, disable=not self.verbose, desc="sweeps") as progress:
             problem = backbone.problem(self._matrix, features, start)
-            self._sweep(problem, backbone.iterations, progress, final=judged is None)
+            self._sweep(problem, backbone.iterations, progress, final=self.judge is None)
             if judged is not None:
                 slates = self._place(judged, interactions)
                 if self.gate is not None:
                     self._calibrate(slates, backbone, features, start)
                 pairs = self._weigh(slates, problem)
+            if n_refine:
                 factors = problem.user_factors, problem.item_factors
                 problem = backbone.problem(self._matrix, features, factors, **pairs)
                 self._sweep(problem, n_refine, progress, final=True)
@@ -354,14 +393,100 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
                 self.loss_curve_.append(problem.loss())
                 progress.set_postfix(loss=f"{self.loss_curve_[-1]:.6g}")
 
-    def _read_judgments(self):
-        if not hasattr(self.judge, "questions"):
+    def _read(self, X, y):
+        """Read item data and interactions, and make features."""
+        table = extra_items = features = encoder = None
+        if self.item_data is not None:
+            table = read_item_data(self.item_data, self._item_name(X))
+            extra_items = table.ids
+        interactions = index_interactions(X, y, **self._columns(), extra_items=extra_items)
+        if table is not None and self.item_encoder is not None:
+            features, encoder = encode_items(self.item_encoder, table, interactions.items)
+        return table, interactions, features, encoder
+
+    def _is_recorded(self):
+        return hasattr(self.judge, "questions")
+
+    def _check_judge(self):
+        if not isinstance(self.judge, LLMJudge):
             raise TypeError(
-                "judge must be a PrecomputedJudge, made of recorded answers: "
-                "PrecomputedJudge(judgments) takes a path, a list of dict or a DataFrame; got "
-                f"{type(self.judge).__name__}."
+                "judge must be an LLMJudge, such as PrecomputedJudge(judgments) of recorded "
+                "answers, AnthropicJudge(max_cost=1) or LLMJudge.from_callable(f, name=, "
+                f"version=); got a {type(self.judge).__name__}."
             )
-        return self.judge.questions()
+
+    def _choose_slates(self, table, interactions, features):
+        """Choose the slates to ask the judge."""
+        texts = None
+        if table is not None:
+            texts = describe(interactions.items, table, self.item_text)
+        elif self.judge.reads_texts and interactions.items.dtype.kind in "iuf":
+            raise ValueError(
+                f"{type(self.judge).__name__} reads what items are, but there is no item_data, and "
+                f"the item ids are numbers such as {interactions.items[0]}. Give item_data with a "
+                "title or description of each item."
+            )
+        questions = choose_questions(
+            interactions,
+            features,
+            n_questions=self.max_slates,
+            slate_size=self.slate_size,
+            calibration_share=self.calibration_share,
+            random_state=self.slate_random_state,
+            num_threads=self._backbone().num_threads,
+        )
+        return make_slates(questions, interactions, texts, Slate)
+
+    def plan_judging(self, X, y=None, *, cv=None):
+        """Tell what the judge would be asked, and what that would cost. Asks nothing.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`.
+        cv : int, splitter, iterable of splits or None, default=None
+            None: for one `fit`. Otherwise for a search with this cross-validation: for the fits on
+            its training rows, and for the last one on all rows. Settings other than those of the
+            slates and of the item features make no difference.
+
+        Returns
+        -------
+        plan : JudgingPlan
+            With the attributes `slates` (a list of Slate), `n_fits` and `estimate` (a
+            CostEstimate: questions, those that are cached, requests, tokens, expected and largest
+            cost in USD). A recorded judge is asked nothing.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `fit`; and TypeError without judge.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> from sklearn_selreg.judges import AnthropicJudge
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Up"], ["bob", "Coco"]]
+        >>> judge = AnthropicJudge(max_cost=1.0, cache=None)
+        >>> plan = SelectiveLLMRegularizedMF(judge=judge, slate_size=2).plan_judging(likes)
+        >>> len(plan.slates), plan.estimate.cost < 0.001
+        (2, True)
+        """
+        self._validate_params()
+        self._check_judge()
+        if self._is_recorded():
+            return JudgingPlan([], 1, self.judge.estimate_cost([]))
+        parts = [None]
+        if cv is not None:
+            parts += [train for train, _ in check_cv(cv).split(X, y)]
+        slates = {}
+        for rows in parts:
+            some = X if rows is None else _safe_indexing(X, rows)
+            strengths = y if rows is None or y is None else _safe_indexing(y, rows)
+            table, interactions, features, _ = self._read(some, strengths)
+            chosen = self._choose_slates(table, interactions, features)
+            slates |= dict.fromkeys(chosen)
+        slates = list(slates)
+        return JudgingPlan(slates, len(parts), self.judge.estimate_cost(slates))
 
     def _place(self, judged, interactions):
         """Apply the leakage rule to the judge's slates."""

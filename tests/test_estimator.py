@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF, interactions_from_sparse
 from sklearn_selreg.datasets import load_movielens_coldstart
-from sklearn_selreg.judges import LLMJudge, PrecomputedJudge
+from sklearn_selreg.judges import PrecomputedJudge
 from sklearn_selreg.metrics import ranking_report
 
 N_USERS, N_ITEMS = 40, 50
@@ -655,7 +655,7 @@ def test_some_sweeps_must_be_the_backbones(world, iterations, refine):
 
 @pytest.mark.parametrize("judge", ["gpt", [{"user": "u1"}]])
 def test_judges_are_wrapped(world, judge):
-    with pytest.raises(TypeError, match=rf"must be a PrecomputedJudge.*got {type(judge).__name__}"):
+    with pytest.raises(TypeError, match=rf"must be an LLMJudge.*got a {type(judge).__name__}"):
         world.judged(judge=judge).fit(world.train)
 
 
@@ -905,13 +905,6 @@ def test_nothing_works_before_fit(world, method):
 # Bad input
 
 
-class WrongJudge(LLMJudge):
-    """A judge that answers live, which the estimator cannot ask yet."""
-
-    def _rate(self, slates):
-        return [np.zeros(len(slate.candidates)) for slate in slates]
-
-
 def replaced(column, row, value):
     frame = World().train.astype(object)
     frame.loc[row, column] = value
@@ -993,7 +986,7 @@ def test_bad_input_to_fit_is_named(world, settings, X, y, message):
 @pytest.mark.parametrize(
     ("settings", "X", "y", "message"),
     [
-        ({"judge": WrongJudge()}, None, None, "judge must be a PrecomputedJudge"),
+        ({"judge": World}, None, None, "judge must be an LLMJudge"),
         ({"item_data": 3}, None, None, "item_data"),
         ({}, np.ones((3, 2)), None, "user_col='user' names a column, but X is an array"),
         ({}, replaced("user", 3, [1, 2]), None, "hashable"),

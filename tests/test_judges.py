@@ -141,7 +141,8 @@ def by_position(slate):
 def test_from_callable_has_parameters_clones_and_pickles():
     judge = LLMJudge.from_callable(by_position, name="position", version="2")
     slate = Slate(user=1, history=(), candidates=(4, 5))
-    assert judge.get_params() == {"f": by_position, "name": "position", "version": "2"}
+    expected = {"f": by_position, "name": "position", "version": "2", "cache": None}
+    assert judge.get_params() == expected
     for copy in (judge, clone(judge), pickle.loads(pickle.dumps(judge))):
         np.testing.assert_array_equal(copy.rate(iter([slate])), [[1, 0.5]])
 

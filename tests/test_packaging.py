@@ -10,7 +10,7 @@ def test_oldest_requirements_are_the_lower_bounds():
     tomllib = pytest.importorskip("tomllib", reason="comes with Python 3.11")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     bounds = [*project["dependencies"]]
-    for extra in ("movielens", "plot", "polars", "test"):
+    for extra in ("movielens", "openai", "plot", "polars", "test"):
         bounds += project["optional-dependencies"][extra]
     lines = (ROOT / "requirements-oldest.txt").read_text().splitlines()
     assert {

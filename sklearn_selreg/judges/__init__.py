@@ -1,6 +1,23 @@
 """Judges: where opinions on what a user would like come from."""
 
-from ._base import LLMJudge, Preferences, Slate
+from ._anthropic import AnthropicJudge
+from ._base import CostEstimate, LLMJudge, Preferences, Slate
+from ._cache import CacheError
+from ._content import ContentJudge
+from ._live import JudgeError
+from ._openai import OpenAIJudge
 from ._precomputed import JudgedSlates, PrecomputedJudge
 
-__all__ = ["JudgedSlates", "LLMJudge", "PrecomputedJudge", "Preferences", "Slate"]
+__all__ = [
+    "AnthropicJudge",
+    "CacheError",
+    "ContentJudge",
+    "CostEstimate",
+    "JudgeError",
+    "JudgedSlates",
+    "LLMJudge",
+    "OpenAIJudge",
+    "PrecomputedJudge",
+    "Preferences",
+    "Slate",
+]

@@ -1,10 +1,21 @@
 """The question to a judge, and the base class of all judges."""
 
+import hashlib
+import json
+import time
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 
+import joblib
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
+
+from ._cache import ANSWERED, GRANTED, TAKEN, open_cache
+
+_CHUNK = 64  # questions that one process claims at a time
+_POLL = 0.05  # seconds between looks for answers that another process is getting
 
 
 @dataclass(frozen=True)
@@ -80,15 +91,56 @@ class Preferences:
     gap: np.ndarray
 
 
+@dataclass(frozen=True)
+class CostEstimate:
+    """What asking some slates would take.
+
+    Attributes
+    ----------
+    slates : int
+        Number of slates.
+    questions : int
+        Distinct questions they make: each slate is asked in several orders, equal ones once.
+    cached : int
+        Questions that are answered already.
+    requests : int
+        Requests to a paid service, if none fails.
+    input_tokens, output_tokens : int
+        Expected numbers of tokens; 0 where nothing is paid.
+    cost : float or None
+        Expected cost in USD; None if the model's price is not known.
+    max_cost : float or None
+        What the requests cannot exceed, in USD: a live judge reserves this much of its budget.
+    """
+
+    slates: int
+    questions: int
+    cached: int
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    max_cost: float | None
+
+
 class LLMJudge(BaseEstimator, metaclass=ABCMeta):
     """Base class of all judges.
 
     A judge has parameters and can be cloned, as any scikit-learn estimator, but is not fitted: it
-    answers questions. A subclass overrides :meth:`_rate`; think twice before overriding more.
+    answers questions. A subclass overrides :meth:`_rate`, which is called for questions without
+    cached answer only; think twice before overriding more.
+
+    Answers are kept: in a SQLite file if the judge has a parameter `cache` that names one, else in
+    memory, shared by all judges of the same class and parameters in this process. Several threads
+    and processes that share a file ask each question once.
 
     See Also
     --------
+    AnthropicJudge : Asks Claude.
+    OpenAIJudge : Asks GPT, or any model behind an API of that kind.
+    ContentJudge : Compares texts, without network.
     PrecomputedJudge : Gives answers that were recorded before.
+    sklearn_selreg.judges.testing.JudgeContract : Tests that any judge should pass.
 
     Examples
     --------
@@ -99,6 +151,12 @@ class LLMJudge(BaseEstimator, metaclass=ABCMeta):
     >>> ShortTitles().rate([Slate(user=7, history=[], candidates=["Up", "Heat"])])
     [array([0.5 , 0.25])]
     """
+
+    # Parameters that do not change what the judge answers, and are not part of a question's key.
+    _not_identity = ("cache",)
+    _remembers = True
+    reads_texts = False
+    """Whether the judge goes by the items' texts; False: it may know items by their ids."""
 
     def rate(self, slates):
         """Rate the candidates of each slate.
@@ -111,8 +169,8 @@ class LLMJudge(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         ratings : list of ndarray of shape (n_candidates,), float64
-            For each slate, one rating in [0, 1] for each candidate; NaN where the judge has no
-            opinion.
+            For each slate, one rating in [0, 1] for each candidate, averaged over the orders it
+            was asked in; NaN where the judge has no opinion.
 
         Raises
         ------
@@ -122,8 +180,218 @@ class LLMJudge(BaseEstimator, metaclass=ABCMeta):
             If the judge's answer has the wrong number of slates or of ratings, or if a rating is
             not a number in [0, 1].
         """
+        return [_row_means(answers) for answers in self.answers(slates)]
+
+    def answers(self, slates):
+        """Rate the candidates of each slate, each answer apart.
+
+        Parameters
+        ----------
+        slates : iterable of Slate
+            The questions.
+
+        Returns
+        -------
+        answers : list of ndarray of shape (n_candidates, n_answers), float64
+            For each slate the ratings in [0, 1], one column for each order that the candidates
+            were shown in; NaN for no opinion.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`rate`.
+        """
         slates = _check_slates(slates)
-        return _check_answers(slates, self._rate(slates))
+        if not self._remembers:
+            rated = _check_answers(slates, self._rate(slates))
+            return [ratings[:, np.newaxis] for ratings in rated]
+        if not slates:
+            return []
+        self._check_parameters()
+        cache = self._cache()
+        questions = self._questions(slates)
+        cache.link([row for question in questions for row in question.links])
+        found = cache.get({key for question in questions for key in question.keys})
+        todo = {
+            key: asked
+            for question in questions
+            for key, asked in zip(question.keys, question.asked, strict=True)
+            if key not in found
+        }
+        if todo:
+            found |= self._ask(cache, todo)
+        return [question.answers(found) for question in questions]
+
+    def _questions(self, slates):
+        identity = self._identity_hash()
+        return [_Question(self, identity, slate) for slate in slates]
+
+    def _ask(self, cache, todo):
+        """Answer questions that were not cached; several processes may do that at once.
+
+        Parameters
+        ----------
+        cache : JudgmentCache
+        todo : dict of str to Slate
+
+        Returns
+        -------
+        answers : dict of str to ndarray
+        """
+        judge = self._identity_hash()
+        found, pending, waiting = {}, list(todo), []
+        with cache.at_work():
+            while pending or waiting:
+                if not pending:
+                    time.sleep(_POLL)
+                    pending, waiting = waiting, []
+                chunk, pending = pending[:_CHUNK], pending[_CHUNK:]
+                states = dict(zip(chunk, cache.begin(chunk), strict=True))
+                waiting += [key for key, state in states.items() if state == TAKEN]
+                found |= cache.get(key for key, state in states.items() if state == ANSWERED)
+                granted = [key for key, state in states.items() if state == GRANTED]
+                slates = [todo[key] for key in granted]
+                for key, ratings in zip(granted, _checked(slates, self._rate(slates)), strict=True):
+                    cache.store(judge, key, ratings)
+                    found[key] = ratings
+        return found
+
+    # -- what a question is --------------------------------------------------------------------
+
+    def _cache(self):
+        identity = type(self), self._identity_hash()
+        return open_cache(getattr(self, "cache", None), identity)
+
+    def _identity(self):
+        """Return what, apart from the question, determines an answer, as JSON data."""
+        parameters = self.get_params(deep=False)
+        return {
+            "judge": f"{type(self).__module__}.{type(self).__qualname__}",
+            **{
+                name: _json_or_hash(value)
+                for name, value in sorted(parameters.items())
+                if name not in self._not_identity
+            },
+        }
+
+    def _identity_hash(self):
+        return _sha256(self._identity())
+
+    def _content(self, slate):
+        """Return what of a question the judge sees, as JSON data."""
+        return [
+            repr(_plain(slate.user)),
+            [repr(_plain(item)) for item in slate.history],
+            [repr(_plain(item)) for item in slate.candidates],
+            slate.history_texts,
+            slate.candidate_texts,
+        ]
+
+    def _orders(self, slate):
+        """Return the orders in which the candidates are shown, a list of int arrays."""
+        return [np.arange(len(slate.candidates))]
+
+    def _check_parameters(self):
+        """Raise for parameters out of range, before anything is asked."""
+
+    # -- what it has cost, and what is known ---------------------------------------------------
+
+    @property
+    def stats_(self):
+        """What was asked and spent so far, by all who share the cache.
+
+        Returns
+        -------
+        stats : dict of str to int or float
+            `answers` stored; of live judges also `requests`, `cost` in USD (with what is reserved
+            for requests under way), `input_tokens`, `output_tokens`, `retries`, and how many
+            answers had a problem, by kind.
+        """
+        totals = self._cache().totals() if self._remembers else {}
+        if "cost" in totals:
+            totals["cost"] /= 1e9
+        return totals
+
+    def estimate_cost(self, slates):
+        """Estimate what asking slates would take. Asks nothing.
+
+        Parameters
+        ----------
+        slates : iterable of Slate
+            The questions.
+
+        Returns
+        -------
+        estimate : CostEstimate
+            Of this judge: no requests, and no cost.
+
+        Raises
+        ------
+        TypeError
+            If `slates` is not an iterable of :class:`Slate`.
+        """
+        slates = _check_slates(slates)
+        todo, n_questions = self._uncached(slates)
+        return self._estimate(len(slates), n_questions, list(todo.values()))
+
+    def _uncached(self, slates):
+        if not self._remembers:
+            return {}, len(slates)
+        self._check_parameters()
+        questions = {
+            key: asked
+            for question in self._questions(slates)
+            for key, asked in zip(question.keys, question.asked, strict=True)
+        }
+        found = self._cache().get(questions)
+        return {key: q for key, q in questions.items() if key not in found}, len(questions)
+
+    def _estimate(self, n_slates, n_questions, todo):
+        return CostEstimate(n_slates, n_questions, n_questions - len(todo), 0, 0, 0, 0.0, 0.0)
+
+    def export(self, path=None):
+        """Return all cached answers of this judge, as :class:`PrecomputedJudge` reads them.
+
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            A file to write them to, as JSON Lines; None: to none.
+
+        Returns
+        -------
+        judgments : DataFrame
+            One row an answer, with the columns `user`, `history`, `candidates` (in the order
+            shown) and `ratings`. Questions whose ids JSON does not know (anything but strings,
+            numbers and booleans) are left out.
+
+        Raises
+        ------
+        TypeError
+            If this judge has no cache.
+
+        Examples
+        --------
+        >>> from sklearn_selreg.judges import ContentJudge, PrecomputedJudge, Slate
+        >>> slate = Slate(7, [1], [2, 3], ["red wine"], ["white wine", "red wine glass"])
+        >>> judge = ContentJudge()
+        >>> bool(judge.rate([slate])[0][1] == PrecomputedJudge(judge.export()).rate([slate])[0][1])
+        True
+        """
+        if not self._remembers:
+            raise TypeError(f"A {type(self).__name__} keeps no answers of its own to export.")
+        records = [
+            {
+                "user": json.loads(user),
+                "history": json.loads(history),
+                "candidates": json.loads(candidates),
+                "ratings": [None if np.isnan(rating) else rating for rating in ratings.tolist()],
+            }
+            for user, history, candidates, ratings in self._cache().export(self._identity_hash())
+        ]
+        if path is not None:
+            lines = [json.dumps(record) + "\n" for record in records]
+            Path(path).write_text("".join(lines), encoding="utf-8")
+        return pd.DataFrame(records, columns=["user", "history", "candidates", "ratings"])
 
     def preferences(self, slates):
         """Rate the slates and compare all candidates within each.
@@ -170,7 +438,7 @@ class LLMJudge(BaseEstimator, metaclass=ABCMeta):
         )
 
     @staticmethod
-    def from_callable(f, *, name, version):
+    def from_callable(f, *, name, version, cache=None):
         """Make a judge of a function.
 
         Parameters
@@ -181,11 +449,14 @@ class LLMJudge(BaseEstimator, metaclass=ABCMeta):
         name, version : str
             What the judge is called, and which version of it this is. A function cannot be
             compared by what it does, so answers of different functions are told apart by these.
+        cache : "default", path or None, default=None
+            Where answers are kept: a file in the user's cache directory, another file, or memory.
 
         Returns
         -------
         judge : LLMJudge
-            A judge with the parameters `f`, `name` and `version`.
+            A judge with the parameters `f`, `name`, `version` and `cache`. Each answer is kept as
+            soon as the function returns.
 
         Raises
         ------
@@ -206,7 +477,7 @@ class LLMJudge(BaseEstimator, metaclass=ABCMeta):
         for parameter, value in (("name", name), ("version", version)):
             if not isinstance(value, str):
                 raise TypeError(f"{parameter} must be a string; got {value!r}.")
-        return _FunctionJudge(f=f, name=name, version=version)
+        return _FunctionJudge(f=f, name=name, version=version, cache=cache)
 
     @abstractmethod
     def _rate(self, slates):
@@ -227,13 +498,92 @@ class LLMJudge(BaseEstimator, metaclass=ABCMeta):
 class _FunctionJudge(LLMJudge):
     """Judge made by :meth:`LLMJudge.from_callable`."""
 
-    def __init__(self, f, name, version):
+    def __init__(self, f, name, version, cache=None):
         self.f = f
         self.name = name
         self.version = version
+        self.cache = cache
+
+    def _identity(self):
+        return {"judge": "callable", "name": self.name, "version": self.version}
 
     def _rate(self, slates):
-        return [self.f(slate) for slate in slates]
+        return (self.f(slate) for slate in slates)
+
+
+class _Question:
+    """A slate in all the orders it is asked in.
+
+    Attributes
+    ----------
+    asked : list of Slate
+    keys : list of str
+        SHA-256 of what determines the answer to each.
+    links : list of (str, str, str, str)
+        Key, and ids as JSON; empty where JSON cannot hold the ids.
+    """
+
+    def __init__(self, judge, identity, slate):
+        self._orders = judge._orders(slate)
+        self.asked = [_reorder(slate, order) for order in self._orders]
+        self.keys = [_sha256([identity, judge._content(asked)]) for asked in self.asked]
+        self.links = []
+        for key, asked in zip(self.keys, self.asked, strict=True):
+            try:
+                ids = [_plain(asked.user), _plain_all(asked.history), _plain_all(asked.candidates)]
+                self.links.append((key, *(json.dumps(part, allow_nan=False) for part in ids)))
+            except (TypeError, ValueError):
+                pass
+
+    def answers(self, found):
+        """Return the answers in the slate's own order, (n_candidates, n_answers)."""
+        answers = np.full((len(self.asked[0].candidates), len(self.keys)), np.nan)
+        for column, (key, order) in enumerate(zip(self.keys, self._orders, strict=True)):
+            if key in found:
+                answers[order, column] = found[key]
+        return answers
+
+
+def _reorder(slate, order):
+    """Return the slate with its candidates in another order."""
+    if (order == np.arange(len(order))).all():
+        return slate
+    texts = tuple(slate.candidate_texts[i] for i in order) if slate.candidate_texts else ()
+    candidates = tuple(slate.candidates[i] for i in order)
+    return Slate(slate.user, slate.history, candidates, slate.history_texts, texts)
+
+
+def _plain(value):
+    """Return a scalar of numpy as one of Python."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _plain_all(values):
+    return [_plain(value) for value in values]
+
+
+def _json_or_hash(value):
+    """Return a parameter as JSON data, a hash of it if it is none."""
+    try:
+        return json.loads(json.dumps(_plain(value)))
+    except (TypeError, ValueError):
+        try:
+            return joblib.hash(value)
+        except Exception:  # whatever pickling it may raise
+            return repr(value)
+
+
+def _sha256(data):
+    """Return the SHA-256 of JSON data as a hex string."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))  # ASCII: any unicode is fine
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _row_means(answers):
+    """Return the mean of each row's numbers, NaN where there is none."""
+    count = np.sum(~np.isnan(answers), axis=1)
+    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN wanted
+        return np.nansum(answers, axis=1) / count
 
 
 def slate_pairs(indptr):
@@ -326,15 +676,23 @@ def _check_slates(slates):
 
 def _check_answers(slates, answers):
     """Return a judge's answers as a list of arrays, after checking them against the slates."""
-    answers = list(answers)
-    if len(answers) != len(slates):
+    return list(_checked(slates, answers))
+
+
+def _checked(slates, answers):
+    """Yield a judge's answers as arrays, each checked as it comes."""
+    n_answers = 0
+    for n_answers, answer in enumerate(answers, start=1):
+        if n_answers <= len(slates):
+            slate = slates[n_answers - 1]
+            try:
+                ratings = check_ratings(answer, len(slate.candidates))
+            except ValueError as error:
+                raise ValueError(
+                    f"Answer to slate {n_answers - 1} (user {slate.user!r}): {error}"
+                ) from None
+            yield ratings
+    if n_answers != len(slates):
         raise ValueError(
-            f"The judge must answer each of the {len(slates)} slates; got {len(answers)} answers."
+            f"The judge must answer each of the {len(slates)} slates; got {n_answers} answers."
         )
-    checked = []
-    for number, (slate, answer) in enumerate(zip(slates, answers, strict=True)):
-        try:
-            checked.append(check_ratings(answer, len(slate.candidates)))
-        except ValueError as error:
-            raise ValueError(f"Answer to slate {number} (user {slate.user!r}): {error}") from None
-    return checked

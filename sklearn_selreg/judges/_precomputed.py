@@ -95,6 +95,8 @@ class PrecomputedJudge(LLMJudge):
     (array([2, 3]), array([2]), array([0.125, 0.125]))
     """
 
+    _remembers = False  # the record is its memory
+
     def __init__(self, judgments):
         self.judgments = judgments
 

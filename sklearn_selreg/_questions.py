@@ -1,0 +1,304 @@
+"""Which questions to ask a judge: knows interactions and a fixed reference model, no judge.
+
+The choice depends on the rows, the item features and the slate parameters alone, so that a search
+over the model's other parameters asks nothing new. Each user's draw depends on that user's id and
+on the seed, not on who else is there.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from ._backbone import ALSBackbone, with_bias
+from ._slates import MAX_HISTORY
+
+REFERENCE = {
+    "factors": 64,
+    "regularization": 140.0,
+    "alpha": 50.0,
+    "iterations": 10,
+    "prior_strength": 1.2,
+    "item_bias": 0.15,
+    "missing_power": 0.5,
+    "recency_power": 0.0,
+}
+"""Settings of the reference model: the estimator's defaults, with fewer sweeps."""
+
+MOST_QUESTIONS = 2000
+"""Questions by default, at most."""
+
+_SHOWN = (1, 2, 3, 5, 10)  # lengths of the histories of calibration questions
+_LEAST_INTERACTIONS = 4  # of a user who can calibrate
+_TOP = 100  # supervision candidates come from that many best items of the reference model
+_TAIL_SHARE = 0.1  # of the items, the least popular ones
+_TAIL_COUNT = 3  # interactions up to which an item is in the tail in any case
+_USERS_PER_CHUNK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Questions:
+    """Questions in rows and columns of the interaction matrix, in the order to ask them.
+
+    Any first part is a good choice for a smaller budget.
+
+    Attributes
+    ----------
+    users : ndarray of shape (n,), intp
+    histories : list of n intp arrays
+        Items shown, oldest first, at most 10.
+    candidates : ndarray of shape (n, slate_size), intp
+        -1 at the end of the rows with fewer.
+    calibrates : ndarray of shape (n,), bool
+        Whether the candidates hide interactions of the user.
+    """
+
+    users: np.ndarray
+    histories: list
+    candidates: np.ndarray
+    calibrates: np.ndarray
+
+    def __len__(self):
+        return len(self.users)
+
+
+def choose_questions(
+    interactions,
+    features,
+    *,
+    n_questions=None,
+    slate_size=20,
+    calibration_share=0.3,
+    random_state=0,
+    num_threads=0,
+):
+    """Choose what to ask a judge about.
+
+    Two kinds of questions alternate:
+
+    - *Calibration*: some of a user's interactions are hidden among other items, and those before
+      them are shown: 1, 2, 3, 5 or 10, so that the gate learns what a judge is worth at each
+      length.
+      Half of the other items are drawn as for supervision, a quarter by popularity, a quarter from
+      the tail.
+    - *Supervision*: of every 20 candidates, 13 are from the 100 best of the reference model for
+      this user, 3 are drawn by popularity, and 4 are the best ones of the tail (items with at most
+      3 interactions, or the least popular 10 %), all of them new to the user. Users with short
+      histories come first, and among equal ones those of whom the model is less sure: whose best
+      items it scores closer together.
+
+    Parameters
+    ----------
+    interactions : Interactions
+    features : csr_matrix of shape (n_items, n_features) or None
+    n_questions : int or None, default=None
+        At most. None: one supervision question for each user with interactions, and as many
+        calibration questions as their share, 2,000 in total at most.
+    slate_size : int, default=20
+        Candidates of a question, fewer if there are not as many.
+    calibration_share : float, default=0.3
+        Share of the questions that calibrate, if there are enough users with 4 interactions.
+    random_state : int, default=0
+    num_threads : int, default=0
+        0: all cores.
+
+    Returns
+    -------
+    questions : Questions
+    """
+    matrix = interactions.matrix
+    model = _Reference(matrix, features, random_state, num_threads)
+    history = interactions.history.astype(np.intp)
+    lengths = np.diff(matrix.indptr)
+    active = np.flatnonzero(lengths)
+    most_turns = _TOP // slate_size + 1
+    if n_questions is None:
+        rest = max(1 - calibration_share, 1e-9)
+        n_questions = min(MOST_QUESTIONS, int(np.ceil(len(active) / rest)))
+        most_turns = 1
+
+    def past(user):
+        return history[matrix.indptr[user] : matrix.indptr[user + 1]]
+
+    def generator(user, kind):
+        seed = zlib.crc32(repr(interactions.users[user : user + 1].tolist()[0]).encode())
+        return np.random.default_rng([random_state, kind, seed])
+
+    n_calibration = round(calibration_share * n_questions)
+    able = np.flatnonzero(lengths >= _LEAST_INTERACTIONS) if n_calibration else active[:0]
+    order = [generator(user, 0).random() for user in able]
+    able = able[np.argsort(order, kind="stable")][:n_calibration]
+    n_supervision = n_questions - len(able)
+    sureness = model.sureness(active)
+    ranked = active[np.lexsort((sureness, np.minimum(lengths[active], MAX_HISTORY)))]
+
+    calibration = [
+        question
+        for start in range(0, len(able), _USERS_PER_CHUNK)
+        for question in _calibration(
+            able[start : start + _USERS_PER_CHUNK], past, model, slate_size, generator
+        )
+    ]
+    supervision, asked = [], set()
+    for turn in range(most_turns):
+        wanted = ranked[: n_supervision - len(supervision)]
+        for start in range(0, len(wanted), _USERS_PER_CHUNK):
+            part = wanted[start : start + _USERS_PER_CHUNK]
+            for question in _supervision(part, past, model, slate_size, generator, turn):
+                same = question[0], frozenset(question[2].tolist())
+                if same not in asked:  # a small catalog has no other candidates
+                    asked.add(same)
+                    supervision.append(question)
+    return _interleave(calibration, supervision, slate_size)
+
+
+class _Reference:
+    """The reference model, fitted."""
+
+    def __init__(self, matrix, features, random_state, num_threads):
+        self.matrix = matrix
+        self.popularity = matrix.getnnz(axis=0)
+        self._backbone = ALSBackbone(**REFERENCE, num_threads=num_threads)
+        start = self._backbone.start(*matrix.shape, np.random.default_rng(random_state))
+        problem = self._backbone.problem(matrix, features, start)
+        for _ in range(self._backbone.iterations):
+            problem.sweep()
+        self._users, self._items = problem.user_factors, problem.item_factors
+        self._bias = self._backbone.bias(self.popularity, features)
+        n_tail = int(np.ceil(_TAIL_SHARE * matrix.shape[1]))
+        rank = np.argsort(np.argsort(self.popularity, kind="stable"), kind="stable")
+        self.tail = (self.popularity <= _TAIL_COUNT) | (rank < n_tail)
+
+    def scores(self, users):
+        """Return the scores of all items, (n_users, n_items) float32."""
+        return self._score(self._users[users])
+
+    def scores_given(self, shown):
+        """Return the scores for users of whom only some interactions are known.
+
+        Parameters
+        ----------
+        shown : csr_matrix of shape (n_users, n_items)
+        """
+        confidence = self._backbone.confidence(shown)
+        return self._score(self._backbone.fold_in(confidence, self._items, self.popularity))
+
+    def _score(self, factors):
+        users, items = with_bias(factors, self._items, self._bias)
+        return users @ items.T
+
+    def sureness(self, users):
+        """Return how far apart the scores of each user's best new items are, (n_users,)."""
+        spread = np.empty(len(users))
+        for start in range(0, len(users), _USERS_PER_CHUNK):
+            part = users[start : start + _USERS_PER_CHUNK]
+            scores = self.scores(part)
+            scores[self.matrix[part].nonzero()] = np.nan
+            scores = np.sort(np.nan_to_num(scores, nan=-np.inf), axis=1)[:, ::-1][:, :_TOP]
+            scores = np.where(np.isfinite(scores), scores, np.nan)
+            known = ~np.isnan(scores).all(axis=1)
+            spread[start : start + len(part)] = 0
+            spread[start : start + len(part)][known] = np.nanstd(scores[known], axis=1)
+        return spread
+
+
+def _supervision(users, past, model, slate_size, generator, turn):
+    """Make a supervision question for each user."""
+    for user, scores in zip(users, model.scores(users), strict=True):
+        liked = past(user)
+        random = generator(user, 1 + turn)
+        candidates = _draw(scores, liked, model, slate_size, random)
+        if len(candidates) > 1:
+            yield user, liked[-MAX_HISTORY:], random.permutation(candidates), False
+
+
+def _draw(scores, taken, model, n_candidates, random):
+    """Draw new items for a user: most from the best, some by popularity, some from the tail."""
+    new = np.ones(len(scores), dtype=bool)
+    new[taken] = False
+    n_popular = round(n_candidates * 3 / 20)
+    n_tail = round(n_candidates * 4 / 20)
+    best = _best(scores, new, _TOP)
+    chosen = random.permutation(best)[: n_candidates - n_popular - n_tail]
+    new[chosen] = False
+    popular = _by_popularity(model.popularity, new, n_popular, random)
+    new[popular] = False
+    tail = random.permutation(_best(scores, new & model.tail, 5 * n_tail))[:n_tail]
+    new[tail] = False
+    chosen = np.concatenate([chosen, popular, tail])
+    return np.concatenate([chosen, _best(scores, new, n_candidates - len(chosen))])
+
+
+def _best(scores, allowed, n_items):
+    """Return the allowed items with the highest scores."""
+    items = np.flatnonzero(allowed)
+    if n_items < len(items):
+        items = (
+            items[np.argpartition(-scores[items], n_items - 1)[:n_items]] if n_items else items[:0]
+        )
+    return items[np.argsort(-scores[items], kind="stable")]
+
+
+def _by_popularity(popularity, allowed, n_items, random):
+    """Draw items in proportion to their numbers of interactions."""
+    items = np.flatnonzero(allowed & (popularity > 0))
+    n_items = min(n_items, len(items))
+    weights = popularity[items] / max(popularity[items].sum(), 1)
+    return random.choice(items, n_items, replace=False, p=weights) if n_items else items[:0]
+
+
+def _calibration(users, past, model, slate_size, generator):
+    """Make a calibration question for each user."""
+    randoms = [generator(user, 0) for user in users]
+    splits = []
+    for user, random in zip(users, randoms, strict=True):
+        liked = past(user)
+        n_hidden = int(np.clip(slate_size // 5, 1, min(4, len(liked) // 2)))
+        lengths = [n for n in _SHOWN if n <= len(liked) - n_hidden]
+        n_shown = int(random.choice(lengths))
+        splits.append((liked[-n_hidden - n_shown : -n_hidden], liked[-n_hidden:]))
+    shown = _rows([seen for seen, _ in splits], model.matrix.shape[1])
+    scores = model.scores_given(shown)
+    for user, random, row, (seen, hidden) in zip(users, randoms, scores, splits, strict=True):
+        liked = past(user)
+        n_others = slate_size - len(hidden)
+        n_popular = n_tail = n_others // 4
+        drawn = _draw(row, liked, model, n_others - n_popular - n_tail, random)
+        new = np.ones(len(row), dtype=bool)
+        new[liked] = new[drawn] = False
+        popular = _by_popularity(model.popularity, new, n_popular, random)
+        new[popular] = False
+        tail = random.permutation(np.flatnonzero(new & model.tail))[:n_tail]
+        others = np.concatenate([drawn, popular, tail])
+        if len(others):
+            yield user, seen, random.permutation(np.concatenate([hidden, others])), True
+
+
+def _rows(lists, n_items):
+    """Return lists of items as rows of a binary CSR matrix."""
+    indptr = np.cumsum([0, *(len(items) for items in lists)])
+    indices = np.concatenate([np.empty(0, np.intp), *lists])
+    data = np.ones(len(indices), dtype=np.float32)
+    matrix = sp.csr_matrix((data, indices, indptr), shape=(len(lists), n_items))
+    matrix.sort_indices()
+    return matrix
+
+
+def _interleave(calibration, supervision, slate_size):
+    """Put the two kinds into one order, evenly mixed."""
+    questions = calibration + supervision
+    place = [
+        (np.arange(len(kind)) + 0.5) / max(len(kind), 1) for kind in (calibration, supervision)
+    ]
+    order = np.argsort(np.concatenate(place), kind="stable")
+    candidates = np.full((len(questions), slate_size), -1, dtype=np.intp)
+    for row, number in enumerate(order):
+        items = questions[number][2]
+        candidates[row, : len(items)] = items
+    return Questions(
+        users=np.array([questions[n][0] for n in order], dtype=np.intp),
+        histories=[questions[n][1] for n in order],
+        candidates=candidates,
+        calibrates=np.array([questions[n][3] for n in order], dtype=bool),
+    )

@@ -1,0 +1,225 @@
+"""A judge that asks GPT, or any model behind an API of that kind."""
+
+import json
+
+from ._live import (
+    JudgeError,
+    LiveJudge,
+    Reply,
+    TransientError,
+    hide,
+    retry_after,
+    server_message,
+    transient_or_fatal,
+)
+
+# USD per million tokens, input and output, from developers.openai.com/api/docs/pricing.
+_PRICES_DATE = "2026-11-24"
+_PRICES = {
+    "gpt-6-luna": (0.10, 0.50),
+    "gpt-6-sol": (2.0, 10.0),
+    "gpt-5.6-luna": (0.20, 1.20),
+    "gpt-5.6-terra": (2.0, 12.0),
+}
+_THINKING_TOKENS = 4_000  # allowed to OpenAI's own models, which may think before they answer
+_NO_KEY = "none"  # the client wants one, servers of one's own do not
+
+
+class OpenAIJudge(LiveJudge):
+    """Judge that asks GPT or any model with an API of that kind, by the official `openai` client.
+
+    With `base_url` it asks Llama, or any open model, on a server of your own (vLLM, Ollama,
+    llama.cpp), or another provider. Needs the extra `openai`: ``pip install
+    "sklearn_selreg[openai]"``.
+
+    Where the server forces answers into a JSON schema, that is used; where it refuses the schema,
+    the answer is read tolerantly from what the model writes.
+
+    The key comes from the environment (`OPENAI_API_KEY`, or the variable `api_key_env`); with
+    `base_url` it may be missing. It is never stored.
+
+    Parameters
+    ----------
+    model : str
+        The model, as the server calls it.
+    max_requests, max_cost, cache, concurrency, n_orders, max_item_chars, price, timeout, \
+max_retries, api_key_env, verbose
+        As in :class:`AnthropicJudge`. Prices are known of some models of OpenAI; with `max_cost`
+        others need `price`, which is (0, 0) for a server of your own.
+    max_tokens : int or None, default=None
+        Length of an answer. None: 64 + 16 per candidate, and 4,000 more for OpenAI's own models,
+        which may think first; on a server of your own, models that think need more, too.
+    options : dict or None, default=None
+        Further arguments of the client's `chat.completions.create`, such as
+        ``{"temperature": 0}``; they are part of what identifies an answer.
+    json_schema : bool, default=True
+        Whether to ask for an answer of a given JSON schema. If the server does not know that, it is
+        not asked for again.
+    base_url : str or None, default=None
+        Address of the server, such as ``"http://localhost:8000/v1"``. None: the client's own.
+
+    See Also
+    --------
+    AnthropicJudge : Claude.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.judges import OpenAIJudge, Slate
+    >>> judge = OpenAIJudge("llama3.2", base_url="http://localhost:11434/v1",
+    ...                     max_requests=100, price=(0, 0), cache=None)
+    >>> slate = Slate(7, [1], [2, 3], ["Alien (1979)"], ["Aliens (1986)", "Heidi (1937)"])
+    >>> judge.estimate_cost([slate]).cost  # asks nothing
+    0.0
+    """
+
+    _not_identity = (*LiveJudge._not_identity, "json_schema")
+    _prices = _PRICES
+    _prices_date = _PRICES_DATE
+
+    def __init__(
+        self,
+        model,
+        *,
+        max_requests=None,
+        max_cost=None,
+        cache="default",
+        concurrency=8,
+        n_orders=2,
+        max_item_chars=300,
+        max_tokens=None,
+        options=None,
+        json_schema=True,
+        price=None,
+        timeout=60.0,
+        max_retries=6,
+        base_url=None,
+        api_key_env=None,
+        verbose=0,
+    ):
+        self.model = model
+        self.max_requests = max_requests
+        self.max_cost = max_cost
+        self.cache = cache
+        self.concurrency = concurrency
+        self.n_orders = n_orders
+        self.max_item_chars = max_item_chars
+        self.max_tokens = max_tokens
+        self.options = options
+        self.json_schema = json_schema
+        self.price = price
+        self.timeout = timeout
+        self.max_retries = max_retries
+        self.base_url = base_url
+        self.api_key_env = api_key_env
+        self.verbose = verbose
+
+    def _identity(self):
+        return {**super()._identity(), "judge": "openai"}
+
+    def _output_limit(self, slate):
+        thinks = self.max_tokens is None and self.base_url is None
+        return super()._output_limit(slate) + (_THINKING_TOKENS if thinks else 0)
+
+    def _make_client(self):
+        try:
+            import openai
+        except ImportError:
+            raise ImportError(
+                'OpenAIJudge needs the package openai: pip install "sklearn_selreg[openai]".'
+            ) from None
+        key = self._key_from_environment()
+        address = {"base_url": self.base_url, "timeout": self.timeout, "max_retries": 0}
+        try:
+            return openai.OpenAI(api_key=key, **address)
+        except openai.OpenAIError as error:
+            message = hide(str(error), key)
+        if self.base_url is None:
+            raise JudgeError(message)
+        return openai.OpenAI(api_key=_NO_KEY, **address)
+
+    def _arguments(self, slate, json_schema):
+        system, message, schema = self._instructions(slate)
+        form = {"name": "ratings", "strict": True, "schema": schema}
+        return {
+            "model": self.model,
+            "max_completion_tokens" if self.base_url is None else "max_tokens": self._output_limit(
+                slate
+            ),
+            "messages": [
+                {"role": "system", "content": system},
+                {"role": "user", "content": message},
+            ],
+            **(
+                {"response_format": {"type": "json_schema", "json_schema": form}}
+                if json_schema
+                else {}
+            ),
+            **(self.options or {}),
+        }
+
+    def _send(self, client, slate):
+        schema = self.json_schema and not getattr(client, "_selreg_no_schema", False)
+        try:
+            response = self._call(client, slate, schema)
+        except _NoSchemaError:
+            client._selreg_no_schema = True
+            response = None
+        if response is None:
+            # The server has refused the request unread: it is the same request, asked once.
+            response = self._call(client, slate, False)
+        try:
+            body = json.loads(response.http_response.content)
+        except ValueError:
+            body = {}
+        return _reply(body)
+
+    def _call(self, client, slate, json_schema):
+        """Call the client; its exceptions (which hold the key) become ours."""
+        import openai
+
+        try:
+            return client.chat.completions.with_raw_response.create(
+                **self._arguments(slate, json_schema)
+            )
+        except openai.APIStatusError as error:
+            message = server_message(error.response.text)
+            told = retry_after(error.response.headers)
+            status = error.status_code
+            failure = None
+        except openai.APIConnectionError as error:
+            failure = TransientError(hide(str(error), client.api_key), billed=True)
+        except TypeError as error:  # an option that the client does not know
+            failure = JudgeError(hide(str(error), client.api_key))
+        if failure is None:
+            if json_schema and status in (400, 422, 501) and _is_about_schema(message):
+                raise _NoSchemaError
+            failure = transient_or_fatal(
+                status,
+                message,
+                retry_after=told,
+                key=client.api_key,
+                service=self.api_key_env or "OPENAI_API_KEY",
+            )
+        raise failure
+
+
+class _NoSchemaError(Exception):
+    """The server does not know JSON schemas."""
+
+
+def _is_about_schema(message):
+    return any(word in message.lower() for word in ("schema", "response_format"))
+
+
+def _reply(body):
+    """Make a Reply of a completion, a dict."""
+    choice = (body.get("choices") or [{}])[0]
+    message = choice.get("message") or {}
+    usage = body.get("usage") or {}
+    problem = {"length": "truncated", "content_filter": "refusal"}.get(choice.get("finish_reason"))
+    return Reply(
+        text=message.get("content") or "",
+        problem="refusal" if message.get("refusal") else problem,
+        input_tokens=usage.get("prompt_tokens") or 0,
+        output_tokens=usage.get("completion_tokens") or 0,
+    )
