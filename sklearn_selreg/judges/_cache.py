@@ -316,7 +316,14 @@ class JudgmentCache:
         costs = cost if isinstance(cost, list) else [cost] * len(keys)
         free = max_requests is None and max_cost is None
         try:
-            return self._begin(keys, costs, max_requests, max_cost)
+            if self._unsaved and not free:
+                with self._lock:
+                    self._save_unsaved()
+                if self._unsaved:  # what is paid for should not pile up in memory
+                    raise sqlite3.OperationalError(self.trouble)
+            states = self._begin(keys, costs, max_requests, max_cost)
+            self.trouble = None
+            return states
         except sqlite3.OperationalError as error:  # full, or read-only
             if not free:
                 self.trouble = str(error)

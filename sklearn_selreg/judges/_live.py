@@ -38,6 +38,7 @@ _CHARS_PER_TOKEN = 3.0  # of the expected cost, for English; tokens are shorter 
 _TOKENS_PER_RATING = 8
 _TRANSIENT = {408, 409, 429, *range(500, 600)}
 _POLL = 0.05  # seconds between looks at the budget
+_TICK = 0.2  # seconds between looks for Ctrl-C
 _POLL_OTHERS = 0.2  # seconds between looks for answers that other processes are getting
 _GIVE_UP = 3  # questions in a row that fail for good, after which the service counts as down
 _LONGEST_WAIT = 60.0  # seconds between two attempts, if the service does not ask for more
@@ -264,8 +265,12 @@ class LiveJudge(LLMJudge):
 
     def _ask(self, cache, todo):
         work = Work(self, cache, todo)
-        with cache.at_work(), work.progress:
-            self._work(work)
+        if cache.read_only:  # what cannot be written down is not paid for
+            cache.trouble = "it is read-only"
+            work.spent()
+        else:
+            with cache.at_work(), work.progress:
+                self._work(work)
         work.report()
         return work.found
 
@@ -364,7 +369,8 @@ class Work:
         with ThreadPoolExecutor(n_threads, thread_name_prefix="judge") as pool:
             futures = [pool.submit(self._drain, client, queue, taken) for _ in range(n_threads)]
             try:
-                wait(futures)
+                while wait(futures, timeout=_TICK).not_done:
+                    pass  # an endless wait would not hear Ctrl-C on every system
             except BaseException:  # Ctrl-C: what is under way is paid, and stored before we go
                 self.stop.set()
                 raise

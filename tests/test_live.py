@@ -1,0 +1,724 @@
+import json
+import os
+import pickle
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+from llm_server import LLMServer, rate
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold
+
+from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg.judges import (
+    AnthropicJudge,
+    JudgeError,
+    LLMJudge,
+    OpenAIJudge,
+    PrecomputedJudge,
+    Slate,
+    _cache,
+)
+from sklearn_selreg.judges.testing import JudgeContract
+
+KEY = "sk-secret-0123456789"
+TITLES = [f"film {number}" for number in range(400)]
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setattr(_cache, "_open", {})  # what is kept in memory, for each test anew
+
+
+@pytest.fixture
+def server():
+    with LLMServer() as started:
+        yield started
+
+
+def make_slates(n_slates, first=0):
+    slates = []
+    for user in range(first, first + n_slates):
+        random = np.random.default_rng(user)
+        items = random.permutation(len(TITLES))[:7].tolist()
+        texts = [TITLES[item] for item in items]
+        slates.append(Slate(user, items[:3], items[3:], texts[:3], texts[3:]))
+    return slates
+
+
+def expected(slates):
+    """What the server answers, by its own rule."""
+    ratings = []
+    for slate in slates:
+        candidates = dict(enumerate(slate.candidate_texts))
+        rated = rate({"history": list(slate.history_texts), "candidates": candidates})
+        ratings.append(np.array([rated[i] for i in candidates]) / 99)
+    return ratings
+
+
+def assert_rated(ratings, slates):
+    for a, b in zip(ratings, expected(slates), strict=True):
+        np.testing.assert_allclose(a, b)
+
+
+def claude(server, **settings):
+    settings = {"max_requests": 100_000, "cache": None, "batch_poll": 0.05, **settings}
+    return AnthropicJudge(base_url=server.url, **settings)
+
+
+def gpt(server, **settings):
+    settings = {"max_requests": 100_000, "cache": None, **settings}
+    return OpenAIJudge("llama", base_url=server.url + "/v1", **settings)
+
+
+def n_asked(server):
+    """Requests with a question, live or in a batch."""
+    stats = server.stats()
+    live = ("/v1/messages", "/v1/chat/completions")
+    return sum(stats["requests"].get(path, 0) for path in live) + stats["items"]
+
+
+# The contract of all judges
+
+
+class LiveContract(JudgeContract):
+    @pytest.fixture(autouse=True)
+    def start(self, server, tmp_path):
+        self.server, self.path = server, tmp_path / "cache.sqlite"
+
+
+class TestClaude(LiveContract):
+    def make_judge(self):
+        return claude(self.server, cache=self.path)
+
+
+class TestClaudeInBatches(LiveContract):
+    def make_judge(self):
+        return claude(self.server, cache=self.path, batch=True)
+
+
+class TestGPT(LiveContract):
+    def make_judge(self):
+        return gpt(self.server, cache=self.path)
+
+
+# Asking
+
+
+@pytest.mark.parametrize("make", [claude, gpt])
+def test_answers_are_those_of_the_server_in_two_orders(server, make):
+    slates = make_slates(20)
+    judge = make(server)
+    assert_rated(judge.rate(slates), slates)
+    assert all(answers.shape == (4, 2) for answers in judge.answers(slates))
+    assert n_asked(server) == 40
+    assert set(server.stats()["questions"].values()) == {1}
+    assert judge.stats_["requests"] == judge.stats_["answers"] == 40
+
+
+def test_the_request_forces_one_rating_for_each_candidate(server):
+    claude(server, n_orders=1).rate(make_slates(1))
+    body = server.stats()["last"]["body"]
+    schema = body["output_config"]["format"]["schema"]
+    assert schema["required"] == ["1", "2", "3", "4"]
+    assert schema["additionalProperties"] is False
+    assert body["model"] == "claude-haiku-5-5"
+
+
+def test_orders_are_fixed_by_the_set_of_candidates(server):
+    judge, slate = claude(server), make_slates(1)[0]
+    turned = Slate(
+        9, slate.history, slate.candidates[::-1], slate.history_texts, slate.candidate_texts[::-1]
+    )
+    ratings = judge.rate([slate, turned])
+    np.testing.assert_array_equal(ratings[0], ratings[1][::-1])
+    assert n_asked(server) == 2
+    shown = [list(json.loads(text)["candidates"].values()) for text in server.stats()["questions"]]
+    assert shown[0] == shown[1][::-1]
+
+
+@pytest.mark.parametrize("prose", [False, True])
+def test_servers_without_schema_are_read_tolerantly(prose):
+    slates = make_slates(5)
+    with LLMServer(json_schema=False, prose=prose) as server:
+        judge = gpt(server, concurrency=1)
+        assert_rated(judge.rate(slates), slates)
+        assert n_asked(server) == 10 + 1  # one was refused because of its schema
+
+
+def test_live_and_batch_share_answers(server, tmp_path):
+    slates = make_slates(6)
+    first = claude(server, cache=tmp_path / "c", batch=True).rate(slates)
+    assert_rated(first, slates)
+    assert_rated(claude(server, cache=tmp_path / "c").rate(slates), slates)
+    assert server.stats()["items"] == n_asked(server) == 12
+
+
+def test_batches_cost_half(server, tmp_path):
+    slates = make_slates(6)
+    live, batch = claude(server), claude(server, batch=True, cache=tmp_path / "b")
+    live.rate(slates)
+    batch.rate(slates)
+    assert batch.stats_["cost"] == pytest.approx(live.stats_["cost"] / 2)
+    assert live.stats_["cost"] == pytest.approx(
+        (live.stats_["input_tokens"] * 0.1 + live.stats_["output_tokens"] * 0.5) / 1e6
+    )
+
+
+def test_a_clone_shares_the_memory_of_a_judge(server):
+    judge, slates = claude(server), make_slates(3)
+    judge.rate(slates)
+    assert_rated(clone(judge).rate(slates), slates)
+    assert n_asked(server) == 6
+
+
+def test_another_model_or_option_is_another_question(server):
+    slates = make_slates(1)
+    for settings in (
+        {},
+        {"model": "claude-haiku-4-5"},
+        {"options": {"metadata": {"user_id": "x"}}},
+    ):
+        claude(server, n_orders=1, **settings).rate(slates)
+    assert n_asked(server) == 3
+
+
+# Failures
+
+TRANSIENT = ("429", "500", "529", "408", "409", "503", "reset", "reset_before")
+
+
+@pytest.mark.parametrize("make", [claude, gpt])
+@pytest.mark.parametrize("kind", TRANSIENT)
+def test_transient_failures_are_tried_again(server, make, kind):
+    slates = make_slates(1)
+    server.configure(script=[kind])
+    judge = make(server, n_orders=1)
+    assert_rated(judge.rate(slates), slates)
+    assert n_asked(server) == 2
+    assert judge.stats_["retries"] == 1
+    assert judge.stats_["requests"] == 2
+
+
+def test_slow_answers_time_out_and_are_asked_again(server):
+    slates = make_slates(1)
+    server.configure(script=["slow"], slow=30)
+    judge = claude(server, n_orders=1, timeout=0.5)
+    assert_rated(judge.rate(slates), slates)
+    assert n_asked(server) == 2
+
+
+def test_retry_after_is_heeded(server):
+    server.configure(script=["429"], retry_after=1.5)
+    start = time.monotonic()
+    claude(server, n_orders=1).rate(make_slates(1))
+    assert time.monotonic() - start >= 1.5
+
+
+@pytest.mark.parametrize("make", [claude, gpt])
+@pytest.mark.parametrize("kind", ["400", "401", "403", "404"])
+def test_other_failures_stop_at_once(server, make, kind):
+    server.configure(faults={kind: 1.0}, echo_key=True)
+    with pytest.raises(JudgeError, match=f"answered {kind}: ") as raised:
+        make(server, concurrency=1).rate(make_slates(5))
+    assert n_asked(server) == 1
+    error = raised.value
+    assert error.__context__ is None
+    assert KEY not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem"),
+    [
+        ("refusal", "refusal"),
+        ("broken", "broken JSON"),
+        ("truncated", "truncated"),
+        ("missing", "missing rating"),
+        ("out_of_range", "rating out of range"),
+    ],
+)
+@pytest.mark.parametrize("make", [claude, gpt])
+def test_bad_answers_are_asked_once_more_then_nan(server, make, kind, problem):
+    slates = make_slates(2)
+    server.configure(always={json.dumps(TITLES[slates[0].history[0]]): kind})
+    judge = make(server, n_orders=1)
+    ratings = judge.rate(slates)
+    assert_rated(ratings[1:], slates[1:])
+    n_bad = np.isnan(ratings[0]).sum()
+    assert n_bad == (1 if kind in ("missing", "out_of_range") else 4)
+    assert n_asked(server) == 3
+    assert judge.stats_[problem] == 2
+    judge.rate(slates)  # NaN is an answer: it is not paid for again
+    assert n_asked(server) == 3
+
+
+def test_a_bad_answer_is_mended_by_the_second_one(server):
+    slates = make_slates(1)
+    server.configure(script=["missing"])
+    assert_rated(claude(server, n_orders=1).rate(slates), slates)
+    assert n_asked(server) == 2
+
+
+def test_a_service_that_is_down_is_given_up(server):
+    server.configure(faults={"500": 1.0})
+    judge = claude(server, max_retries=1, concurrency=2)
+    with pytest.raises(JudgeError, match="does not answer"):
+        judge.rate(make_slates(50))
+    assert n_asked(server) <= 2 * 4
+
+
+@pytest.mark.parametrize("make", [claude, gpt])
+def test_all_is_answered_under_20_percent_of_faults(server, make):
+    slates = make_slates(60)
+    kinds = (*TRANSIENT, "broken", "missing")
+    server.configure(faults=dict.fromkeys(kinds, 0.2 / len(kinds)), retry_after=0.01)
+    judge = make(server, max_retries=20, concurrency=16)
+    ratings = judge.rate(slates)
+    assert judge.stats_["retries"] > 0
+    # A question that is answered badly twice in a row (1 in 600) has no rating.
+    for a, b in zip(ratings, expected(slates), strict=True):
+        np.testing.assert_allclose(a, np.where(np.isnan(a), np.nan, b))
+    assert np.isnan(np.concatenate(ratings)).mean() < 0.02
+
+
+def test_batch_items_that_fail_are_sent_again(server):
+    slates = make_slates(10)
+    server.configure(batch_script=["errored", "expired", "canceled", "broken", "missing"])
+    judge = claude(server, batch=True)
+    assert_rated(judge.rate(slates), slates)
+    assert server.stats()["items"] == 25
+    totals = judge.stats_
+    tokens = totals["input_tokens"] * 0.05 + totals["output_tokens"] * 0.25
+    assert totals["cost"] == pytest.approx(tokens / 1e6)
+
+
+def test_a_lost_reply_to_a_batch_is_found_in_the_listing(server):
+    slates = make_slates(4)
+    claude(server, batch=True).rate(make_slates(3, first=50))
+    server.configure(batch_post_fault="lost")
+    judge = claude(server, batch=True, cache=None, n_orders=1)
+    assert_rated(judge.rate(slates), slates)
+    assert server.stats()["items"] == 6 + 4
+    assert server.stats()["batches"] == 2
+
+
+# Budget
+
+
+def test_a_budget_is_required(server):
+    with pytest.raises(ValueError, match="max_requests or max_cost"):
+        claude(server, max_requests=None).rate(make_slates(1))
+    assert n_asked(server) == 0
+
+
+def test_the_price_of_an_unknown_model_is_asked_for(server):
+    judge = gpt(server, max_cost=1.0)
+    with pytest.raises(ValueError, match="price of the model 'llama' is not known"):
+        judge.rate(make_slates(1))
+    assert n_asked(server) == 0
+    assert_rated(judge.set_params(price=(0, 0)).rate(make_slates(1)), make_slates(1))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"concurrency": 0},
+        {"n_orders": 1.5},
+        {"max_cost": -1},
+        {"max_requests": True},
+        {"price": (1,)},
+        {"model": ""},
+        {"options": 3},
+        {"max_cost": 1, "price": "cheap"},
+    ],
+)
+def test_bad_parameters_are_named_before_anything_is_sent(server, wrong):
+    name = "price" if "price" in wrong else next(iter(wrong))
+    if name == "price":
+        wrong = {"max_cost": 1, **wrong}
+    with pytest.raises(ValueError, match=name):
+        claude(server, **wrong).rate(make_slates(1))
+    assert n_asked(server) == 0
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_max_requests_holds_and_what_was_paid_for_is_kept(server, tmp_path, batch):
+    slates = make_slates(20)
+    judge = claude(server, cache=tmp_path / "c", max_requests=15, concurrency=32, batch=batch)
+    with pytest.warns(UserWarning, match="has reached its budget: 25 of 40") as caught:
+        ratings = judge.rate(slates)
+    assert len(caught) == 1
+    assert n_asked(server) == 15
+    assert sum(~np.isnan(r).any() for r in ratings) >= 7
+    with pytest.warns(UserWarning, match="reached its budget"):
+        clone(judge).rate(slates)
+    assert n_asked(server) == 15
+    assert_rated(judge.set_params(max_requests=40).rate(slates), slates)
+    assert n_asked(server) == 40
+
+
+def test_max_cost_is_never_exceeded(server, tmp_path):
+    slates = make_slates(40)
+    limit = 0.002
+    server.configure(faults={"reset": 0.2})  # may be billed, so the worst case stays counted
+    judge = claude(server, cache=tmp_path / "c", max_cost=limit, max_requests=None, concurrency=32)
+    with pytest.warns(UserWarning, match="reached its budget"):
+        judge.rate(slates)
+    assert limit / 2 < judge.stats_["cost"] <= limit
+    worst = judge._worst_cost(slates[0]) / 1e9
+    assert judge.stats_["cost"] + worst > limit
+
+
+ASK = """
+import sys, warnings
+sys.path.insert(0, {tests!r})
+warnings.simplefilter("ignore")
+import test_live as t
+class Server: url = {url!r}
+slates = t.make_slates({n_slates})
+judge = t.claude(Server, cache={cache!r}, **{settings!r})
+ratings = judge.rate(slates)
+print(sum(not t.np.isnan(r).any() for r in ratings))
+"""
+
+
+def ask_in_process(server, cache, n_slates=30, **settings):
+    code = ASK.format(
+        tests=os.path.dirname(__file__),
+        url=server.url,
+        cache=str(cache),
+        n_slates=n_slates,
+        settings=settings,
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_two_processes_share_a_budget(server, tmp_path):
+    server.configure(delay=0.02)
+    processes = [
+        ask_in_process(server, tmp_path / "c", 60, max_requests=50, concurrency=32)
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.communicate()[1] == ""
+    assert n_asked(server) == 50
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_two_processes_ask_each_question_once(server, tmp_path, batch):
+    server.configure(delay=0.02, batch_delay=0.5)
+    processes = [ask_in_process(server, tmp_path / "c", 40, batch=batch) for _ in range(2)]
+    for process in processes:
+        output, errors = process.communicate()
+        assert (output.strip(), errors) == ("40", "")
+    assert n_asked(server) == 80
+    assert set(server.stats()["questions"].values()) == {1}
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_killed_at_any_moment_nothing_is_paid_twice(server, tmp_path, batch):
+    server.configure(delay=0.05, batch_delay=0.3)
+    random = np.random.default_rng(0)
+    cache = tmp_path / "c"
+    for _ in range(10):
+        process = ask_in_process(server, cache, 100, concurrency=4, batch=batch)
+        time.sleep(random.uniform(0.9, 1.6))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    output, errors = ask_in_process(server, cache, 100, concurrency=16, batch=batch).communicate()
+    assert (output.strip(), errors) == ("100", "")
+    stats = server.stats()
+    assert len(stats["questions"]) == 200
+    n_again = sum(stats["questions"].values()) - 200
+    assert n_again <= (0 if batch else 10 * 4)  # those that were in flight
+    with sqlite3.connect(cache) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_ctrl_c_stores_what_is_under_way(server, tmp_path):
+    server.configure(delay=0.3)
+    judge = claude(server, cache=tmp_path / "c", concurrency=4)
+    timer = threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        judge.rate(make_slates(100))
+    timer.join()
+    n_before = n_asked(server)
+    assert judge.stats_["answers"] == n_before < 200
+    server.configure(delay=0.0)
+    assert_rated(judge.rate(make_slates(100)), make_slates(100))
+    assert n_asked(server) == 200
+
+
+# The cache
+
+
+def test_a_full_disk_loses_no_answer_that_had_arrived(server, tmp_path):
+    judge = claude(server, cache=tmp_path / "c", concurrency=4)
+    judge.rate(make_slates(2))
+    connection = judge._cache()._connection
+    n_pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {n_pages + 2}")
+    slates = make_slates(300)
+    with pytest.warns(UserWarning, match="cannot be written to.*full"):
+        ratings = judge.rate(slates)
+    n_paid = n_asked(server)
+    assert 4 < n_paid < 600
+    answers = judge_answers(judge, slates)
+    assert n_asked(server) == n_paid
+    assert sum((~np.isnan(a)).all(axis=0).sum() for a in answers) == n_paid
+    assert any(np.isnan(r).any() for r in ratings)
+    connection.execute("PRAGMA max_page_count = 1000000")
+    assert_rated(judge.rate(slates), slates)
+    assert n_asked(server) == 600
+    with sqlite3.connect(tmp_path / "c") as other:
+        assert other.execute("SELECT COUNT(*) FROM answers").fetchone() == (600,)
+
+
+def judge_answers(judge, slates):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return judge.answers(slates)
+
+
+def test_a_read_only_file_answers_and_asks_nothing(server, tmp_path):
+    path = tmp_path / "c"
+    slates = make_slates(4)
+    claude(server, cache=path).rate(slates[:2])
+    code = f"""
+import os, sys, warnings
+sys.path.insert(0, {os.path.dirname(__file__)!r})
+warnings.simplefilter("ignore")
+import test_live as t
+class Server: url = {server.url!r}
+t.claude(Server).rate(t.make_slates(1, first=99))  # imports what an unprivileged user cannot
+os.chmod({str(path)!r}, 0o444)
+os.chmod({str(tmp_path)!r}, 0o555)
+if os.geteuid() == 0:
+    os.seteuid(65534)
+judge = t.claude(Server, cache={str(path)!r})
+print(sum(not t.np.isnan(r).any() for r in judge.rate(t.make_slates(4))))
+os.seteuid(os.getuid())
+os.chmod({str(tmp_path)!r}, 0o755)
+"""
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for parent in path.parents[:3]:
+        os.chmod(parent, os.stat(parent).st_mode | 0o055)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("2", "")
+    assert n_asked(server) == 4 + 2
+
+
+def test_what_is_no_cache_is_refused(server, tmp_path):
+    (tmp_path / "c").write_text("hello, this is a file of text, and long enough to be read" * 100)
+    with pytest.raises(RuntimeError, match="no SQLite file of judgments"):
+        claude(server, cache=tmp_path / "c").rate(make_slates(1))
+    assert n_asked(server) == 0
+
+
+def test_threads_ask_each_question_once(server):
+    slates = make_slates(40)
+    server.configure(delay=0.02)
+    with ThreadPoolExecutor(4) as pool:
+        for ratings in pool.map(lambda _: claude(server).rate(slates), range(4)):
+            assert_rated(ratings, slates)
+    assert n_asked(server) == 80
+
+
+def test_the_function_of_a_user_is_called_once_for_each_question(tmp_path):
+    calls = []
+
+    def like(slate):
+        calls.append(slate)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return [0.5] * len(slate.candidates)
+
+    judge = LLMJudge.from_callable(like, name="x", version="1", cache=tmp_path / "c")
+    slates = make_slates(10)
+    with pytest.raises(KeyboardInterrupt):
+        judge.rate(slates)
+    judge.rate(slates)
+    assert len(calls) == 11  # the one that failed is called again
+
+
+def test_concurrent_writers_of_many_processes(tmp_path):
+    path = str(tmp_path / "c")
+    code = f"""
+from sklearn_selreg.judges import LLMJudge, Slate
+judge = LLMJudge.from_callable(lambda s: [0.25], name="x", version="1", cache={path!r})
+print(len(judge.rate([Slate(u, (), (1,)) for u in range(2000)])))
+"""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True)
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.communicate() == ("2000\n", "")
+    with sqlite3.connect(tmp_path / "c") as connection:
+        assert connection.execute("SELECT COUNT(*) FROM answers").fetchone() == (2000,)
+
+
+# Secrets
+
+
+def test_the_key_is_nowhere(server, tmp_path, monkeypatch, caplog, capsys):
+    caplog.set_level(0)
+    monkeypatch.setenv("MY_VARIABLE", "sk-another-987")
+    for make in (claude, gpt):
+        judge = make(server, cache=tmp_path / "c", api_key_env="MY_VARIABLE", verbose=1)
+        judge.rate(make_slates(3))
+        shown = [repr(judge), repr(judge.get_params()), repr(vars(judge)), repr(judge.stats_)]
+        shown += [pickle.dumps(judge).decode("latin-1"), caplog.text, *capsys.readouterr()]
+        shown += [file.read_bytes().decode("latin-1") for file in tmp_path.iterdir()]
+        assert not any("sk-another" in text or KEY in text for text in shown)
+    assert server.stats()["keys"] == ["sk-another-987"]
+
+
+def test_a_missing_key_is_named(server, monkeypatch):
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    with pytest.raises(JudgeError, match=r"(?i)api_key"):
+        claude(server).rate(make_slates(1))
+    with pytest.raises(JudgeError, match="'NO_SUCH_VARIABLE', which is not set"):
+        claude(server, api_key_env="NO_SUCH_VARIABLE").rate(make_slates(1))
+
+
+# Estimates
+
+
+def test_an_estimate_asks_nothing_and_bounds_the_cost(server):
+    judge, slates = claude(server), make_slates(30)
+    before = judge.estimate_cost(slates)
+    assert n_asked(server) == 0
+    assert (before.slates, before.questions, before.cached, before.requests) == (30, 60, 0, 60)
+    judge.rate(slates)
+    assert before.cost < before.max_cost
+    assert judge.stats_["cost"] < before.max_cost
+    after = judge.estimate_cost([*slates, *slates])
+    assert (after.questions, after.cached, after.requests, after.cost) == (60, 60, 0, 0)
+
+
+# The estimator
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Likes of films that share words with what a user likes."""
+    random = np.random.default_rng(0)
+    genres = ["war", "love", "space", "crime"]
+    films = pd.DataFrame({"film": np.arange(120)})
+    films["title"] = [f"{genres[i % 4]} story {i}" for i in films["film"]]
+    rows = []
+    for user in range(60):
+        liked = random.permutation(films["film"][films["film"] % 4 == user % 4])[: 2 + user % 12]
+        rows += [(f"u{user}", film) for film in liked]
+    likes = pd.DataFrame(rows, columns=["user", "film"])
+    return likes.sample(frac=1, random_state=0).reset_index(drop=True), films
+
+
+def make_model(world, judge, **settings):
+    settings = {"factors": 4, "iterations": 4, "max_slates": 60, "slate_size": 8, **settings}
+    columns = {"user_col": "user", "item_col": "film"}
+    return SelectiveLLMRegularizedMF(
+        item_data=world[1], judge=judge, random_state=0, **columns, **settings
+    )
+
+
+def test_a_second_fit_asks_nothing(server, world, tmp_path):
+    model = make_model(world, claude(server, cache=tmp_path / "c"))
+    plan = model.plan_judging(world[0])
+    assert (len(plan.slates), plan.estimate.requests) == (60, 120)
+    assert n_asked(server) == 0
+    model.fit(world[0])
+    assert n_asked(server) == 120
+    first = model.user_factors_
+    clone(model).set_params(factors=8, llm_weight=3, regularization=10).fit(world[0])
+    assert n_asked(server) == 120
+    np.testing.assert_array_equal(model.fit(world[0]).user_factors_, first)
+    stats = model.judge_stats_
+    assert stats["questions"] == 60
+    assert stats["answers"] == 120
+    assert stats["calibration_slates"] == 18
+
+
+def test_a_grid_search_asks_each_question_once(server, world, tmp_path):
+    from sklearn_selreg import ReliabilityGate
+
+    judge = claude(server, cache=tmp_path / "c")
+    model = make_model(world, judge, gate=ReliabilityGate())
+    folds = KFold(3, shuffle=True, random_state=0)
+    grid = {
+        "factors": [4, 6],
+        "regularization": [10.0, 100.0],
+        "llm_weight": [1.0, 10.0],
+        "gate__C": [0.1, 1.0],
+    }
+    plan = model.plan_judging(world[0], cv=folds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search = GridSearchCV(model, grid, cv=folds, n_jobs=2, scoring=count_pairs).fit(world[0])
+    assert np.concatenate([search.cv_results_[f"split{k}_test_score"] for k in range(3)]).min() > 0
+    assert plan.n_fits == 4
+    assert n_asked(server) == plan.estimate.requests == len(server.stats()["questions"])
+    assert set(server.stats()["questions"].values()) == {1}
+
+
+def count_pairs(model, X, y=None):
+    return model.judge_stats_["pairs"]
+
+
+def test_the_fit_goes_on_when_the_budget_is_spent(server, world):
+    model = make_model(world, claude(server, max_requests=21), gate=None)
+    with pytest.warns(UserWarning, match="reached its budget") as caught:
+        model.fit(world[0])
+    assert len(caught) == 1
+    assert n_asked(server) == 21
+    assert model.judge_stats_["pairs"] > 0
+    broke = make_model(world, claude(server, max_requests=0, model="claude-haiku-4-5"))
+    with pytest.warns(UserWarning, match="reached its budget"):
+        broke.fit(world[0])
+    assert broke.judge_stats_["questions"] == 0
+    assert np.isfinite(broke.predict(world[0])).all()
+
+
+def test_an_export_is_fitted_by_others(server, world, tmp_path):
+    judge = claude(server, cache=tmp_path / "c")
+    model = make_model(world, judge).fit(world[0])
+    judge.export(tmp_path / "answers.jsonl")
+    again = make_model(world, PrecomputedJudge(tmp_path / "answers.jsonl")).fit(world[0])
+    np.testing.assert_allclose(again.user_factors_, model.user_factors_, atol=1e-6)
+    assert again.judge_stats_ == model.judge_stats_
+
+
+def test_numbers_without_texts_are_not_asked_about(server, world):
+    model = make_model(world, claude(server)).set_params(item_data=None)
+    with pytest.raises(ValueError, match="reads what items are, but there is no item_data"):
+        model.fit(world[0])
+    assert n_asked(server) == 0
+
+
+def test_item_text_names_what_is_shown(server, world):
+    films = world[1].assign(secret="do not show", year=1990)
+    model = make_model((world[0], films), claude(server), item_text=["title"])
+    model.fit(world[0])
+    assert not any("secret" in text or "1990" in text for text in server.stats()["questions"])
+
+
+def test_progress_shows_the_cost(server, capsys):
+    claude(server, verbose=1).rate(make_slates(3))
+    shown = capsys.readouterr().err
+    assert "6/6" in shown
+    assert "cost=$0.00" in shown

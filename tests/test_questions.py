@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+
+from sklearn_selreg._interactions import index_interactions
+from sklearn_selreg._questions import choose_questions
+from sklearn_selreg.datasets import load_movielens_coldstart
+
+
+def make_interactions(n_users=80, n_items=200, seed=0, longest=30):
+    random = np.random.default_rng(seed)
+    weights = 1 / np.arange(1, n_items + 1)
+    rows = [
+        (f"u{user}", item)
+        for user in range(n_users)
+        for item in random.choice(
+            n_items, 1 + user % longest, replace=False, p=weights / weights.sum()
+        )
+    ]
+    return index_interactions(np.array(rows, dtype=object), extra_items=np.arange(n_items))
+
+
+def fitted(interactions, user):
+    indptr = interactions.matrix.indptr
+    return interactions.history[indptr[user] : indptr[user + 1]].tolist()
+
+
+@pytest.fixture(scope="module")
+def interactions():
+    return make_interactions()
+
+
+@pytest.fixture(scope="module")
+def questions(interactions):
+    return choose_questions(interactions, None, n_questions=100)
+
+
+def test_supervision_shows_the_last_items_and_asks_about_new_ones(interactions, questions):
+    for n in np.flatnonzero(~questions.calibrates):
+        liked = fitted(interactions, questions.users[n])
+        assert questions.histories[n].tolist() == liked[-10:]
+        assert not set(questions.candidates[n]) & set(liked)
+
+
+def test_calibration_hides_what_follows_the_history(interactions, questions):
+    lengths = set()
+    for n in np.flatnonzero(questions.calibrates):
+        liked, shown = fitted(interactions, questions.users[n]), questions.histories[n].tolist()
+        hidden = set(questions.candidates[n]) & set(liked)
+        start = liked.index(shown[0])
+        assert liked[start : start + len(shown)] == shown
+        assert hidden == set(liked[start + len(shown) :])
+        assert 1 <= len(hidden) <= 4
+        lengths.add(len(shown))
+    assert lengths == {1, 2, 3, 5, 10}
+
+
+def test_positions_say_nothing_of_what_was_hidden(interactions):
+    many = choose_questions(make_interactions(600), None, n_questions=1500, calibration_share=0.35)
+    places = [
+        np.flatnonzero(np.isin(many.candidates[n], fitted(make_interactions(600), many.users[n])))
+        for n in np.flatnonzero(many.calibrates)[:40]
+    ]
+    assert abs(np.mean(np.concatenate(places)) - 9.5) < 2
+
+
+def test_candidates_are_distinct_and_fill_the_slate(questions):
+    assert questions.candidates.shape == (100, 20)
+    assert all(len(set(row)) == 20 and row.min() >= 0 for row in questions.candidates)
+
+
+def test_both_kinds_are_mixed_evenly(questions):
+    assert questions.calibrates.sum() == 30
+    for stop in (10, 20, 50):
+        assert abs(questions.calibrates[:stop].sum() - 0.3 * stop) <= 1
+
+
+def test_short_histories_come_first(interactions, questions):
+    n_liked = np.diff(interactions.matrix.indptr)[questions.users[~questions.calibrates]]
+    assert (np.diff(np.minimum(n_liked, 10)) >= 0).all()
+    few = choose_questions(interactions, None, n_questions=20, calibration_share=0)
+    lengths = np.diff(interactions.matrix.indptr)
+    assert lengths[few.users].max() <= np.sort(lengths)[20]
+
+
+def test_rare_items_are_asked_about(interactions, questions):
+    popularity = interactions.matrix.getnnz(axis=0)
+    rare = popularity[questions.candidates[~questions.calibrates]] <= 3
+    assert (rare.sum(axis=1) >= 4).all()
+
+
+def test_no_question_is_asked_twice(interactions):
+    many = choose_questions(interactions, None, n_questions=300)
+    asked = [
+        (user, *history, *sorted(row))
+        for user, history, row in zip(many.users, many.histories, many.candidates, strict=True)
+    ]
+    assert len(set(asked)) == len(asked) > 200
+
+
+def test_the_choice_is_fixed_by_rows_and_seed(interactions, questions):
+    again = choose_questions(interactions, None, n_questions=100, num_threads=1)
+    np.testing.assert_array_equal(again.users, questions.users)
+    np.testing.assert_array_equal(again.candidates, questions.candidates)
+    other = choose_questions(interactions, None, n_questions=100, random_state=1)
+    assert (other.candidates != questions.candidates).any()
+
+
+def test_by_default_each_user_is_asked_about_once(interactions):
+    chosen = choose_questions(interactions, None)
+    assert sorted(chosen.users[~chosen.calibrates]) == list(range(80))
+    assert chosen.calibrates.sum() == round(0.3 * np.ceil(80 / 0.7))
+
+
+@pytest.mark.parametrize("slate_size", [2, 3, 5, 20])
+def test_small_worlds(slate_size):
+    rows = [["a", 1], ["a", 2], ["b", 1], ["b", 3], ["b", 4], ["b", 5], ["c", 6]]
+    interactions = index_interactions(np.array(rows, dtype=object))
+    chosen = choose_questions(interactions, None, slate_size=slate_size)
+    assert chosen.candidates.shape[1] == slate_size
+    assert len(chosen) >= 3
+    for n, row in enumerate(chosen.candidates):
+        asked = row[row >= 0]
+        assert len(set(asked)) == len(asked) >= 2
+        assert not set(asked) & set(chosen.histories[n])
+
+
+def test_nothing_left_to_ask():
+    rows = [[user, item] for user in "ab" for item in range(3)]
+    interactions = index_interactions(np.array(rows, dtype=object))
+    assert len(choose_questions(interactions, None)) == 0
+
+
+def test_movielens_is_asked_about_cold_users_first():
+    data = load_movielens_coldstart()
+    interactions = index_interactions(data.train, user_col="user", item_col="item", time_col="time")
+    chosen = choose_questions(interactions, None, n_questions=200, calibration_share=0)
+    cold = data.cohort.set_index("user")["cohort"] if hasattr(data.cohort, "set_index") else None
+    users = interactions.users[chosen.users]
+    cohort = dict(data.cohort) if cold is None else cold.to_dict()
+    assert np.mean([cohort[user] == "cold" for user in users]) > 0.9
