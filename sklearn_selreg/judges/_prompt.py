@@ -30,10 +30,11 @@ def clean_text(text, max_chars):
     """Return a text without control characters, on one line, of at most `max_chars` characters."""
     # What is cut anyway need not be read; whitespace may shrink to a tenth.
     text = str(text)[: 10 * max_chars + 100]
-    visible = "".join(
-        " " if unicodedata.category(c) in _REMOVED and c not in _KEPT else c for c in text
-    )
-    text = " ".join(visible.split())
+    if not text.isprintable():
+        text = "".join(
+            " " if unicodedata.category(c) in _REMOVED and c not in _KEPT else c for c in text
+        )
+    text = " ".join(text.split())
     return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
 
 
