@@ -5,8 +5,8 @@ MovieLens, with intervals over users (paired bootstrap):
 
 - *recorded*: of the recorded supervision questions those of a quarter or half of the users are
   asked, users with short histories first or at random; all calibration questions are asked.
-- *free*: `ContentJudge` answers 400 questions, by `choose_questions` or about random users and random
-  new films (as many of them calibration).
+- *free*: `ContentJudge` answers 400 questions, by `choose_questions` or about random users and
+  random new films (as many of them calibration).
 """
 
 import argparse
