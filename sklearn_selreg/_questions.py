@@ -106,6 +106,12 @@ def choose_questions(
     Returns
     -------
     questions : Questions
+
+    Notes
+    -----
+    On MovieLens (fold `valid`) calibration against candidates drawn as for supervision alone, or by
+    popularity and from the tail alone, gave gates that let more harm through
+    (``benchmarks/README.md``).
     """
     matrix = interactions.matrix
     model = _Reference(matrix, features, random_state, num_threads)

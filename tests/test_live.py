@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from llm_server import LLMServer, rate
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
@@ -667,6 +668,7 @@ def test_a_grid_search_asks_each_question_once(server, world, tmp_path):
         "gate__C": [0.1, 1.0],
     }
     plan = model.plan_judging(world[0], cv=folds)
+    get_reusable_executor().shutdown()  # its workers do not know the key
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         search = GridSearchCV(model, grid, cv=folds, n_jobs=2, scoring=count_pairs).fit(world[0])

@@ -5,6 +5,7 @@ import pickle
 
 import joblib
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
 
 from ._base import LLMJudge, Slate
@@ -114,6 +115,8 @@ class JudgeContract:
     def test_works_in_several_processes(self):
         """Two processes at once get the same answers."""
         judge, slates = self.make_judge(), self.make_slates()
+        # Workers that are left from before do not know today's environment variables.
+        get_reusable_executor().shutdown()
         both = joblib.Parallel(n_jobs=2)(joblib.delayed(judge.rate)(slates) for _ in range(2))
         _assert_same(*both)
 
