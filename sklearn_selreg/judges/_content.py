@@ -16,7 +16,8 @@ class ContentJudge(LLMJudge):
     """Judge that rates items by how similar their texts are to those of the history.
 
     It needs no network and no key: for trying things, for tests, and as a baseline that an LLM
-    should beat. Do not expect it to improve a model that has the same texts as item features. The rating is the mean cosine similarity to the items of the history, cut at 0.
+    should beat. The rating is the mean cosine similarity to the items of the history, cut at 0. Do
+    not expect it to improve a model that has the same texts as item features.
 
     Parameters
     ----------
