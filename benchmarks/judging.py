@@ -17,7 +17,7 @@ import pandas as pd
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from llm_server import LLMServer  # noqa: E402
+from loopback import LLMServer  # noqa: E402
 
 from sklearn_selreg import SelectiveLLMRegularizedMF  # noqa: E402
 from sklearn_selreg.judges import AnthropicJudge, LLMJudge, Slate  # noqa: E402

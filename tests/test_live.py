@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib.externals.loky import get_reusable_executor
-from llm_server import LLMServer, rate
+from loopback import LLMServer, rate
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 

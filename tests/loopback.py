@@ -1,0 +1,394 @@
+"""An HTTP server on loopback, in a process of its own, that speaks the APIs of two LLM services.
+
+It rates each candidate by a hash of the texts, whatever the order, and misbehaves as told. Run as a
+script it serves, and prints its port; `LLMServer` starts and asks it from a test.
+"""
+
+import asyncio
+import hashlib
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from datetime import datetime, timedelta, timezone
+
+SETTINGS = {
+    "delay": 0.0,  # seconds until a live answer
+    "slow": 1.0,  # seconds until a "slow" one
+    "retry_after": 0.05,
+    "faults": {},  # kind -> probability for each request
+    "script": [],  # kinds for the next requests, None: fine
+    "always": {},  # part of the question -> kind
+    "seed": 0,
+    "json_schema": True,  # whether /v1/chat/completions knows it
+    "prose": False,  # whether it writes prose around its answer
+    "requests_per_second": None,
+    "batch_delay": 0.0,
+    "batch_faults": {},
+    "batch_script": [],
+    "batch_post_fault": None,  # "lost": accepted, but the connection breaks; or a status
+    "echo_key": False,  # whether errors repeat the key, as careless services do
+}
+STATUS = {
+    "400": ("invalid_request_error", "That is no valid request."),
+    "401": ("authentication_error", "invalid x-api-key"),
+    "403": ("permission_error", "That is not permitted."),
+    "404": ("not_found_error", "model: no-such-model"),
+    "408": ("timeout_error", "Too slow."),
+    "409": ("conflict_error", "Conflict."),
+    "429": ("rate_limit_error", "Too many requests."),
+    "500": ("api_error", "Internal server error."),
+    "503": ("api_error", "Not available."),
+    "529": ("overloaded_error", "Overloaded."),
+}
+
+
+def rate(question):
+    """Return the ratings of a question's candidates, 0 to 99, by number."""
+    history = json.dumps(question["history"])
+    return {
+        number: int(hashlib.sha256((history + text).encode()).hexdigest(), 16) % 100
+        for number, text in question["candidates"].items()
+    }
+
+
+class State:
+    def __init__(self, settings):
+        self.settings = {**SETTINGS, **settings}
+        self.batches = {}
+        self.reset()
+
+    def reset(self):
+        self.requests = {}  # number of requests by path
+        self.questions = {}  # number of times that each was asked
+        self.statuses = {}
+        self.items = 0
+        self.keys = []
+        self.in_flight = self.max_in_flight = 0
+        self.last = None
+        self.random = random.Random(self.settings["seed"])
+        self.window = []
+
+    def fault(self, text):
+        for part, kind in self.settings["always"].items():
+            if part in text:
+                return kind
+        if self.settings["script"]:
+            return self.settings["script"].pop(0)
+        return self.draw(self.settings["faults"])
+
+    def draw(self, faults):
+        drawn = self.random.random()
+        for kind, share in faults.items():
+            drawn -= share
+            if drawn < 0:
+                return kind
+        return None
+
+    def stats(self):
+        names = ("requests", "questions", "statuses", "items", "keys", "max_in_flight", "last")
+        return {name: getattr(self, name) for name in names} | {"batches": len(self.batches)}
+
+
+def question_of(body):
+    content = body["messages"][-1]["content"]
+    text = content if isinstance(content, str) else "".join(part["text"] for part in content)
+    return text, json.loads(text)
+
+
+def answer_text(question, kind):
+    ratings = rate(question)
+    if kind == "missing":
+        ratings.popitem()
+    elif kind == "out_of_range":
+        ratings[next(iter(ratings))] = 1000
+    text = json.dumps(ratings)
+    if kind == "truncated":
+        text = text[: len(text) // 2]
+    elif kind == "broken":
+        text = "I would rather talk about something else."
+    return text
+
+
+def message(state, body, kind):
+    """Return a message of the Messages API."""
+    text, question = question_of(body)
+    refused = kind == "refusal"
+    answer = "" if refused else answer_text(question, kind)
+    stop = {"refusal": "refusal", "truncated": "max_tokens"}.get(kind, "end_turn")
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": body["model"],
+        "content": [{"type": "text", "text": answer}],
+        "stop_reason": stop,
+        "stop_sequence": None,
+        "usage": {"input_tokens": len(text) // 4 + 20, "output_tokens": 6 * len(rate(question))},
+    }
+
+
+def completion(state, body, kind):
+    """Return a completion of the chat completions API."""
+    text, question = question_of(body)
+    answer = answer_text(question, kind)
+    if state.settings["prose"]:
+        answer = f"Let me think {{about}} it.\n```json\n{answer}\n```\nAnything else?"
+    refused = kind == "refusal"
+    reply = {"role": "assistant", "content": None if refused else answer}
+    reply["refusal"] = "No." if refused else None
+    used = {"prompt_tokens": len(text) // 4 + 20, "completion_tokens": 6 * len(rate(question))}
+    return {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": body["model"],
+        "choices": [
+            {
+                "index": 0,
+                "message": reply,
+                "finish_reason": "length" if kind == "truncated" else "stop",
+            }
+        ],
+        "usage": {**used, "total_tokens": sum(used.values())},
+    }
+
+
+def batch_item(state, params):
+    text, _ = question_of(params)
+    state.questions[text] = state.questions.get(text, 0) + 1
+    state.items += 1
+    script = state.settings["batch_script"]
+    kind = script.pop(0) if script else state.draw(state.settings["batch_faults"])
+    if kind in ("expired", "canceled"):
+        return {"type": kind}
+    if kind in ("errored", "invalid"):
+        name = "api_error" if kind == "errored" else "invalid_request_error"
+        error = {"type": name, "message": "It went wrong."}
+        return {"type": "errored", "error": {"type": "error", "error": error, "request_id": None}}
+    return {"type": "succeeded", "message": message(state, params, kind)}
+
+
+def describe(batch):
+    now = time.time()
+    ended = now >= batch["ends"]
+    counts = dict.fromkeys(("processing", "succeeded", "errored", "canceled", "expired"), 0)
+    for result in batch["results"].values():
+        counts[result["type"] if ended else "processing"] += 1
+    created = datetime.fromtimestamp(batch["created"], timezone.utc)
+    stamp = created.isoformat().replace("+00:00", "Z")
+    expires = (created + timedelta(days=1)).isoformat().replace("+00:00", "Z")
+    return {
+        "id": batch["id"],
+        "type": "message_batch",
+        "processing_status": "ended" if ended else "in_progress",
+        "request_counts": counts,
+        "created_at": stamp,
+        "expires_at": expires,
+        "ended_at": stamp if ended else None,
+        "archived_at": None,
+        "cancel_initiated_at": None,
+        "results_url": f"/v1/messages/batches/{batch['id']}/results" if ended else None,
+    }
+
+
+class Server:
+    def __init__(self, settings):
+        self.state = State(settings)
+
+    async def serve(self):
+        server = await asyncio.start_server(self.connection, "127.0.0.1", 0, limit=2**29)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await server.serve_forever()
+
+    async def connection(self, reader, writer):
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                line, *fields = head.split("\r\n")
+                headers = {
+                    name.lower(): value.strip()
+                    for name, _, value in (field.partition(":") for field in fields)
+                }
+                data = await reader.readexactly(int(headers.get("content-length", 0)))
+                verb, target, _ = line.split(" ")
+                body = json.loads(data) if data else None
+                await self.respond(writer, verb, target, headers, body)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def respond(self, writer, verb, target, headers, body):
+        state, (path, _, query) = self.state, target.partition("?")
+        if path.startswith("/control/"):
+            return self.write(writer, 200, self.control(path, body))
+        state.requests[path] = state.requests.get(path, 0) + 1
+        state.last = {"headers": headers, "body": body}
+        key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
+        if key not in state.keys:
+            state.keys.append(key)
+        if key in ("", "wrong-key"):
+            return self.error(writer, path, "401", key)
+        if path == "/v1/messages/batches" or path.startswith("/v1/messages/batches/"):
+            return self.batches(writer, verb, path, query, body)
+        if path == "/v1/messages/count_tokens":
+            n_tokens = len(json.dumps(body)) // 4
+            return self.write(writer, 200, {"input_tokens": n_tokens})
+        if path not in ("/v1/messages", "/v1/chat/completions"):
+            return self.error(writer, path, "404", key)
+        state.in_flight += 1
+        state.max_in_flight = max(state.max_in_flight, state.in_flight)
+        try:
+            await self.live(writer, path, body, key)
+        finally:
+            state.in_flight -= 1
+
+    async def live(self, writer, path, body, key):
+        state, settings = self.state, self.state.settings
+        if path.endswith("completions") and "response_format" in body:
+            if not settings["json_schema"]:
+                return self.error(writer, path, "400", key, "response_format is not supported")
+        elif path == "/v1/messages" and "schema" not in body["output_config"]["format"]:
+            return self.error(writer, path, "400", key)
+        text, _ = question_of(body)
+        state.questions[text] = state.questions.get(text, 0) + 1
+        kind = state.fault(text)
+        if settings["requests_per_second"]:
+            now = time.time()
+            state.window = [t for t in state.window if t > now - 1]
+            if len(state.window) >= settings["requests_per_second"]:
+                kind = "429"
+            else:
+                state.window.append(now)
+        await asyncio.sleep(settings["slow"] if kind == "slow" else settings["delay"])
+        state.statuses[str(kind)] = state.statuses.get(str(kind), 0) + 1
+        if kind in STATUS:
+            return self.error(writer, path, kind, key)
+        if kind == "reset_before":
+            writer.transport.abort()
+            raise ConnectionError
+        make = message if path == "/v1/messages" else completion
+        self.write(writer, 200, make(state, body, kind), broken=kind == "reset")
+
+    def batches(self, writer, verb, path, query, body):
+        state = self.state
+        if verb == "POST" and path == "/v1/messages/batches":
+            fault, state.settings["batch_post_fault"] = state.settings["batch_post_fault"], None
+            if fault in STATUS:
+                return self.error(writer, path, fault, "")
+            names = [item["custom_id"] for item in body["requests"]]
+            wrong = [name for name in names if not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name)]
+            if wrong or len(set(names)) < len(names):
+                return self.error(writer, path, "400", "")
+            results = {i["custom_id"]: batch_item(state, i["params"]) for i in body["requests"]}
+            now = time.time()
+            batch = {
+                "id": f"msgbatch_{len(state.batches)}",
+                "created": now,
+                "ends": now + state.settings["batch_delay"],
+                "results": results,
+            }
+            state.batches[batch["id"]] = batch
+            return self.write(writer, 200, describe(batch), broken=fault == "lost")
+        if path == "/v1/messages/batches":
+            after = re.search(r"after_id=([^&]*)", query)
+            listed = list(state.batches.values())[::-1]
+            if after:
+                names = [batch["id"] for batch in listed]
+                listed = listed[names.index(after[1]) + 1 :]
+            page, more = listed[:2], len(listed) > 2
+            return self.write(
+                writer,
+                200,
+                {
+                    "data": [describe(batch) for batch in page],
+                    "has_more": more,
+                    "first_id": page[0]["id"] if page else None,
+                    "last_id": page[-1]["id"] if page else None,
+                },
+            )
+        name, _, part = path.removeprefix("/v1/messages/batches/").partition("/")
+        batch = state.batches.get(name)
+        if batch is None:
+            return self.error(writer, path, "404", "")
+        if part == "results":
+            entries = [{"custom_id": k, "result": r} for k, r in batch["results"].items()]
+            random.Random(name).shuffle(entries)
+            lines = "".join(json.dumps(entry) + "\n" for entry in entries)
+            return self.write(writer, 200, lines)
+        return self.write(writer, 200, describe(batch))
+
+    def control(self, path, body):
+        if path == "/control/config":
+            self.state.settings.update(body)
+        elif path == "/control/reset":
+            self.state.reset()
+        return self.state.stats()
+
+    def error(self, writer, path, kind, key, text=None):
+        name, default = STATUS[kind]
+        text = text or default
+        if self.state.settings["echo_key"]:
+            text += f" The key was {key}."
+        error = {"type": name, "message": text}
+        if path.endswith("completions"):
+            body = {"error": {**error, "param": None, "code": None}}
+        else:
+            body = {"type": "error", "error": error, "request_id": "req_1"}
+        hint = {"retry-after": str(self.state.settings["retry_after"])} if kind == "429" else {}
+        self.write(writer, int(kind), body, hint)
+
+    def write(self, writer, status, body, headers=None, *, broken=False):
+        data = (body if isinstance(body, str) else json.dumps(body)).encode()
+        fields = {"content-type": "application/json", "content-length": len(data)}
+        fields |= headers or {}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        writer.write(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode())
+        if broken:
+            writer.write(data[: len(data) // 2])
+            writer.close()
+            raise ConnectionError
+        writer.write(data)
+
+
+class LLMServer:
+    """The server, from outside; a context manager."""
+
+    def __init__(self, **settings):
+        command = [sys.executable, __file__, json.dumps(settings)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
+
+    def _control(self, name, settings=None):
+        data = json.dumps(settings or {}).encode()
+        request = urllib.request.Request(f"{self.url}/control/{name}", data, method="POST")
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def stats(self):
+        """Return what was asked."""
+        return self._control("stats")
+
+    def configure(self, **settings):
+        """Change settings."""
+        self._control("config", settings)
+
+    def reset(self):
+        """Count from 0 again; batches stay."""
+        self._control("reset")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(Server(json.loads(sys.argv[1])).serve())
