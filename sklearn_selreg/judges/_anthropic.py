@@ -235,7 +235,13 @@ class AnthropicJudge(LiveJudge):
         except anthropic.APIConnectionError as error:
             failure = TransientError(hide(str(error), client.api_key), billed=True)
         except TypeError as error:  # no key at all, or an option that the client does not know
-            failure = JudgeError(hide(str(error), client.api_key))
+            message = hide(str(error), client.api_key)
+            if "authentication" in message:
+                message = (
+                    "There is no key: set the environment variable ANTHROPIC_API_KEY, or name "
+                    "another one with api_key_env."
+                )
+            failure = JudgeError(message)
         raise failure
 
     # -- batches -------------------------------------------------------------------------------
