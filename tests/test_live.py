@@ -9,6 +9,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from sklearn_selreg.judges import (
     OpenAIJudge,
     PrecomputedJudge,
     Slate,
+    _anthropic,
     _cache,
 )
 from sklearn_selreg.judges.testing import JudgeContract
@@ -311,6 +313,22 @@ def test_a_lost_reply_to_a_batch_is_found_in_the_listing(server):
     assert_rated(judge.rate(slates), slates)
     assert server.stats()["items"] == 6 + 4
     assert server.stats()["batches"] == 2
+
+
+def test_batches_are_split_at_their_limits(server, monkeypatch):
+    monkeypatch.setattr(_anthropic, "_BATCH_REQUESTS", 7)
+    slates = make_slates(10)
+    assert_rated(claude(server, batch=True).rate(slates), slates)
+    assert (server.stats()["batches"], server.stats()["items"]) == (3, 20)
+
+
+def test_a_used_up_rate_limit_is_waited_for():
+    reset = (datetime.now(timezone.utc) + timedelta(seconds=20)).isoformat()
+    name = "anthropic-ratelimit-requests-"
+    used_up = {name + "remaining": "0", name + "reset": reset.replace("+00:00", "Z")}
+    assert 15 < _anthropic._pause(used_up) <= 20
+    assert _anthropic._pause({**used_up, name + "remaining": "1"}) == 0
+    assert _anthropic._pause({**used_up, name + "reset": "soon"}) == 0
 
 
 # Budget
