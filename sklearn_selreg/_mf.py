@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from ._als import SlateTerms, top_k
+from ._als import SlateTerms
 from ._asking import JudgingPlan, describe, gather, make_slates
 from ._backbone import ALSBackbone, with_bias
 from ._evidence import cross_fitted_scores, slate_scores
@@ -22,6 +22,17 @@ from ._gate import ReliabilityGate
 from ._interactions import concatenate_ids, encode, index_interactions, read_columns
 from ._items import encode_items, read_item_data
 from ._questions import choose_questions
+from ._recommend import (
+    best_items,
+    check_count,
+    find_candidates,
+    id_names,
+    pick_ids,
+    read_excluded,
+    read_ids,
+    similar_rows,
+    tidy,
+)
 from ._slates import compare_candidates, place_slates
 from .judges import LLMJudge, Slate
 from .metrics import mean_ndcg
@@ -30,7 +41,6 @@ from .metrics import mean_ndcg
 _DEFAULTS = {"factors": 64, "regularization": 140.0, "alpha": 50.0, "iterations": 30}
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _PAIRS_PER_CHUNK = 2**18
-_USERS_PER_CHUNK = 10_000
 
 
 class SelectiveLLMRegularizedMF(BaseEstimator):
@@ -315,6 +325,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             slates = self._choose_slates(table, interactions, features)
             judged = gather(slates, self.judge.answers(slates), interactions)
         self.users_, self.items_ = interactions.users, interactions.items
+        self._id_names = id_names(X, self.user_col, self.item_col)
         self._matrix, self._age = interactions.matrix, interactions.age
         self._popularity = self._matrix.getnnz(axis=0)
         self._slates = None
@@ -691,56 +702,151 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             seen=self._seen[rows],
         )
 
-    def recommend(self, users, n_items=10, *, filter_seen=True):
+    def recommend(
+        self, users, n_items=10, *, filter_seen=True, items=None, exclude=None, as_frame=False
+    ):
         """Recommend the best items to users.
 
         Parameters
         ----------
         users : array-like of shape (n_users,)
-            User ids; an unknown one is recommended what the mean user is.
+            User ids, repeated ones as often as they are given; an unknown one is recommended what
+            the mean user is.
         n_items : int, default=10
             How many, >= 1.
         filter_seen : bool, default=True
             Leave out the items that a user was fitted on.
+        items : array-like of shape (n_candidates,), set or None, default=None
+            Ids of the items to rank, such as those in stock. None: all.
+        exclude : array-like of shape (n_excluded,), set, table or None, default=None
+            What must not be recommended: item ids, which nobody gets; or a table with a pair of
+            user and item in each row (a DataFrame with the columns that `X` has, or an array or
+            list of pairs), for single users, unknown ones too. Unknown ids do nothing.
+        as_frame : bool, default=False
+            Return a DataFrame.
 
         Returns
         -------
         items : ndarray of shape (n_users, n_items)
             Item ids, best first; None where there are not enough candidates.
         scores : ndarray of shape (n_users, n_items), float32
-            Their scores; NaN there.
+            Their scores, as of `predict`; NaN there.
+        table : DataFrame of shape (<= n_users * n_items, 4)
+            Instead of both, with `as_frame`: a row for each recommended item, with the columns
+            `user`, `rank` (from 1), `item` and `score`. User and item are called as in the
+            DataFrame given to `fit`, if neither is called rank or score.
 
         Raises
         ------
         ValueError
-            If `users` is not 1-D, or `n_items` not an integer >= 1.
+            If `users` is not 1-D, or `n_items` not an integer >= 1; if `items` is not 1-D, is
+            empty, or holds unknown ids alone; if `exclude` is neither ids nor a table.
+
+        Warns
+        -----
+        UserWarning
+            If some of `items` are unknown; they are left out.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
+        >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
+        >>> model.recommend(["bob", "cat"], 1, exclude=[["cat", "Alien"]])[0]
+        array([['Heat'],
+               ['Heat']], dtype=object)
+        >>> model.recommend(["bob"], items=["Up", "Alien"], as_frame=True).drop(columns="score")
+          user  rank item
+        0  bob     1   Up
         """
         check_is_fitted(self)
-        if np.ndim(users) != 1:
-            raise ValueError(f"users must be a 1-D array of user ids; got shape {np.shape(users)}.")
-        if not isinstance(n_items, Integral) or n_items < 1:
-            raise ValueError(f"n_items must be an integer >= 1; got {n_items!r}.")
-        if isinstance(users, list | tuple):  # np.asarray turns all ids of ["ann", 1] into strings
-            users = np.array(users, dtype=object)
-        rows = encode(self.users_, users)
-        seen, num_threads = self._seen, self._backbone().num_threads
-        k = min(n_items, len(self.items_))
-        columns = np.full((len(rows), n_items), -1, dtype=np.int32)
-        scores = np.full((len(rows), n_items), np.nan, dtype=np.float32)
-        for start in range(0, len(rows), _USERS_PER_CHUNK):
-            part = slice(start, start + _USERS_PER_CHUNK)
-            columns[part, :k], scores[part, :k] = top_k(
-                self._user_rows(rows[part]),
-                self.item_factors_,
-                k,
-                seen=seen[rows[part]] if filter_seen else None,
-                num_threads=num_threads,
-            )
-        if (columns >= 0).all():
-            return self.items_[columns], scores
-        items = self.items_.astype(object)[columns]
-        items[columns < 0] = None
-        return items, scores
+        users = read_ids(users, "users")
+        check_count(n_items)
+        columns = {"user_col": self.user_col, "item_col": self.item_col}
+        everywhere, pairs = read_excluded(exclude, self.items_, users, **columns)
+        candidates = None
+        if items is not None:
+            candidates, unknown = find_candidates(self.items_, items)
+            if unknown:
+                warnings.warn(
+                    f"{len(unknown)} of the {len(unknown) + len(candidates)} items to rank are "
+                    f"unknown to the model, such as {unknown[0]!r}; they are left out.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+        if len(everywhere):
+            everything = np.arange(len(self.items_)) if candidates is None else candidates
+            candidates = np.setdiff1d(everything, everywhere)
+        rows, seen = encode(self.users_, users), self._seen
+
+        def barred(part):
+            own = seen[rows[part]] if filter_seen else None
+            if pairs is None:
+                return own
+            return pairs[part] if own is None else own + pairs[part]
+
+        columns, scores = best_items(
+            lambda part: self._user_rows(rows[part]),
+            len(rows),
+            self.item_factors_,
+            n_items,
+            barred=barred,
+            candidates=candidates,
+            num_threads=self._backbone().num_threads,
+        )
+        if as_frame:
+            return tidy(self._as_fitted(users, rows), self.items_, columns, scores, self._id_names)
+        return pick_ids(self.items_, columns), scores
+
+    def _as_fitted(self, users, rows):
+        """Return user ids as they were fitted, if all were: the same dtype, for joins."""
+        return self.users_[rows] if (rows >= 0).all() else users
+
+    def similar_items(self, items, n_items=10, *, as_frame=False):
+        """Find the most similar items of items.
+
+        Parameters
+        ----------
+        items : array-like of shape (n_queries,)
+            Item ids.
+        n_items : int, default=10
+            How many to find for each, >= 1.
+        as_frame : bool, default=False
+            Return a DataFrame.
+
+        Returns
+        -------
+        similar : ndarray of shape (n_queries, n_items)
+            Ids of other items, the most similar first; None where there are no more.
+        similarities : ndarray of shape (n_queries, n_items), float32
+            Cosines of the item factors, in [-1, 1], without the item bias; NaN there.
+        table : DataFrame of shape (<= n_queries * n_items, 4)
+            Instead of both, with `as_frame`: a row for each found item, with the columns `item`
+            (called as in the DataFrame given to `fit`), `rank` (from 1), `similar`, `score`.
+
+        Raises
+        ------
+        KeyError
+            For an item that is unknown.
+        ValueError
+            If `items` is not 1-D, or `n_items` not an integer >= 1.
+        """
+        check_is_fitted(self)
+        items = read_ids(items, "items")
+        check_count(n_items)
+        rows = encode(self.items_, items)
+        if (rows < 0).any():
+            unknown = items[rows < 0].tolist()
+            raise KeyError(f"{len(unknown)} items are unknown to the model: {unknown[:5]}")
+        factors = self.item_factors_ if self._bias is None else self.item_factors_[:, :-1]
+        columns, scores = similar_rows(
+            factors, rows, n_items, num_threads=self._backbone().num_threads
+        )
+        if as_frame:
+            name = self._id_names[1]
+            names = name, "similar" if name != "similar" else "similar_item"
+            return tidy(self.items_[rows], self.items_, columns, scores, names)
+        return pick_ids(self.items_, columns), scores
 
     def fold_in(self, X, y=None):
         """Compute the factors of users from the interactions in X alone, items fixed.

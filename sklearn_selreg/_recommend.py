@@ -1,0 +1,261 @@
+"""Recommending: the best items of users, among those that each of them may get.
+
+Knows factors, positions and ids; nothing of how factors came to be.
+"""
+
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from ._als import top_k
+from ._interactions import encode, read_columns
+
+DEFAULT_NAMES = "user", "item"
+_USERS_PER_CHUNK = 10_000
+
+
+def best_items(user_rows, n_users, item_factors, n_items, *, barred, candidates=None, num_threads):
+    """Find the best items of users, chunk by chunk.
+
+    Parameters
+    ----------
+    user_rows : callable
+        Returns the factors of a slice of the users, (n, k) float32.
+    n_users : int
+    item_factors : ndarray of shape (n_all_items, k), float32
+    n_items : int
+        How many to find; may be more than there are.
+    barred : callable
+        Returns the items that a slice of the users must not get, (n, n_all_items) csr_matrix, or
+        None.
+    candidates : ndarray of int or None
+        Columns of the items to rank, sorted; None = all.
+    num_threads : int
+
+    Returns
+    -------
+    columns : ndarray of shape (n_users, n_items), int32
+        Best first; -1 where a user has too few candidates.
+    scores : ndarray of shape (n_users, n_items), float32
+        NaN there.
+    """
+    columns = np.full((n_users, n_items), -1, dtype=np.int32)
+    scores = np.full((n_users, n_items), np.nan, dtype=np.float32)
+    if candidates is not None:
+        item_factors = item_factors[candidates]
+    k = min(n_items, len(item_factors))
+    if not k:
+        return columns, scores
+    for start in range(0, n_users, _USERS_PER_CHUNK):
+        part = slice(start, min(start + _USERS_PER_CHUNK, n_users))
+        seen = barred(part)
+        if seen is not None and candidates is not None:
+            seen = seen[:, candidates]
+        found, scores[part, :k] = top_k(
+            user_rows(part), item_factors, k, seen=seen, num_threads=num_threads
+        )
+        if candidates is not None:
+            found = np.where(found < 0, -1, candidates[found])
+        columns[part, :k] = found
+    return columns, scores
+
+
+def similar_rows(item_factors, rows, n_items, *, num_threads):
+    """Find the items with the largest cosine to some items, themselves left out.
+
+    Parameters
+    ----------
+    item_factors : ndarray of shape (n_all_items, k), float32
+        Without bias column; a row of zeros has the cosine 0.
+    rows : ndarray of shape (n_queries,), int
+    n_items, num_threads : int
+
+    Returns
+    -------
+    columns, scores : ndarrays of shape (n_queries, n_items)
+        As of `best_items`.
+    """
+    norms = np.linalg.norm(item_factors, axis=1, keepdims=True)
+    directions = item_factors / np.where(norms > 0, norms, 1)
+    shape = len(rows), len(item_factors)
+    entries = np.ones(len(rows), dtype=np.float32), rows, np.arange(len(rows) + 1)
+    itself = sp.csr_matrix(entries, shape=shape)
+    return best_items(
+        lambda part: directions[rows[part]],
+        len(rows),
+        directions,
+        n_items,
+        barred=lambda part: itself[part],
+        num_threads=num_threads,
+    )
+
+
+def read_ids(values, name):
+    """Read a 1-D collection of ids, without changing any.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_ids,) or set
+    name : str
+        What the error calls it.
+
+    Returns
+    -------
+    ids : ndarray of shape (n_ids,)
+    """
+    array = _as_array(values)
+    if array.ndim != 1:
+        kind = "user" if name == "users" else "item"
+        raise ValueError(f"{name} must be a 1-D array of {kind} ids; got shape {array.shape}.")
+    return array
+
+
+def check_count(n_items):
+    """Raise a ValueError if `n_items` is not an integer >= 1."""
+    if not isinstance(n_items, Integral) or isinstance(n_items, bool) or n_items < 1:
+        raise ValueError(f"n_items must be an integer >= 1; got {n_items!r}.")
+
+
+def find_candidates(known, items):
+    """Find the columns of the items to rank.
+
+    Parameters
+    ----------
+    known : ndarray of shape (n_all_items,)
+        Ids of all items.
+    items : array-like of shape (n_candidates,) or set
+        Ids of those to rank; repeated ones count once.
+
+    Returns
+    -------
+    candidates : ndarray of int
+        Sorted and unique.
+    unknown : list
+        Ids that are not known.
+
+    Raises
+    ------
+    ValueError
+        If `items` is not 1-D, is empty, or none of it is known.
+    """
+    ids = read_ids(items, "items")
+    if not len(ids):
+        raise ValueError("There is nothing to rank: items is empty. None ranks all items.")
+    columns = encode(known, ids)
+    unknown = ids[columns < 0].tolist()
+    if len(unknown) == len(ids):
+        raise ValueError(
+            f"There is nothing to rank: all of items are unknown, such as {unknown[0]!r}. The "
+            f"model knows items such as {known[:1].tolist()[0]!r}; ids of another type are other "
+            "ids."
+        )
+    return np.unique(columns[columns >= 0]), unknown
+
+
+def read_excluded(exclude, known, users, **columns):
+    """Read what must not be recommended.
+
+    Parameters
+    ----------
+    exclude : array-like of shape (n,), set, or table of shape (n, n_columns), or None
+        Item ids for everybody, or pairs of user and item.
+    known : ndarray of shape (n_all_items,)
+        Ids of all items; other ones are recommended to nobody anyway.
+    users : ndarray of shape (n_users,)
+        Ids of the users asked for, known or not, repeated or not.
+    **columns
+        `user_col` and `item_col` of a table that is a frame.
+
+    Returns
+    -------
+    everywhere : ndarray of int
+        Columns that nobody may get.
+    pairs : csr_matrix of shape (n_users, n_all_items), float32, or None
+        What single users may not get.
+    """
+    nothing = np.empty(0, dtype=np.intp)
+    if exclude is None:
+        return nothing, None
+    if not hasattr(exclude, "columns"):
+        exclude = _as_array(exclude)
+        if exclude.ndim not in (1, 2):
+            raise ValueError(
+                "exclude must be a 1-D array of item ids, or a table with a user and an item in "
+                f"each row; got shape {exclude.shape}."
+            )
+        if exclude.ndim == 1:
+            excluded = encode(known, exclude)
+            return excluded[excluded >= 0], None
+        columns = {}
+    if not len(exclude):
+        return nothing, None
+    user_ids, item_ids, _ = read_columns(exclude, **columns)
+    which, distinct = pd.factorize(_hashed(users), use_na_sentinel=False)
+    asked = encode(distinct, user_ids)
+    item = encode(known, item_ids)
+    used = (asked >= 0) & (item >= 0)
+    shape = len(distinct), len(known)
+    entries = np.ones(np.sum(used), dtype=np.float32), (asked[used], item[used])
+    return nothing, sp.csr_matrix(entries, shape=shape)[which]
+
+
+def _hashed(ids):
+    """Return ids as pandas finds them: strings of a fixed width as objects."""
+    return ids.astype(object) if ids.dtype.kind in "STU" else ids
+
+
+def _as_array(values):
+    """Make an array; lists and sets as objects: np.asarray makes strings of all of ["ann", 1]."""
+    if isinstance(values, list | tuple | set | frozenset):
+        return np.array(list(values), dtype=object)
+    return np.asarray(values)
+
+
+def pick_ids(ids, columns):
+    """Return the ids at `columns`; None at -1, in an array of objects then."""
+    if (columns >= 0).all():
+        return ids[columns]
+    picked = ids.astype(object)[columns]
+    picked[columns < 0] = None
+    return picked
+
+
+def id_names(X, user_col, item_col):
+    """Return what a frame calls its users and items; else "user" and "item"."""
+    labels = getattr(X, "column_names", None) or getattr(X, "columns", ())
+    names = [c if isinstance(c, str) else labels[c] for c in (user_col, item_col) if len(labels)]
+    if len(names) < 2 or not all(isinstance(name, str) for name in names):
+        return DEFAULT_NAMES
+    return DEFAULT_NAMES if {"rank", "score"} & set(names) else tuple(names)
+
+
+def tidy(queries, found, columns, scores, names):
+    """Make a table with a row for each query and found item, best first.
+
+    Parameters
+    ----------
+    queries : ndarray of shape (n_queries,)
+        Ids asked for.
+    found : ndarray of shape (n_all_items,)
+        Ids of all items.
+    columns, scores : ndarrays of shape (n_queries, n_items)
+        As of `best_items`; missing ones make no row.
+    names : tuple of (str, str)
+        Columns of the ids asked for, and of those found.
+
+    Returns
+    -------
+    table : DataFrame
+        Columns: the first name, `rank` (from 1), the second name, `score`.
+    """
+    query, place = np.nonzero(columns >= 0)
+    return pd.DataFrame(
+        {
+            names[0]: pd.Series(queries[query]).infer_objects(),
+            "rank": place + 1,
+            names[1]: found[columns[query, place]],
+            "score": scores[query, place],
+        }
+    )
