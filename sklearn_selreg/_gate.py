@@ -292,8 +292,8 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
         gap = np.nan_to_num(Z[:, self._gap_column])
         return gap, np.nan_to_num(Z[:, self._prior_columns]), Z[:, self._context_columns]
 
-    def _log_odds(self, Z):
-        """Return the judge's and the total log-odds of each pair."""
+    def _evaluate(self, Z):
+        """Return the trust in each pair's context, and the judge's and the total log-odds."""
         check_is_fitted(self)
         Z = validate_data(
             self, _to_pandas(Z), dtype=np.float64, ensure_all_finite="allow-nan", reset=False
@@ -303,8 +303,24 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
         prior = np.clip(prior, -self._largest[1:], self._largest[1:])
         context = np.nan_to_num(np.clip(context, *self._context_range), nan=self._context_mean)
         context = (context - self._context_mean) / self._context_scale
-        judge = (self.gap_coef_ + context @ self._context_coef) * gap
-        return judge, judge + prior @ self.prior_coef_
+        trust = self.gap_coef_ + context @ self._context_coef
+        return trust, trust * gap, trust * gap + prior @ self.prior_coef_
+
+    def trust(self, Z):
+        r"""Return how far the judge is trusted in the context of each pair.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_pairs, n_columns)
+            Only the context makes a difference.
+
+        Returns
+        -------
+        trust : ndarray of shape (n_pairs,), float64
+            :math:`\gamma(context)`, log-odds per unit of gap; below 0 where the judge is rather
+            wrong than right.
+        """
+        return self._evaluate(Z)[0]
 
     def decision_function(self, Z):
         """Return the total log-odds that the first item of each pair is the better one.
@@ -317,7 +333,7 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
         -------
         log_odds : ndarray of shape (n_pairs,), float64
         """
-        return self._log_odds(Z)[1]
+        return self._evaluate(Z)[2]
 
     def predict_proba(self, Z):
         """Return the probability that the judge's preference is wrong, and that it is right.
@@ -363,7 +379,7 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
         weights : ndarray of shape (n_pairs, 1), float64
             Log-odds >= 0; 0 where the judge's preference should not count.
         """
-        return np.maximum(0, np.minimum(*self._log_odds(Z)))[:, np.newaxis]
+        return np.maximum(0, np.minimum(*self._evaluate(Z)[1:]))[:, np.newaxis]
 
     def get_feature_names_out(self, input_features=None):
         """Return the name of the column that `transform` gives.

@@ -1,5 +1,6 @@
 """Data to try things on."""
 
 from ._movielens import load_movielens_coldstart
+from ._worlds import SimulatedJudge, make_interactions
 
-__all__ = ["load_movielens_coldstart"]
+__all__ = ["SimulatedJudge", "load_movielens_coldstart", "make_interactions"]
