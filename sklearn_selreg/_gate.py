@@ -72,6 +72,10 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
     log_loss_ : dict
         Cross-validated log-loss per pair: `prior` without the judge, `constant` with one
         :math:`\gamma`, `selected` with the context columns chosen. Empty after the fallback.
+    cv_predictions_ : DataFrame of shape (n_pairs, 3)
+        Of the pairs in `fit`: `probability` (float32) that the first item is the better one, as
+        predicted by a gate fitted without the pair's group; `right` (bool), whether it was; `group`
+        (int32). Empty after the fallback.
     C_ : float
         The penalty used.
     is_fallback_ : bool
@@ -92,6 +96,7 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
     See Also
     --------
     SelectiveLLMRegularizedMF : The recommender whose preferences are weighted by this gate.
+    sklearn_selreg.inspection.GateDisplay : Draws where the judge is trusted, and the calibration.
 
     References
     ----------
@@ -206,6 +211,7 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.prior_coef_ = np.zeros(len(self._prior_columns))
         self._context_coef = np.zeros(len(self._context_columns))
         self.log_loss_ = {}
+        self.cv_predictions_ = _predictions([], [], [])
         self.C_ = np.nan
         self._name_effects()
 
@@ -220,15 +226,17 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
         n_prior = prior.shape[1]
         folds = list(GroupKFold(self.cv).split(columns, right, groups))
 
-        def losses(selected, C):
-            """Cross-validated log-loss of each pair."""
-            loss = np.empty(len(right))
+        def held_out(selected, C):
+            """Cross-validated log-odds of each pair."""
+            log_odds = np.empty(len(right))
             for train, test in folds:
-                margin = columns[test][:, selected] @ _logistic(
-                    columns[train][:, selected], right[train], C
-                )
-                loss[test] = np.logaddexp(0, np.where(right[test], -margin, margin))
-            return loss
+                coef = _logistic(columns[train][:, selected], right[train], C)
+                log_odds[test] = columns[test][:, selected] @ coef
+            return log_odds
+
+        def losses(selected, C):
+            log_odds = held_out(selected, C)
+            return np.logaddexp(0, np.where(right, -log_odds, log_odds))
 
         selected = list(range(n_prior + 1))
         by_penalty = {C: losses(selected, C) for C in (_PENALTIES if self.C is None else (self.C,))}
@@ -248,6 +256,7 @@ class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
             left.remove(best)
             loss = tried[best]
         self.log_loss_["selected"] = float(loss.mean())
+        self.cv_predictions_ = _predictions(held_out(selected, self.C_), right, groups)
         coef = np.zeros(columns.shape[1])
         coef[selected] = _logistic(columns[:, selected], right, self.C_)
         coef /= scale
@@ -409,6 +418,16 @@ def _to_pandas(Z):
     if isinstance(Z, pd.DataFrame) or not isinstance(frame, nw.DataFrame):
         return Z
     return pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
+
+
+def _predictions(log_odds, right, groups):
+    return pd.DataFrame(
+        {
+            "probability": expit(np.asarray(log_odds, dtype=np.float32)),
+            "right": np.asarray(right, dtype=bool),
+            "group": np.asarray(groups, dtype=np.int32),
+        }
+    )
 
 
 def _logistic(columns, right, C):

@@ -257,27 +257,35 @@ def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95):
     check_scalar(confidence, "confidence", Real, min_val=0, max_val=1, include_boundaries="neither")
     _check_comparable(a, b)
     sums_a, sums_b = _user_sums(a.details, a.k), _user_sums(b.details, b.k)
-    n_users = len(sums_a)
-    random_state = check_random_state(random_state)
-    chunk = max(1, _WEIGHTS_PER_CHUNK // n_users)
-    resampled = []
-    for start in range(0, n_bootstrap, chunk):
-        size = min(chunk, n_bootstrap - start)
-        weights = random_state.multinomial(n_users, np.full(n_users, 1 / n_users), size=size)
-        resampled.append(_means(sums_a, weights) - _means(sums_b, weights))
-    resampled = np.concatenate(resampled)
 
-    difference = _means(sums_a) - _means(sums_b)
-    low, high = np.full((2, *difference.shape), np.nan)
-    # A resample without any user of a small regime says nothing about it: NaN, left out.
-    known = np.isfinite(resampled).any(axis=0)
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    low[known], high[known] = np.nanquantile(resampled[:, known], tails, axis=0)
-    columns = pd.MultiIndex.from_product(
-        [_metric_names(a.k), ["difference", "low", "high"]], names=["metric", None]
-    )
-    values = np.stack([difference, low, high], axis=-1).reshape(len(_REGIMES), -1)
-    return pd.DataFrame(values, index=list(_REGIMES), columns=columns)
+    def difference(weights=None):
+        return _means(sums_a, weights) - _means(sums_b, weights)
+
+    values = _bootstrap(difference, len(sums_a), n_bootstrap, random_state, confidence)
+    return _interval_table(values, a.k, "difference")
+
+
+def report_intervals(report, *, n_bootstrap=2000, random_state=0, confidence=0.95):
+    """Bootstrap a report over users.
+
+    Parameters and errors are those of `compare_reports`.
+
+    Returns
+    -------
+    DataFrame of shape (5, 9)
+        One row a regime; columns (metric, `value` | `low` | `high`).
+    """
+    if getattr(report, "details", None) is None:
+        raise TypeError(f"A report must be one of ranking_report, got {type(report).__name__}.")
+    check_scalar(n_bootstrap, "n_bootstrap", Integral, min_val=1)
+    check_scalar(confidence, "confidence", Real, min_val=0, max_val=1, include_boundaries="neither")
+    sums = _user_sums(report.details, report.k)
+
+    def mean(weights=None):
+        return _means(sums, weights)
+
+    values = _bootstrap(mean, len(sums), n_bootstrap, random_state, confidence)
+    return _interval_table(values, report.k, "value")
 
 
 # Scores
@@ -558,6 +566,45 @@ def mean_ndcg(score, held_out, items, *, seen, k=10):
     n_relevant = np.bincount(user, minlength=n_users)
     ideal = np.append(0, np.cumsum(_discounts(k)))[np.minimum(n_relevant, k)]
     return float(np.mean(gain[ideal > 0] / ideal[ideal > 0]))
+
+
+def _bootstrap(statistic, n_users, n_bootstrap, random_state, confidence):
+    """Compute a statistic of users and its percentile interval.
+
+    Parameters
+    ----------
+    statistic : callable
+        From weights of users, an int array (n_weights, n_users), to (n_weights, n_regimes,
+        n_metrics); without an argument to (n_regimes, n_metrics).
+
+    Returns
+    -------
+    float64 array of shape (n_regimes, n_metrics, 3)
+        The statistic, and the low and the high end.
+    """
+    random_state = check_random_state(random_state)
+    chunk = max(1, _WEIGHTS_PER_CHUNK // n_users)
+    resampled = []
+    for start in range(0, n_bootstrap, chunk):
+        size = min(chunk, n_bootstrap - start)
+        weights = random_state.multinomial(n_users, np.full(n_users, 1 / n_users), size=size)
+        resampled.append(statistic(weights))
+    resampled = np.concatenate(resampled)
+    value = statistic()
+    low, high = np.full((2, *value.shape), np.nan)
+    # A resample without any user of a small regime says nothing about it: NaN, left out.
+    known = np.isfinite(resampled).any(axis=0)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    low[known], high[known] = np.nanquantile(resampled[:, known], tails, axis=0)
+    return np.stack([value, low, high], axis=-1)
+
+
+def _interval_table(values, k, name):
+    columns = pd.MultiIndex.from_product(
+        [_metric_names(k), [name, "low", "high"]], names=["metric", None]
+    )
+    values = values.reshape(len(_REGIMES), -1)
+    return pd.DataFrame(values, index=list(_REGIMES), columns=columns)
 
 
 def _report(details, k):

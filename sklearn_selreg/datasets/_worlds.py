@@ -159,8 +159,8 @@ def make_interactions(
     .. math:: w_i \, \sigma(taste \cdot (a_{ui} - 1))
 
     The judge's rating of item i, with reliability :math:`r` there, is
-    :math:`\Phi(r s + \sqrt{1 - r^2} \, e)`, where s is the truth, standard normal over the items, and
-    e is noise that depends on the user and the item. Ratings are uniform on [0, 1] whatever the
+    :math:`\Phi(r s + \sqrt{1 - r^2} \, e)`, where s is the truth, standard normal over the items,
+    and e is noise that depends on the user and the item. Ratings are uniform on [0, 1] whatever the
     reliability is: this judge does not show how sure it is. In a random pair of items with
     reliabilities :math:`r_i` and :math:`r_j` it is right with probability
     :math:`1/2 + \arcsin((r_i + r_j) / 2) / \pi`.
@@ -370,9 +370,7 @@ def _draw_for(world, users, lengths, rng):
         n_proposed = np.minimum((4 << turn) * needed, _TABLE // len(users) + 4 * needed)
         user = np.repeat(np.arange(len(users)), n_proposed * (needed > 0))
         item = world.come_across(rng.random(len(user)))
-        affinity = np.einsum(
-            "nk,nk->n", world.user_factors[users[user]], world.item_factors[item]
-        )
+        affinity = np.einsum("nk,nk->n", world.user_factors[users[user]], world.item_factors[item])
         liked = rng.random(len(user), dtype=np.float32) < expit(world.taste * (affinity - _LIKED))
         drawn = np.concatenate([taken, user[liked] * n_items + item[liked]])
         _, when = np.unique(drawn, return_index=True)
