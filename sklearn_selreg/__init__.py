@@ -2,9 +2,16 @@
 
 from ._gate import ReliabilityGate
 from ._interactions import interactions_from_sparse
+from ._items import AutoItemEncoder
 from ._mf import SelectiveLLMRegularizedMF
 from .judges import LLMJudge
 
 __version__ = "0.1.0"
 
-__all__ = ["LLMJudge", "ReliabilityGate", "SelectiveLLMRegularizedMF", "interactions_from_sparse"]
+__all__ = [
+    "AutoItemEncoder",
+    "LLMJudge",
+    "ReliabilityGate",
+    "SelectiveLLMRegularizedMF",
+    "interactions_from_sparse",
+]

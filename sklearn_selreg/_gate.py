@@ -14,11 +14,13 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from ._docs import DocLinkMixin
+
 _PENALTIES = 10.0 ** np.arange(-3, 3)  # values of C to choose from
 _PSEUDO_PAIRS = 20  # half of them wrong, in the accuracy of the fallback
 
 
-class ReliabilityGate(ClassifierMixin, TransformerMixin, BaseEstimator):
+class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
     r"""Learn from pairs with a known outcome where, and how far, a judge can be trusted.
 
     A row is a pair of items, oriented so that the judge prefers the first; its outcome is 1 where

@@ -156,17 +156,7 @@ def read_columns(X, *, user_col=0, item_col=1, time_col=None):
             "they are about. Pass a table of (user, item) rows: "
             "`X, y = interactions_from_sparse(csr)` makes one."
         )
-    table = nw.from_native(X, eager_only=True, pass_through=True)
-    names = table.columns if isinstance(table, nw.DataFrame) else None
-    if isinstance(X, list | tuple):  # np.asarray turns all ids of [["ann", 1]] into strings
-        table = nw.from_native(pd.DataFrame(list(X)), eager_only=True)
-    elif names is None:
-        table = np.asarray(X)
-    if len(table.shape) != 2:
-        raise ValueError(
-            "X must be a DataFrame or a 2-D array with a row per interaction; got "
-            f"{type(X).__name__} of shape {table.shape}. Reshape your data."
-        )
+    table, names = _as_table(X)
     columns = {"user_col": user_col, "item_col": item_col}
     if time_col is not None:
         columns["time_col"] = time_col
@@ -199,6 +189,82 @@ def read_columns(X, *, user_col=0, item_col=1, time_col=None):
         if parameter == "time_col":
             values[parameter] = _as_ordered(values[parameter], "iufbmM", label)
     return values["user_col"], values["item_col"], values.get("time_col")
+
+
+def describe_columns(X):
+    """Tell what scikit-learn remembers of a table.
+
+    Parameters
+    ----------
+    X : as in `index_interactions`
+
+    Returns
+    -------
+    n_columns : int
+        Of a sparse matrix 2: the table of the same interactions has that many.
+    names : ndarray of shape (n_columns,), object, or None
+        Column names of a frame, if all are strings.
+    """
+    if sp.issparse(X):
+        return 2, None
+    table, names = _as_table(X)
+    if not names or not all(isinstance(name, str) for name in names):
+        return table.shape[1], None
+    return table.shape[1], np.array(names, dtype=object)
+
+
+def check_same_columns(estimator, X, **columns):
+    """Raise unless the columns used, given by position, are those they were in `fit`.
+
+    Parameters
+    ----------
+    estimator : object
+        With `n_features_in_`, and `feature_names_in_` if `fit` had names.
+    X : table
+    **columns : int, str or None
+        Columns used, by the name of the parameter.
+
+    Raises
+    ------
+    ValueError
+        If X is too narrow, or a column has another name than in `fit`.
+    """
+    positions = {p: c for p, c in columns.items() if isinstance(c, numbers.Integral)}
+    if sp.issparse(X) or not positions:
+        return  # a table is asked for elsewhere; names are looked up by themselves
+    n_columns, names = describe_columns(X)
+    if n_columns <= max(positions.values()):
+        wanted = ", ".join(f"{p}={c}" for p, c in positions.items())
+        raise ValueError(
+            f"X has {n_columns} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input, of which it needs {wanted}."
+        )
+    fitted = getattr(estimator, "feature_names_in_", None)
+    for parameter, column in positions.items():
+        if names is not None and fitted is not None and names[column] != fitted[column]:
+            raise ValueError(
+                "The feature names should match those that were passed during fit. Column "
+                f"{column} of X ({parameter}) is {names[column]!r}, and was {fitted[column]!r} in "
+                f"fit. Keep the order of the columns, or set {parameter} to a name."
+            )
+
+
+def _as_table(X):
+    """Return a table that can be indexed by column positions, and its column names or None."""
+    table = nw.from_native(X, eager_only=True, pass_through=True)
+    names = table.columns if isinstance(table, nw.DataFrame) else None
+    if isinstance(X, list | tuple):  # np.asarray turns all ids of [["ann", 1]] into strings
+        table = nw.from_native(pd.DataFrame(list(X)), eager_only=True)
+    elif names is None:
+        table = np.asarray(X)
+        if table.dtype.kind == "c":
+            raise ValueError(f"Complex data not supported: X is an array of {table.dtype}.")
+    if len(table.shape) != 2:
+        raise ValueError(
+            "X must be a DataFrame or a 2-D array with a row per interaction; got "
+            f"{type(X).__name__} of shape {table.shape}. Reshape your data."
+        )
+    return table, names
 
 
 def read_strengths(y, n_samples):
@@ -422,7 +488,10 @@ def _factorize(values):
     try:
         codes, ids = pd.factorize(values.astype(object) if values.dtype.kind in "STU" else values)
     except TypeError as error:
-        raise TypeError(f"Ids must be hashable scalars: {error}.") from error
+        raise TypeError(
+            "Ids must be hashable scalars: each one in the argument must be hashable, such as a "
+            f"string or a number; got an {error}."
+        ) from error
     return ids.astype(values.dtype, copy=False), codes.astype(np.int32)
 
 

@@ -19,6 +19,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from ._docs import DocLinkMixin
 from ._interactions import encode
 
 # Numbers with at most this many distinct values are categories.
@@ -225,7 +226,7 @@ def item_texts(table, columns=None):
     return texts.str.removesuffix("; ").to_numpy(dtype=object)
 
 
-class AutoItemEncoder(TransformerMixin, BaseEstimator):
+class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
     """Encode a table of item data as sparse features, choosing an encoding for each column.
 
     Each column becomes a block of features according to its kind:

@@ -17,10 +17,19 @@ from tqdm.auto import tqdm
 from ._als import SlateTerms
 from ._asking import JudgingPlan, describe, gather, make_slates
 from ._backbone import ALSBackbone, with_bias
+from ._docs import DocLinkMixin
 from ._evidence import cross_fitted_scores, slate_scores
 from ._gate import ReliabilityGate
-from ._interactions import concatenate_ids, encode, index_interactions, read_columns
+from ._interactions import (
+    check_same_columns,
+    concatenate_ids,
+    describe_columns,
+    encode,
+    index_interactions,
+    read_columns,
+)
 from ._items import encode_items, read_item_data
+from ._params import check_nested
 from ._questions import choose_questions
 from ._recommend import (
     best_items,
@@ -39,11 +48,17 @@ from .metrics import mean_ndcg
 
 # Found on the `valid` fold of MovieLens, see benchmarks/tuning.
 _DEFAULTS = {"factors": 64, "regularization": 140.0, "alpha": 50.0, "iterations": 30}
+# What to write for a parameter that is to have parameters of its own.
+_INSTANCES = {
+    "gate": "ReliabilityGate()",
+    "judge": "AnthropicJudge(max_cost=1)",
+    "item_encoder": "AutoItemEncoder()",
+}
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _PAIRS_PER_CHUNK = 2**18
 
 
-class SelectiveLLMRegularizedMF(BaseEstimator):
+class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     r"""Matrix factorization, regularized by a judge's preferences where they can be trusted.
 
     Implicit-feedback matrix factorization by `implicit`'s compiled kernel, whose item factors lean
@@ -68,10 +83,11 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         What is known about items. A DataFrame (pandas or polars) holds the ids in the column named
         as the item column of `X`, else in its index; a Series in its index; a dict maps ids to
         text, numbers, or dicts of columns. Items that nobody interacted with can be recommended if
-        they are listed here.
+        they are listed here. A model with a dict of 100,000 items takes seconds to be printed, with
+        a DataFrame or Series it does not.
     item_encoder : "auto", transformer or None, default="auto"
         Makes features of `item_data`: a scikit-learn transformer, fitted on its columns; "auto" for
-        :class:`~sklearn_selreg._items.AutoItemEncoder`; None for no features.
+        :class:`~sklearn_selreg.AutoItemEncoder`; None for no features.
     prior_strength : float, default=1.2
         How strongly item factors lean on features: their penalty is `prior_strength` times
         `regularization` times the squared distance from what a ridge regression on the features
@@ -155,6 +171,11 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         sweep). It never rises.
     n_iter_ : int
         Number of sweeps.
+    n_features_in_ : int
+        Number of columns of `X` in `fit`; 2 for a sparse matrix. `predict` needs those with users
+        and items alone.
+    feature_names_in_ : ndarray of shape (n_features_in_,), object
+        Their names, if `X` has names that are all strings.
 
     See Also
     --------
@@ -275,6 +296,39 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    # -- parameters and tags -------------------------------------------------------------------
+
+    def set_params(self, **params):
+        """Set parameters, also those of `gate`, `judge` and `item_encoder`, as `gate__C`.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name.
+
+        Returns
+        -------
+        self : SelectiveLLMRegularizedMF
+
+        Raises
+        ------
+        ValueError
+            For a name that does not exist, and for a parameter of something that is "auto" or None:
+            pass an instance of it first.
+        """
+        check_nested(self, params, _INSTANCES)
+        return super().set_params(**params)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # Ids are categories. A sparse matrix is no table of samples: `fit` reads it as users x
+        # items, without y, and `predict` refuses it.
+        tags.input_tags.categorical = True
+        tags.input_tags.sparse = False
+        tags.target_tags.required = False
+        tags.target_tags.positive_only = True
+        return tags
+
     # -- fitting -------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -324,6 +378,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
         if self.judge is not None and not self._is_recorded():
             slates = self._choose_slates(table, interactions, features)
             judged = gather(slates, self.judge.answers(slates), interactions)
+        self._remember_columns(X)
         self.users_, self.items_ = interactions.users, interactions.items
         self._id_names = id_names(X, self.user_col, self.item_col)
         self._matrix, self._age = interactions.matrix, interactions.age
@@ -385,6 +440,13 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
                 f"iterations={iterations}."
             )
         return n_refine
+
+    def _remember_columns(self, X):
+        self.n_features_in_, names = describe_columns(X)
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
 
     def _columns(self):
         return {"user_col": self.user_col, "item_col": self.item_col, "time_col": self.time_col}
@@ -629,6 +691,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             As in `fit`.
         """
         check_is_fitted(self)
+        check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
         users, items, _ = read_columns(X, user_col=self.user_col, item_col=self.item_col)
         rows, columns = encode(self.users_, users), encode(self.items_, items)
         scores = np.empty(len(rows), dtype=np.float32)
@@ -684,6 +747,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             without shuffling.
         """
         check_is_fitted(self)
+        check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
         held_out = _index_table(X, y, user_col=self.user_col, item_col=self.item_col)
         rows = encode(self.users_, held_out.users)
         n_unknown = np.sum(rows < 0)
@@ -876,6 +940,7 @@ class SelectiveLLMRegularizedMF(BaseEstimator):
             If items are unknown.
         """
         check_is_fitted(self)
+        check_same_columns(self, X, **self._columns())
         added = _index_table(X, y, **self._columns())
         columns = encode(self.items_, added.items)
         unknown = columns < 0

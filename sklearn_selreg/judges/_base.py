@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
+from .._docs import DocLinkMixin
 from ._cache import ANSWERED, GRANTED, TAKEN, open_cache
 
 _CHUNK = 64  # questions that one process claims at a time
@@ -123,7 +124,7 @@ class CostEstimate:
     max_cost: float | None
 
 
-class LLMJudge(BaseEstimator, metaclass=ABCMeta):
+class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of all judges.
 
     A judge has parameters and can be cloned, as any scikit-learn estimator, but is not fitted: it
