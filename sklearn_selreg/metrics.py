@@ -1,5 +1,7 @@
 """Full-catalogue ranking metrics by regime, and paired comparisons of two models."""
 
+import warnings
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,9 +12,16 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ._interactions import encode, index_interactions
+from ._interactions import Interactions, encode, index_interactions
 
-__all__ = ["RankingReport", "compare_reports", "ranking_report"]
+__all__ = [
+    "RankingReport",
+    "auc_scorer",
+    "compare_reports",
+    "ndcg_at_k_scorer",
+    "ranking_report",
+    "recall_at_k_scorer",
+]
 
 _REGIMES = ("overall", "cold", "warm", "tail", "zero")
 _COLD_BELOW = 3  # fitted interactions of a user, when no cohort is given
@@ -51,7 +60,7 @@ def ranking_report(
     model,
     X,
     *,
-    train,
+    train=None,
     y=None,
     cohort=None,
     items=None,
@@ -72,12 +81,14 @@ def ranking_report(
         - A fitted estimator with `users_`, `items_`, `user_factors_` and `item_factors_`. Users it
           does not know are given its mean user, items it does not know the user's lowest score.
         - A fitted Pipeline that ends in one; the steps before transform `X`, `train` and `exclude`.
+        - A fitted search, such as GridSearchCV: its best estimator.
         - A function `f(user_ids) -> scores` of shape (len(user_ids), len(items)), finite. It is
           called with the held-out users' ids, each once, some at a time.
     X : table of shape (n_rows, n_columns)
         Held-out interactions: pandas or polars DataFrame, or 2-D array. Repeated rows count once.
-    train : table or sparse matrix
-        The interactions the model was fitted on. Each row of a table is taken as a positive.
+    train : table, sparse matrix or None, default=None
+        The interactions the model was fitted on. Each row of a table is taken as a positive. None:
+        those that a fitted :class:`~sklearn_selreg.SelectiveLLMRegularizedMF` remembers.
     y : array-like of shape (n_rows,), default=None
         Strengths of `X`; rows with 0 are not relevant. None: all are.
     cohort : Series or dict, default=None
@@ -106,10 +117,11 @@ def ranking_report(
     NotFittedError
         For an estimator that lacks the fitted attributes above.
     ValueError
-        For invalid tables, a callable without `items`, scores of another shape or not finite,
+        For invalid tables, a callable without `items`, a model that does not remember its
+        interactions without `train`, scores of another shape or not finite,
         a cohort with other values or with none of the users, and if no `y` is positive.
     TypeError
-        For a model that is none of the three kinds, and for sparse `X`.
+        For a model that is none of these, and for sparse `X`.
 
     See Also
     --------
@@ -155,11 +167,10 @@ def ranking_report(
     zero        0.0       0.0  0.0      1             1
     """
     check_scalar(k, "k", Integral, min_val=1)
-    if isinstance(model, Pipeline):
-        if len(model) > 1:
-            X, train = model[:-1].transform(X), model[:-1].transform(train)
-            exclude = None if exclude is None else model[:-1].transform(exclude)
-        model = model[-1]
+    model, steps = _unwrap(model)
+    for transformer in steps:
+        X = transformer.transform(X)
+        train, exclude = (t if t is None else transformer.transform(t) for t in (train, exclude))
     score, catalogue = _as_scorer(model, items)
     if sparse.issparse(X):
         raise TypeError(
@@ -171,7 +182,7 @@ def ranking_report(
         "item_col": getattr(model, "item_col", 1) if item_col is None else item_col,
     }
     held_out = index_interactions(X, y, **columns)
-    fitted = index_interactions(train, **columns)
+    fitted = _remembered(model) if train is None else index_interactions(train, **columns)
     user, item = _positions(held_out.matrix)
     popularity = _counts(held_out.items, fitted.items, fitted.matrix.getnnz(axis=0))[item]
     if cohort is None:
@@ -288,7 +299,189 @@ def report_intervals(report, *, n_bootstrap=2000, random_state=0, confidence=0.9
     return _interval_table(values, report.k, "value")
 
 
+# Scorers
+
+
+@dataclass(frozen=True)
+class RankingScorer:
+    """A metric of `ranking_report` as a scorer; made by `ndcg_at_k_scorer` and its like.
+
+    Attributes
+    ----------
+    metric : {"NDCG", "recall", "AUC"}
+    k : int
+    regime : str
+        A row of the report.
+    """
+
+    metric: str
+    k: int
+    regime: str
+
+    def __call__(self, estimator, X, y=None):
+        """Score a fitted estimator on held-out interactions.
+
+        Parameters
+        ----------
+        estimator : estimator or Pipeline
+            Fitted; a :class:`~sklearn_selreg.SelectiveLLMRegularizedMF` at the end.
+        X : table of shape (n_rows, n_columns)
+            Held-out interactions.
+        y : array-like of shape (n_rows,), default=None
+            Strengths; rows with 0 are not relevant. None: all are.
+
+        Returns
+        -------
+        score : float
+            In [0, 1]; NaN if nothing of `X` is in the regime.
+        """
+        report = ranking_report(estimator, X, y=y, k=self.k)
+        score = float(report.loc[self.regime, self.metric + f"@{self.k}" * (self.metric != "AUC")])
+        if np.isnan(score):
+            warnings.warn(
+                f"No held-out interaction is in the regime {self.regime!r}: its {self.metric} is "
+                "NaN. Hold out more interactions, or split so that some are.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return score
+
+
+def ndcg_at_k_scorer(k=10, *, regime=None):
+    """Make a scorer of NDCG@k, for `scoring` in cross-validation and searches.
+
+    The fitted model tells which interactions it was fitted on; the whole catalogue `items_` without
+    those is ranked, as in :func:`ranking_report`.
+
+    Parameters
+    ----------
+    k : int, default=10
+        Cutoff, >= 1.
+    regime : {"cold", "warm", "tail", "zero"} or None, default=None
+        Only users with fewer than 3 training interactions, or with at least 3; only interactions
+        with items of at most 3, or of no, training users. None: all.
+
+    Returns
+    -------
+    scorer : callable
+        `scorer(estimator, X, y=None)` -> float in [0, 1], larger is better. NaN, with a warning, if
+        nothing of `X` is in the regime. It sees through Pipelines and fitted searches; it can be
+        pickled.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a `k` or a regime other than these.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_validate
+    >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+    >>> from sklearn_selreg.datasets import load_movielens_coldstart
+    >>> from sklearn_selreg.metrics import auc_scorer, ndcg_at_k_scorer
+    >>> from sklearn_selreg.model_selection import LeaveLastOut
+    >>> likes = load_movielens_coldstart().train
+    >>> scores = cross_validate(
+    ...     SelectiveLLMRegularizedMF(factors=8, iterations=2, random_state=0),
+    ...     likes[["user", "item"]],
+    ...     cv=LeaveLastOut(),
+    ...     scoring={"NDCG": ndcg_at_k_scorer(10), "tail": auc_scorer(regime="tail")},
+    ... )
+    >>> scores["test_NDCG"].shape
+    (1,)
+    """
+    return _make_scorer("NDCG", k, regime)
+
+
+def recall_at_k_scorer(k=10, *, regime=None):
+    """Make a scorer of recall@k; see :func:`ndcg_at_k_scorer`.
+
+    Parameters
+    ----------
+    k : int, default=10
+        Cutoff, >= 1.
+    regime : {"cold", "warm", "tail", "zero"} or None, default=None
+        Whom and what to look at. None: all.
+
+    Returns
+    -------
+    scorer : callable
+        `scorer(estimator, X, y=None)` -> float in [0, 1].
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a `k` or a regime other than these.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.metrics import recall_at_k_scorer
+    >>> recall_at_k_scorer(20, regime="cold")
+    RankingScorer(metric='recall', k=20, regime='cold')
+    """
+    return _make_scorer("recall", k, regime)
+
+
+def auc_scorer(*, regime=None):
+    """Make a scorer of AUC: the share of other items below a held-out one.
+
+    See :func:`ndcg_at_k_scorer`.
+
+    Parameters
+    ----------
+    regime : {"cold", "warm", "tail", "zero"} or None, default=None
+        Whom and what to look at. None: all.
+
+    Returns
+    -------
+    scorer : callable
+        `scorer(estimator, X, y=None)` -> float in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        For a regime other than these.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.metrics import auc_scorer
+    >>> auc_scorer(regime="zero").regime
+    'zero'
+    """
+    return _make_scorer("AUC", 10, regime)
+
+
+def _make_scorer(metric, k, regime):
+    check_scalar(k, "k", Integral, min_val=1)
+    if regime is not None and regime not in _REGIMES[1:]:
+        raise ValueError(f"regime must be one of {_REGIMES[1:]} or None; got {regime!r}.")
+    return RankingScorer(metric, int(k), regime or "overall")
+
+
 # Scores
+
+
+def _unwrap(model):
+    """Return the model within searches and Pipelines, and the transformers on the way to it."""
+    steps = []
+    while True:
+        if isinstance(model, Pipeline):
+            steps += [model[:-1]] if len(model) > 1 else []
+            model = model[-1]
+        elif hasattr(model, "best_estimator_"):
+            model = model.best_estimator_
+        else:
+            return model, steps
+
+
+def _remembered(model):
+    """Return the interactions that a model was fitted on."""
+    matrix = getattr(model, "_matrix", None)
+    if matrix is None:
+        raise ValueError(
+            f"train must be given: a {type(model).__name__} does not tell what it was fitted on."
+        )
+    return Interactions(model.users_, model.items_, matrix, age=None)  # which no metric looks at
 
 
 def _as_scorer(model, items):
