@@ -1,0 +1,246 @@
+"""Splits of interactions that ask what recommenders are asked: what comes next, and who is new."""
+
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import BaseCrossValidator
+
+from ._interactions import encode, index_interactions, read_columns
+
+__all__ = ["ColdStartSplit", "LeaveLastOut"]
+
+
+class _HistorySplit(BaseCrossValidator):
+    """Base of the splitters that look at each user's history.
+
+    A history holds each item once, at the place of its latest interaction, and all rows of a pair
+    of user and item go to the same side. Rows of strength 0 are no interactions: they stay in the
+    training rows.
+    """
+
+    def split(self, X, y=None, groups=None):
+        """Yield the rows to train on, and those to test on.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_samples, n_columns)
+            One interaction a row.
+        y : array-like of shape (n_samples,), default=None
+            Strengths >= 0. None: 1 each.
+        groups : object, default=None
+            Ignored.
+
+        Yields
+        ------
+        train, test : ndarrays of shape (n_train,) and (n_test,), int
+            Row numbers, increasing.
+
+        Raises
+        ------
+        ValueError
+            If too few users have enough interactions, and for a table as in `fit` of the estimator.
+        TypeError
+            For a sparse `X`, whose rows are no interactions.
+        """
+        yield from super().split(X, y, groups)
+
+    def _read(self, X, y):
+        """Return each row's user, age, and number of items of the user.
+
+        Returns
+        -------
+        user : ndarray of shape (n_samples,), intp
+        age : ndarray of shape (n_samples,), intp
+            0 for the user's newest item, 1 for the one before, ...; -1 for rows of strength 0
+            that name a pair without interaction.
+        n_items : ndarray of shape (n_samples,), intp
+        """
+        users, items, times = read_columns(
+            X, user_col=self.user_col, item_col=self.item_col, time_col=self.time_col
+        )
+        columns = {"user_col": users, "item_col": items}
+        if times is not None:
+            columns["time_col"] = times
+        names = {parameter: parameter for parameter in columns}
+        interactions = index_interactions(pd.DataFrame(columns), y, **names)
+        user = encode(interactions.users, users)
+        matrix = interactions.matrix
+        lengths = np.diff(matrix.indptr)
+        entries = np.repeat(np.arange(len(lengths)), lengths) * matrix.shape[1] + matrix.indices
+        wanted = user * matrix.shape[1] + encode(interactions.items, items)
+        place = np.minimum(np.searchsorted(entries, wanted), len(entries) - 1)
+        age = np.where(entries[place] == wanted, interactions.age[place], -1)
+        return user, age, lengths[user]
+
+
+class LeaveLastOut(_HistorySplit):
+    """Hold out the last items of each user.
+
+    It asks: what do they want next? A single split, in which every user with enough items is in
+    both parts. Users with `n` items or fewer are in the training rows alone.
+
+    Parameters
+    ----------
+    n : int, default=1
+        How many items of each user to hold out, >= 1.
+    user_col, item_col : int or str, default=0 and 1
+        Columns of `X` with the ids: positions, or names in a DataFrame.
+    time_col : int, str or None, default=None
+        Column that orders the interactions. None: order of the rows, which `train_test_split`,
+        `ShuffleSplit` and halving searches do not keep.
+
+    Raises
+    ------
+    ValueError
+        If `n` is not an integer >= 1.
+
+    See Also
+    --------
+    ColdStartSplit : How good are recommendations after the first few interactions?
+
+    Notes
+    -----
+    Known as leave-one-out (n=1) or leave-last-out evaluation. Time is that of each user, not of
+    all: one user's training rows may be younger than another's test rows.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.model_selection import LeaveLastOut
+    >>> X = [["ann", "Up"], ["ann", "Heat"], ["bob", "Up"], ["cat", "Coco"], ["cat", "Up"]]
+    >>> for train, test in LeaveLastOut().split(X):
+    ...     print(train, test)
+    [0 2 3] [1 4]
+    """
+
+    def __init__(self, n=1, *, user_col=0, item_col=1, time_col=None):
+        _check_count("n", n, 1)
+        self.n = n
+        self.user_col = user_col
+        self.item_col = item_col
+        self.time_col = time_col
+
+    def _iter_test_masks(self, X, y=None, groups=None):
+        _, age, n_items = self._read(X, y)
+        test = (age >= 0) & (age < self.n) & (n_items > self.n)
+        if not test.any():
+            raise ValueError(
+                f"No user has more than n={self.n} items, so nothing can be held out; the most are "
+                f"{n_items.max()}."
+            )
+        yield test
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X, y, groups : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        n_splits : int
+            1.
+        """
+        return 1
+
+
+class ColdStartSplit(_HistorySplit):
+    """Leave some users their first few items alone.
+
+    It asks: how good are recommendations to people who just came? In each split a part of the users
+    is *cold*: their first `k` items are in the training rows, all later ones in the test rows. All
+    other users are in the training rows alone. Every user with enough items is cold in exactly one
+    split.
+
+    Parameters
+    ----------
+    k : int, default=3
+        How many items cold users keep, >= 1. For 0, users without any, take scikit-learn's
+        `GroupKFold` with the users as groups.
+    n_splits : int, default=5
+        Number of splits, >= 2; in each, one of this many parts of the users is cold.
+    user_col, item_col : int or str, default=0 and 1
+        Columns of `X` with the ids: positions, or names in a DataFrame.
+    time_col : int, str or None, default=None
+        Column that orders the interactions. None: order of the rows, which `train_test_split`,
+        `ShuffleSplit` and halving searches do not keep.
+    random_state : int
+        Seed of who is cold when; required, as searches need the same splits each time.
+
+    Raises
+    ------
+    ValueError
+        If `k` or `n_splits` is out of range, or `random_state` no integer >= 0.
+
+    See Also
+    --------
+    LeaveLastOut : What do users want next?
+
+    Notes
+    -----
+    Users with `k` items or fewer stay in the training rows of all splits.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.model_selection import ColdStartSplit
+    >>> X = [["ann", "Up"], ["ann", "Heat"], ["ann", "Coco"], ["bob", "Up"], ["bob", "Coco"]]
+    >>> for train, test in ColdStartSplit(k=1, n_splits=2, random_state=0).split(X):
+    ...     print(train, test)
+    [0 3 4] [1 2]
+    [0 1 2 3] [4]
+    """
+
+    def __init__(
+        self, k=3, *, n_splits=5, user_col=0, item_col=1, time_col=None, random_state=None
+    ):
+        _check_count("k", k, 1)
+        _check_count("n_splits", n_splits, 2)
+        if not _is_count(random_state, 0):
+            raise ValueError(
+                "ColdStartSplit needs an integer random_state >= 0, such as 0: a search must get "
+                f"the same splits each time; got {random_state!r}."
+            )
+        self.k = k
+        self.n_splits = n_splits
+        self.user_col = user_col
+        self.item_col = item_col
+        self.time_col = time_col
+        self.random_state = random_state
+
+    def _iter_test_masks(self, X, y=None, groups=None):
+        user, age, n_items = self._read(X, y)
+        eligible = np.unique(user[n_items > self.k])
+        if len(eligible) < self.n_splits:
+            raise ValueError(
+                f"{len(eligible)} users have more than k={self.k} items, but n_splits="
+                f"{self.n_splits} parts of them are needed, at least one user each."
+            )
+        order = np.random.default_rng(self.random_state).permutation(eligible)
+        later = (age >= 0) & (age < n_items - self.k)
+        for cold in np.array_split(order, self.n_splits):
+            yield later & np.isin(user, cold)
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X, y, groups : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        n_splits : int
+        """
+        return self.n_splits
+
+
+def _is_count(value, least):
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+
+
+def _check_count(name, value, least):
+    if not _is_count(value, least):
+        raise ValueError(f"{name} must be an integer >= {least}; got {value!r}.")
