@@ -16,7 +16,7 @@ class _HistorySplit(BaseCrossValidator):
 
     A history holds each item once, at the place of its latest interaction, and all rows of a pair
     of user and item go to the same side. Rows of strength 0 are no interactions: they stay in the
-    training rows.
+    training rows, unless other rows of the same pair are held out.
     """
 
     def split(self, X, y=None, groups=None):
@@ -101,8 +101,9 @@ class LeaveLastOut(_HistorySplit):
 
     Notes
     -----
-    Known as leave-one-out (n=1) or leave-last-out evaluation. Time is that of each user, not of
-    all: one user's training rows may be younger than another's test rows.
+    An item counts once for a user, at its latest interaction, and all rows of such a pair go to the
+    same part. Known as leave-one-out (n=1) or leave-last-out evaluation. Time is that of each user,
+    not of all: one user's training rows may be younger than another's test rows.
 
     Examples
     --------
@@ -180,7 +181,8 @@ class ColdStartSplit(_HistorySplit):
 
     Notes
     -----
-    Users with `k` items or fewer stay in the training rows of all splits.
+    An item counts once for a user, at its latest interaction, and all rows of such a pair go to the
+    same part. Users with `k` items or fewer stay in the training rows of all splits.
 
     Examples
     --------
