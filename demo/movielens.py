@@ -10,19 +10,20 @@ import json
 import platform
 import time
 from importlib.metadata import version
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import presentation
 import scipy.sparse as sp
 from implicit.als import AlternatingLeastSquares
+from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import sklearn_selreg
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import load_movielens_coldstart
+from sklearn_selreg.inspection import GateDisplay
 from sklearn_selreg.judges import PrecomputedJudge
 from sklearn_selreg.metrics import compare_reports, ranking_report
 
@@ -275,25 +276,14 @@ def trust(model):
         `popularity` and `history`: names of the rows and columns of `weight`, the mean weight, and
         `pairs`, the number of preferences.
     """
-    judgments = model.judgments_
-    weight = judgments["weight"]
-    popularity = cut(np.expm1(judgments["popularity_rarer"]), (0, 1, 2, 4, 8, 16, 32, 64))
-    history = cut(judgments["history_length"], (1, 2, 3, 4, 5, 6, 10))  # at most 10 were shown
-    cells = weight.groupby([popularity, history], observed=False).agg(["mean", "size"])
-    mean, size = cells["mean"].unstack(), cells["size"].unstack()
+    display = GateDisplay.from_estimator(model, ax=Figure().subplots())
+    weight = display.cells.to_numpy(dtype=float)
     return {
-        "popularity": list(mean.index),
-        "history": list(mean.columns),
-        "weight": [[None if np.isnan(w) else round(w, 4) for w in row] for row in mean.to_numpy()],
-        "pairs": size.to_numpy().tolist(),
+        "popularity": list(display.cells.index),
+        "history": list(display.cells.columns),
+        "weight": [[None if np.isnan(w) else round(w, 4) for w in row] for row in weight],
+        "pairs": display.pairs.to_numpy().tolist(),
     }
-
-
-def cut(counts, edges):
-    """Put whole numbers into named bins, from each edge up to the next one."""
-    names = [str(a) if b == a + 1 else f"{a} to {b - 1}" for a, b in pairwise(edges)]
-    bounds, names = [*edges, np.inf], [*names, f"{edges[-1]}+"]
-    return pd.cut(counts.round(), bounds, right=False, labels=names)
 
 
 def example(data, models):

@@ -10,9 +10,10 @@ import textwrap
 from pathlib import Path
 
 import matplotlib as mpl
-import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+
+from sklearn_selreg.inspection import GateDisplay, RegimeDisplay
 
 REPORT = Path(__file__).with_name("report.json")
 PICTURE = REPORT.with_suffix(".png")
@@ -37,14 +38,9 @@ SHUFFLED = [
     for judge in ("50% shuffled", "90% shuffled")
 ]
 DIFFERENCES = "Differences with 95% intervals (paired bootstrap over users)"
-# Okabe and Ito's palette, which color-blind readers can tell apart.
 SERIES = {
-    "selective - no LLM": {
-        "label": "LLM where the gate trusts it",
-        "color": "#0072B2",
-        "marker": "o",
-    },
-    "everywhere - no LLM": {"label": "LLM everywhere", "color": "#D55E00", "marker": "s"},
+    "selective - no LLM": "LLM where the gate trusts it",
+    "everywhere - no LLM": "LLM everywhere",
 }
 REGIMES = {
     "overall": "all",
@@ -58,7 +54,6 @@ STYLE = {
     "axes.titlesize": 11,
     "figure.titlesize": 13,
     "figure.titleweight": "bold",
-    "lines.markersize": 6,
 }
 
 
@@ -191,21 +186,15 @@ def draw_gains(figure, differences):
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     titles = {"recorded": "LLM as recorded", "50% shuffled": "half of its answers shuffled"}
     for axes, (judge, title) in zip(panels, titles.items(), strict=True):
-        axes.axvline(0, color="0.3", linewidth=1)
-        for offset, (comparison, style) in zip((-0.14, 0.14), SERIES.items(), strict=True):
-            by_column = differences[judge][comparison]
-            gain, low, high = np.transpose([by_column[f"AUC {name}"] for name in REGIMES])
-            place = np.arange(len(REGIMES)) + offset
-            axes.errorbar(gain, place, xerr=[gain - low, high - gain], linestyle="none", **style)
-        axes.set_title(title)
-        axes.grid(axis="x", color="0.9")
-        axes.set_axisbelow(True)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-        axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(lambda x, _: f"{x:+.3g}".replace("0.", ".", 1) if x else "0")
-    panels[0].set_yticks(range(len(REGIMES)), REGIMES.values())
-    panels[0].invert_yaxis()
+        estimates = {
+            (name, regime): differences[judge][comparison][f"AUC {regime}"]
+            for comparison, name in SERIES.items()
+            for regime in REGIMES
+        }
+        estimates = pd.DataFrame(estimates, index=["value", "low", "high"]).T
+        display = RegimeDisplay(estimates, "AUC", reference="no LLM")
+        display.plot(axes, regime_labels=REGIMES, legend=False)
+        axes.set(title=title, xlabel="")
     figure.suptitle("What the LLM adds to the AUC, with 95% intervals")
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
@@ -213,19 +202,9 @@ def draw_gains(figure, differences):
 
 def draw_trust(figure, trust):
     """Draw the mean weight of preferences in each cell, as color and number."""
+    cells = pd.DataFrame(trust["weight"], trust["popularity"], trust["history"], dtype=float)
     axes = figure.subplots()
-    weight = np.array(trust["weight"], dtype=float)
-    highest = np.nanmax(weight)
-    axes.pcolormesh(weight, cmap="Blues", vmin=0, vmax=1.15 * highest, edgecolor="white")
-    for (row, column), w in np.ndenumerate(weight):
-        if np.isfinite(w):
-            color = "white" if w > 0.7 * highest else "0.2"
-            axes.text(column + 0.5, row + 0.5, f"{w:.1f}", color=color, ha="center", va="center")
-    axes.set_xticks(np.arange(len(trust["history"])) + 0.5, trust["history"])
-    axes.set_yticks(np.arange(len(trust["popularity"])) + 0.5, trust["popularity"])
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    axes.set_title("mean weight of a preference, in log-odds")
+    GateDisplay(cells, ("history_length", "popularity_rarer")).plot(axes)
     axes.set_xlabel("films in the user's history")
     axes.set_ylabel("users who like the rarer film of the two")
     figure.suptitle("Where the gate trusts the LLM")
