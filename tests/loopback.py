@@ -29,6 +29,7 @@ SETTINGS = {
     "batch_delay": 0.0,
     "batch_faults": {},
     "batch_script": [],
+    "broken_results": 0,  # how often the results of a batch break off in the middle
     "batch_post_fault": None,  # "lost": accepted, but the connection breaks; or a status
     "echo_key": False,  # whether errors repeat the key, as careless services do
 }
@@ -236,6 +237,9 @@ class Server:
         if path == "/v1/messages/batches" or path.startswith("/v1/messages/batches/"):
             return self.batches(writer, verb, path, query, body)
         if path == "/v1/messages/count_tokens":
+            kind = state.fault(json.dumps(body))
+            if kind in STATUS:
+                return self.error(writer, path, kind, key)
             n_tokens = len(json.dumps(body)) // 4
             return self.write(writer, 200, {"input_tokens": n_tokens})
         if path not in ("/v1/messages", "/v1/chat/completions"):
@@ -319,7 +323,9 @@ class Server:
             entries = [{"custom_id": k, "result": r} for k, r in batch["results"].items()]
             random.Random(name).shuffle(entries)
             lines = "".join(json.dumps(entry) + "\n" for entry in entries)
-            return self.write(writer, 200, lines)
+            broken = state.settings["broken_results"] > 0
+            state.settings["broken_results"] -= broken
+            return self.write(writer, 200, lines, broken=broken)
         return self.write(writer, 200, describe(batch))
 
     def control(self, path, body):

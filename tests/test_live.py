@@ -315,6 +315,15 @@ def test_a_lost_reply_to_a_batch_is_found_in_the_listing(server):
     assert server.stats()["batches"] == 2
 
 
+def test_results_of_a_batch_that_break_off_are_read_again(server):
+    server.configure(broken_results=2)
+    slates = make_slates(20)
+    assert_rated(claude(server, batch=True).rate(slates), slates)
+    stats = server.stats()
+    assert (stats["batches"], stats["items"]) == (1, 40)
+    assert sum(n for path, n in stats["requests"].items() if path.endswith("/results")) == 3
+
+
 def test_batches_are_split_at_their_limits(server, monkeypatch):
     monkeypatch.setattr(_anthropic, "_BATCH_REQUESTS", 7)
     slates = make_slates(10)
@@ -616,6 +625,18 @@ def test_a_missing_key_is_named(server, monkeypatch):
 
 
 # Estimates
+
+
+def test_tokens_are_counted_by_the_service_and_cost_nothing(server):
+    judge, slates = claude(server), make_slates(3)
+    counted = judge.count_tokens(slates)
+    bodies = [json.dumps(judge._arguments(slate)) for slate in slates]
+    # The server counts 4 characters of the body it gets as one token.
+    np.testing.assert_allclose(counted, [len(body) / 4 for body in bodies], rtol=0.05)
+    assert n_asked(server) == 0
+    assert "requests" not in judge.stats_
+    server.configure(faults={"429": 0.3, "500": 0.2})
+    np.testing.assert_array_equal(judge.count_tokens(slates), counted)
 
 
 def test_an_estimate_asks_nothing_and_bounds_the_cost(server):

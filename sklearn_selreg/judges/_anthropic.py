@@ -2,16 +2,19 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 import numpy as np
 
+from ._base import _check_slates
 from ._cache import ANSWERED, GRANTED, OVER
 from ._live import (
     JudgeError,
     LiveJudge,
     Reply,
     TransientError,
+    Work,
     hide,
     read_reply,
     retry_after,
@@ -243,6 +246,51 @@ class AnthropicJudge(LiveJudge):
                 )
             failure = JudgeError(message)
         raise failure
+
+    def count_tokens(self, slates):
+        """Count the input tokens of questions exactly, by a free call of the service for each.
+
+        Parameters
+        ----------
+        slates : iterable of Slate
+            The questions. :meth:`estimate_cost` goes by their length in characters, and asks
+            nobody; a few dozen questions tell how far it is off, say with texts that are not
+            English.
+
+        Returns
+        -------
+        tokens : ndarray of shape (n_slates,), int64
+            Of one request for each question, in the order in which the candidates are listed.
+
+        Raises
+        ------
+        TypeError
+            If `slates` is not an iterable of :class:`Slate`.
+        JudgeError
+            If the service refuses to answer.
+
+        Examples
+        --------
+        >>> from sklearn_selreg.judges import AnthropicJudge
+        >>> AnthropicJudge(max_cost=1.0, cache=None).count_tokens([])
+        array([], dtype=int64)
+        """
+        slates = _check_slates(slates)
+        if not slates:
+            return np.array([], dtype=np.int64)
+        self._check_parameters()
+        client, work = self._client(), Work(self, self._cache(), {})
+
+        def count(slate):
+            arguments = self._arguments(slate)
+            del arguments["max_tokens"]
+            counted = work.attempts(
+                lambda: self._call(client, lambda: client.messages.count_tokens(**arguments))
+            )
+            return counted.input_tokens
+
+        with ThreadPoolExecutor(min(self.concurrency, len(slates))) as pool:
+            return np.array(list(pool.map(count, slates)), dtype=np.int64)
 
     # -- batches -------------------------------------------------------------------------------
 
