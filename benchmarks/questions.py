@@ -5,8 +5,10 @@ MovieLens, with intervals over users (paired bootstrap):
 
 - *recorded*: of the recorded supervision questions those of a quarter or half of the users are
   asked, users with short histories first or at random; all calibration questions are asked.
-- *free*: `ContentJudge` answers 400 questions, by `choose_questions` or about random users and
-  random new films (as many of them calibration).
+- *free*: `ContentJudge` answers 400 or 941 questions, by `choose_questions` or about random users
+  and random new films (as many of them calibration). It reads what films are; the model does not
+  (`item_encoder=None`), so that the judge has something to tell it. In *free, known*, the model has
+  the same texts as features.
 """
 
 import argparse
@@ -31,7 +33,7 @@ from sklearn_selreg.judges import ContentJudge, PrecomputedJudge, Slate  # noqa:
 from sklearn_selreg.metrics import compare_reports  # noqa: E402
 
 FOLDS = ("valid", "test")
-N_FREE = 400
+N_FREE = (400, 941)  # 941: a supervision question for each user
 
 
 def priority(data, interactions, features):
@@ -84,11 +86,11 @@ def answered(questions, interactions, texts):
     return PrecomputedJudge(demo.records(judged, judged.answers))
 
 
-def compare(data, ours, theirs, seeds):
-    """Fit with two judges for each seed, and compare."""
+def compare(data, ours, theirs, seeds, **settings):
+    """Fit with two judges and without any for each seed, and compare."""
     models = {
-        name: [demo.ours(data, seed, make(seed)) for seed in range(seeds)]
-        for name, make in (("chosen", ours), ("random", theirs))
+        name: [demo.ours(data, seed, make(seed), **settings) for seed in range(seeds)]
+        for name, make in (("chosen", ours), ("random", theirs), ("no judge", lambda _: None))
     }
     table = {}
     for fold in FOLDS:
@@ -101,6 +103,7 @@ def compare(data, ours, theirs, seeds):
             column: {
                 "chosen": demo.pick(reports["chosen"], column),
                 "random": demo.pick(reports["random"], column),
+                "no judge": demo.pick(reports["no judge"], column),
                 "difference": demo.pick(compared, column),
             }
             for column in demo.COLUMNS
@@ -132,23 +135,28 @@ def main():
             return recorded(data, users)
 
         results[f"recorded {share:.0%}"] = compare(data, lambda _, j=first: j, at_random, seeds)
-    chosen = choose_questions(interactions, features, n_questions=N_FREE)
-    free = answered(chosen, interactions, texts)
-    results["free"] = compare(
-        data,
-        lambda _: free,
-        lambda seed: answered(
-            random_questions(interactions, chosen, np.random.default_rng(seed)), interactions, texts
-        ),
-        seeds,
-    )
+    for n_questions in N_FREE:
+        for name, known, settings in (
+            ("free", None, {"item_encoder": None}),
+            ("free, known", features, {}),
+        ):
+            chosen = choose_questions(interactions, known, n_questions=n_questions)
+            judge = answered(chosen, interactions, texts)
+
+            def at_random(seed, chosen=chosen):
+                random = np.random.default_rng(seed)
+                return answered(random_questions(interactions, chosen, random), interactions, texts)
+
+            results[f"{name} {n_questions}"] = compare(
+                data, lambda _, j=judge: j, at_random, seeds, **settings
+            )
     text = json.dumps(results, indent=1)
     (ROOT / "benchmarks/results/questions.json").write_text(text + "\n")
     for name, folds in results.items():
         if name != "seeds":
             for fold, columns in folds.items():
                 for column, cell in columns.items():
-                    print(f"{name:14} {fold:6} {column:16}", cell)
+                    print(f"{name:16} {fold:6} {column:16}", cell)
 
 
 if __name__ == "__main__":

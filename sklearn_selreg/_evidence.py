@@ -67,10 +67,7 @@ def cross_fitted_scores(slates, backbone, matrix, features, start):
     scores = np.empty(slates.items.shape, dtype=np.float32)
     popularity = np.empty(slates.items.shape, dtype=np.int64)
     for fold in np.unique(fold_of):
-        left_out = np.zeros(matrix.shape[0], dtype=bool)
-        left_out[users[fold_of == fold]] = True
-        rest = sp.csr_matrix(sp.diags((~left_out).astype(np.float32)) @ matrix)
-        rest.eliminate_zeros()
+        rest = without_rows(matrix, users[fold_of == fold])
         asked = np.flatnonzero(fold_of[user] == fold)
         known = rest.getnnz(axis=0)
         problem = backbone.problem(rest, features, start)
@@ -82,3 +79,12 @@ def cross_fitted_scores(slates, backbone, matrix, features, start):
         scores[asked] = slate_scores(slates[asked], *factors, known)
         popularity[asked] = known[slates.items[asked]]
     return scores, popularity
+
+
+def without_rows(matrix, rows):
+    """Return a CSR matrix in which some rows are empty."""
+    kept = np.ones(matrix.shape[0], dtype=matrix.dtype)
+    kept[rows] = 0
+    rest = sp.csr_matrix(sp.diags(kept) @ matrix)
+    rest.eliminate_zeros()
+    return rest

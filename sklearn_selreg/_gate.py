@@ -35,9 +35,10 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
     :math:`\gamma` measures what the judge adds to what is known already. It varies linearly with
     those context columns that grouped cross-validation supports, and is constant otherwise.
 
-    As a transformer the gate gives weights of preferences: the smaller of the judge's own
-    log-odds :math:`\gamma \cdot gap` and the total log-odds, cut at 0. A preference weighs nothing
-    where the judge adds nothing, or where all evidence together speaks against it.
+    As a transformer the gate gives weights of preferences: by how much the smaller of the judge's
+    own log-odds :math:`\gamma \cdot gap` and the total log-odds exceeds a threshold. A preference
+    weighs nothing where the judge adds next to nothing, or where all evidence together speaks
+    against it.
 
     Parameters
     ----------
@@ -56,6 +57,10 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Number of folds of the cross-validation.
     min_pairs : int, default=50
         With fewer pairs than this, or outcomes that are all alike, no model is fitted; see Notes.
+    threshold : float, default=0.2
+        Log-odds >= 0 that are subtracted from those of each preference; what does not exceed them
+        weighs nothing. 0.2 is a probability of 0.55 to be right. Many preferences of a judge who
+        is hardly better than chance would do more harm than good.
 
     Attributes
     ----------
@@ -125,14 +130,16 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         "C": [Interval(Real, 0, None, closed="neither"), None],
         "cv": [Interval(Integral, 2, None, closed="left")],
         "min_pairs": [Interval(Integral, 1, None, closed="left")],
+        "threshold": [Interval(Real, 0, None, closed="left")],
     }
 
-    def __init__(self, gap_col=None, prior_cols=None, C=None, cv=5, min_pairs=50):
+    def __init__(self, gap_col=None, prior_cols=None, C=None, cv=5, min_pairs=50, threshold=0.2):
         self.gap_col = gap_col
         self.prior_cols = prior_cols
         self.C = C
         self.cv = cv
         self.min_pairs = min_pairs
+        self.threshold = threshold
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, Z, y, groups=None):
@@ -388,9 +395,10 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Returns
         -------
         weights : ndarray of shape (n_pairs, 1), float64
-            Log-odds >= 0; 0 where the judge's preference should not count.
+            Log-odds above `threshold`, >= 0; 0 where the judge's preference should not count.
         """
-        return np.maximum(0, np.minimum(*self._evaluate(Z)[1:]))[:, np.newaxis]
+        log_odds = np.minimum(*self._evaluate(Z)[1:])
+        return np.maximum(0, log_odds - self.threshold)[:, np.newaxis]
 
     def get_feature_names_out(self, input_features=None):
         """Return the name of the column that `transform` gives.
