@@ -179,6 +179,20 @@ def encode_items(encoder, table, items):
     return pick @ rows, encoder
 
 
+def feature_names(encoder, features):
+    """Return the names of features, (n_features,) object; none without features.
+
+    Of an encoder that does not tell its names they are ``"feature 0"`` and so on.
+    """
+    if features is None:
+        return np.empty(0, dtype=object)
+    try:
+        names = encoder.get_feature_names_out()
+    except (AttributeError, ValueError, NotImplementedError):
+        names = [f"feature {n}" for n in range(features.shape[1])]
+    return np.asarray(names, dtype=object)
+
+
 def item_texts(table, columns=None):
     """Describe each item in one line of text, for a judge to read.
 

@@ -19,6 +19,7 @@ from ._asking import JudgingPlan, describe, gather, make_slates
 from ._backbone import ALSBackbone, with_bias
 from ._docs import DocLinkMixin
 from ._evidence import cross_fitted_scores, slate_scores
+from ._explain import Fitted, explain
 from ._gate import ReliabilityGate
 from ._interactions import (
     check_same_columns,
@@ -28,7 +29,7 @@ from ._interactions import (
     index_interactions,
     read_columns,
 )
-from ._items import encode_items, read_item_data
+from ._items import encode_items, feature_names, read_item_data
 from ._params import check_nested
 from ._questions import choose_questions
 from ._recommend import (
@@ -384,6 +385,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._matrix, self._age = interactions.matrix, interactions.age
         self._popularity = self._matrix.getnnz(axis=0)
         self._slates = None
+        self._features = features
+        self._feature_names = feature_names(self.item_encoder_, features)
 
         self._bias = backbone.bias(self._popularity, features)
         start = backbone.start(*self._matrix.shape, _generator(self.random_state))
@@ -413,6 +416,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 self._matrix, None, (users, items), confidence=recent, **pairs
             )
             users = problem.solve_users()
+        self._pairs = pairs or None
+        self._as_of_fit = np.ones(len(self.users_), dtype=bool)
         # Nobody knows anything about a user without interactions.
         empty = np.diff(self._matrix.indptr) == 0
         users[empty] = users[~empty].mean(axis=0)
@@ -912,6 +917,108 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             return tidy(self.items_[rows], self.items_, columns, scores, names)
         return pick_ids(self.items_, columns), scores
 
+    def explain(self, user, item, *, by_feature=True):
+        """Tell where the score of a user and an item comes from.
+
+        The user's factors are the sum of what each item of the history and each preference of the
+        judge contributes, the item's factors of what interactions, item features, and preferences
+        contribute: terms of the normal equations they solve. The score is the sum of the products.
+
+        Parameters
+        ----------
+        user : user id
+            An unknown user is the mean user.
+        item : item id
+        by_feature : bool, default=True
+            A user's history and an item's features make a part of the score together. True: it is
+            listed by feature, and the history has the rest: what users of both items tell. False:
+            all of it is listed by item of the history, and there are no features.
+
+        Returns
+        -------
+        table : DataFrame
+            Columns `kind`, `source` and `contribution`; within a kind the largest one first. The
+            contributions sum to the score that `predict` gives. Kinds:
+
+            - `history`: an item of the user. A user of whom nothing is known has one row
+              `mean_user` instead.
+            - `feature`: a feature of the item, liked or disliked by what the user's history says.
+            - `preference`: an item that the judge preferred, or not, when asked about this user.
+            - `item_preference`: the item itself, preferred, or not, when asked about any user.
+            - `bias`: the item bias.
+            - `remainder`: what the sweeps left unsolved, and what the last update of the users
+              (`recency_power`) changed. It is large after too few iterations, and after many
+              fitted users were folded in anew.
+
+        Raises
+        ------
+        KeyError
+            If the item is unknown.
+        ValueError
+            If the backbone is not ALS: other factors solve no linear equations.
+
+        Notes
+        -----
+        What preferences and features did to the factors of *other* items and users is part of
+        these, and not told apart. A folded-in user has no preferences. The equations are in
+        ``sklearn_selreg._explain``.
+
+        References
+        ----------
+        Hu, Koren & Volinsky (2008), "Collaborative filtering for implicit feedback datasets",
+        section 5, for the history; there are no other contributions there.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
+        >>> genres = {"Alien": "SciFi|Horror", "Heat": "Crime", "Up": "Family", "Tron": "SciFi"}
+        >>> model = SelectiveLLMRegularizedMF(
+        ...     factors=2, regularization=1, item_data=genres, random_state=0).fit(likes)
+        >>> table = model.explain("bob", "Tron")
+        >>> table[["kind", "source"]]
+                kind      source
+        0    history       Alien
+        1    feature  text=SciFi
+        2       bias        None
+        3  remainder        None
+        >>> bool(abs(table["contribution"].sum() - model.predict([["bob", "Tron"]])[0]) < 1e-6)
+        True
+        """
+        check_is_fitted(self)
+        backbone = self._fitted_backbone
+        if not isinstance(backbone, ALSBackbone):
+            raise ValueError(
+                "explain takes solutions of linear equations apart, which only the factors of the "
+                f"ALS backbone are; got {type(backbone).__name__}."
+            )
+        row, column = (
+            encode(ids, read_ids([i], "id"))[0]
+            for ids, i in ((self.users_, user), (self.items_, item))
+        )
+        if column < 0:
+            raise KeyError(f"item is unknown to the model: {item!r}")
+        user_factors = self._user_rows(np.array([row]))[0]
+        k = backbone.factors
+        model = Fitted(
+            backbone, self.user_factors_[:, :k], self.item_factors_[:, :k], self._bias,
+            self._matrix, self._age, self._popularity, self._features, self._pairs,
+            self._as_of_fit,
+        )  # fmt: skip
+        parts = explain(model, row, user_factors[:k], column, by_feature=by_feature)
+        source = self.items_.astype(object)[parts["position"]]
+        is_feature = parts["kind"] == "feature"
+        source[is_feature] = self._feature_names[parts["position"][is_feature]]
+        source[parts["position"] < 0] = None
+        rows = list(zip(parts["kind"], source, parts["contribution"], strict=True))
+        if self._bias is not None:
+            rows.append(("bias", None, float(self._bias[column])))
+        score = float(user_factors @ self.item_factors_[column])
+        rows.append(("remainder", None, score - sum(value for *_, value in rows)))
+        kinds, sources, values = zip(*rows, strict=True)
+        sources = pd.Series(sources, dtype=object)  # None stays None, and numbers as they are
+        return pd.DataFrame({"kind": kinds, "source": sources, "contribution": values})
+
     def fold_in(self, X, y=None):
         """Compute the factors of users from the interactions in X alone, items fixed.
 
@@ -966,6 +1073,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         rows = encode(self.users_, added.users)
         new = rows < 0
+        self._as_of_fit[rows[~new & (rows < len(self._as_of_fit))]] = False
         rows[new] = len(self.users_) + np.arange(np.sum(new))
         source = np.arange(len(self.users_) + np.sum(new))  # where each user's row comes from
         source[rows] = len(self.users_) + np.arange(len(rows))
