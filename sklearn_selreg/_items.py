@@ -7,6 +7,7 @@ any scikit-learn transformer; :func:`item_texts` makes the texts a judge reads.
 
 import math
 import re
+import warnings
 from dataclasses import dataclass
 
 import narwhals as nw
@@ -116,6 +117,44 @@ def read_item_data(item_data, item_name=None):
     if frame.shape[1] == 0:
         raise ValueError("item_data has no column beside the item ids; expected at least one.")
     return ItemTable(ids=ids.to_numpy(), frame=frame.reset_index(drop=True))
+
+
+def warn_of_better_ids(table, items, item_name):
+    """Warn if a column of the table, rather than its ids, holds the ids of items.
+
+    So it is if the ids were taken from an index that only numbers the rows.
+
+    Parameters
+    ----------
+    table : ItemTable
+    items : ndarray of shape (n_items,)
+        Raw ids of items with interactions.
+    item_name : hashable
+        Name of the column with the item ids in the interactions.
+
+    Warns
+    -----
+    UserWarning
+        If a column of distinct values holds more of `items` than `table.ids` does.
+    """
+    n_known = np.sum(encode(table.ids, items) >= 0)
+    if n_known == len(items):
+        return
+    for name in table.frame:
+        column = table.frame[name]
+        try:
+            n_found = column.isin(items).sum() if column.is_unique else 0
+        except TypeError:  # values that do not hash are no ids
+            continue
+        if n_found > n_known:
+            warnings.warn(
+                f"The ids of item_data were taken from its index, and hold {n_known} of the "
+                f"{len(items)} items of X; its column {name!r} holds {n_found}. If that is the id, "
+                f"rename it to {item_name!r}, or pass item_data.set_index({name!r}).",
+                UserWarning,
+                stacklevel=4,
+            )
+            return
 
 
 def encode_items(encoder, table, items):

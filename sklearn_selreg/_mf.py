@@ -29,7 +29,7 @@ from ._interactions import (
     index_interactions,
     read_columns,
 )
-from ._items import encode_items, feature_names, read_item_data
+from ._items import encode_items, feature_names, read_item_data, warn_of_better_ids
 from ._params import check_nested
 from ._questions import choose_questions
 from ._recommend import (
@@ -475,9 +475,13 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """Read item data and interactions, and make features."""
         table = extra_items = features = encoder = None
         if self.item_data is not None:
-            table = read_item_data(self.item_data, self._item_name(X))
+            item_name = self._item_name(X)
+            table = read_item_data(self.item_data, item_name)
             extra_items = table.ids
         interactions = index_interactions(X, y, **self._columns(), extra_items=extra_items)
+        if isinstance(self.item_data, pd.DataFrame) and item_name not in self.item_data:
+            used = interactions.items[interactions.matrix.getnnz(axis=0) > 0]
+            warn_of_better_ids(table, used, item_name)
         if table is not None and self.item_encoder is not None:
             features, encoder = encode_items(self.item_encoder, table, interactions.items)
         return table, interactions, features, encoder

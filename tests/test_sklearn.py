@@ -367,3 +367,32 @@ def test_large_item_data_is_not_printed():
         search = GridSearchCV(Pipeline([("mf", named(item_data=data))]), {"mf__factors": [1]})
         assert len(repr(search)) < 3000
         assert search._repr_html_().count("a long title of") < 60
+
+
+# -- surprises of the first hour --------------------------------------------------------------
+
+
+def test_ids_in_a_column_of_another_name_are_noticed(kinds):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"user": rng.integers(9, size=60), "film": 5 + 7 * rng.integers(9, size=60)})
+    films = pd.DataFrame({"id": 5 + 7 * np.arange(9), "genre": ["war", "love", "crime"] * 3})
+    model = SelectiveLLMRegularizedMF(**SMALL | {"item_data": films})
+    with pytest.warns(
+        UserWarning, match=r"index, .* hold 1 of the 9 items of X.*'id' holds 9.*'fi"
+    ):
+        model.fit(X)
+    for right in (films.set_index("id"), films.rename(columns={"id": "film"})):
+        model.set_params(item_data=right).fit(X)
+        assert model.items_.tolist() == (5 + 7 * np.arange(9)).tolist()
+
+
+def test_the_wrong_columns_are_named_with_all_others(likes):
+    raw = likes[["time", "item", "user"]]
+    with pytest.warns(
+        UserWarning, match=r"'time' is used for the users.*\['time', 'item', 'user'\]"
+    ):
+        SelectiveLLMRegularizedMF(**SMALL).fit(raw)
+    with pytest.raises(
+        TypeError, match=r"numbers or datetimes; .*'2024-01-01'.* pandas.to_datetime"
+    ):
+        named().fit(likes.assign(time="2024-01-01"))
