@@ -169,7 +169,7 @@ def read_columns(X, *, user_col=0, item_col=1, time_col=None):
         warnings.warn(
             f"X has {len(names)} columns; {names[0]!r} is used for the users and {names[1]!r} for "
             "the items, as the first two. Set user_col and item_col to their names if that is "
-            "right, else to those of others.",
+            f"right, else to those of others. The columns of X are {names}.",
             UserWarning,
             stacklevel=3,
         )
@@ -438,8 +438,10 @@ def _as_ordered(values, kinds, label):
         values = _to_numpy(pd.Series(values).infer_objects())
     if values.dtype.kind not in kinds:
         expected = "numbers or datetimes" if "M" in kinds else "numbers"
+        hint = " Convert it, as by pandas.to_datetime." if "M" in kinds else ""
         raise TypeError(
             f"{label} must hold {expected}; got dtype {values.dtype}, such as {_example(values)}."
+            + hint
         )
     return values
 

@@ -26,6 +26,12 @@ __all__ = [
 _REGIMES = ("overall", "cold", "warm", "tail", "zero")
 _COLD_BELOW = 3  # fitted interactions of a user, when no cohort is given
 _TAIL_UP_TO = 3  # training interactions of an item
+_MEANINGS = {
+    "cold": f"Cold are users with fewer than {_COLD_BELOW} items in the training rows.",
+    "warm": f"Warm are users with at least {_COLD_BELOW} items in the training rows.",
+    "tail": f"In the tail are items of at most {_TAIL_UP_TO} users in the training rows.",
+    "zero": "Zero means items that nobody has in the training rows.",
+}
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _COMPARISONS_PER_BLOCK = 2**21  # stays near the processor's cache
 _WEIGHTS_PER_CHUNK = 2**23  # 64 MB of float64
@@ -339,8 +345,8 @@ class RankingScorer:
         score = float(report.loc[self.regime, self.metric + f"@{self.k}" * (self.metric != "AUC")])
         if np.isnan(score):
             warnings.warn(
-                f"No held-out interaction is in the regime {self.regime!r}: its {self.metric} is "
-                "NaN. Hold out more interactions, or split so that some are.",
+                f"{self.metric} is NaN, as nothing held out is in the regime {self.regime!r}. "
+                + _MEANINGS.get(self.regime, ""),
                 UserWarning,
                 stacklevel=2,
             )

@@ -157,9 +157,10 @@ class ColdStartSplit(_HistorySplit):
 
     Parameters
     ----------
-    k : int, default=3
-        How many items cold users keep, >= 1. For 0, users without any, take scikit-learn's
-        `GroupKFold` with the users as groups.
+    k : int, default=2
+        How many items cold users keep, >= 1. With 1 or 2 they are in the regime `"cold"` of the
+        scorers. For 0, users without any, take scikit-learn's `GroupKFold` with the users as
+        groups.
     n_splits : int, default=5
         Number of splits, >= 2; in each, one of this many parts of the users is cold.
     user_col, item_col : int or str, default=0 and 1
@@ -195,7 +196,7 @@ class ColdStartSplit(_HistorySplit):
     """
 
     def __init__(
-        self, k=3, *, n_splits=5, user_col=0, item_col=1, time_col=None, random_state=None
+        self, k=2, *, n_splits=5, user_col=0, item_col=1, time_col=None, random_state=None
     ):
         _check_count("k", k, 1)
         _check_count("n_splits", n_splits, 2)
