@@ -1,5 +1,6 @@
 """As scikit-learn has it: its checks, searches, pipelines and diagrams, with real estimators."""
 
+import inspect
 import mmap
 from importlib.metadata import metadata
 
@@ -79,8 +80,19 @@ class ByTaste(LLMJudge):
 # -- scikit-learn's own checks ----------------------------------------------------------------
 
 
-# None fails; were there any, they would be listed here by name, with a reason each.
-@parametrize_with_checks([SelectiveLLMRegularizedMF(n_jobs=1)])
+# Checks that fail, each with its reason. With a current scikit-learn none does.
+EXPECTED_FAILURES = {}
+if "X -= X.mean()\n" in inspect.getsource(estimator_checks.check_positive_only_tag_during_fit):
+    EXPECTED_FAILURES["check_positive_only_tag_during_fit"] = (
+        "This version of the check subtracts a mean, in place, from the integers that it makes for "
+        "estimators that take categories."
+    )
+
+
+@parametrize_with_checks(
+    [SelectiveLLMRegularizedMF(n_jobs=1)],
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+)
 @pytest.mark.filterwarnings("ignore:X is an array of shape:UserWarning")
 def test_the_estimator_passes_all_checks(estimator, check):
     check(estimator)
