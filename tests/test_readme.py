@@ -12,18 +12,22 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_example_runs():
+def test_examples_run():
     examples = re.findall(r"^```python\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
-    assert examples
+    assert len(examples) == 2  # the second goes on with what the first has made
+    namespace = {}
     for example in examples:
-        namespace = {}
         exec(example, namespace)
-        model, likes = namespace["model"], namespace["likes"]
-        assert not model.gate_.is_fallback_  # there is enough to learn from
-        assert model.judgments_["weight"].gt(0).any()
-        liked = set(likes.loc[likes["user"] == "a", "film"])
-        assert namespace["items"].shape == (2, 3)
-        assert not liked & set(namespace["items"][1])
+    model, likes = namespace["model"], namespace["likes"]
+    assert not model.gate_.is_fallback_  # there is enough to learn from
+    assert model.judgments_["weight"].gt(0).any()
+    liked = set(likes.loc[likes["user"] == "a", "film"])
+    assert namespace["items"].shape == (2, 3)
+    assert not liked & set(namespace["items"][1])
+    results = namespace["search"].cv_results_
+    for metric in namespace["search"].scoring:
+        assert np.isfinite(results[f"mean_test_{metric}"]).all()
+    assert namespace["table"]["user"].tolist() == ["f"] * 3 + ["a"] * 3
 
 
 def test_results_are_those_of_the_report(monkeypatch):
