@@ -61,6 +61,10 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Log-odds >= 0 that are subtracted from those of each preference; what does not exceed them
         weighs nothing. 0.2 is a probability of 0.55 to be right. Many preferences of a judge who
         is hardly better than chance would do more harm than good.
+    support : float, default=1.0
+        A context column is used if its gain in cross-validated log-loss exceeds this many of the
+        gain's standard errors over groups, >= 0. Smaller values find weaker differences, and more
+        that are not there.
 
     Attributes
     ----------
@@ -131,15 +135,26 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         "cv": [Interval(Integral, 2, None, closed="left")],
         "min_pairs": [Interval(Integral, 1, None, closed="left")],
         "threshold": [Interval(Real, 0, None, closed="left")],
+        "support": [Interval(Real, 0, None, closed="left")],
     }
 
-    def __init__(self, gap_col=None, prior_cols=None, C=None, cv=5, min_pairs=50, threshold=0.2):
+    def __init__(
+        self,
+        gap_col=None,
+        prior_cols=None,
+        C=None,
+        cv=5,
+        min_pairs=50,
+        threshold=0.2,
+        support=1.0,
+    ):
         self.gap_col = gap_col
         self.prior_cols = prior_cols
         self.C = C
         self.cv = cv
         self.min_pairs = min_pairs
         self.threshold = threshold
+        self.support = support
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, Z, y, groups=None):
@@ -257,9 +272,8 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         while left:
             tried = {i: losses([*selected, i], self.C_) for i in left}
             best = min(left, key=lambda i: tried[i].mean())
-            # Supported is a column whose gain exceeds its standard error over groups.
             gain = np.bincount(groups, weights=loss - tried[best])
-            if gain.sum() <= np.sqrt(len(gain)) * gain.std():
+            if gain.sum() <= self.support * np.sqrt(len(gain)) * gain.std():
                 break
             selected.append(best)
             left.remove(best)

@@ -360,6 +360,7 @@ def test_gap_alone_is_enough():
         ({"gap_col": -1}, "Column -1 does not exist: Z has 6 columns"),
         ({"C": 0.0}, "'C' parameter of ReliabilityGate must be a float in the range (0.0, inf)"),
         ({"cv": 1}, "'cv' parameter of ReliabilityGate must be an int in the range [2, inf)"),
+        ({"support": -1}, "'support' parameter of ReliabilityGate must be a float in the range"),
         ({"min_pairs": 0}, "'min_pairs' parameter of ReliabilityGate must be an int in the range"),
     ],
 )

@@ -11,7 +11,7 @@ from scipy.stats import kstest, norm, spearmanr
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import make_interactions
 from sklearn_selreg.datasets._worlds import _draw_for, _World
 from sklearn_selreg.judges import Slate
@@ -258,9 +258,14 @@ def test_a_worker_process_gives_the_same_answers(world):
 # -- the gate finds out ------------------------------------------------------------------------
 
 
-def fit(data):
+def fit(data, **settings):
     model = SelectiveLLMRegularizedMF(
-        factors=16, item_data=data.item_data, judge=data.judge, random_state=0, **COLUMNS
+        factors=16,
+        item_data=data.item_data,
+        judge=data.judge,
+        random_state=0,
+        **COLUMNS,
+        **settings,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -285,3 +290,26 @@ def rank_correlation(model, data):
 def test_the_gate_recovers_where_the_judge_is_reliable(reliability):
     data = make_interactions(600, 400, 12_000, judge_reliability=reliability, random_state=0)
     assert rank_correlation(fit(data), data) > 0.8
+
+
+def better_with_both(history_length, popularity):
+    return 0.9 * popularity / (popularity + 20) * np.minimum(history_length, 10) / 10
+
+
+def test_a_gate_that_asks_for_less_support_recovers_weaker_differences():
+    data = make_interactions(600, 400, 12_000, judge_reliability=better_with_both, random_state=2)
+    model = fit(data, gate=ReliabilityGate(support=0.0))
+    assert rank_correlation(model, data) > 0.8
+    effects = model.gate_.context_effects_
+    assert effects["history_length"] > 0
+    assert effects["popularity_rarer"] + effects["popularity_commoner"] > 0
+
+
+def test_a_judge_that_knows_popularity_only_is_trusted_less():
+    weight = {}
+    for knows in ("tastes", "popularity"):
+        data = make_interactions(
+            600, 400, 12_000, judge_reliability=0.9, judge_knows=knows, random_state=0
+        )
+        weight[knows] = fit(data).judgments_["weight"].mean()
+    assert weight["popularity"] < 0.6 * weight["tastes"]
