@@ -413,6 +413,7 @@ def test_clone_and_pickle(gate, pairs):
         "cv": 3,
         "min_pairs": 7,
         "threshold": 0,
+        "support": 1.0,
     }
     restored = pickle.loads(pickle.dumps(gate))
     np.testing.assert_array_equal(
