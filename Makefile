@@ -8,7 +8,7 @@ VENV_OLDEST := .venv-oldest
 PY := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest lint format clean FORCE
+.PHONY: help demo docs test test-oldest lint format clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | awk '{n = $$1; $$1 = ""; printf "%-12s%s\n", n, $$0}'
@@ -24,6 +24,10 @@ test-oldest: $(VENV_OLDEST)/installed ## the same on the oldest dependencies (PY
 	$(VENV_OLDEST)/bin/python -m pytest --doctest-modules sklearn_selreg
 	$(VENV_OLDEST)/bin/python -m pytest
 
+docs: $(VENV)/installed ## build the documentation into docs/_build/html
+	$(PY) -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
+	$(PY) docs/check_site.py docs/_build/html
+
 lint: $(VENV)/installed ## check style and format
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -33,7 +37,7 @@ format: $(VENV)/installed ## mend style and format
 	$(PY) -m ruff format .
 
 clean: ## remove environments, builds and caches
-	rm -rf $(VENV) $(VENV_OLDEST) build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_OLDEST) build dist docs/_build docs/generated *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environments. A stamp is written last, so it vouches for a complete one, and names the Python

@@ -1,0 +1,78 @@
+"""Configuration of the documentation. `make docs` builds it; warnings are errors."""
+
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import sklearn_selreg
+
+project = "sklearn_selreg"
+author = copyright = "sklearn_selreg developers"
+version = release = sklearn_selreg.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_nb",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "generated/gallery/*.ipynb"]
+templates_path = ["_templates"]
+default_role = "literal"  # numpydoc's single backticks
+nitpicky = True
+# Other projects are not linked: what they offer would have to be fetched while building.
+nitpick_ignore_regex = [("py:.*", r"(?!sklearn_selreg).*")]
+suppress_warnings = ["config.cache"]  # sphinx_gallery_conf holds what cannot be pickled
+
+# -- Markdown and notebooks, executed at each build ---------------------------------------------
+myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 240
+nb_merge_streams = True
+
+# -- API reference, from docstrings -------------------------------------------------------------
+autosummary_generate = True
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+
+# -- gallery, executed at each build ------------------------------------------------------------
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "generated/gallery",
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("sklearn_selreg",),
+    "reference_url": {"sklearn_selreg": None},
+    "within_subsection_order": "FileNameSortKey",
+    "ignore_pattern": r"replay\.py$",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+}
+warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive", UserWarning)
+
+# -- pages --------------------------------------------------------------------------------------
+# The pages load nothing from elsewhere: MathJax comes from an installed package.
+_mathjax = Path(find_spec("sphinx-mathjax-offline").origin).with_name("static") / "mathjax"
+mathjax_path = "tex-svg.js"
+html_static_path = ["_static", str(_mathjax / mathjax_path)]
+html_css_files = ["site.css"]
+html_theme = "pydata_sphinx_theme"
+html_title = "sklearn_selreg"
+html_show_sourcelink = False
+html_theme_options = {
+    "header_links_before_dropdown": 7,
+    "navbar_align": "left",
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_sidebars = {"index": [], "tutorial": [], "results": [], "changelog": []}

@@ -1,0 +1,131 @@
+"""
+Asking Claude, live and in batches, against a budget
+====================================================
+
+What asking costs, what happens at the limit, and how to go on from there.
+
+.. note::
+
+   The judge, its requests and its accounts are the real ones. The service is not: so that this page
+   can be built without key and network, a small server on the same machine (``replay.py``) replays
+   answers of a Claude model that were recorded before. With a key, leave out ``base_url``.
+"""
+
+# %%
+# Questions
+# ---------
+# Usually the estimator chooses what to ask. Here we ask the questions of which there is a record:
+# a user, what the user liked, and candidates, with their texts.
+from sklearn_selreg.datasets import load_movielens_coldstart
+from sklearn_selreg.judges import Slate
+
+data = load_movielens_coldstart()
+texts = {
+    film.item: f"{film.title}, {film.year:.0f}, {film.genres}"
+    for film in data.item_data.itertuples()
+}
+record, slates = data.judge.questions(), []
+for n, user in enumerate(record.user.tolist()):
+    history = record.history[slice(*record.history_indptr[n : n + 2])].tolist()
+    candidates = record.candidates[slice(*record.indptr[n : n + 2])].tolist()
+    described = [texts[item] for item in history], [texts[item] for item in candidates]
+    slates.append(Slate(user, history, candidates, *described))
+print(slates[0].history_texts[0], "->", slates[0].candidate_texts[0])
+
+# %%
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from replay import start_replay_server
+
+address = start_replay_server(slates, data.judge.rate(slates))
+os.environ.setdefault("ANTHROPIC_API_KEY", "not-needed-here")
+folder = TemporaryDirectory()
+cache = Path(folder.name) / "answers.sqlite"  # by default a file in your cache directory
+
+# %%
+# What would it cost?
+# -------------------
+# Each question is asked with its candidates in two orders. `max_cost` of the estimate is what
+# cannot be exceeded; the judge reserves that much of its budget.
+from sklearn_selreg.judges import AnthropicJudge
+
+judge = AnthropicJudge(max_cost=0.05, cache=cache, base_url=address)
+judge.estimate_cost(slates)
+
+# %%
+# Live, until the budget is used up
+# ---------------------------------
+# Five cents do not pay for all. A request is sent only if its worst case still fits the budget;
+# then there is one warning, and the other questions are left without an answer.
+import warnings
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    ratings = judge.rate(slates)
+print(caught[0].message)
+
+# %%
+import numpy as np
+
+answered = sum(not np.isnan(rated).all() for rated in ratings)
+print(f"{answered} of {len(slates)} questions have an answer")
+live = judge.stats_
+live
+
+# %%
+# The rest in a batch, at half the price
+# --------------------------------------
+# The same file, so nothing is asked twice, and both limits count over everything in it. The Message
+# Batches API may take up to 24 hours; if this process ends, call it again later.
+batch_judge = AnthropicJudge(max_cost=2, cache=cache, base_url=address, batch=True, batch_poll=0.1)
+batch_judge.estimate_cost(slates)
+
+# %%
+ratings = batch_judge.rate(slates)
+batch_judge.stats_
+
+# %%
+# What a thousand answers have cost:
+import matplotlib.pyplot as plt
+
+batch = {name: batch_judge.stats_[name] - live[name] for name in ("cost", "answers")}
+costs = [1000 * part["cost"] / part["answers"] for part in (live, batch)]
+_, axes = plt.subplots(figsize=(5.5, 1.8), layout="constrained")
+axes.bar_label(axes.barh(["live", "batch"], costs), fmt="$%.3f", padding=4)
+axes.invert_yaxis()
+axes.margins(x=0.2)
+_ = axes.set_xlabel("USD per 1,000 answers")
+
+# %%
+# Use the answers
+# ---------------
+# An export holds all answers, for any machine, without key. Fitting on it gives what the recorded
+# judge gives, but for ratings that were rounded to whole numbers from 0 to 99.
+from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg.judges import PrecomputedJudge
+
+exported = Path(folder.name) / "answers.jsonl"
+batch_judge.export(exported)
+model = SelectiveLLMRegularizedMF(
+    item_data=data.item_data,
+    judge=PrecomputedJudge(exported),
+    user_col="user",
+    item_col="item",
+    time_col="time",
+    random_state=0,
+)
+model.fit(data.train).judge_stats_
+
+# %%
+# In one step
+# -----------
+# Given to the estimator, a live judge is asked while fitting. What it would be asked, and the cost
+# of that, is known before:
+model.set_params(judge=batch_judge, max_slates=500)
+print(model.plan_judging(data.train).estimate)
+
+# %%
+# ``model.fit(data.train)`` would now ask these questions. (Our server cannot answer them: they are
+# not in the record.)
