@@ -74,6 +74,8 @@ def check(root):
     """
     problems, pages = [], {}
     for path in sorted(root.rglob("*.html")):
+        if "_static" in path.parts:
+            continue  # templates of the theme
         pages[path.resolve()] = Page(path.read_text(encoding="utf-8"))
     if not pages:
         return [f"There is no page in {root}."]

@@ -1,8 +1,11 @@
 """Configuration of the documentation. `make docs` builds it; warnings are errors."""
 
+import inspect
+import os
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import sklearn_selreg
 
@@ -35,6 +38,12 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 240
 nb_merge_streams = True
+# Kernels should not depend on what the user of this machine has configured, and be quiet.
+_ipython = TemporaryDirectory()
+_profile = Path(_ipython.name, "profile_default")
+_profile.mkdir()
+(_profile / "ipython_kernel_config.py").write_text('c.IPKernelApp.log_level = "ERROR"')
+os.environ["IPYTHONDIR"] = _ipython.name
 
 # -- API reference, from docstrings -------------------------------------------------------------
 autosummary_generate = True
@@ -76,3 +85,15 @@ html_theme_options = {
     "footer_end": [],
 }
 html_sidebars = {"index": [], "tutorial": [], "results": [], "changelog": []}
+
+
+def skip_member(app, what, name, member, skip, options):
+    """Leave out what scikit-learn and pandas document: their classes are the bases of ours."""
+    function = getattr(member, "fget", None) or inspect.unwrap(getattr(member, "__func__", member))
+    module = getattr(function, "__module__", None) or ""
+    return skip or not module.startswith("sklearn_selreg")
+
+
+def setup(app):
+    """Register what the extensions do not know."""
+    app.connect("autodoc-skip-member", skip_member)

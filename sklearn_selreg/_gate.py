@@ -91,8 +91,10 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         The penalty used.
     is_fallback_ : bool
         Whether there was too little to learn from.
-    n_features_in_, feature_names_in_
-        As in scikit-learn.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,), object
+        Their names; only if they are strings.
 
     Notes
     -----

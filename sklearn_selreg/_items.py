@@ -325,7 +325,7 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
         Each feature's factor, the same for all features of a column.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen in `fit`, as str. Not defined for arrays.
 
     See Also
@@ -397,6 +397,11 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
         -------
         csr_matrix of shape (n_items, n_features), float32
             The features.
+
+        Raises
+        ------
+        ValueError
+            For a parameter out of range, and if no column can be used.
         """
         for name, least in (("min_count", 1), ("max_features", 1), ("n_knots", 2)):
             value = getattr(self, name)

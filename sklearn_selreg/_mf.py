@@ -175,7 +175,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns of `X` in `fit`; 2 for a sparse matrix. `predict` needs those with users
         and items alone.
-    feature_names_in_ : ndarray of shape (n_features_in_,), object
+    feature_names_in_ : ndarray of shape (`n_features_in_`,), object
         Their names, if `X` has names that are all strings.
 
     See Also

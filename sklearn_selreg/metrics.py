@@ -53,6 +53,20 @@ class RankingReport(pd.DataFrame):
     Notes
     -----
     Both attributes are kept by pickling, copying, slicing and rounding.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_selreg.metrics import ranking_report
+    >>> report = ranking_report(
+    ...     lambda users: np.tile([3.0, 2.0, 1.0], (len(users), 1)),
+    ...     [["ann", "Heat"]],
+    ...     train=[["bob", "Up"], ["ann", "Up"]],
+    ...     items=["Up", "Heat", "Coco"],
+    ... )
+    >>> report.details[["user", "item", "auc"]]
+      user  item  auc
+    0  ann  Heat  1.0
     """
 
     _metadata = ["details", "k"]  # noqa: RUF012 (pandas' own protocol)

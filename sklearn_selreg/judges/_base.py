@@ -84,6 +84,14 @@ class Preferences:
         lower.
     gap : ndarray of shape (n_pairs,), float64
         Difference of the two ratings, in (0, 1].
+
+    Examples
+    --------
+    >>> from sklearn_selreg.judges import ContentJudge, Slate
+    >>> slate = Slate(7, [1], [2, 3], ["red wine"], ["white tea", "red wine glass"])
+    >>> pairs = ContentJudge().preferences([slate])
+    >>> pairs.slate, pairs.preferred, pairs.other
+    (array([0]), array([1]), array([0]))
     """
 
     slate: np.ndarray
@@ -112,6 +120,14 @@ class CostEstimate:
         Expected cost in USD; None if the model's price is not known.
     max_cost : float or None
         What the requests cannot exceed, in USD: a live judge reserves this much of its budget.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.judges import AnthropicJudge, Slate
+    >>> judge = AnthropicJudge(max_cost=1.0, cache=None)
+    >>> estimate = judge.estimate_cost([Slate(7, ["Alien"], ["Aliens", "Heidi"])])
+    >>> estimate.questions, estimate.requests, estimate.cost < estimate.max_cost < 0.01
+    (2, 2, True)
     """
 
     slates: int

@@ -52,7 +52,22 @@ _open_lock = threading.Lock()
 
 
 class CacheError(RuntimeError):
-    """A cache file that cannot be read."""
+    """A cache file that cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from sklearn_selreg.judges import CacheError, LLMJudge, Slate
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "answers.sqlite")
+    ...     _ = path.write_text("something else, and longer than the head of a database " * 9)
+    ...     judge = LLMJudge.from_callable(len, name="x", version="1", cache=path)
+    ...     try:
+    ...         judge.rate([Slate(7, [1], [2])])
+    ...     except CacheError as error:
+    ...         print("no SQLite file" in str(error))
+    True
+    """
 
 
 def default_path():

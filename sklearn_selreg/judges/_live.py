@@ -45,7 +45,18 @@ _LONGEST_WAIT = 60.0  # seconds between two attempts, if the service does not as
 
 
 class JudgeError(RuntimeError):
-    """A service refuses to answer at all: a wrong key, an unknown model, no answer from it."""
+    """A service refuses to answer at all: a wrong key, an unknown model, no answer from it.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.judges import AnthropicJudge, JudgeError, Slate
+    >>> judge = AnthropicJudge(max_requests=1, cache=None, api_key_env="NO_SUCH_VARIABLE")
+    >>> try:
+    ...     judge.rate([Slate(7, ["Alien"], ["Aliens", "Heidi"])])
+    ... except JudgeError as error:
+    ...     print("There is no answer.")
+    There is no answer.
+    """
 
 
 class TransientError(Exception):

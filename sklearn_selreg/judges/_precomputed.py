@@ -46,6 +46,18 @@ class JudgedSlates:
     agreement : ndarray of shape (n_candidates,), float64
         Standard deviation of each candidate's ratings: 0 where all answers agree; NaN where there
         are fewer than two.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.judges import PrecomputedJudge
+    >>> asked = PrecomputedJudge([
+    ...     {"user": 7, "history": [1], "candidates": [2, 3], "ratings": [0.75, 0.25]},
+    ...     {"user": 8, "history": [], "candidates": [1, 3, 4], "ratings": [0.5, 1, None]},
+    ... ]).questions()
+    >>> asked.user, asked.indptr, asked.candidates
+    (array([7, 8]), array([0, 2, 5]), array([2, 3, 1, 3, 4]))
+    >>> asked.ratings
+    array([0.75, 0.25, 0.5 , 1.  ,  nan])
     """
 
     user: np.ndarray

@@ -33,7 +33,12 @@ class JudgeContract:
         raise NotImplementedError("A class of tests must say how its judge is made.")
 
     def make_slates(self):
-        """Return the questions to ask, a list of Slate; six by default."""
+        """Return the questions to ask; six by default.
+
+        Returns
+        -------
+        slates : list of Slate
+        """
         titles = ["red wine", "white wine", "beer glass", "wine glass", "tea pot", "green tea"]
         slates = []
         for user in range(6):

@@ -1,0 +1,73 @@
+"""
+Pictures of a fitted model
+==========================
+
+Three displays, in the manner of scikit-learn's: where the gate trusts the judge, metrics by kind of
+user and item, and the objective by sweep.
+"""
+
+# %%
+# A world in which we know the truth: this judge knows rare items, and nothing of popular ones.
+import numpy as np
+
+from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg.datasets import make_interactions
+
+
+def knows_rare_items(history_length, popularity):
+    return np.where(popularity < 20, 0.9, 0.0)
+
+
+data = make_interactions(1000, 500, 20_000, judge_reliability=knows_rare_items, random_state=0)
+settings = {
+    "factors": 16,
+    "item_data": data.item_data,
+    "user_col": "user",
+    "item_col": "item",
+    "time_col": "time",
+    "compute_loss": True,
+    "random_state": 0,
+}
+last = ~data.X.duplicated("user", keep="last")
+train, held_out = data.X[~last], data.X[last]
+model = SelectiveLLMRegularizedMF(judge=data.judge, **settings).fit(train)
+
+# %%
+# Where the gate trusts the judge
+# -------------------------------
+# :class:`~sklearn_selreg.inspection.GateDisplay` averages the weights of the preferences in cells of
+# two context columns. The gate was told nothing of the rule above.
+from sklearn_selreg.inspection import GateDisplay
+
+display = GateDisplay.from_estimator(model)
+
+# %%
+# Can its probabilities be believed? The share of pairs in which the judge was right, against what the
+# gate had predicted, by cross-validation.
+_ = display.plot(kind="calibration")
+
+# %%
+# Metrics by regime
+# -----------------
+# :class:`~sklearn_selreg.inspection.RegimeDisplay` shows several models side by side. With a
+# `reference` it draws paired differences, which tell whether one is better.
+from sklearn_selreg.inspection import RegimeDisplay
+from sklearn_selreg.metrics import ranking_report
+
+models = {
+    "without judge": SelectiveLLMRegularizedMF(**settings).fit(train),
+    "with gate": model,
+    "believe everything": SelectiveLLMRegularizedMF(judge=data.judge, gate=None, **settings).fit(
+        train
+    ),
+}
+reports = {name: ranking_report(m, held_out, train=train) for name, m in models.items()}
+_ = RegimeDisplay.from_reports(reports, reference="without judge")
+
+# %%
+# The objective
+# -------------
+# Each sweep lowers it, or the objective is not what the sweeps minimize.
+from sklearn_selreg.inspection import LossDisplay
+
+_ = LossDisplay.from_estimator(model)

@@ -1,0 +1,130 @@
+"""The API reference holds every public name, and each says what it takes, gives and raises."""
+
+import ast
+import inspect
+import re
+import textwrap
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+REFERENCE = (Path(__file__).parents[1] / "docs" / "api.rst").read_text(encoding="utf-8")
+MODULES = (
+    "sklearn_selreg",
+    "sklearn_selreg.datasets",
+    "sklearn_selreg.inspection",
+    "sklearn_selreg.judges",
+    "sklearn_selreg.judges.testing",
+    "sklearn_selreg.metrics",
+    "sklearn_selreg.model_selection",
+)
+
+
+def public_names():
+    """Map each public object to the names it can be imported by."""
+    names = {}
+    for module_name in MODULES:
+        module = import_module(module_name)
+        for name in getattr(module, "__all__", ["JudgeContract"]):
+            names.setdefault(getattr(module, name), []).append(f"{module_name}.{name}")
+    return names
+
+
+def listed_names():
+    """List the names in the reference, each with its module."""
+    listed, module = [], None
+    for line in REFERENCE.splitlines():
+        if match := re.match(r"\.\. currentmodule:: (\S+)", line):
+            module = match[1]
+        elif match := re.fullmatch(r"   (\w+)", line):
+            listed.append(f"{module}.{match[1]}")
+    return listed
+
+
+NAMES = public_names()
+OBJECTS = {names[0]: thing for thing, names in NAMES.items()}
+FUNCTIONS = {name: f for name, f in OBJECTS.items() if inspect.isfunction(f)}
+METHODS = {
+    f"{name}.{method}": f
+    for name, cls in OBJECTS.items()
+    if inspect.isclass(cls)
+    for method, f in inspect.getmembers(cls, inspect.isroutine)
+    if not method.startswith("_")
+    and (getattr(f, "__module__", None) or "").startswith("sklearn_selreg")
+}
+TESTS = {name for name in METHODS if ".test_" in name}
+
+
+def sections(thing):
+    """Split a docstring into its numpydoc sections."""
+    doc = inspect.getdoc(thing) or ""
+    parts = re.split(r"^(.+)\n-{3,}$", doc, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def documented_parameters(text):
+    """List the names that a section of parameters describes."""
+    heads = re.findall(r"^([*\w][\w, *]*?)(?: :.*)?$", text, flags=re.MULTILINE)
+    return {name.strip(" *") for head in heads for name in head.split(",")}
+
+
+def own_parameters(f):
+    parameters = inspect.signature(f).parameters
+    return {name for name in parameters if name not in ("self", "cls")}
+
+
+def statements(f):
+    """Yield the statements of a function, without those of functions within it."""
+    todo = list(ast.parse(textwrap.dedent(inspect.getsource(f))).body[0].body)
+    while todo:
+        statement = todo.pop()
+        yield statement
+        if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            todo += [s for s in ast.iter_child_nodes(statement) if isinstance(s, ast.stmt)]
+            for handler in getattr(statement, "handlers", []):
+                todo += handler.body
+
+
+def test_every_public_name_is_in_the_reference():
+    listed = listed_names()
+    assert len(listed) > 20
+    assert len(set(listed)) == len(listed)
+    missing = [names for names in NAMES.values() if not set(names) & set(listed)]
+    assert not missing
+    importable = {name for names in NAMES.values() for name in names}
+    assert set(listed) <= importable  # nothing private, nothing that is gone
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTS))
+def test_public_name_has_an_example(name):
+    # `make test` runs all of them, as doctests.
+    examples = sections(OBJECTS[name]).get("Examples", "")
+    assert ">>> " in examples
+
+
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS, *METHODS} - TESTS))
+def test_docstring_has_parameters_returns_and_raises(name):
+    f = {**FUNCTIONS, **METHODS}[name]
+    f = inspect.unwrap(getattr(f, "__func__", f))
+    doc = sections(f)
+    parameters = documented_parameters(doc.get("Parameters", ""))
+    parameters |= documented_parameters(doc.get("Other Parameters", ""))
+    assert own_parameters(f) <= parameters
+    body = list(statements(f))
+    returned = [s for s in body if isinstance(s, ast.Return) and s.value is not None]
+    assert not returned or {"Returns", "Yields"} & set(doc)
+    raised = [s for s in body if isinstance(s, ast.Raise)]
+    assert not raised or "Raises" in doc or "NotImplementedError" in ast.unparse(raised[0])
+
+
+@pytest.mark.parametrize("name", sorted(n for n, c in OBJECTS.items() if inspect.isclass(c)))
+def test_class_documents_what_it_is_made_with(name):
+    cls = OBJECTS[name]
+    if cls.__init__ is object.__init__ or issubclass(cls, Exception):
+        return  # made without anything, or by us
+    if not cls.__init__.__module__.startswith("sklearn_selreg") and "__init__" not in vars(cls):
+        return  # the base class says it
+    doc = sections(cls)
+    described = documented_parameters(doc.get("Parameters", "") + doc.get("Attributes", ""))
+    assert own_parameters(cls.__init__) <= described
