@@ -35,15 +35,15 @@ model = SelectiveLLMRegularizedMF(judge=data.judge, **settings).fit(train)
 # %%
 # Where the gate trusts the judge
 # -------------------------------
-# :class:`~sklearn_selreg.inspection.GateDisplay` averages the weights of the preferences in cells of
-# two context columns. The gate was told nothing of the rule above.
+# :class:`~sklearn_selreg.inspection.GateDisplay` averages the weights of the preferences in cells
+# of two context columns. The gate was told nothing of the rule above.
 from sklearn_selreg.inspection import GateDisplay
 
 display = GateDisplay.from_estimator(model)
 
 # %%
-# Can its probabilities be believed? The share of pairs in which the judge was right, against what the
-# gate had predicted, by cross-validation.
+# Can its probabilities be believed? The share of pairs in which the judge was right, against what
+# the gate had predicted, by cross-validation.
 _ = display.plot(kind="calibration")
 
 # %%

@@ -50,8 +50,7 @@ METHODS = {
     for name, cls in OBJECTS.items()
     if inspect.isclass(cls)
     for method, f in inspect.getmembers(cls, inspect.isroutine)
-    if not method.startswith("_")
-    and (getattr(f, "__module__", None) or "").startswith("sklearn_selreg")
+    if not method.startswith("_") and str(getattr(f, "__module__", "")).startswith("sklearn_selreg")
 }
 TESTS = {name for name in METHODS if ".test_" in name}
 
