@@ -4,6 +4,7 @@ from ._gate import ReliabilityGate
 from ._interactions import interactions_from_sparse
 from ._items import AutoItemEncoder
 from ._mf import SelectiveLLMRegularizedMF
+from ._persistence import ModelVersionWarning
 from .judges import LLMJudge
 
 __version__ = "0.1.0"
@@ -11,6 +12,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AutoItemEncoder",
     "LLMJudge",
+    "ModelVersionWarning",
     "ReliabilityGate",
     "SelectiveLLMRegularizedMF",
     "interactions_from_sparse",

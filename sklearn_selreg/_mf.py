@@ -31,6 +31,7 @@ from ._interactions import (
 )
 from ._items import encode_items, feature_names, read_item_data, warn_of_better_ids
 from ._params import check_nested
+from ._persistence import check_version, load_model, save_model
 from ._questions import choose_questions
 from ._recommend import (
     best_items,
@@ -662,7 +663,10 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if self._slates is None:
-            raise AttributeError("There are no judgments_: the model was fitted without a judge.")
+            raise AttributeError(
+                "There are no judgments_: the model was fitted without a judge, or loaded from a "
+                "file, which has none."
+            )
         pairs, weights = self._preferences()
         items = self._slates.items
         return pd.DataFrame(
@@ -1088,6 +1092,81 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.users_ = concatenate_ids(self.users_, added.users[new])
         return self
 
+    def save(self, path):
+        """Save the fitted model to a file without pickle, which anyone can safely load.
+
+        What predicts is saved: ids, factors, interactions, and what `recommend`, `similar_items`,
+        `fold_in` and `explain` need; and of the parameters those that are plain data. Not saved are
+        `judge` and `item_data`, and `gate`, `item_encoder` and `random_state` if they are objects:
+        a loaded model has the defaults of these parameters, and None as `judge_`, `gate_` and
+        `item_encoder_`. To keep them, pickle the model.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A file, named as you like (such as ``model.npz``); an old one is replaced when the new
+            one is complete.
+
+        Raises
+        ------
+        ValueError
+            If ids cannot be stored. Str, int, float, bool, bytes, date, datetime and UUID can, and
+            mixtures.
+
+        See Also
+        --------
+        load : Load it.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
+        >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.npz")
+        ...     loaded = SelectiveLLMRegularizedMF.load(f"{folder}/model.npz")
+        >>> bool((loaded.predict(likes) == model.predict(likes)).all())
+        True
+        """
+        check_is_fitted(self)
+        save_model(self, path, _version())
+
+    @classmethod
+    def load(cls, path):
+        """Load a model that was saved by `save`. The file need not be trusted.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        model : SelectiveLLMRegularizedMF
+            It predicts as the saved one; what it lacks is told in `save`.
+
+        Raises
+        ------
+        ValueError
+            If the file is no saved model, is damaged, or was tampered with.
+        OSError
+            If it cannot be read.
+
+        Warns
+        -----
+        ModelVersionWarning
+            If it was saved by another version of this package.
+        """
+        return load_model(cls, path, _version())
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_version": _version()}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        check_version(state.pop("_version", "(unknown)"), _version(), stacklevel=2)
+        super().__setstate__(state)
+
     @property
     def _seen(self):
         """The fitted matrix with an empty last row, which -1 stands for: unknown users."""
@@ -1095,6 +1174,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         indptr = np.append(matrix.indptr, matrix.indptr[-1])
         shape = matrix.shape[0] + 1, matrix.shape[1]
         return sp.csr_matrix((matrix.data, matrix.indices, indptr), shape)
+
+
+def _version():
+    from . import __version__  # there once this module is imported
+
+    return __version__
 
 
 def _index_table(X, y, **columns):
