@@ -51,7 +51,18 @@ _READERS = {name: read for name, _, _, read in _TAGS}
 
 
 class ModelVersionWarning(UserWarning):
-    """A saved or pickled model was made by another version of the package."""
+    """A saved or pickled model was made by another version of the package.
+
+    Examples
+    --------
+    Take such a model for an error:
+
+    >>> import warnings
+    >>> from sklearn_selreg import ModelVersionWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", ModelVersionWarning)
+    ...     # here a model is loaded
+    """
 
 
 def check_version(version, current, *, stacklevel):
