@@ -1081,7 +1081,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         rows = encode(self.users_, added.users)
         new = rows < 0
-        self._as_of_fit[rows[~new & (rows < len(self._as_of_fit))]] = False
+        changed = rows[~new & (rows < len(self._as_of_fit))]
+        self._as_of_fit = self._as_of_fit.copy()  # it may be read-only, memory-mapped by joblib
+        self._as_of_fit[changed] = False
         rows[new] = len(self.users_) + np.arange(np.sum(new))
         source = np.arange(len(self.users_) + np.sum(new))  # where each user's row comes from
         source[rows] = len(self.users_) + np.arange(len(rows))

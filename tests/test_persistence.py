@@ -451,6 +451,9 @@ def test_joblib_dumps_do_the_same(model, world, tmp_path):
     same(answers(joblib.load(tmp_path / "model.joblib"), world), answers(model, world))
     mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")  # read-only arrays
     same(answers(mapped, world), answers(model, world))
+    mapped.fold_in(NEW)
+    again = pickle.loads(pickle.dumps(model)).fold_in(NEW)
+    same([mapped.predict(NEW), mapped.users_], [again.predict(NEW), again.users_])
 
 
 def test_a_worker_gets_parameters_of_the_judge_alone(world, tmp_path, monkeypatch):
