@@ -43,7 +43,7 @@ CG_STEPS = 3  # of a half-sweep, warm-started; implicit's own number
 # The kernel calls BLAS from threads of its own. Finding the libraries takes milliseconds: once.
 _THREADPOOLS = ThreadpoolController()
 
-_DIRECTION_SCALE = 2.0**-30
+DIRECTION_SCALE = 2.0**-30
 _RHS_SCALE = 2.0**-40
 _SLATES_PER_CHUNK = 256  # 20 candidates and 64 factors: 1.3 MB, stays in the cache
 
@@ -140,10 +140,10 @@ class RegularizedALS:
             kernel, self._pull = scaled_confidence(confidence, self._root)
             self._pull_t = self._pull.T.tocsr()
         if features is not None:
-            self._prior = _FeaturePrior(features, self._root)
+            self._prior = FeaturePrior(features, self._root)
         self._pairs = None
         if slates is not None and llm_weight > 0:
-            self._pairs = _PairLoss(slates, llm_weight, margin, self._root, item_bias)
+            self._pairs = PairLoss(slates, llm_weight, margin, self._root, item_bias)
         self._build(kernel, np.shape(user_factors)[1])
         self._x[:] = user_factors
         self._y[:] = self._root[:, np.newaxis] * item_factors
@@ -164,11 +164,11 @@ class RegularizedALS:
         if pairs is not None:
             self._user_pairs_at = np.searchsorted(user_rows, pairs.user_rows)
             self._item_pairs_at = np.searchsorted(item_rows, pairs.item_rows)
-        self._user_half = _HalfSweep(
+        self._user_half = HalfSweep(
             kernel, factors, rhs_rows=user_rows, directions=pairs and pairs.directions
         )
-        self._item_half = _HalfSweep(
-            kernel.T.tocsr(), factors, rhs_rows=item_rows, entries=pairs and pairs.item_entries
+        self._item_half = HalfSweep(
+            kernel.T.tocsr(), factors, rhs_rows=item_rows, entries=pairs and _entries(pairs)
         )
         # The factors live in the arrays that the kernel reads: a sweep copies none of them.
         self._x, self._y = self._item_half.others, self._user_half.others
@@ -185,14 +185,14 @@ class RegularizedALS:
 
     def sweep(self):
         """Update the users, then the items, then the feature prior."""
-        with _single_threaded_blas():
+        with single_threaded_blas():
             self._sweep_users(self.cg_steps)
             self._sweep_items()
             self._fit_prior()
 
     def solve_users(self):
         """Solve for the users, to convergence, and return their factors, (n_users, k) float32."""
-        with _single_threaded_blas():
+        with single_threaded_blas():
             self._sweep_users(cg_steps=2 * self._x.shape[1])
         return self.user_factors
 
@@ -239,6 +239,12 @@ class RegularizedALS:
         if self._pairs is not None:
             loss += self._pairs.loss(x, y)
         return float(loss)
+
+
+def _entries(pairs):
+    """Return the kernel entries of the item half-sweep, on the users' own rows."""
+    items, users, curvature = pairs.item_curvature
+    return items, users, -(1 + curvature)
 
 
 def scaled_confidence(confidence, root):
@@ -312,7 +318,7 @@ def top_k(user_factors, item_factors, k, *, seen=None, num_threads=0):
         NaN there.
     """
     rows = None if seen is None else _SeenRows(seen)
-    with _single_threaded_blas():
+    with single_threaded_blas():
         items, scores = topk(
             item_factors, user_factors, k, filter_query_items=rows, num_threads=num_threads
         )
@@ -334,11 +340,11 @@ class _SeenRow(NamedTuple):
     indices: np.ndarray
 
 
-def _single_threaded_blas():
+def single_threaded_blas():
     return _THREADPOOLS.limit(limits=1, user_api="blas")
 
 
-class _FeaturePrior:
+class FeaturePrior:
     """Ridge regression W of scaled item factors on scaled features."""
 
     def __init__(self, features, root):
@@ -357,11 +363,19 @@ class _FeaturePrior:
         """Return what items are expected to be from their features, scaled, (n_items, k)."""
         return self._features @ self._coefficients
 
-    def loss(self, y):
-        return np.sum((y - self.mean()) ** 2) + np.sum(self._coefficients.astype(np.float64) ** 2)
+    def predict(self, features):
+        """Return what other, unscaled features lead to expect, (n, k)."""
+        return features @ self._coefficients
+
+    def loss(self, y, root=None):
+        """Return the ridge regression's objective; `root` @ `root`.T is a metric, None: 1."""
+        distance, coefficients = y - self.mean(), self._coefficients.astype(np.float64)
+        if root is not None:
+            distance, coefficients = distance @ root, coefficients @ root
+        return np.sum(distance**2) + np.sum(coefficients**2)
 
 
-class _PairLoss:
+class PairLoss:
     """The pairs of slates as additions to the normal equations of both half-sweeps.
 
     Attributes
@@ -370,8 +384,8 @@ class _PairLoss:
         Users and items with pairs: the rows that `user_side` and `item_side` return.
     directions : tuple of ndarrays (rows, curvature)
         User of each slate direction, sorted, and the curvature along it.
-    item_entries : tuple of ndarrays (rows, columns, values)
-        Kernel entries of the item half-sweep, sorted by row: item, user, confidence.
+    item_curvature : tuple of ndarrays (items, users, curvature)
+        Curvature of an item along each of its users, sorted by item.
     """
 
     def __init__(self, slates, llm_weight, margin, root, item_bias):
@@ -387,7 +401,7 @@ class _PairLoss:
         # The largest is last; a slate of n connected candidates has n - 1 above zero.
         self._kept = eigenvalues > 1e-9 * eigenvalues[:, -1:]
         half = vectors * np.sqrt(np.maximum(eigenvalues, 0))[:, np.newaxis, :]
-        half *= _DIRECTION_SCALE  # a power of two: nothing is lost
+        half *= DIRECTION_SCALE  # a power of two: nothing is lost
         self._half = half.transpose(0, 2, 1).astype(np.float32)
         rows = np.repeat(self._users, self._kept.sum(axis=1))
         self.directions = rows, np.full(len(rows), float(llm_weight))
@@ -401,7 +415,7 @@ class _PairLoss:
         self._order = slate[order], place[order]
         items, users = items[order], users[order]
         curvature = 2 * llm_weight * (degree / self._root**2)[self._order]
-        self.item_entries = items, users, -(1 + curvature)
+        self.item_curvature = items, users, curvature
         self.item_rows, row = np.unique(items, return_inverse=True)
         indptr = np.append(0, np.cumsum(np.bincount(row, minlength=len(self.item_rows))))
         self._item_matrix = (users, indptr)
@@ -441,7 +455,7 @@ class _PairLoss:
         for chunk in self._chunks():
             candidates, scores = self._candidates(x, y, chunk)
             half = self._half[chunk]
-            r = half.transpose(0, 2, 1) @ (half @ (scores / _DIRECTION_SCALE**2)[..., np.newaxis])
+            r = half.transpose(0, 2, 1) @ (half @ (scores / DIRECTION_SCALE**2)[..., np.newaxis])
             r = r[..., 0] + self._push(scores, chunk)
             pull[chunk] = (r[:, np.newaxis, :] @ candidates)[:, 0]
             kept = np.flatnonzero(self._kept[chunk])
@@ -472,7 +486,7 @@ class _PairLoss:
         return self._llm_weight * loss
 
 
-class _HalfSweep:
+class HalfSweep:
     """One call of the kernel: the rows to solve, and all rows they are solved against.
 
     Parameters
@@ -500,7 +514,7 @@ class _HalfSweep:
             matrix,
             direction_rows,
             np.arange(n_others, first_rhs),
-            -(1 + curvature / _DIRECTION_SCALE**2),
+            -(1 + curvature / DIRECTION_SCALE**2),
         )
         self._matrix, self._rhs_entries = _append_entries(
             matrix, rhs_rows, first_rhs + np.arange(len(rhs_rows)), np.ones(len(rhs_rows))

@@ -1,20 +1,83 @@
-"""The factorization as users set it: confidences, weights and biases of a matrix.
+"""The factorizations as users set them: confidences, weights and biases of a matrix.
 
-Knows matrices and settings; what is done with them is in ``_als``.
+Knows matrices and settings; what is done with them is in ``_als`` and ``_proximal``. All backbones
+have the same methods: `split`, `start`, `resume`, `fit`, `refine`, `finish` and `solve_users`.
 """
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from implicit.cpu.bpr import BayesianPersonalizedRanking
+from implicit.cpu.lmf import LogisticMatrixFactorization
 from sklearn.linear_model import Ridge
 
-from ._als import RegularizedALS, fold_in
+from ._als import CG_STEPS, RegularizedALS, fold_in, single_threaded_blas
+from ._proximal import ProximalProblem, shrink_to_features
 
 _POPULARITY_PAD = 5.0  # interactions added to each item before its missing entries are weighed
 _BIAS_HALF = 10.0  # interactions at which an item has half of the bias it can get
 _BIAS_PRIOR = 3.0  # interactions that the bias expected from an item's features is worth
 _RECENCY_GAIN = 3.0  # confidence of the newest interaction, relative to no recency
+
+# Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/backbones.py.
+_SPREADS_PER_UNIT = 10.0  # standard deviations of a user's scores in a unit of margin and item bias
+_SAMPLED_POPULARITY = (
+    3.0  # they sample what to rank low by popularity, which takes it out of scores
+)
+_FEATURES_WORTH = 4.0  # interactions that what features lead to expect is worth, per prior_strength
+_USER_PULL = 2e4  # of staying at the backbone's factors, by the root of interactions + 1
+_ITEM_PULL = 1e6  # the same, by interactions
+PROXIMAL_SWEEPS = 15
+_FOLD_IN_CONFIDENCE = 200.0
+_FOLD_IN_USERS = 10_000  # by which the gain of folding in is measured, at most
+
+
+class Factors(NamedTuple):
+    """What a backbone makes of a matrix.
+
+    Attributes
+    ----------
+    users, items : ndarrays of shape (n_users, factors) and (n_items, factors), float32
+    bias : ndarray of shape (n_items,), float32, or None
+        Of the items' scores.
+    unit : float
+        What a score of 1 is called in `margin`: 1 for ALS, whose scores are about 0 or 1.
+    gain : float
+        By which `solve_users` scales.
+    center : ndarray of shape (n_items, factors) or None
+        What a proximal term keeps the items near; None: `items`.
+    own_bias : ndarray of shape (n_items,) or None
+        The part of `bias` that the backbone learned.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    bias: np.ndarray | None
+    unit: float = 1.0
+    gain: float = 1.0
+    center: np.ndarray | None = None
+    own_bias: np.ndarray | None = None
+
+
+def popularity_bias(popularity, features):
+    """Return the bias in [0, 1] of each item, (n_items,) float64.
+
+    It grows with popularity and saturates, so that the most popular items do not fill every
+    list. With few interactions it leans on what the item's features lead to expect.
+    """
+    bias = popularity / (popularity + _BIAS_HALF)
+    if features is not None:
+        expected = Ridge(alpha=1.0, solver="sparse_cg").fit(features, bias).predict(features)
+        bias = (popularity * bias + _BIAS_PRIOR * expected) / (popularity + _BIAS_PRIOR)
+    return bias
+
+
+def _no_watch(problem):
+    pass
 
 
 @dataclass(frozen=True)
@@ -30,6 +93,31 @@ class ALSBackbone:
     missing_power: float
     recency_power: float
     num_threads: int
+    cg_steps: int = CG_STEPS
+
+    defaults: ClassVar[dict] = {
+        "factors": 64,
+        "regularization": 140.0,
+        "alpha": 50.0,
+        "iterations": 30,
+    }
+    further: ClassVar[dict] = {"cg_steps": (Integral, 1)}
+
+    @property
+    def watched(self):
+        """How many problems `fit` shows to its watcher."""
+        return self.iterations
+
+    def split(self, n_refine):
+        """Return the backbone that leaves some of its sweeps to the judge, and their number."""
+        n_sweeps = self.iterations // 2 if n_refine is None else n_refine
+        if not 1 <= n_sweeps < self.iterations:
+            raise ValueError(
+                "With a judge, refine_iterations must be at least 1 and smaller than iterations, "
+                f"which must be at least 2; got refine_iterations={n_refine} and "
+                f"iterations={self.iterations}."
+            )
+        return replace(self, iterations=self.iterations - n_sweeps), n_sweeps
 
     def confidence(self, matrix):
         """Return the confidences alpha * strength, (n_users, n_items) csr float32."""
@@ -66,21 +154,38 @@ class ALSBackbone:
     def bias(self, popularity, features):
         """Return the bias of each item, (n_items,) float32, or None for none.
 
-        It grows with popularity and saturates, so that the most popular items do not fill every
-        list. With few interactions it leans on what the item's features lead to expect.
+        See `popularity_bias`.
         """
         if self.item_bias == 0:
             return None
-        bias = popularity / (popularity + _BIAS_HALF)
-        if features is not None:
-            expected = Ridge(alpha=1.0, solver="sparse_cg").fit(features, bias).predict(features)
-            bias = (popularity * bias + _BIAS_PRIOR * expected) / (popularity + _BIAS_PRIOR)
-        return (self.item_bias * bias).astype(np.float32)
+        return (self.item_bias * popularity_bias(popularity, features)).astype(np.float32)
 
     def start(self, n_users, n_items, random_state):
         """Return random factors, as implicit's own from the same generator."""
         shapes = (n_users, self.factors), (n_items, self.factors)
         return tuple(random_state.random(shape, dtype=np.float32) * 0.01 for shape in shapes)
+
+    def resume(self, matrix, features, old, known, random_state):
+        """Return what `fit` starts from, to go on from old factors.
+
+        Parameters
+        ----------
+        matrix, features
+            As in `fit`.
+        old : Factors
+            In the rows of `matrix` and of `features`; those that are not known hold anything.
+        known : tuple of ndarrays of bool, (n_users,) and (n_items,)
+            Which users and items there were.
+        random_state : Generator
+
+        Returns
+        -------
+        start : object
+        """
+        _, items = self.start(0, matrix.shape[1], random_state)
+        popularity = matrix.getnnz(axis=0)
+        users, items, _ = _resumed(self, matrix, features, old, known, items, None, popularity)
+        return users, items
 
     def problem(self, matrix, features, factors, *, confidence=None, **pairs):
         """Return the least squares problem of an interaction matrix.
@@ -111,8 +216,100 @@ class ALSBackbone:
             missing_weights=self.missing_weights(matrix.getnnz(axis=0)),
             features=features,
             num_threads=self.num_threads,
+            cg_steps=self.cg_steps,
             **pairs,
         )
+
+    def fit(self, matrix, features, start, watch=_no_watch):
+        """Factorize a matrix.
+
+        Parameters
+        ----------
+        matrix : csr_matrix of shape (n_users, n_items), float32
+            Strengths.
+        features : csr_matrix of shape (n_items, n_features), float32, or None
+        start : object
+            From `start`.
+        watch : callable
+            Is shown the problem after each sweep.
+
+        Returns
+        -------
+        factors : Factors
+        """
+        problem = self.problem(matrix, features, start)
+        for _ in range(self.iterations):
+            problem.sweep()
+            watch(problem)
+        bias = self.bias(matrix.getnnz(axis=0), features)
+        return Factors(problem.user_factors, problem.item_factors, bias)
+
+    def refine(self, matrix, features, factors, n_sweeps, pairs, watch=_no_watch):
+        """Go on from factors, regularized by preferences.
+
+        Parameters
+        ----------
+        matrix, features, watch
+            As in `fit`.
+        factors : Factors
+        n_sweeps : int
+        pairs : dict
+            `slates`, `llm_weight` and `margin` of `RegularizedALS`, or nothing.
+
+        Returns
+        -------
+        factors : Factors
+        """
+        problem = self.problem(matrix, features, factors[:2], item_bias=factors.bias, **pairs)
+        for _ in range(n_sweeps):
+            problem.sweep()
+            watch(problem)
+        return factors._replace(users=problem.user_factors, items=problem.item_factors)
+
+    def finish(self, matrix, age, factors, pairs):
+        """Solve for the users once more, by what is recent; their items stay.
+
+        Parameters
+        ----------
+        matrix : csr_matrix of shape (n_users, n_items), float32
+        age : ndarray of shape (nnz,), int
+        factors, pairs
+            As in `refine`.
+
+        Returns
+        -------
+        factors : Factors
+        """
+        if self.recency_power == 0:
+            return factors
+        recent = self.recent_confidence(matrix, age)
+        # Users are solved against fixed items, which need no prior.
+        problem = self.problem(
+            matrix, None, factors[:2], confidence=recent, item_bias=factors.bias, **pairs
+        )
+        return factors._replace(users=problem.solve_users())
+
+    def solve_users(self, matrix, factors, popularity, age=None):
+        """Solve for users, items fixed.
+
+        Parameters
+        ----------
+        matrix : csr_matrix of shape (n_users, n_items), float32
+            Their interactions.
+        factors : Factors
+            Of which the users are not read.
+        popularity : ndarray of shape (n_items,), int
+            That the items were fitted with.
+        age : ndarray of shape (nnz,), int, or None
+            As in `recent_confidence`; None: all interactions count alike.
+
+        Returns
+        -------
+        user_factors : ndarray of shape (n_users, factors), float32
+        """
+        if age is None:
+            return self.fold_in(self.confidence(matrix), factors.items, popularity)
+        return self.fold_in(self.recent_confidence(matrix, age), factors.items, popularity)
 
     def fold_in(self, confidence, item_factors, popularity):
         """Solve for users with the given confidences, items fixed.
@@ -136,6 +333,334 @@ class ALSBackbone:
             missing_weights=self.missing_weights(popularity),
             num_threads=self.num_threads,
         )
+
+
+@dataclass(frozen=True)
+class SampledBackbone:
+    """A model of `implicit` that learns from samples: what BPR and LMF have in common.
+
+    Their factors are kept by a proximal term, the stronger the more interactions a user or item
+    has, while the feature prior and preferences act (``_proximal``). All weights are relative to
+    the spread of factors and scores, so that they mean the same for any model.
+    """
+
+    factors: int
+    regularization: float
+    iterations: int
+    prior_strength: float
+    item_bias: float
+    num_threads: int
+    fit_threads: int
+
+    further: ClassVar[dict] = {"learning_rate": (Real, 0)}
+    watched: ClassVar[int] = 1
+
+    def split(self, n_refine):
+        """Return itself and the number of regularized sweeps, which come on top."""
+        return self, PROXIMAL_SWEEPS if n_refine is None else n_refine
+
+    def start(self, n_users, n_items, random_state):
+        """Return the generator that implicit's model is given, and no factors."""
+        return random_state, None
+
+    def resume(self, matrix, features, old, known, random_state):
+        """Return what `fit` starts from, to go on; as `ALSBackbone.resume`."""
+        shape = matrix.shape[1], self.factors
+        items = (random_state.random(shape, dtype=np.float32) - np.float32(0.5)) / self.factors
+        bias = np.where(known[1], old.own_bias, 0).astype(np.float32)
+        start = _resumed(self, matrix, features, old, known, items, bias, None)
+        return random_state, start
+
+    def fit(self, matrix, features, start, watch=_no_watch):
+        """Fit the model, and lean its items on features; as `ALSBackbone.fit`."""
+        random_state, resumed = start
+        model = self._model(copy.deepcopy(random_state))
+        if resumed is not None:
+            model.user_factors, model.item_factors = self._put_together(*resumed)
+        with single_threaded_blas():
+            model.fit(self._weighted(matrix), show_progress=False)
+        users, items, bias = self._take_apart(model.user_factors, model.item_factors)
+        popularity = matrix.getnnz(axis=0)
+        known = popularity > 0
+        center = items
+        if features is not None:
+            both = np.column_stack([items, bias])
+            both = shrink_to_features(both, popularity, features, self._features_worth)
+            items, bias = np.ascontiguousarray(both[:, :-1]), both[:, -1]
+        factors = Factors(users, items, bias, center=center, own_bias=bias)
+        unit = _SPREADS_PER_UNIT * score_spread(*with_bias(*factors[:3]), known)
+        if self.item_bias > 0:
+            gain = self.item_bias * _SAMPLED_POPULARITY * unit
+            bias = bias + gain * popularity_bias(popularity, features)
+        factors = factors._replace(bias=bias.astype(np.float32), unit=unit)
+        factors = factors._replace(gain=self._fold_in_gain(matrix, factors, known))
+        watch(self._problem(matrix, features, factors, {}))
+        return factors
+
+    def refine(self, matrix, features, factors, n_sweeps, pairs, watch=_no_watch):
+        """Let preferences and feature prior act; as `ALSBackbone.refine`."""
+        if not pairs:
+            return factors
+        problem = self._problem(matrix, features, factors, pairs)
+        for _ in range(n_sweeps):
+            problem.sweep()
+            watch(problem)
+        return factors._replace(users=problem.user_factors, items=problem.item_factors)
+
+    def finish(self, matrix, age, factors, pairs):
+        """Return the factors: these models know of no recency."""
+        return factors
+
+    def solve_users(self, matrix, factors, popularity, age=None):
+        """Solve for users, items fixed; as `ALSBackbone.solve_users`.
+
+        The models have no way of their own to do so. It is done by least squares, 1 for
+        interactions of confidence 200 and 0 for all else, as by ALS, and scaled to the size that
+        the model's own users have.
+        """
+        energy = np.sum(factors.items.astype(np.float64) ** 2) / factors.items.shape[1]
+        users = fold_in(
+            _FOLD_IN_CONFIDENCE * self._weighted(matrix),
+            factors.items,
+            regularization=float(energy) or 1.0,
+            num_threads=self.num_threads,
+        )
+        return np.float32(factors.gain) * users
+
+    @property
+    def _features_worth(self):
+        return _FEATURES_WORTH * self.prior_strength
+
+    def _problem(self, matrix, features, factors, pairs):
+        lengths, popularity = np.diff(matrix.indptr), matrix.getnnz(axis=0)
+        if pairs:
+            pairs = pairs | {"margin": pairs["margin"] * factors.unit}
+        metrics = score_metrics(factors.users[lengths > 0], factors.items[popularity > 0])
+        return ProximalProblem(
+            factors.users,
+            factors.items if factors.center is None else factors.center,
+            user_weights=user_pull(lengths),
+            item_weights=item_pull(popularity, features is None),
+            user_metric=metrics[0],
+            item_metric=metrics[1],
+            items_start=factors.items,
+            features=features,
+            prior_weight=_ITEM_PULL * self._features_worth,
+            item_bias=factors.bias,
+            num_threads=self.num_threads,
+            **pairs,
+        )
+
+    def _fold_in_gain(self, matrix, factors, known):
+        """Return what brings folded-in users to the size of the fitted ones, by least squares."""
+        able = np.flatnonzero(np.diff(matrix.indptr))
+        able = able[:: 1 + len(able) // _FOLD_IN_USERS]
+        if not len(able):
+            return 1.0
+        folded = self.solve_users(matrix[able], factors, None).astype(np.float64)
+        covariance = np.atleast_2d(np.cov(factors.items[known], rowvar=False, bias=True))
+        moved = folded @ covariance
+        size = np.sum(moved * folded)
+        return float(max(np.sum(moved * factors.users[able]), 0) / size) if size > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class BPRBackbone(SampledBackbone):
+    """Bayesian personalized ranking (Rendle et al. 2009); strengths do not matter to it."""
+
+    learning_rate: float = 0.05
+    verify_negative_samples: bool = True
+
+    defaults: ClassVar[dict] = {"factors": 64, "regularization": 0.05, "iterations": 100}
+    further: ClassVar[dict] = SampledBackbone.further | {"verify_negative_samples": (bool, None)}
+
+    def _model(self, random_state):
+        return BayesianPersonalizedRanking(
+            self.factors,
+            learning_rate=self.learning_rate,
+            regularization=self.regularization,
+            iterations=self.iterations,
+            num_threads=self.fit_threads,
+            verify_negative_samples=self.verify_negative_samples,
+            random_state=random_state,
+        )
+
+    @staticmethod
+    def _weighted(matrix):
+        ones = np.ones(matrix.nnz, dtype=np.float32)
+        return sp.csr_matrix((ones, matrix.indices, matrix.indptr), matrix.shape)
+
+    @staticmethod
+    def _take_apart(users, items):
+        """Take the items' biases out of the last column; the users have ones there."""
+        return users[:, :-1].copy(), items[:, :-1].copy(), items[:, -1].copy()
+
+    @staticmethod
+    def _put_together(users, items, bias):
+        return with_bias(users, items, bias)
+
+
+@dataclass(frozen=True)
+class LMFBackbone(SampledBackbone):
+    """Logistic matrix factorization (Johnson 2014)."""
+
+    alpha: float = 10.0
+    learning_rate: float = 1.0
+    neg_prop: int = 30
+
+    defaults: ClassVar[dict] = {
+        "factors": 16,
+        "regularization": 6.0,
+        "alpha": 10.0,
+        "iterations": 50,
+    }
+    further: ClassVar[dict] = SampledBackbone.further | {"neg_prop": (Integral, 1)}
+
+    def _model(self, random_state):
+        return LogisticMatrixFactorization(
+            self.factors,
+            learning_rate=self.learning_rate,
+            regularization=self.regularization,
+            iterations=self.iterations,
+            neg_prop=self.neg_prop,
+            num_threads=self.fit_threads,
+            random_state=random_state,
+        )
+
+    def _weighted(self, matrix):
+        data = np.float32(self.alpha) * matrix.data
+        return sp.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
+
+    @staticmethod
+    def _take_apart(users, items):
+        """Take out the last two columns; the users' biases do not rank items, and are left out."""
+        return users[:, :-2].copy(), items[:, :-2].copy(), items[:, -2].copy()
+
+    @staticmethod
+    def _put_together(users, items, bias):
+        users, items = with_bias(users, items, bias)
+        return np.pad(users, ((0, 0), (0, 1))), np.pad(items, ((0, 0), (0, 1)), constant_values=1)
+
+
+BACKBONES = {"als": ALSBackbone, "bpr": BPRBackbone, "lmf": LMFBackbone}
+
+
+def make_backbone(name, given, further, shared, *, num_threads, seeded):
+    """Make a backbone of an estimator's parameters.
+
+    Parameters
+    ----------
+    name : str
+        Of `BACKBONES`.
+    given : dict
+        `factors`, `regularization`, `alpha` and `iterations`; None: the backbone's default.
+    further : dict or None
+        `backbone_params`.
+    shared : dict
+        Settings of one or more backbones, from which it takes its own.
+    num_threads : int
+        0: all cores.
+    seeded : bool
+        Whether the result must be the same in each call.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings that the backbone does not have, and values out of range.
+    """
+    kind = BACKBONES[name]
+    resolved = dict(kind.defaults)
+    for parameter, value in given.items():
+        if value is None:
+            continue
+        if parameter not in resolved:
+            raise ValueError(
+                f"backbone={name!r} has no {parameter}: leave it at None; got {value!r}."
+            )
+        resolved[parameter] = value
+    further = {} if further is None else further
+    if not isinstance(further, dict):
+        raise TypeError(
+            f"backbone_params must be a dict of settings or None; got a {type(further).__name__}."
+        )
+    for parameter, value in further.items():
+        if parameter not in kind.further:
+            hint = " It is a parameter of the estimator itself." if parameter in given else ""
+            raise ValueError(
+                f"backbone={name!r} has no setting {parameter!r} in backbone_params; it has "
+                f"{sorted(kind.further)}.{hint}"
+            )
+        _check_setting(f"backbone_params[{parameter!r}]", value, *kind.further[parameter])
+    names = {field.name for field in fields(kind)}
+    threads = {"num_threads": num_threads, "fit_threads": 1 if seeded else num_threads}
+    settings = {key: value for key, value in (shared | threads).items() if key in names}
+    return kind(**settings, **resolved, **further)
+
+
+def _check_setting(label, value, kind, low):
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise TypeError(f"{label} must be True or False; got {value!r}.")
+        return
+    what = "an integer" if kind is Integral else "a number"
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise TypeError(f"{label} must be {what}; got {value!r}.")
+    if not low <= value < np.inf or value == 0:
+        bound = f">= {low}" if low else "> 0"
+        raise ValueError(f"{label} must be {what} {bound}; got {value!r}.")
+
+
+def _resumed(backbone, matrix, features, old, known, items, bias, popularity):
+    """Return users, items and biases to go on from.
+
+    New items are what their features lead to expect, else what `items` and `bias` hold; new users
+    are folded in.
+    """
+    known_users, known_items = known
+    items = np.where(known_items[:, np.newaxis], old.items, items).astype(np.float32)
+    if features is not None and not known_items.all():
+        both = items if bias is None else np.column_stack([items, bias])
+        worth = _FEATURES_WORTH * backbone.prior_strength
+        weights = np.where(known_items, matrix.getnnz(axis=0), 0)
+        expected = shrink_to_features(both, weights, features, worth)[~known_items]
+        items[~known_items] = expected[:, : items.shape[1]]
+        if bias is not None:
+            bias[~known_items] = expected[:, -1]
+    users = np.array(old.users, dtype=np.float32)
+    if not known_users.all():
+        new = np.flatnonzero(~known_users)
+        fixed = old._replace(items=items)
+        users[new] = backbone.solve_users(matrix[new], fixed, popularity)
+    return users, items, bias
+
+
+def score_spread(users, items, known):
+    """Return the standard deviation of a user's scores over known items, root mean square."""
+    covariance = np.atleast_2d(np.cov(items[known], rowvar=False, bias=True))
+    variance = np.mean(np.einsum("uk,kl,ul->u", users, covariance, users, optimize=True))
+    return float(np.sqrt(max(variance, np.finfo(np.float32).tiny)))
+
+
+def user_pull(lengths):
+    """Return how strongly users with so many interactions stay at their factors."""
+    return _USER_PULL * np.sqrt(lengths + 1.0)
+
+
+def item_pull(popularity, alone):
+    """Return how strongly items stay at their factors; `alone`: where no features pull."""
+    return _ITEM_PULL * (popularity + float(alone))
+
+
+def score_metrics(users, items):
+    """Return by how much scores change with users, and with items: two (k, k) matrices, float64.
+
+    Mean squared change of a user's scores, apart from what all scores have in common; and of an
+    item's scores. A little of the identity keeps them regular.
+    """
+    items = items.astype(np.float64)
+    users = users.astype(np.float64)
+    moments = np.atleast_2d(np.cov(items, rowvar=False, bias=True)), users.T @ users / len(users)
+    return [m + (1e-2 * np.trace(m) / len(m) + 1e-12) * np.eye(len(m)) for m in moments]
 
 
 def with_bias(user_factors, item_factors, bias):

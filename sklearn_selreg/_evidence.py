@@ -49,11 +49,11 @@ def cross_fitted_scores(slates, backbone, matrix, features, start):
     ----------
     slates : Slates
         Those that calibrate.
-    backbone : ALSBackbone
+    backbone : ALSBackbone, BPRBackbone or LMFBackbone
     matrix : csr_matrix of shape (n_users, n_items), float32
     features : csr_matrix or None
-    start : tuple of ndarrays
-        User and item factors to start from.
+    start : object
+        From ``backbone.start``.
 
     Returns
     -------
@@ -70,13 +70,10 @@ def cross_fitted_scores(slates, backbone, matrix, features, start):
         rest = without_rows(matrix, users[fold_of == fold])
         asked = np.flatnonzero(fold_of[user] == fold)
         known = rest.getnnz(axis=0)
-        problem = backbone.problem(rest, features, start)
-        for _ in range(backbone.iterations):
-            problem.sweep()
-        items = problem.item_factors
-        folded = backbone.fold_in(backbone.confidence(slates.shown[asked]), items, known)
-        factors = with_bias(folded, items, backbone.bias(known, features))
-        scores[asked] = slate_scores(slates[asked], *factors, known)
+        factors = backbone.fit(rest, features, start)
+        folded = backbone.solve_users(slates.shown[asked], factors, known)
+        both = with_bias(folded, factors.items, factors.bias)
+        scores[asked] = slate_scores(slates[asked], *both, known)
         popularity[asked] = known[slates.items[asked]]
     return scores, popularity
 

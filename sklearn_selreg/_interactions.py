@@ -318,7 +318,16 @@ def encode(ids, values):
     positions : ndarray of shape (n_values,), intp
         Position of each value in `ids`, -1 where it is not known.
     """
-    return _to_index(ids).get_indexer(_to_index(values))
+    known, wanted = _to_index(ids), _to_index(values)
+    if len(wanted) > len(known) // 4:
+        return known.get_indexer(wanted)
+    # A hash table of the few, and one pass over the many, is cheaper than one of the many.
+    few = wanted.unique()
+    found = few.get_indexer(known)
+    positions = np.full(len(few), -1, dtype=np.intp)
+    hits = np.flatnonzero(found >= 0)
+    positions[found[hits]] = hits
+    return positions[few.get_indexer(wanted)]
 
 
 def interactions_from_sparse(csr):

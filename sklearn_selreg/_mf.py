@@ -16,7 +16,14 @@ from tqdm.auto import tqdm
 
 from ._als import SlateTerms
 from ._asking import JudgingPlan, describe, gather, make_slates
-from ._backbone import ALSBackbone, with_bias
+from ._backbone import (
+    BACKBONES,
+    PROXIMAL_SWEEPS,
+    ALSBackbone,
+    Factors,
+    make_backbone,
+    with_bias,
+)
 from ._docs import DocLinkMixin
 from ._evidence import cross_fitted_scores, slate_scores
 from ._explain import Fitted, explain
@@ -44,12 +51,11 @@ from ._recommend import (
     similar_rows,
     tidy,
 )
+from ._refining import locate, read_factors, refine_rows, shown_scores
 from ._slates import compare_candidates, place_slates
 from .judges import LLMJudge, Slate
 from .metrics import mean_ndcg
 
-# Found on the `valid` fold of MovieLens, see benchmarks/tuning.
-_DEFAULTS = {"factors": 64, "regularization": 140.0, "alpha": 50.0, "iterations": 30}
 # What to write for a parameter that is to have parameters of its own.
 _INSTANCES = {
     "gate": "ReliabilityGate()",
@@ -73,14 +79,23 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     Parameters
     ----------
     factors : int or None, default=None
-        Number of latent factors. None: 64.
+        Number of latent factors. None: 64; 16 for LMF.
     regularization : float or None, default=None
-        L2 penalty :math:`\lambda` > 0 of the factors. None: 140. The right value grows with the
-        number of users and with `alpha`.
+        L2 penalty :math:`\lambda` > 0 of the factors. None: 140 for ALS, where the right value
+        grows with the number of users and with `alpha`; .05 for BPR, 6 for LMF.
     alpha : float or None, default=None
-        Confidence > 0 of an interaction per unit of strength. None: 50.
+        Confidence > 0 of an interaction per unit of strength. None: 50 for ALS, 10 for LMF. BPR,
+        to which strengths do not matter, has none.
     iterations : int or None, default=None
-        Number of sweeps, each over users, items and feature prior. None: 30.
+        For ALS the number of sweeps, each over users, items and feature prior; for BPR and LMF that
+        of their epochs. None: 30 for ALS, 100 for BPR, 50 for LMF.
+    backbone : "als", "bpr" or "lmf", default="als"
+        What is factorized with: alternating least squares, or `implicit`'s Bayesian personalized
+        ranking or logistic matrix factorization. The factors of the latter two are kept by a
+        proximal term while features and preferences act; see Notes.
+    backbone_params : dict or None, default=None
+        Further settings of the backbone: `cg_steps` (3) for ALS; `learning_rate` (.05) and
+        `verify_negative_samples` (True) for BPR; `learning_rate` (1) and `neg_prop` (30) for LMF.
     item_data : DataFrame, Series, dict or None, default=None
         What is known about items. A DataFrame (pandas or polars) holds the ids in the column named
         as the item column of `X`, else in its index; a Series in its index; a dict maps ids to
@@ -127,19 +142,27 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Weight :math:`\mu` >= 0 of all preferences.
     margin : float, default=0.4
         By how much >= 0 the score of the preferred item should be larger; beyond it a preference
-        does nothing.
+        does nothing. For BPR and LMF, whose scores have another scale, the unit of `margin` and
+        `item_bias` is 10 standard deviations of a user's scores, about as it is for ALS.
     refine_iterations : int or None, default=None
         How many of the sweeps, the last ones, are regularized by the judge's preferences; fewer
         than `iterations`. None: half of them. With and without judge there are as many sweeps,
-        so that what a judge adds is not what more sweeps would have added.
+        so that what a judge adds is not what more sweeps would have added. For BPR and LMF these
+        sweeps come on top of the epochs (without judge there is nothing to sweep); None: 15.
     user_col, item_col : int or str, default=0 and 1
         Columns of `X` with the ids: positions, or names in a DataFrame.
     time_col : int, str or None, default=None
         Column of `X` that orders the interactions of a user. None: order of the rows.
+    warm_start : bool, default=False
+        Go on from the factors of the last `fit`, which are found by id: new users are folded in,
+        new items start as their features lead to expect (else at random), and those no longer in
+        `X` are left out. LMF has adaptive steps that start anew: go on with a lower
+        `learning_rate`. The gate is calibrated anew, from a new start.
     compute_loss : bool, default=False
         Whether to compute `loss_curve_`.
     n_jobs : int or None, default=None
-        Threads; None or a negative number: all cores. The result does not depend on it.
+        Threads; None or a negative number: all cores. The result does not depend on it. Of BPR and
+        LMF it would: they are fitted by a single thread if `random_state` is not None.
     random_state : int, RandomState, Generator or None, default=None
         Of the factors' start. An int gives the same result in each call, and the same start as
         `implicit` has with this int.
@@ -153,8 +176,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     items_ : ndarray of shape (n_items,)
         Item ids, those of `item_data` included.
     user_factors_ : ndarray of shape (n_users, n_columns), float32
-        `factors` columns, and with `item_bias` a last one of ones. A user without any interaction
-        has the mean of the others.
+        `factors` columns, and with `item_bias`, BPR or LMF a last one of ones. A user without any
+        interaction has the mean of the others.
     item_factors_ : ndarray of shape (n_items, n_columns), float32
         Likewise; the last column holds the item biases.
     gate_ : ReliabilityGate or None
@@ -172,7 +195,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         With `compute_loss`: the objective after each regularized sweep (without judge, after each
         sweep). It never rises.
     n_iter_ : int
-        Number of sweeps.
+        Number of sweeps, and of epochs of BPR and LMF.
     n_features_in_ : int
         Number of columns of `X` in `fit`; 2 for a sparse matrix. `predict` needs those with users
         and items alone.
@@ -190,6 +213,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     The objective is in the documentation of the method, and in ``sklearn_selreg._als``. A slate of
     the judge is used if its history lies within the user's fitted interactions. Candidates the user
     was fitted on, but the judge was not shown, calibrate the gate; the other ones regularize.
+
+    `missing_power` and `recency_power` are settings of ALS, and do nothing for BPR and LMF.
 
     References
     ----------
@@ -214,6 +239,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         "regularization": [Interval(Real, 0, None, closed="neither"), None],
         "alpha": [Interval(Real, 0, None, closed="neither"), None],
         "iterations": [Interval(Integral, 1, None, closed="left"), None],
+        "backbone": [StrOptions(set(BACKBONES))],
+        "backbone_params": [dict, None],
         "item_data": "no_validation",
         "item_encoder": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
         "prior_strength": [Interval(Real, 0, None, closed="neither")],
@@ -233,6 +260,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         "user_col": [Integral, str],
         "item_col": [Integral, str],
         "time_col": [Integral, str, None],
+        "warm_start": ["boolean"],
         "compute_loss": ["boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state", np.random.Generator],
@@ -246,6 +274,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         alpha=None,
         iterations=None,
         *,
+        backbone="als",
+        backbone_params=None,
         item_data=None,
         item_encoder="auto",
         prior_strength=1.2,
@@ -265,6 +295,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         user_col=0,
         item_col=1,
         time_col=None,
+        warm_start=False,
         compute_loss=False,
         n_jobs=None,
         random_state=None,
@@ -274,6 +305,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.regularization = regularization
         self.alpha = alpha
         self.iterations = iterations
+        self.backbone = backbone
+        self.backbone_params = backbone_params
         self.item_data = item_data
         self.item_encoder = item_encoder
         self.prior_strength = prior_strength
@@ -293,6 +326,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.user_col = user_col
         self.item_col = item_col
         self.time_col = time_col
+        self.warm_start = warm_start
         self.compute_loss = compute_loss
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -371,17 +405,16 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         backbone, n_refine, judged = self._backbone(), 0, None
         if self.judge is not None:
             self._check_judge()
-            n_refine = self._count_refinements(backbone.iterations)
-            backbone = replace(backbone, iterations=backbone.iterations - n_refine)
+            backbone, n_refine = backbone.split(self.refine_iterations)
             if self._is_recorded():
                 judged = self.judge.questions()
-        self._fitted_backbone = backbone
+        old = self._old_factors(backbone) if self.warm_start else None
         table, interactions, features, self.item_encoder_ = self._read(X, y)
         if self.judge is not None and not self._is_recorded():
             slates = self._choose_slates(table, interactions, features)
             judged = gather(slates, self.judge.answers(slates), interactions)
         self._remember_columns(X)
-        self.users_, self.items_ = interactions.users, interactions.items
+        self._fitted_backbone, self._given = backbone, None
         self._id_names = id_names(X, self.user_col, self.item_col)
         self._matrix, self._age = interactions.matrix, interactions.age
         self._popularity = self._matrix.getnnz(axis=0)
@@ -389,63 +422,266 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._features = features
         self._feature_names = feature_names(self.item_encoder_, features)
 
-        self._bias = backbone.bias(self._popularity, features)
-        start = backbone.start(*self._matrix.shape, _generator(self.random_state))
+        generator = _generator(self.random_state)
+        # What old factors know of hidden interactions must not calibrate the gate: it starts anew.
+        new = start = backbone.start(*self._matrix.shape, generator)
+        if old is not None:
+            aligned = _align(old, interactions)
+            start = backbone.resume(self._matrix, features, *aligned, generator)
+        self.users_, self.items_ = interactions.users, interactions.items
         self.judge_, self.gate_, self.judge_stats_ = self.judge, None, {}
         if self.judge is not None:
             self.judge_stats_ = dict.fromkeys(("questions", "answers", "slates_used", "pairs"), 0)
         self.loss_curve_ = []
         self.n_iter_ = backbone.iterations + n_refine
         pairs = {}
-        with tqdm(total=self.n_iter_, disable=not self.verbose, desc="sweeps") as progress:
-            problem = backbone.problem(self._matrix, features, start)
-            self._sweep(problem, backbone.iterations, progress, final=self.judge is None)
+        with tqdm(
+            total=backbone.watched + n_refine, disable=not self.verbose, desc="sweeps"
+        ) as progress:
+            watch = self._watch(progress, final=self.judge is None)
+            factors = backbone.fit(self._matrix, features, start, watch)
             if judged is not None:
                 slates = self._place(judged, interactions)
                 if self.gate is not None:
-                    self._calibrate(slates, backbone, features, start)
-                pairs = self._weigh(slates, problem)
+                    self._calibrate(
+                        slates,
+                        lambda some: cross_fitted_scores(
+                            some, backbone, self._matrix, features, new
+                        ),
+                    )
+                pairs = self._weigh(slates, factors)
             if n_refine:
-                factors = problem.user_factors, problem.item_factors
-                problem = backbone.problem(self._matrix, features, factors, **pairs)
-                self._sweep(problem, n_refine, progress, final=True)
-        users, items = problem.user_factors, problem.item_factors
-        if backbone.recency_power > 0:
-            recent = backbone.recent_confidence(self._matrix, self._age)
-            # Users are solved against fixed items, which need no prior.
-            problem = backbone.problem(
-                self._matrix, None, (users, items), confidence=recent, **pairs
-            )
-            users = problem.solve_users()
+                watch = self._watch(progress, final=True)
+                factors = backbone.refine(self._matrix, features, factors, n_refine, pairs, watch)
+        factors = backbone.finish(self._matrix, self._age, factors, pairs)
         self._pairs = pairs or None
         self._as_of_fit = np.ones(len(self.users_), dtype=bool)
         # Nobody knows anything about a user without interactions.
         empty = np.diff(self._matrix.indptr) == 0
-        users[empty] = users[~empty].mean(axis=0)
-        self.user_factors_, self.item_factors_ = with_bias(users, items, self._bias)
+        factors.users[empty] = factors.users[~empty].mean(axis=0)
+        self.user_factors_, self.item_factors_ = with_bias(*factors[:3])
+        self._bias, self._own_bias, self._gain = factors.bias, factors.own_bias, factors.gain
         return self
 
     def _backbone(self):
-        given = {name: getattr(self, name) for name in _DEFAULTS}
-        resolved = {name: _DEFAULTS[name] if v is None else v for name, v in given.items()}
-        return ALSBackbone(
-            **resolved,
-            prior_strength=self.prior_strength,
-            item_bias=self.item_bias,
-            missing_power=self.missing_power,
-            recency_power=self.recency_power,
+        names = ("factors", "regularization", "alpha", "iterations")
+        shared = ("prior_strength", "item_bias", "missing_power", "recency_power")
+        return make_backbone(
+            self.backbone,
+            {name: getattr(self, name) for name in names},
+            self.backbone_params,
+            {name: getattr(self, name) for name in shared},
             num_threads=0 if self.n_jobs is None or self.n_jobs < 0 else self.n_jobs,
+            seeded=self.random_state is not None,
         )
 
-    def _count_refinements(self, iterations):
-        n_refine = iterations // 2 if self.refine_iterations is None else self.refine_iterations
-        if not 1 <= n_refine < iterations:
+    def _old_factors(self, backbone):
+        """Return the ids and factors to go on from; None before the first fit."""
+        if not hasattr(self, "user_factors_"):
+            return None
+        fitted = self._fitted_backbone
+        if type(fitted) is not type(backbone) or fitted.factors != backbone.factors:
             raise ValueError(
-                "With a judge, refine_iterations must be at least 1 and smaller than iterations, "
-                f"which must be at least 2; got refine_iterations={self.refine_iterations} and "
-                f"iterations={iterations}."
+                "warm_start goes on from factors of the same kind: the model was fitted with "
+                f"{fitted.factors} factors by {type(fitted).__name__}, and is to be fitted with "
+                f"{backbone.factors} by {type(backbone).__name__}. Set warm_start=False, or clone "
+                "it."
             )
-        return n_refine
+        k = fitted.factors
+        factors = Factors(
+            self.user_factors_[:, :k],
+            self.item_factors_[:, :k],
+            self._bias,
+            gain=self._gain,
+            own_bias=self._own_bias,
+        )
+        return self.users_, self.items_, factors
+
+    # -- refining what was made elsewhere ------------------------------------------------------
+
+    @classmethod
+    def from_factors(
+        cls, user_ids, item_ids, user_factors, item_factors, *, copy=True, **parameters
+    ):
+        """Make a fitted model of factors that were made elsewhere.
+
+        It recommends and predicts at once; :meth:`refine` then lets a judge's preferences act.
+
+        Parameters
+        ----------
+        user_ids, item_ids : array-like of shape (n_users,) and (n_items,)
+            Unique ids.
+        user_factors, item_factors : array-like of shape (n_users, k) and (n_items, k)
+            Their products are the scores. Columns of biases are columns like others.
+        copy : bool, default=True
+            False: float32 arrays are not copied, and :meth:`refine` writes into them. A file that
+            is mapped by ``np.load(path, mmap_mode="c")`` stays as it is.
+        **parameters
+            Of the estimator. `regularization` and `alpha` should be what the factors were made
+            with: users are folded in by them, as by ALS, with `missing_power`, `recency_power` and
+            `item_bias` 0. Of `item_data` a judge reads the texts; the factors do not lean on
+            features.
+
+        Returns
+        -------
+        model : SelectiveLLMRegularizedMF
+
+        Raises
+        ------
+        ValueError
+            For factors or ids of other shapes, repeated ids, factors that are not finite or (with
+            ``copy=False``) read-only, a number of `factors` that is another one, or a `backbone`
+            other than "als".
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> model = SelectiveLLMRegularizedMF.from_factors(
+        ...     ["ann", "bob"], [10, 20, 30], np.eye(2), [[1, 0], [0, 1], [0.5, 0.5]])
+        >>> items, scores = model.recommend(["bob"], n_items=2)
+        >>> items.tolist()
+        [[20, 30]]
+        """
+        model = cls(**parameters)
+        model._validate_params()
+        users, user_factors = read_factors(user_ids, user_factors, "user", copy=copy)
+        items, item_factors = read_factors(item_ids, item_factors, "item", copy=copy)
+        k = user_factors.shape[1]
+        if item_factors.shape[1] != k or model.factors not in (None, k):
+            raise ValueError(
+                "user_factors and item_factors must have as many columns, and `factors` must be "
+                f"None or that number; got {k}, {item_factors.shape[1]} and {model.factors}."
+            )
+        if model.backbone != "als":
+            raise ValueError(
+                "Users are folded in to given factors as by backbone='als'; got backbone="
+                f"{model.backbone!r}."
+            )
+        model.users_, model.user_factors_ = users, user_factors
+        model.items_, model.item_factors_ = items, item_factors
+        model._fitted_backbone = replace(
+            model._backbone(), factors=k, missing_power=0.0, recency_power=0.0, item_bias=0.0
+        )
+        model._matrix = sp.csr_matrix((len(users), len(items)), dtype=np.float32)
+        model._age = np.empty(0, dtype=np.int32)
+        model._popularity = np.zeros(len(items), dtype=np.int64)
+        model._slates = model._bias = model._own_bias = model.gate_ = model.item_encoder_ = None
+        model._features = model._feature_names = model._pairs = None
+        model._as_of_fit = np.zeros(len(users), dtype=bool)
+        model.n_features_in_ = 2
+        model._id_names = id_names(None, model.user_col, model.item_col)
+        model._gain, model._given = 1.0, ()
+        model.judge_, model.judge_stats_ = model.judge, {}
+        model.loss_curve_, model.n_iter_ = [], 0
+        return model
+
+    def refine(self, X, y=None):
+        """Let the judge's preferences act on given factors.
+
+        Only the rows of judged users and items move, kept near what they were by a proximal term:
+        time and memory grow with the judged slates and with X, not with the catalog. Refining again
+        starts from the factors that were given.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_samples, n_columns)
+            Interactions that the factors were made of, at least all those of the judged users: by
+            them slates are placed, known positives told, seen items filtered and popularity
+            counted. So the more of them the better.
+        y : array-like of shape (n_samples,), default=None
+            Strengths, as in `fit`.
+
+        Returns
+        -------
+        self : SelectiveLLMRegularizedMF
+
+        Raises
+        ------
+        ValueError
+            As in `fit`; without judge; for a model that is not from :meth:`from_factors`.
+        TypeError, JudgeError
+            As in `fit`.
+
+        Warns
+        -----
+        UserWarning
+            As in `fit`; and if users or items of X are unknown, which are left out.
+
+        Notes
+        -----
+        The gate is calibrated on users who are solved for anew from the history that the judge was
+        shown, by least squares with `alpha` and `regularization`. The given item factors have seen
+        the hidden interactions, each among all others of the item: for rare items the model's own
+        evidence looks a little better than it is, and the judge is trusted a little less.
+        """
+        check_is_fitted(self)
+        self._validate_params()
+        if self._given is None:
+            raise ValueError(
+                "refine is for models made by from_factors; fit has a judge's preferences act."
+            )
+        if self.judge is None:
+            raise ValueError("refine needs a judge, and judge is None: set_params(judge=...).")
+        self._check_judge()
+        added = _index_table(X, y, **self._columns())
+        if self._is_recorded():
+            judged = self.judge.questions()
+        else:
+            table = None
+            if self.item_data is not None:
+                table = read_item_data(self.item_data, self._item_name(X))
+            none = np.empty(0, dtype=added.items.dtype)
+            known = locate(added, self.users_, self.items_, none).interactions
+            slates = self._choose_slates(table, known, None)
+            judged = gather(slates, self.judge.answers(slates), known)
+        for name, rows, values in self._given:
+            getattr(self, name)[rows] = values
+        self._given, self._slates, self.gate_, self.judge_ = (), None, None, self.judge
+        self.judge_stats_ = dict.fromkeys(("questions", "answers", "slates_used", "pairs"), 0)
+        asked = added.items[:0] if judged is None else judged.candidates
+        located = locate(added, self.users_, self.items_, asked)
+        for what, ids in (("users", located.unknown_users), ("items", located.unknown_items)):
+            if len(ids):
+                warnings.warn(
+                    f"{len(ids)} {what} of X are unknown to the model, such as "
+                    f"{ids.tolist()[0]!r}; their interactions are left out.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+        shape = len(self.users_), len(self.items_)
+        self._matrix = located.spread(located.interactions.matrix.data, shape)
+        self._age = located.interactions.age
+        self._popularity = np.zeros(shape[1], dtype=np.int64)
+        self._popularity[located.columns] = located.interactions.matrix.getnnz(axis=0)
+        self.loss_curve_, self.n_iter_ = [], 0
+        if judged is None:
+            return self
+        backbone = self._fitted_backbone
+        slates = self._place(judged, located.interactions)
+        if self.gate is not None:
+            self._calibrate(
+                slates, lambda some: shown_scores(some, backbone, located, self.item_factors_)
+            )
+        factors = Factors(self.user_factors_, self.item_factors_, None)
+        pairs = self._weigh(located.place(slates), factors)
+        if not pairs or self.llm_weight == 0:
+            return self
+        self.n_iter_ = PROXIMAL_SWEEPS if self.refine_iterations is None else self.refine_iterations
+        with tqdm(total=self.n_iter_, disable=not self.verbose, desc="sweeps") as progress:
+            moved = refine_rows(
+                *factors[:2],
+                located,
+                pairs,
+                self.n_iter_,
+                backbone.num_threads,
+                self._watch(progress, final=True),
+            )
+        for name, (rows, values) in zip(("user_factors_", "item_factors_"), moved, strict=True):
+            array = getattr(self, name)
+            self._given += ((name, rows, array[rows]),)
+            array[rows] = values
+        return self
 
     def _remember_columns(self, X):
         self.n_features_in_, names = describe_columns(X)
@@ -464,13 +700,16 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         names = getattr(X, "columns", ())
         return names[self.item_col] if len(names) > self.item_col else None
 
-    def _sweep(self, problem, n_sweeps, progress, *, final):
-        for _ in range(n_sweeps):
-            problem.sweep()
+    def _watch(self, progress, *, final):
+        """Return what looks at a problem after each sweep."""
+
+        def watch(problem):
             progress.update()
             if final and self.compute_loss:
                 self.loss_curve_.append(problem.loss())
                 progress.set_postfix(loss=f"{self.loss_curve_[-1]:.6g}")
+
+        return watch
 
     def _read(self, X, y):
         """Read item data and interactions, and make features."""
@@ -597,14 +836,13 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         }
         return slates
 
-    def _calibrate(self, slates, backbone, features, start):
-        """Fit the gate on the slates with known positives."""
+    def _calibrate(self, slates, score):
+        """Fit the gate on the slates with known positives, as `score` sees their candidates."""
         slates = slates[slates.calibrates]
         self.judge_stats_ |= {"calibration_slates": len(slates), "calibration_pairs": 0}
         pairs = None
         if len(slates):
-            scores = cross_fitted_scores(slates, backbone, self._matrix, features, start)
-            pairs = compare_candidates(slates, *scores, calibration=True)
+            pairs = compare_candidates(slates, *score(slates), calibration=True)
         if pairs is None or not len(pairs.slate):
             warnings.warn(
                 "No slate of the judge holds both an item that its user was fitted on (and the "
@@ -620,9 +858,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         gate = ReliabilityGate() if isinstance(self.gate, str) else clone(self.gate)
         self.gate_ = gate.fit(pairs.evidence, right, groups=slates.users[pairs.slate])
 
-    def _weigh(self, slates, problem):
+    def _weigh(self, slates, factors):
         """Weigh the preferences and return them as arguments of the regularized problem."""
-        users, items = with_bias(problem.user_factors, problem.item_factors, self._bias)
+        users, items = with_bias(*factors[:3])
         self._slates = slates
         self._slate_scores = slate_scores(slates, users[slates.users], items, self._popularity)
         pairs, weights = self._preferences()
@@ -634,12 +872,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if not used.any():
             return {}
         terms = SlateTerms(slates.users[used], np.maximum(slates.items[used], 0), terms[used])
-        return {
-            "slates": terms,
-            "llm_weight": self.llm_weight,
-            "margin": self.margin,
-            "item_bias": self._bias,
-        }
+        return {"slates": terms, "llm_weight": self.llm_weight, "margin": self.margin}
 
     def _preferences(self):
         """Return the pairs that may regularize, and their weights."""
@@ -728,7 +961,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     def _user_rows(self, rows):
         """Return factors by row; -1 is the mean user."""
         factors = self.user_factors_[rows]
-        factors[rows < 0] = self.user_factors_.mean(axis=0)
+        if (rows < 0).any():
+            factors[rows < 0] = self.user_factors_.mean(axis=0)
         return factors
 
     def score(self, X, y=None):
@@ -995,10 +1229,11 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """
         check_is_fitted(self)
         backbone = self._fitted_backbone
-        if not isinstance(backbone, ALSBackbone):
+        if not isinstance(backbone, ALSBackbone) or self._given is not None:
+            made = "from_factors" if self._given is not None else type(backbone).__name__
             raise ValueError(
-                "explain takes solutions of linear equations apart, which only the factors of the "
-                f"ALS backbone are; got {type(backbone).__name__}."
+                "explain takes solutions of linear equations apart, which only factors fitted by "
+                f"the ALS backbone are; got those of {made}."
             )
         row, column = (
             encode(ids, read_ids([i], "id"))[0]
@@ -1070,15 +1305,15 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         age = _select_columns(_with_data(added.matrix, added.age + 1), columns, len(self.items_))
         age = age.data.astype(np.int32) - 1
         backbone = self._fitted_backbone
-        factors = backbone.fold_in(
-            backbone.recent_confidence(matrix, age),
-            self.item_factors_[:, : backbone.factors],
-            self._popularity,
-        )
+        items = self.item_factors_[:, : backbone.factors]
+        items = Factors(None, items, self._bias, gain=self._gain)
+        factors = backbone.solve_users(matrix, items, self._popularity, age)
         if self._bias is not None:
             factors = np.column_stack([factors, np.ones(len(factors), dtype=np.float32)])
         factors[np.diff(matrix.indptr) == 0] = self.user_factors_.mean(axis=0)
 
+        if self._given is not None:
+            self._given = ()  # its rows may be replaced
         rows = encode(self.users_, added.users)
         new = rows < 0
         changed = rows[~new & (rows < len(self._as_of_fit))]
@@ -1189,6 +1424,17 @@ def _index_table(X, y, **columns):
     if sp.issparse(X):
         read_columns(X)  # raises, and says why
     return index_interactions(X, y, **columns)
+
+
+def _align(old, interactions):
+    """Bring old factors into the rows of new interactions, and tell which were known."""
+    users, items, factors = old
+    rows, columns = encode(users, interactions.users), encode(items, interactions.items)
+    own_bias = None if factors.own_bias is None else factors.own_bias[columns]
+    aligned = factors._replace(
+        users=factors.users[rows], items=factors.items[columns], own_bias=own_bias
+    )
+    return aligned, (rows >= 0, columns >= 0)
 
 
 def _with_data(matrix, data):
