@@ -24,7 +24,7 @@ _BIAS_PRIOR = 3.0  # interactions that the bias expected from an item's features
 _RECENCY_GAIN = 3.0  # confidence of the newest interaction, relative to no recency
 
 # Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/backbones.py.
-_SPREADS_PER_UNIT = 10.0  # standard deviations of a user's scores in a unit of margin and item bias
+_SPREADS_PER_UNIT = 10.0  # standard deviations of scores in a unit of margin and item bias
 _SAMPLED_POPULARITY = (
     3.0  # they sample what to rank low by popularity, which takes it out of scores
 )
