@@ -567,7 +567,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         model._age = np.empty(0, dtype=np.int32)
         model._popularity = np.zeros(len(items), dtype=np.int64)
         model._slates = model._bias = model._own_bias = model.gate_ = model.item_encoder_ = None
-        model._features = model._feature_names = model._pairs = None
+        model._features = model._pairs = None
+        model._feature_names = np.empty(0, dtype=object)
         model._as_of_fit = np.zeros(len(users), dtype=bool)
         model.n_features_in_ = 2
         model._id_names = id_names(None, model.user_col, model.item_col)

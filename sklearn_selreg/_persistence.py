@@ -23,14 +23,13 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ._als import SlateTerms
-from ._backbone import ALSBackbone
+from ._backbone import BACKBONES
 
 FORMAT = "sklearn_selreg model"
 FORMAT_VERSION = 1
 NOT_SAVED = ("judge_", "gate_", "item_encoder_", "_slates", "_slate_scores")
 """Fitted attributes that a file does not have; a loaded model has None for the public ones."""
 
-_BACKBONES = {"als": ALSBackbone}
 _DESCRIPTION = "model.json"
 _MAX_DIMENSIONS = 3
 _MATRIX_PARTS = "data", "indices", "indptr"
@@ -98,6 +97,8 @@ def save_model(model, path, version):
         arrays[name.strip("_")] = getattr(model, name)
     if model._bias is not None:
         arrays["bias"] = model._bias
+    if model._own_bias is not None:
+        arrays["own_bias"] = model._own_bias
     matrices = {"matrix": model._matrix}
     if model._features is not None:
         matrices["features"] = model._features
@@ -106,7 +107,7 @@ def save_model(model, path, version):
     pairs = model._pairs
     if pairs is not None:
         arrays |= {f"pair_{f.name}": getattr(pairs["slates"], f.name) for f in fields(SlateTerms)}
-    (backbone,) = (n for n, kind in _BACKBONES.items() if type(model._fitted_backbone) is kind)
+    (backbone,) = (n for n, kind in BACKBONES.items() if type(model._fitted_backbone) is kind)
     names = getattr(model, "feature_names_in_", None)
     description = {
         "format": FORMAT,
@@ -115,6 +116,8 @@ def save_model(model, path, version):
         "parameters": _plain_parameters(model),
         "backbone": backbone,
         "backbone_settings": {k: _as_python(v) for k, v in asdict(model._fitted_backbone).items()},
+        "gain": float(model._gain),
+        "from_factors": model._given is not None,
         "id_names": list(model._id_names),
         "n_features_in": model.n_features_in_,
         "feature_names_in": None if names is None else names.tolist(),
@@ -260,11 +263,12 @@ def _build(make, arrays, lists, version):
         parameters = {k: v for k, v in parameters.items() if k in make().get_params(deep=False)}
     model = make(**parameters)
     model._validate_params()
-    backbone = _BACKBONES[about["backbone"]](**about["backbone_settings"])
+    backbone = BACKBONES[about["backbone"]](**about["backbone_settings"])
     for field in fields(backbone):
         value = getattr(backbone, field.name)
         whole = field.type is not int or type(value) is int
-        _expect(_is_number(value) and value >= 0 and whole, f"{field.name} is {value!r}")
+        right = type(value) is bool if field.type is bool else _is_number(value) and value >= 0
+        _expect(right and whole, f"{field.name} is {value!r}")
 
     model.users_ = _unpack_ids("users", arrays, lists)
     model.items_ = _unpack_ids("items", arrays, lists)
@@ -272,6 +276,12 @@ def _build(make, arrays, lists, version):
     model._bias = None
     if "bias" in arrays:
         model._bias = _taken(arrays, "bias", (n_items,), "f4")
+    model._own_bias = None
+    if "own_bias" in arrays:
+        model._own_bias = _taken(arrays, "own_bias", (n_items,), "f4")
+    model._gain = about["gain"]
+    _expect(_is_number(model._gain) and model._gain >= 0, f"gain is {model._gain!r}")
+    model._given = () if _typed(about["from_factors"], bool, "from_factors") else None
     width = backbone.factors + (model._bias is not None)
     model.user_factors_ = _taken(arrays, "user_factors", (n_users, width), "f4")
     model.item_factors_ = _taken(arrays, "item_factors", (n_items, width), "f4")

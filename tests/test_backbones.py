@@ -183,6 +183,19 @@ def test_settings_a_backbone_lacks_are_named(X, settings, error, message):
         SelectiveLLMRegularizedMF(**settings).fit(X)
 
 
+@pytest.mark.parametrize("backbone", ["bpr", "lmf"])
+def test_saved_models_predict_fold_in_and_go_on(X, judge, backbone, tmp_path):
+    model = make(backbone, judge=judge, warm_start=True).fit(X)
+    model.save(tmp_path / "model.zip")
+    loaded = SelectiveLLMRegularizedMF.load(tmp_path / "model.zip")
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    new = X.assign(user="new " + X["user"])
+    folded = [m.fold_in(new).user_factors_ for m in (model, loaded)]
+    np.testing.assert_array_equal(*folded)
+    went_on = [m.set_params(judge=None, iterations=2).fit(X).predict(X) for m in (model, loaded)]
+    np.testing.assert_array_equal(*went_on)
+
+
 # Warm start
 
 

@@ -170,6 +170,14 @@ def test_histories_beyond_the_rows_are_dropped(given, X, judge, judged_users):
     assert judged_users[0] not in set(model.judgments_["user"])
 
 
+def test_saved_factors_can_be_refined(given, X, judge, tmp_path):
+    model = make(given)
+    model.save(tmp_path / "model.zip")
+    loaded = SelectiveLLMRegularizedMF.load(tmp_path / "model.zip")
+    refined = [m.set_params(judge=judge).refine(X).user_factors_ for m in (model, loaded)]
+    np.testing.assert_array_equal(*refined)
+
+
 def test_judgments_are_in_raw_ids_and_of_new_items(given, X, judge, judged_users):
     judgments = make(given, judge).refine(X).judgments_
     assert set(judgments["user"]) <= set(judged_users)
