@@ -54,7 +54,7 @@ from ._recommend import (
 from ._refining import locate, read_factors, refine_rows, shown_scores
 from ._slates import compare_candidates, place_slates
 from .judges import LLMJudge, Slate
-from .metrics import mean_ndcg
+from .metrics import mean_ndcg, warn_of_unknown_users
 
 # What to write for a parameter that is to have parameters of its own.
 _INSTANCES = {
@@ -998,15 +998,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
         held_out = _index_table(X, y, user_col=self.user_col, item_col=self.item_col)
         rows = encode(self.users_, held_out.users)
-        n_unknown = np.sum(rows < 0)
-        if n_unknown > len(rows) / 2:
-            warnings.warn(
-                f"{n_unknown} of {len(rows)} users were not in the data given to fit, and are "
-                "ranked for as the mean user. If the rows are sorted by user, shuffle the splits; "
-                "ids of another type are other ids.",
-                UserWarning,
-                stacklevel=2,
-            )
+        warn_of_unknown_users(np.sum(rows < 0), len(rows))
         return mean_ndcg(
             lambda part: self._score_all(rows[part]),
             held_out.matrix,

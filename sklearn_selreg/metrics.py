@@ -354,8 +354,15 @@ class RankingScorer:
         -------
         score : float
             In [0, 1]; NaN if nothing of `X` is in the regime.
+
+        Warns
+        -----
+        UserWarning
+            If the score is NaN, or more than half of the users are unknown to the model.
         """
         report = ranking_report(estimator, X, y=y, k=self.k)
+        users = report.details["user"].unique()
+        warn_of_unknown_users(np.sum(encode(_unwrap(estimator)[0].users_, users) < 0), len(users))
         score = float(report.loc[self.regime, self.metric + f"@{self.k}" * (self.metric != "AUC")])
         if np.isnan(score):
             warnings.warn(
@@ -748,6 +755,18 @@ def _means(sums, weights=None):
     numerator, denominator = np.moveaxis(totals, -3, 0)
     with np.errstate(invalid="ignore"):  # an empty regime: 0 / 0
         return numerator / denominator
+
+
+def warn_of_unknown_users(n_unknown, n_users):
+    """Warn if most users of a score are unknown to the model."""
+    if n_unknown > n_users / 2:
+        warnings.warn(
+            f"{n_unknown} of {n_users} users were not in the data given to fit, and are ranked for "
+            "as the mean user. If the rows are sorted by user, shuffle the splits; ids of another "
+            "type are other ids.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def mean_ndcg(score, held_out, items, *, seen, k=10):

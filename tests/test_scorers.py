@@ -135,6 +135,14 @@ def test_an_empty_regime_is_nan_with_a_reason(rows):
     assert np.isfinite(result["test_score"]).all()
 
 
+def test_scorers_warn_if_most_users_are_unknown(rows, model):
+    strangers = rows[1].assign(user=-rows[1]["user"])
+    n_users = strangers["user"].nunique()
+    for score in (auc_scorer(), lambda model, X: model.score(X)):
+        with pytest.warns(UserWarning, match=f"{n_users} of {n_users} users were not in the data"):
+            score(model, strangers)
+
+
 @pytest.mark.parametrize(
     "make, error, message",
     [
