@@ -105,11 +105,11 @@ class ProximalProblem:
         start = item_center if items_start is None else items_start
         self._x, self._x_center = user_center[self.users], user_center[self.users]
         self._y, self._y_center = start[self.items].copy(), item_center[self.items]
-        self._x_weight = user_weights[self.users].astype(np.float64)[:, np.newaxis]
-        self._y_weight = item_weights[self.items].astype(np.float64)[:, np.newaxis]
+        self._x_weight = user_weights[self.users].astype(np.float32)[:, np.newaxis]
+        self._y_weight = item_weights[self.items].astype(np.float32)[:, np.newaxis]
         self._prior, self._prior_weight = None, 0.0
         if features is not None:
-            self._prior_weight = float(prior_weight)
+            self._prior_weight = np.float32(prior_weight)
             self._prior = FeaturePrior(features, np.ones(len(item_center), dtype=np.float32))
             self._prior.fit(self._y)
         self._pairs = None
@@ -140,6 +140,10 @@ class ProximalProblem:
             rhs_rows=np.arange(len(pairs.item_rows)),
             entries=(rows, factors + users, -(1 + curvature / DIRECTION_SCALE**2)),
         )
+        # What stays the same in all sweeps: the right-hand sides that keep rows at their centers.
+        user_metric, item_metric = (metric.astype(np.float32) for metric in self._metrics)
+        self._x_stay = self._x_center @ user_metric
+        self._y_stay = self._y_center[pairs.item_rows] @ item_metric
         # The kernel makes the metrics of these rows, as the Gram matrix of all that it is given.
         self._user_half.others[:] = np.linalg.cholesky(self._metrics[0]).T
         self._item_half.others[:factors] = np.linalg.cholesky(self._metrics[1]).T
@@ -155,31 +159,31 @@ class ProximalProblem:
 
     def _sweep_users(self):
         pull = self._pairs.user_side(self._x, self._y, self._user_half.directions)
-        self._user_half.set_rhs(self._x_center @ self._metrics[0] + pull / self._x_weight)
+        pull /= self._x_weight
+        pull += self._x_stay
+        self._user_half.set_rhs(pull)
         self._user_half.solve(self._x, 0.0, self.num_threads, self.cg_steps)
 
     def _sweep_items(self):
         weight = self._y_weight + self._prior_weight
-        target = self._y_weight * self._y_center
+        target = self._y_center
         if self._prior is not None:
-            target += self._prior_weight * self._prior.mean()
+            target = (self._y_weight * target + self._prior_weight * self._prior.mean()) / weight
         if self._pairs is None:
-            self._y[:] = target / weight
+            self._y[:] = target
             return
-        target /= weight
         rows = self._pairs.item_rows
-        pull = self._pairs.item_side(self._x, self._y) / weight[rows]
+        pull = self._pairs.item_side(self._x, self._y)
+        pull /= weight[rows]
+        pull += self._y_stay if self._prior is None else target[rows] @ self._metrics[1]
         solved = self._y[rows]
-        self._item_half.others[solved.shape[1] :] = self._x * np.float32(DIRECTION_SCALE)
-        self._item_half.set_rhs(target[rows] @ self._metrics[1] + pull)
+        np.multiply(
+            self._x, np.float32(DIRECTION_SCALE), out=self._item_half.others[solved.shape[1] :]
+        )
+        self._item_half.set_rhs(pull)
         self._item_half.solve(solved, 0.0, self.num_threads, self.cg_steps)
         self._y[:] = target
         self._y[rows] = solved
-
-    @property
-    def moved(self):
-        """Factors of `users` and of `items`, the rows that may move; copies."""
-        return self._x.copy(), self._y.copy()
 
     @property
     def user_factors(self):
