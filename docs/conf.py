@@ -44,6 +44,7 @@ _profile = Path(_ipython.name, "profile_default")
 _profile.mkdir()
 (_profile / "ipython_kernel_config.py").write_text('c.IPKernelApp.log_level = "ERROR"')
 os.environ["IPYTHONDIR"] = _ipython.name
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # of tqdm, in kernels without widgets
 
 # -- API reference, from docstrings -------------------------------------------------------------
 autosummary_generate = True
@@ -84,7 +85,9 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "tutorial": [], "results": [], "changelog": []}
+# Pages without siblings or children need no navigation of their section.
+_alone = ("index", "tutorial", "results", "method", "contributing", "changelog")
+html_sidebars = {page: [] for page in _alone}
 
 
 def skip_member(app, what, name, member, skip, options):

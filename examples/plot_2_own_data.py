@@ -96,9 +96,17 @@ by_popularity = ranking_report(
     items=products["sku"],
     **columns,
 )
-pd.concat({"model": report, "popularity": by_popularity}, axis=1).swaplevel(axis=1)[
-    ["NDCG@10", "AUC"]
-].round(3)
+both = pd.concat({"model": report, "popularity": by_popularity}, axis=1).swaplevel(axis=1)
+both[["NDCG@10", "AUC"]].round(3)
+
+# %%
+import matplotlib.pyplot as plt
+
+_, axes = plt.subplots(figsize=(6.4, 3), layout="constrained")
+both["AUC"].dropna().plot.barh(ax=axes)
+axes.invert_yaxis()
+axes.set_xlim(0.4, 1)
+_ = axes.set_xlabel("AUC")
 
 # %%
 # New customers, new goods

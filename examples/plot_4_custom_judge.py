@@ -78,12 +78,14 @@ gate.log_loss_
 
 # %%
 # `prior` is the cross-validated log-loss without the judge, `selected` with it. Each preference
-# gets a weight; those of little use get 0:
+# gets a weight; those of little use get 0.
 import matplotlib.pyplot as plt
 
 _, axes = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-axes.hist(model.judgments_["weight"], bins=40)
-axes.set_xlabel("weight of a preference, in log-odds")
+weight = model.judgments_["weight"]
+axes.hist(weight[weight > 0], bins=40)
+axes.set_title(f"{(weight > 0).mean():.0%} of the preferences weigh anything")
+axes.set_xlabel("their weight, in log-odds")
 _ = axes.set_ylabel("preferences")
 
 # %%

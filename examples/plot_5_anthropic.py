@@ -7,8 +7,9 @@ What asking costs, what happens at the limit, and how to go on from there.
 .. note::
 
    The judge, its requests and its accounts are the real ones. The service is not: so that this page
-   can be built without key and network, a small server on the same machine (``replay.py``) replays
-   answers of a Claude model that were recorded before. With a key, leave out ``base_url``.
+   can be built without key and network, a small server on the same machine
+   (:download:`replay.py <../../../examples/replay.py>`) replays answers of a Claude model that were
+   recorded before. With a key, leave out ``base_url``.
 """
 
 # %%
@@ -26,10 +27,10 @@ texts = {
 }
 record, slates = data.judge.questions(), []
 for n, user in enumerate(record.user.tolist()):
-    history = record.history[slice(*record.history_indptr[n : n + 2])].tolist()
-    candidates = record.candidates[slice(*record.indptr[n : n + 2])].tolist()
-    described = [texts[item] for item in history], [texts[item] for item in candidates]
-    slates.append(Slate(user, history, candidates, *described))
+    shown = slice(*record.history_indptr[n : n + 2])
+    asked = slice(*record.indptr[n : n + 2])
+    ids = record.history[shown].tolist(), record.candidates[asked].tolist()
+    slates.append(Slate(user, *ids, *([texts[item] for item in part] for part in ids)))
 print(slates[0].history_texts[0], "->", slates[0].candidate_texts[0])
 
 # %%
@@ -49,10 +50,12 @@ cache = Path(folder.name) / "answers.sqlite"  # by default a file in your cache 
 # -------------------
 # Each question is asked with its candidates in two orders. `max_cost` of the estimate is what
 # cannot be exceeded; the judge reserves that much of its budget.
+import pandas as pd
+
 from sklearn_selreg.judges import AnthropicJudge
 
 judge = AnthropicJudge(max_cost=0.05, cache=cache, base_url=address)
-judge.estimate_cost(slates)
+pd.Series(vars(judge.estimate_cost(slates)))
 
 # %%
 # Live, until the budget is used up
@@ -71,7 +74,7 @@ import numpy as np
 
 answered = sum(not np.isnan(rated).all() for rated in ratings)
 print(f"{answered} of {len(slates)} questions have an answer")
-live = judge.stats_
+live = pd.Series(judge.stats_)
 live
 
 # %%
@@ -80,11 +83,11 @@ live
 # The same file, so nothing is asked twice, and both limits count over everything in it. The Message
 # Batches API may take up to 24 hours; if this process ends, call it again later.
 batch_judge = AnthropicJudge(max_cost=2, cache=cache, base_url=address, batch=True, batch_poll=0.1)
-batch_judge.estimate_cost(slates)
+pd.Series(vars(batch_judge.estimate_cost(slates)))
 
 # %%
 ratings = batch_judge.rate(slates)
-batch_judge.stats_
+pd.Series(batch_judge.stats_)
 
 # %%
 # What a thousand answers have cost:
@@ -124,7 +127,7 @@ model.fit(data.train).judge_stats_
 # Given to the estimator, a live judge is asked while fitting. What it would be asked, and the cost
 # of that, is known before:
 model.set_params(judge=batch_judge, max_slates=500)
-print(model.plan_judging(data.train).estimate)
+pd.Series(vars(model.plan_judging(data.train).estimate))
 
 # %%
 # ``model.fit(data.train)`` would now ask these questions. (Our server cannot answer them: they are

@@ -54,12 +54,11 @@ _ = display.plot(kind="calibration")
 from sklearn_selreg.inspection import RegimeDisplay
 from sklearn_selreg.metrics import ranking_report
 
+everywhere = SelectiveLLMRegularizedMF(judge=data.judge, gate=None, **settings)
 models = {
     "without judge": SelectiveLLMRegularizedMF(**settings).fit(train),
     "with gate": model,
-    "believe everything": SelectiveLLMRegularizedMF(judge=data.judge, gate=None, **settings).fit(
-        train
-    ),
+    "believe everything": everywhere.fit(train),
 }
 reports = {name: ranking_report(m, held_out, train=train) for name, m in models.items()}
 _ = RegimeDisplay.from_reports(reports, reference="without judge")
