@@ -35,6 +35,7 @@ suppress_warnings = ["config.cache"]  # sphinx_gallery_conf holds what cannot be
 myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
+nb_execution_in_temp = True  # cells may write files
 nb_execution_raise_on_error = True
 nb_execution_timeout = 240
 nb_merge_streams = True
