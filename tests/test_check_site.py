@@ -9,8 +9,8 @@ import pytest
 SCRIPT = Path(__file__).parents[1] / "docs" / "check_site.py"
 FINE = """\
 <html><head><link rel="canonical" href="https://example.org/"><style>p { color: red }</style></head>
-<body id="top"><a href="#top">up</a> <a href="other.html#here">other</a> <a href="folder/">folder</a>
-<a href="https://example.org/paper">a reader may follow this</a> <img src="data:image/png;base64,AA">
+<body id="top"><a href="#top">up</a> <a href="other.html#here">other</a> <a href="folder/">f</a>
+<a href="https://example.org/paper">readers may follow this</a> <img src="data:image/png;base64,AA">
 <script>const link = "https://example.org/not-loaded";</script></body></html>"""
 
 
