@@ -55,7 +55,7 @@ import pandas as pd
 from sklearn_selreg.judges import AnthropicJudge
 
 judge = AnthropicJudge(max_cost=0.05, cache=cache, base_url=address)
-pd.Series(vars(judge.estimate_cost(slates)))
+pd.Series(vars(judge.estimate_cost(slates)), dtype=object)
 
 # %%
 # Live, until the budget is used up
@@ -74,7 +74,7 @@ import numpy as np
 
 answered = sum(not np.isnan(rated).all() for rated in ratings)
 print(f"{answered} of {len(slates)} questions have an answer")
-live = pd.Series(judge.stats_)
+live = pd.Series(judge.stats_, dtype=object)
 live
 
 # %%
@@ -83,11 +83,11 @@ live
 # The same file, so nothing is asked twice, and both limits count over everything in it. The Message
 # Batches API may take up to 24 hours; if this process ends, call it again later.
 batch_judge = AnthropicJudge(max_cost=2, cache=cache, base_url=address, batch=True, batch_poll=0.1)
-pd.Series(vars(batch_judge.estimate_cost(slates)))
+pd.Series(vars(batch_judge.estimate_cost(slates)), dtype=object)
 
 # %%
 ratings = batch_judge.rate(slates)
-pd.Series(batch_judge.stats_)
+pd.Series(batch_judge.stats_, dtype=object)
 
 # %%
 # What a thousand answers have cost:
@@ -127,7 +127,7 @@ model.fit(data.train).judge_stats_
 # Given to the estimator, a live judge is asked while fitting. What it would be asked, and the cost
 # of that, is known before:
 model.set_params(judge=batch_judge, max_slates=500)
-pd.Series(vars(model.plan_judging(data.train).estimate))
+pd.Series(vars(model.plan_judging(data.train).estimate), dtype=object)
 
 # %%
 # ``model.fit(data.train)`` would now ask these questions. (Our server cannot answer them: they are
