@@ -16,6 +16,10 @@ help: ## list the targets
 demo: $(VENV)/installed ## run the MovieLens demonstration
 	$(PY) demo/movielens.py
 
+benchmark-quality: $(VENV)/installed ## compare with other recommenders and judges; an hour
+	$(PY) -m pip install --quiet --editable '.[benchmarks]'
+	$(PY) benchmarks/quality.py
+
 test: $(VENV)/installed ## run the doctests and the tests
 	$(PY) -m pytest --doctest-modules sklearn_selreg
 	$(PY) -m pytest

@@ -1,0 +1,78 @@
+"""What each part of ours is good for: one part changed at a time, on MovieLens.
+
+All other settings are our defaults. Differences are to the defaults, except where the LLM's gain
+without a part is meant.
+"""
+
+import evaluation
+import worlds
+from alternatives import AlternativeMF, Hinge, RuleGate
+from evaluation import columns, differences, evaluate
+from methods import _ours, no_llm, selective
+
+EVIDENCE = (
+    *("prior_popularity", "prior_model", "history_length", "popularity_rarer"),
+    *("popularity_commoner", "model_uncertainty", "agreement"),
+)
+CONTEXT = EVIDENCE[2:]
+DEFAULTS, NO_LLM = "defaults", "no LLM"
+# Name -> settings of the estimator.
+CHANGES = {
+    DEFAULTS: {},
+    "no feature prior": {"item_encoder": None},
+    "no calibration: all pairs weigh 1": {"gate": None},
+    "no calibration: weight = gap": {"gate": RuleGate("gap")},
+    "no uncertainty": {"gate": RuleGate(drop=("prior_model", "model_uncertainty"))},
+    "no context": {"gate": RuleGate(drop=CONTEXT)},
+    "no prior evidence": {"gate": RuleGate(drop=EVIDENCE[:2])},
+    **{f"without {name}": {"gate": RuleGate(drop=(name,))} for name in EVIDENCE},
+    "weight: LLM's log-odds": {"gate": RuleGate("own")},
+    "weight: total log-odds": {"gate": RuleGate("total")},
+    "weight: probability": {"gate": RuleGate("probability")},
+    "weight: 1 above the threshold": {"gate": RuleGate("one")},
+    "threshold 0": {"gate": RuleGate(threshold=0.0)},
+    "margin .1": {"margin": 0.1},
+    "margin .2": {"margin": 0.2},
+    "margin .8": {"margin": 0.8},
+}
+HINGE = "hinge, not squared"
+HINGE_WEIGHT = 0.4  # of llm_weight: the same slope as the squared hinge at half of the margin
+
+
+def fit(name, seed):
+    """Report on the test fold with one change."""
+    data = worlds.load("movielens")
+    if name == NO_LLM:
+        model = no_llm(data, seed)
+    elif name == f"{NO_LLM}, no feature prior":
+        model = no_llm(data, seed, item_encoder=None)
+    elif name == HINGE:
+        model = _ours(data, seed, data.judge, AlternativeMF, llm_weight=12 * HINGE_WEIGHT)
+        model = model.with_regularizer(Hinge).fit(data.train)
+    else:
+        model = selective(data, seed, **CHANGES[name])
+    return evaluate(model, data, "test")
+
+
+def main(seeds, n_jobs):
+    """Run all, and write the results."""
+    data = worlds.load("movielens")
+    names = [*CHANGES, HINGE, NO_LLM, f"{NO_LLM}, no feature prior"]
+    reports = evaluation.by_seed(fit, names, seeds, n_jobs, "ablations")
+    against = {
+        name: differences(report, reports[DEFAULTS], data)
+        for name, report in reports.items()
+        if name != DEFAULTS
+    }
+    gains = {
+        "with feature prior": differences(reports[DEFAULTS], reports[NO_LLM], data),
+        "without feature prior": differences(
+            reports["no feature prior"], reports[f"{NO_LLM}, no feature prior"], data
+        ),
+    }
+    results = {
+        "table": {name: columns(report, data) for name, report in reports.items()},
+        "against defaults": against,
+        "gain of the LLM": gains,
+    }
+    evaluation.write("ablations", results, seeds)
