@@ -11,7 +11,7 @@ PY := $(VENV)/bin/python
 .PHONY: help demo docs test test-oldest lint format clean FORCE
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | awk '{n = $$1; $$1 = ""; printf "%-12s%s\n", n, $$0}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | awk '{n = $$1; $$1 = ""; printf "%-19s%s\n", n, $$0}'
 
 demo: $(VENV)/installed ## run the MovieLens demonstration
 	$(PY) demo/movielens.py

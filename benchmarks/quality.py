@@ -1,6 +1,6 @@
 """Quality against other recommenders, and against other ways to use an LLM.
 
-Run ``make benchmark-quality``, or one part of it: ``python benchmarks/quality.py PART...``, with the
+Run ``make benchmark-quality``, or parts of it: ``python benchmarks/quality.py PART...``, with the
 parts `tune`, `test` (both for each data set), `robustness`, `learning`, `ablations`, `collapse` and
 `show`. `tune` appends to logs of trials in ``benchmarks/tuning/quality`` and goes on where it was
 stopped; the others write ``benchmarks/results/quality``. Settings are chosen on `valid` alone.
