@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from ._als import top_k
 from ._backbone import ALSBackbone, with_bias
 from ._evidence import without_rows
 from ._slates import MAX_HISTORY
@@ -38,7 +39,10 @@ _TOP = 100  # supervision candidates come from that many best items of the refer
 _TAIL_SHARE = 0.1  # of the items, the least popular ones
 _TAIL_POOL = 5  # candidates from the tail are drawn from that many times as many
 _TAIL_COUNT = 3  # interactions up to which an item is in the tail in any case
+_MOST_INTERACTIONS = 250_000  # that the reference model is fitted on, of users drawn at random
+_CONTENDERS = 10  # users looked at for each that is wanted, among those with equal histories
 _USERS_PER_CHUNK = 256
+_USERS_PER_TOP = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,9 @@ def choose_questions(
       histories come first, and among equal ones those of whom the model is less sure: whose best
       items it scores closer together.
 
+    The reference model is fitted on at most 250,000 interactions, of users drawn at random; all
+    users are folded in. So the time this takes does not grow with the data, but for counting.
+
     Parameters
     ----------
     interactions : Interactions
@@ -118,7 +125,6 @@ def choose_questions(
     than it is, and the judge would be credited for the difference (``benchmarks/README.md``).
     """
     matrix = interactions.matrix
-    model = _Reference(matrix, features, random_state, num_threads)
     history = interactions.history.astype(np.intp)
     lengths = np.diff(matrix.indptr)
     active = np.flatnonzero(lengths)
@@ -127,26 +133,30 @@ def choose_questions(
         rest = max(1 - calibration_share, 1e-9)
         n_questions = min(MOST_QUESTIONS, int(np.ceil(len(active) / rest)))
         most_turns = 1
+    seeds = np.array([zlib.crc32(repr(user).encode()) for user in interactions.users.tolist()])
+    place = np.argsort(_mixed(seeds, random_state), kind="stable")  # users in a random order
+    place = place[lengths[place] > 0]
 
     def past(user):
         return history[matrix.indptr[user] : matrix.indptr[user + 1]]
 
     def generator(user, kind):
-        seed = zlib.crc32(repr(interactions.users[user : user + 1].tolist()[0]).encode())
-        return np.random.default_rng([random_state, kind, seed])
+        return np.random.default_rng([random_state, kind, seeds[user]])
 
+    def reference(left_out):
+        rest = without_rows(matrix, np.append(left_out, _beyond(place, lengths)))
+        return _Reference(rest, features, random_state, num_threads)
+
+    model = reference(active[:0])
     n_calibration = round(calibration_share * n_questions)
-    able = np.flatnonzero(lengths >= _LEAST_INTERACTIONS) if n_calibration else active[:0]
-    order = [generator(user, 0).random() for user in able]
-    able = able[np.argsort(order, kind="stable")][:n_calibration]
+    able = place[lengths[place] >= _LEAST_INTERACTIONS][:n_calibration]
     n_supervision = n_questions - len(able)
-    sureness = model.sureness(active)
-    ranked = active[np.lexsort((sureness, np.minimum(lengths[active], MAX_HISTORY)))]
+    ranked = _rank_users(place, matrix, model, n_supervision)
 
     calibration = []
     for users in (able[fold::_FOLDS] for fold in range(min(_FOLDS, len(able)))):
         # A model that knew the hidden interactions would have favorites among rare items.
-        others = _Reference(without_rows(matrix, users), features, random_state, num_threads)
+        others = reference(users)
         for start in range(0, len(users), _USERS_PER_CHUNK):
             part = users[start : start + _USERS_PER_CHUNK]
             calibration += _calibration(part, past, others, slate_size, generator)
@@ -155,7 +165,8 @@ def choose_questions(
         wanted = ranked[: n_supervision - len(supervision)]
         for start in range(0, len(wanted), _USERS_PER_CHUNK):
             part = wanted[start : start + _USERS_PER_CHUNK]
-            for question in _supervision(part, past, model, slate_size, generator, turn):
+            scores = model.scores(matrix[part])
+            for question in _supervision(part, scores, past, model, slate_size, generator, turn):
                 same = question[0], frozenset(question[2].tolist())
                 if same not in asked:  # a small catalog has no other candidates
                     asked.add(same)
@@ -163,59 +174,72 @@ def choose_questions(
     return _interleave(calibration, supervision, slate_size)
 
 
+def _mixed(seeds, random_state):
+    """Return other numbers for each seed, the same wherever they stand."""
+    return np.array([zlib.crc32(b"%d %d" % (random_state, seed)) for seed in seeds.tolist()])
+
+
+def _beyond(place, lengths):
+    """Return the users, in a given order, that are too many for the reference model."""
+    return place[np.cumsum(lengths[place]) > _MOST_INTERACTIONS]
+
+
+def _rank_users(place, matrix, model, n_wanted):
+    """Return users by history length, and among equal ones by how unsure the model is.
+
+    Those with 10 interactions or more count as equal. Where many more are equal than are wanted,
+    only the first ones of `place` are looked at.
+    """
+    length = np.minimum(np.diff(matrix.indptr)[place], MAX_HISTORY)
+    last = np.sort(length)[min(n_wanted, len(length)) - 1] if n_wanted else 0
+    equal = np.flatnonzero(length == last)[_CONTENDERS * n_wanted :]
+    kept = np.delete(np.arange(len(place)), np.append(equal, np.flatnonzero(length > last)))
+    users = place[kept]
+    return users[np.lexsort((model.sureness(matrix[users]), length[kept]))]
+
+
 class _Reference:
-    """The reference model, fitted."""
+    """The reference model: items fitted, users folded in."""
 
     def __init__(self, matrix, features, random_state, num_threads):
-        self.matrix = matrix
         self.popularity = matrix.getnnz(axis=0)
+        self._num_threads = num_threads
         self._backbone = ALSBackbone(**REFERENCE, num_threads=num_threads)
         start = self._backbone.start(*matrix.shape, np.random.default_rng(random_state))
         problem = self._backbone.problem(matrix, features, start)
         for _ in range(self._backbone.iterations):
             problem.sweep()
-        self._users, self._items = problem.user_factors, problem.item_factors
+        self._items = problem.item_factors
         self._bias = self._backbone.bias(self.popularity, features)
         n_tail = int(np.ceil(_TAIL_SHARE * matrix.shape[1]))
         rank = np.argsort(np.argsort(self.popularity, kind="stable"), kind="stable")
         self.tail = (self.popularity <= _TAIL_COUNT) | (rank < n_tail)
 
-    def scores(self, users):
-        """Return the scores of all items, (n_users, n_items) float32."""
-        return self._score(self._users[users])
+    def _factors(self, matrix):
+        confidence = self._backbone.confidence(matrix)
+        users = self._backbone.fold_in(confidence, self._items, self.popularity)
+        return with_bias(users, self._items, self._bias)
 
-    def scores_given(self, shown):
-        """Return the scores for users of whom only some interactions are known.
-
-        Parameters
-        ----------
-        shown : csr_matrix of shape (n_users, n_items)
-        """
-        confidence = self._backbone.confidence(shown)
-        return self._score(self._backbone.fold_in(confidence, self._items, self.popularity))
-
-    def _score(self, factors):
-        users, items = with_bias(factors, self._items, self._bias)
+    def scores(self, matrix):
+        """Return the scores of all items for users with some interactions, (n_users, n_items)."""
+        users, items = self._factors(matrix)
         return users @ items.T
 
-    def sureness(self, users):
+    def sureness(self, matrix):
         """Return how far apart the scores of each user's best new items are, (n_users,)."""
-        spread = np.empty(len(users))
-        for start in range(0, len(users), _USERS_PER_CHUNK):
-            part = users[start : start + _USERS_PER_CHUNK]
-            scores = self.scores(part)
-            scores[self.matrix[part].nonzero()] = np.nan
-            scores = np.sort(np.nan_to_num(scores, nan=-np.inf), axis=1)[:, ::-1][:, :_TOP]
-            scores = np.where(np.isfinite(scores), scores, np.nan)
-            known = ~np.isnan(scores).all(axis=1)
-            spread[start : start + len(part)] = 0
-            spread[start : start + len(part)][known] = np.nanstd(scores[known], axis=1)
+        spread = np.zeros(matrix.shape[0])
+        for start in range(0, len(spread), _USERS_PER_TOP):
+            part = matrix[start : start + _USERS_PER_TOP]
+            n_best = min(_TOP, matrix.shape[1])
+            _, best = top_k(*self._factors(part), n_best, seen=part, num_threads=self._num_threads)
+            known = ~np.isnan(best).all(axis=1)
+            spread[start : start + _USERS_PER_TOP][known] = np.nanstd(best[known], axis=1)
         return spread
 
 
-def _supervision(users, past, model, slate_size, generator, turn):
-    """Make a supervision question for each user."""
-    for user, scores in zip(users, model.scores(users), strict=True):
+def _supervision(users, rows, past, model, slate_size, generator, turn):
+    """Make a supervision question for each user, given their rows of scores."""
+    for user, scores in zip(users, rows, strict=True):
         liked = past(user)
         random = generator(user, 1 + turn)
         candidates = _draw(scores, liked, model, slate_size, random)
@@ -273,8 +297,8 @@ def _calibration(users, past, model, slate_size, generator):
         n_shown = int(random.choice(lengths))
         n_later = max(n_hidden, min(len(liked) - n_shown, _LATER))
         splits.append((liked[-n_later - n_shown : -n_later], liked[-n_later:], n_hidden))
-    shown = _rows([seen for seen, _, _ in splits], model.matrix.shape[1])
-    scores = model.scores_given(shown)
+    shown = _rows([seen for seen, _, _ in splits], len(model.popularity))
+    scores = model.scores(shown)
     for user, random, row, (seen, later, n_hidden) in zip(
         users, randoms, scores, splits, strict=True
     ):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from sklearn_selreg import _questions
 from sklearn_selreg._interactions import index_interactions
 from sklearn_selreg._questions import _draw, _inclusion, choose_questions
 from sklearn_selreg.datasets import load_movielens_coldstart
@@ -161,6 +162,20 @@ def test_small_worlds(slate_size):
         asked = row[row >= 0]
         assert len(set(asked)) == len(asked) >= 2
         assert not set(asked) & set(chosen.histories[n])
+
+
+def test_a_reference_model_of_some_users_will_do(monkeypatch, interactions, questions):
+    monkeypatch.setattr(_questions, "_MOST_INTERACTIONS", interactions.matrix.nnz // 3)
+    monkeypatch.setattr(_questions, "_CONTENDERS", 1)
+    few = choose_questions(interactions, None, n_questions=30)
+    lengths = np.diff(interactions.matrix.indptr)
+    shortest = np.sort(lengths)[np.sum(~few.calibrates) - 1]
+    assert lengths[few.users[~few.calibrates]].max() == shortest
+    assert len(set(few.users[~few.calibrates])) == np.sum(~few.calibrates) == 21
+    popularity = interactions.matrix.getnnz(axis=0)
+    everywhere = popularity[questions.candidates[~questions.calibrates]].mean()
+    assert popularity[few.candidates[~few.calibrates]].mean() > 0.7 * everywhere
+    assert all(len(set(row)) == 20 for row in few.candidates)
 
 
 def test_nothing_left_to_ask():
