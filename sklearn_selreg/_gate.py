@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from ._docs import DocLinkMixin
 
+_SELECT_BY = 50_000  # pairs by which penalty and context columns are selected, about
 _PENALTIES = 10.0 ** np.arange(-3, 3)  # values of C to choose from
 _PSEUDO_PAIRS = 20  # half of them wrong, in the accuracy of the fallback
 
@@ -52,7 +53,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         All other columns are context, which is the same for a pair and its reverse.
     C : float or None, default=None
         Inverse strength of the L2 penalty on standardized columns. None: chosen from 0.001 to 100
-        by cross-validation over groups.
+        by cross-validation over groups; with more than 50,000 pairs, over a part of them.
     cv : int, default=5
         Number of folds of the cross-validation.
     min_pairs : int, default=50
@@ -250,19 +251,13 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         scale[scale == 0] = 1
         columns = columns / scale
         n_prior = prior.shape[1]
-        folds = list(GroupKFold(self.cv).split(columns, right, groups))
-
-        def held_out(selected, C):
-            """Cross-validated log-odds of each pair."""
-            log_odds = np.empty(len(right))
-            for train, test in folds:
-                coef = _logistic(columns[train][:, selected], right[train], C)
-                log_odds[test] = columns[test][:, selected] @ coef
-            return log_odds
+        # What to select is clear from part of the groups.
+        step = max(1, min(-(-len(right) // _SELECT_BY), (groups.max() + 1) // self.cv))
+        some = groups % step == 0
 
         def losses(selected, C):
-            log_odds = held_out(selected, C)
-            return np.logaddexp(0, np.where(right, -log_odds, log_odds))
+            log_odds = _held_out(columns[some][:, selected], right[some], groups[some], C, self.cv)
+            return np.logaddexp(0, np.where(right[some], -log_odds, log_odds))
 
         selected = list(range(n_prior + 1))
         by_penalty = {C: losses(selected, C) for C in (_PENALTIES if self.C is None else (self.C,))}
@@ -274,14 +269,15 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         while left:
             tried = {i: losses([*selected, i], self.C_) for i in left}
             best = min(left, key=lambda i: tried[i].mean())
-            gain = np.bincount(groups, weights=loss - tried[best])
+            gain = np.bincount(groups[some] // step, weights=loss - tried[best])
             if gain.sum() <= self.support * np.sqrt(len(gain)) * gain.std():
                 break
             selected.append(best)
             left.remove(best)
             loss = tried[best]
         self.log_loss_["selected"] = float(loss.mean())
-        self.cv_predictions_ = _predictions(held_out(selected, self.C_), right, groups)
+        log_odds = _held_out(columns[:, selected], right, groups, self.C_, self.cv)
+        self.cv_predictions_ = _predictions(log_odds, right, groups)
         coef = np.zeros(columns.shape[1])
         coef[selected] = _logistic(columns[:, selected], right, self.C_)
         coef /= scale
@@ -454,6 +450,14 @@ def _predictions(log_odds, right, groups):
             "group": np.asarray(groups, dtype=np.int32),
         }
     )
+
+
+def _held_out(columns, right, groups, C, n_folds):
+    """Return the cross-validated log-odds of each pair, (n_pairs,) float64."""
+    log_odds = np.empty(len(right))
+    for train, test in GroupKFold(n_folds).split(columns, right, groups):
+        log_odds[test] = columns[test] @ _logistic(columns[train], right[train], C)
+    return log_odds
 
 
 def _logistic(columns, right, C):

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_selreg import ReliabilityGate
+from sklearn_selreg import ReliabilityGate, _gate
 
 GAMMA, BETA, EFFECT = 4.0, np.array([0.6, -1.0]), 2.0
 COLUMNS = ["gap", "prior_popularity", "prior_model", "rarity", "noise_1", "noise_2"]
@@ -44,6 +44,20 @@ def pairs():
 def gate(pairs):
     Z, y, groups = pairs
     return ReliabilityGate().fit(pd.DataFrame(Z, columns=COLUMNS), y, groups=groups)
+
+
+@pytest.mark.parametrize("select_by", [1, 2000])
+def test_what_to_select_is_clear_from_part_of_many_pairs(monkeypatch, gate, pairs, select_by):
+    monkeypatch.setattr(_gate, "_SELECT_BY", select_by)
+    Z, y, groups = pairs
+    quick = ReliabilityGate(C=gate.C_).fit(table(Z), y, groups=groups)
+    few = select_by == 1  # as many groups as folds: too few to support any column
+    if not few:
+        assert quick.gap_coef_ == pytest.approx(gate.gap_coef_)  # all pairs are fitted on
+        assert quick.context_effects_ == pytest.approx(gate.context_effects_)
+    assert np.isfinite(quick.transform(table(Z))).all()
+    assert quick.log_loss_ != gate.log_loss_
+    assert len(quick.cv_predictions_) == len(y)
 
 
 def table(Z):
