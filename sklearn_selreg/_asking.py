@@ -6,7 +6,7 @@ import numpy as np
 
 from ._interactions import encode
 from ._items import item_texts
-from .judges import CostEstimate, JudgedSlates
+from .judges import CostEstimate, FrozenJudge, JudgedSlates, LLMJudge
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +21,34 @@ class JudgingPlan:
         Number of fits that were planned for.
     estimate : CostEstimate
         What asking them would take.
+    judge : LLMJudge
+        Who would be asked.
     """
 
     slates: list
     n_fits: int
     estimate: CostEstimate
+    judge: LLMJudge
+
+    def ask(self):
+        """Ask all slates, here and now, and return a judge that carries the answers.
+
+        With it as `judge`, the fits that were planned for ask nothing and open no cache, wherever
+        they run: on all workers of a cluster.
+
+        Returns
+        -------
+        judge : FrozenJudge
+            A recorded judge is returned as it is.
+
+        Raises
+        ------
+        TypeError, ValueError, JudgeError
+            As `LLMJudge.answers`.
+        """
+        if hasattr(self.judge, "questions"):
+            return self.judge
+        return FrozenJudge.record(self.judge, self.slates)
 
     def __repr__(self):
         return f"JudgingPlan({len(self.slates)} slates, n_fits={self.n_fits}, {self.estimate})"

@@ -10,6 +10,7 @@ import re
 import warnings
 from dataclasses import dataclass
 
+import joblib
 import narwhals as nw
 import numpy as np
 import pandas as pd
@@ -428,7 +429,8 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
             ],
             sparse_threshold=1.0,
         )
-        features = self.column_transformer_.fit_transform(plain)
+        with _in_this_process():
+            features = self.column_transformer_.fit_transform(plain)
         features = sparse.csr_matrix(features, dtype=np.float32)
         self.scale_ = np.ones(features.shape[1], dtype=np.float32)
         for block in self.column_transformer_.output_indices_.values():
@@ -453,7 +455,9 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         frame = self._plain(self._read(X, reset=False))
-        features = sparse.csr_matrix(self.column_transformer_.transform(frame), dtype=np.float32)
+        with _in_this_process():
+            features = self.column_transformer_.transform(frame)
+        features = sparse.csr_matrix(features, dtype=np.float32)
         features.data *= self.scale_[features.indices]
         return features
 
@@ -590,6 +594,11 @@ class _LinearSpline(TransformerMixin, BaseEstimator):
         return np.array(
             [f"{k:.6g}" for k in self.knots_] + ["missing"] * self.has_missing_, dtype=object
         )
+
+
+def _in_this_process():
+    """Keep ColumnTransformer from sending columns to the workers of a search's cluster."""
+    return joblib.parallel_config(backend="sequential")
 
 
 def _dict_to_frame(item_data):

@@ -777,7 +777,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         plan : JudgingPlan
             With the attributes `slates` (a list of Slate), `n_fits` and `estimate` (a
             CostEstimate: questions, those that are cached, requests, tokens, expected and largest
-            cost in USD). A recorded judge is asked nothing.
+            cost in USD). A recorded judge is asked nothing. ``plan.ask()`` asks what is planned,
+            and returns a judge that carries the answers: give it to a search on a cluster.
 
         Raises
         ------
@@ -797,7 +798,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._validate_params()
         self._check_judge()
         if self._is_recorded():
-            return JudgingPlan([], 1, self.judge.estimate_cost([]))
+            return JudgingPlan([], 1, self.judge.estimate_cost([]), self.judge)
         parts = [None]
         if cv is not None:
             parts += [train for train, _ in check_cv(cv).split(X, y)]
@@ -809,7 +810,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             chosen = self._choose_slates(table, interactions, features)
             slates |= dict.fromkeys(chosen)
         slates = list(slates)
-        return JudgingPlan(slates, len(parts), self.judge.estimate_cost(slates))
+        return JudgingPlan(slates, len(parts), self.judge.estimate_cost(slates), self.judge)
 
     def _place(self, judged, interactions):
         """Apply the leakage rule to the judge's slates."""

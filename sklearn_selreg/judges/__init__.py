@@ -4,6 +4,7 @@ from ._anthropic import AnthropicJudge
 from ._base import CostEstimate, LLMJudge, Preferences, Slate
 from ._cache import CacheError
 from ._content import ContentJudge
+from ._frozen import FrozenJudge
 from ._live import JudgeError
 from ._openai import OpenAIJudge
 from ._precomputed import JudgedSlates, PrecomputedJudge
@@ -13,6 +14,7 @@ __all__ = [
     "CacheError",
     "ContentJudge",
     "CostEstimate",
+    "FrozenJudge",
     "JudgeError",
     "JudgedSlates",
     "LLMJudge",

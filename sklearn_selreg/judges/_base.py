@@ -15,7 +15,8 @@ from sklearn.base import BaseEstimator
 from .._docs import DocLinkMixin
 from ._cache import ANSWERED, GRANTED, TAKEN, open_cache
 
-_CHUNK = 64  # questions that one process claims at a time
+_CHUNK = 64  # questions that one process claims at a time, for each of joblib's workers
+_TASK = 8  # questions that a worker is sent at a time
 _POLL = 0.05  # seconds between looks for answers that another process is getting
 
 
@@ -151,6 +152,10 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
     memory, shared by all judges of the same class and parameters in this process. Several threads
     and processes that share a file ask each question once.
 
+    Under ``joblib.parallel_config``, joblib's workers call :meth:`_rate`, and may be on other
+    machines; the answers are kept by the process that asked. Live judges are bound by their
+    service, and send all requests from that process themselves.
+
     See Also
     --------
     AnthropicJudge : Asks Claude.
@@ -257,21 +262,31 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         """
         judge = self._identity_hash()
         found, pending, waiting = {}, list(todo), []
+        n_workers = joblib.effective_n_jobs(None)  # 1, if joblib was not told otherwise
         with cache.at_work():
             while pending or waiting:
                 if not pending:
                     time.sleep(_POLL)
                     pending, waiting = waiting, []
-                chunk, pending = pending[:_CHUNK], pending[_CHUNK:]
+                n_claimed = _CHUNK * n_workers
+                chunk, pending = pending[:n_claimed], pending[n_claimed:]
                 states = dict(zip(chunk, cache.begin(chunk), strict=True))
                 waiting += [key for key, state in states.items() if state == TAKEN]
                 found |= cache.get(key for key, state in states.items() if state == ANSWERED)
                 granted = [key for key, state in states.items() if state == GRANTED]
                 slates = [todo[key] for key in granted]
-                for key, ratings in zip(granted, _checked(slates, self._rate(slates)), strict=True):
+                rated = self._rate(slates) if n_workers == 1 else self._rate_in_parallel(slates)
+                for key, ratings in zip(granted, _checked(slates, rated), strict=True):
                     cache.store(judge, key, ratings)
                     found[key] = ratings
         return found
+
+    def _rate_in_parallel(self, slates):
+        """Yield the answers of joblib's workers, who know nothing of the cache."""
+        parallel = joblib.Parallel(return_as="generator")
+        tasks = (slates[start : start + _TASK] for start in range(0, len(slates), _TASK))
+        for answers in parallel(joblib.delayed(_rated)(self, task) for task in tasks):
+            yield from answers
 
     # -- what a question is --------------------------------------------------------------------
 
@@ -559,6 +574,11 @@ class _Question:
             if key in found:
                 answers[order, column] = found[key]
         return answers
+
+
+def _rated(judge, slates):
+    """Return a judge's answers, in a worker."""
+    return list(judge._rate(slates))
 
 
 def _reorder(slate, order):

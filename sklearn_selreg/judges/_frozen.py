@@ -1,0 +1,167 @@
+"""A judge that carries answers given before: what is sent to other processes and machines."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._base import LLMJudge, _check_slates, _sha256
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerTable:
+    """Slates and their answers, immutable: a copy is the same object, so cloning is free.
+
+    Attributes
+    ----------
+    judge : str
+        Name of the class of the judge that was asked.
+    reads_texts : bool
+        Whether that judge goes by the items' texts.
+    keys : ndarray of shape (n_slates,), bytes
+        SHA-256 of each slate, sorted.
+    indptr : ndarray of shape (n_slates + 1,), int64
+        The candidates of slate s are the rows `indptr[s]` to `indptr[s + 1] - 1` of `ratings`.
+    ratings : ndarray of shape (n_candidates, max_answers), float64
+        One column an answer; NaN for no opinion and where a slate has fewer answers.
+    """
+
+    judge: str
+    reads_texts: bool
+    keys: np.ndarray
+    indptr: np.ndarray
+    ratings: np.ndarray
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __repr__(self):
+        return f"<{len(self.keys)} slates answered by {self.judge}>"
+
+
+class FrozenJudge(LLMJudge):
+    """Judge that carries the answers to certain slates, and asks nothing.
+
+    It needs neither cache file nor key nor network, so a fit or a search with it runs anywhere, as
+    on the workers of a cluster. The estimator chooses slates for it as for a live judge.
+    ``model.plan_judging(X, cv=cv).ask()`` makes one for a whole search.
+
+    Parameters
+    ----------
+    table : AnswerTable
+        Made by :meth:`record`.
+
+    See Also
+    --------
+    PrecomputedJudge : Brings slates of its own, by which the model goes instead of its choice.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.judges import ContentJudge, FrozenJudge, Slate
+    >>> slate = Slate(7, [1], [2, 3], ["red wine"], ["white tea", "red wine glass"])
+    >>> judge = FrozenJudge.record(ContentJudge(), [slate])
+    >>> judge
+    FrozenJudge(table=<1 slates answered by ContentJudge>)
+    >>> bool((judge.rate([slate])[0] == ContentJudge().rate([slate])[0]).all())
+    True
+    """
+
+    _remembers = False  # the table is its memory
+
+    def __init__(self, table):
+        self.table = table
+
+    @classmethod
+    def record(cls, judge, slates):
+        """Ask a judge, and keep its answers.
+
+        Parameters
+        ----------
+        judge : LLMJudge
+            Asked for what its cache does not have, within its budget.
+        slates : iterable of Slate
+            The questions.
+
+        Returns
+        -------
+        frozen : FrozenJudge
+            It answers these slates as `judge` does now.
+
+        Raises
+        ------
+        TypeError, ValueError, JudgeError
+            As :meth:`LLMJudge.answers` of that judge.
+        """
+        slates = list(dict.fromkeys(_check_slates(slates)))
+        answers = judge.answers(slates)
+        keys = _keys(slates)
+        order = np.argsort(keys, kind="stable")
+        answers = [answers[s] for s in order]
+        most = max((a.shape[1] for a in answers), default=1)
+        padded = [
+            np.pad(a, ((0, 0), (0, most - a.shape[1])), constant_values=np.nan) for a in answers
+        ]
+        table = AnswerTable(
+            judge=type(judge).__name__,
+            reads_texts=judge.reads_texts,
+            keys=keys[order],
+            indptr=np.cumsum([0, *(len(a) for a in answers)]),
+            ratings=np.concatenate([np.empty((0, most)), *padded]),
+        )
+        return cls(table)
+
+    @property
+    def reads_texts(self):
+        """Whether the judge that was asked goes by the items' texts."""
+        return self.table.reads_texts
+
+    def answers(self, slates):
+        """Return the answers that were recorded; NaN for slates that were not.
+
+        Parameters
+        ----------
+        slates : iterable of Slate
+            The questions.
+
+        Returns
+        -------
+        answers : list of ndarray of shape (n_candidates, n_answers), float64
+            As :meth:`LLMJudge.answers`.
+
+        Raises
+        ------
+        TypeError
+            If `slates` is not an iterable of :class:`Slate`.
+
+        Warns
+        -----
+        UserWarning
+            If a slate is not among those recorded.
+        """
+        slates = _check_slates(slates)
+        table, keys = self.table, _keys(slates)
+        places = np.searchsorted(table.keys, keys)
+        answers, unknown = [], 0
+        for slate, key, place in zip(slates, keys, places, strict=True):
+            if place < len(table.keys) and table.keys[place] == key:
+                answers.append(table.ratings[table.indptr[place] : table.indptr[place + 1]].copy())
+            else:
+                answers.append(np.full((len(slate.candidates), 1), np.nan))
+                unknown += 1
+        if unknown:
+            warnings.warn(
+                f"{unknown} of {len(slates)} slates are not among the {len(table.keys)} that "
+                f"{table.judge} answered; there is no opinion on them. Plan with the X, y, cv, "
+                "item data and slate parameters that are used: plan_judging(X, y, cv=cv).ask().",
+                UserWarning,
+                stacklevel=2,
+            )
+        return answers
+
+    def _rate(self, slates):
+        raise NotImplementedError("`answers` does all.")
+
+
+def _keys(slates):
+    """Return the SHA-256 of each slate, (n_slates,) bytes."""
+    return np.array([_sha256(LLMJudge._content(None, slate)) for slate in slates], dtype="S64")
