@@ -105,7 +105,7 @@ import matplotlib.pyplot as plt
 _, axes = plt.subplots(figsize=(6.4, 3), layout="constrained")
 both["AUC"].dropna().plot.barh(ax=axes)
 axes.invert_yaxis()
-axes.set_xlim(0.4, 1)
+axes.set_xlim(0, 1)
 _ = axes.set_xlabel("AUC")
 
 # %%
