@@ -34,9 +34,7 @@ def robustness():
     """Draw what bad judges do, with and without gate."""
     rows = read("robustness")["against no LLM"]
     figure = Figure(figsize=(11, 6.5), layout="constrained")
-    grid = figure.subplots(2, 3, sharex="col", width_ratios=(3, 2, 0.01))
-    for axes in grid[:, 2]:
-        axes.remove()
+    grid = figure.subplots(2, 2, sharex="col", width_ratios=(3, 2))
     for line, column in zip(grid, ("AUC overall", "AUC cold"), strict=True):
         for use, color in (("selective", OURS), ("everywhere", THEIRS)):
             for axes, kinds in ((line[0], SHUFFLED), (line[1], OTHERS)):

@@ -11,6 +11,7 @@ from functools import lru_cache
 import evaluation
 import methods
 import numpy as np
+import pandas as pd
 import peers
 import questions
 import worlds
@@ -133,7 +134,7 @@ def within_slates(data, chosen, fit_method):
         method, settings, _ = chosen[name]
         model = fit_method("movielens", method, 0, settings)
         if hasattr(model, "predict"):
-            scores = model.predict(np.column_stack([user, asked.candidates]))
+            scores = model.predict(pd.DataFrame({"user": user, "item": asked.candidates}))
         else:
             scores = model(users)[row, place]
         found[name] = accuracy(scores)

@@ -9,6 +9,7 @@ SHOWN = (
     *("AUC tail", "AUC tail 20%", "AUC zero"),
 )
 COMPARED = ("NDCG@10 overall", "AUC overall", "AUC cold", "AUC tail", "AUC zero")
+DOLLAR, CHEAPEST = "AUC cold", "claude-haiku-5-5"
 TITLES = {
     "movielens": "MovieLens",
     "world": "Made-up world",
@@ -59,17 +60,24 @@ def _quality(name):
 
 def _learning():
     results = read("learning")
-    rows = {}
+    rows, before = {}, {}
     for point in results["curve"]:
+        curve = point["choice"], point["asked"]
         name = f"{point['supervision questions']}, {point['choice']}, {point['asked']}"
         differences = {k: interval(point["against no LLM"][k]) for k in COMPARED}
-        cost = {model: f"${cost:.3f}" for model, cost in point["cost"].items()}
-        rows[name] = {"answers": str(point["answers"]), **cost, **differences}
+        cost = {model: f"${cost:.2f}" for model, cost in point["cost"].items()}
+        gain, paid = point["against no LLM"][DOLLAR][0], point["cost"][CHEAPEST]
+        gain_before, paid_before = before.get(curve, (0.0, 0.0))
+        slope = (gain - gain_before) / (paid - paid_before)
+        before[curve] = gain, paid
+        bought = {f"{DOLLAR} for one more dollar": f"{slope:+.3f}"}
+        rows[name] = {"answers": str(point["answers"]), **cost, **bought, **differences}
     names = list(next(iter(rows.values())))
     return [
         "## Learning curve",
         "Differences to no LLM by number of supervision questions, and what the answers cost "
-        "(calibration included; single requests, prices of the package):",
+        "(calibration included; single requests, prices of the package). What one more dollar buys "
+        f"is the slope since the smaller number of questions, at the price of {CHEAPEST}:",
         table(rows, names, str, "questions"),
     ]
 
