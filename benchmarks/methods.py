@@ -128,6 +128,10 @@ _LIGHTFM = {
 }
 
 
+_LLM_PART = {name: _BACKBONE[name] for name in ("llm_weight", "margin", "gate_rate")}
+ON_DEFAULTS = ", default backbone"
+
+
 def _on_our_backbone(fit):
     return Method(fit, _BACKBONE, shared="ours", biased=True)
 
@@ -186,4 +190,9 @@ METHODS = {
     "joint gate": _on_our_backbone(joint_gate),
     "fixed rule": _on_our_backbone(fixed_rule),
     SELECTIVE: _on_our_backbone(selective),
+}
+# The ways to use the LLM on the same backbone, that of our defaults: only their own part is drawn.
+METHODS |= {
+    name + ON_DEFAULTS: Method(METHODS[name].fit, _LLM_PART, shared="ours, LLM", biased=True)
+    for name in ("pointwise", GLOBAL, "joint gate", "fixed rule", SELECTIVE)
 }

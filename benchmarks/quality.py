@@ -20,7 +20,7 @@ import robustness
 import tables
 import worlds
 from evaluation import ROOT, columns, differences, evaluate, objective
-from methods import GLOBAL, METHODS, NO_LLM, PLAIN_ALS, SELECTIVE
+from methods import GLOBAL, METHODS, NO_LLM, ON_DEFAULTS, PLAIN_ALS, SELECTIVE
 
 LOGS = ROOT / "benchmarks/tuning/quality"
 BIASES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # in standard deviations of a user's scores
@@ -29,7 +29,8 @@ OBJECTIVE_COLUMNS = (
     *("AUC overall", "AUC cold", "AUC tail", "AUC zero"),
 )
 BIASED = " + item bias"
-DEFAULTS = "ours, selective, defaults"
+DEFAULTS = {"ours, no LLM, defaults": NO_LLM, "ours, selective, defaults": SELECTIVE}
+AGAINST = (PLAIN_ALS, NO_LLM, GLOBAL, "ours, no LLM, defaults", GLOBAL + ON_DEFAULTS)
 
 
 def with_item_bias(score, data, fold, bias):
@@ -78,7 +79,10 @@ def tune(dataset, n_trials, n_jobs, names):
         (dataset, method, trial)
         for trial in range(n_trials)
         for method in names
-        if (method, trial) not in done and (METHODS[method].space or trial == 0)
+        if (method, trial) not in done
+        and (METHODS[method].space or trial == 0)
+        # The defaults were found on MovieLens.
+        and (dataset == "movielens" or not method.endswith(ON_DEFAULTS))
     ]
     with (LOGS / f"{dataset}.jsonl").open("a") as log:
         for (_, method, trial), (settings, results) in evaluation.run(
@@ -134,7 +138,7 @@ class _Row:
 def test(dataset, n_trials, seeds, n_jobs):
     """Report the chosen settings on `test`, with intervals against three of the rows."""
     data, chosen = worlds.load(dataset), best(dataset, n_trials)
-    chosen[DEFAULTS] = SELECTIVE, {}, 0.0
+    chosen |= {row: (method, {}, 0.0) for row, method in DEFAULTS.items()}
     reports = evaluation.by_seed(_Row(dataset, chosen), list(chosen), seeds, n_jobs, dataset)
     against = {
         other: {
@@ -142,7 +146,7 @@ def test(dataset, n_trials, seeds, n_jobs):
             for row, report in reports.items()
             if row != other
         }
-        for other in (PLAIN_ALS, NO_LLM, GLOBAL)
+        for other in AGAINST
         if other in reports
     }
     counts = {

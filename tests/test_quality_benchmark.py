@@ -168,8 +168,8 @@ def test_smallest_run_is_resumed_and_reported(load, monkeypatch, tmp_path):
     quality.test("tiny", 1, range(1), 1)
     results = json.loads((tmp_path / "tiny.json").read_text())
     rows = [*names[:2], "EASE + item bias", "ALS", "ALS + item bias", *names[3:]]
-    assert list(results["table"]) == [*rows, quality.DEFAULTS]
-    for row in ("ALS", "ours, no LLM", "global pairwise"):
+    assert list(results["table"]) == [*rows, *quality.DEFAULTS]
+    for row in ("ALS", "ours, no LLM", "global pairwise", "ours, no LLM, defaults"):
         assert results["against"][row].keys() == results["table"].keys() - {row}
     # What is chosen is the best of the trials, at the best bias.
     line = next(li for li in map(json.loads, log.splitlines()) if li["method"] == "EASE")
