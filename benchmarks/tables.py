@@ -12,7 +12,6 @@ COMPARED = ("NDCG@10 overall", "AUC overall", "AUC cold", "AUC tail", "AUC zero"
 DOLLAR, CHEAPEST = "AUC cold", "claude-haiku-5-5"
 TITLES = {
     "movielens": "MovieLens",
-    "world": "Made-up world",
     "sparse": "Made-up world, as sparse as Amazon",
 }
 

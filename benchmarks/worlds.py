@@ -11,13 +11,11 @@ from sklearn_selreg.datasets import load_movielens_coldstart, make_interactions
 from sklearn_selreg.judges import PrecomputedJudge
 
 WORLDS = {
-    # 20 interactions a user, 10 an item.
-    "world": {"n_users": 1500, "n_items": 3000, "n_interactions": 30_000},
     # As sparse as the reviews of Amazon: about half of the users have fewer than 3 for training.
     "sparse": {"n_users": 3000, "n_items": 2000, "n_interactions": 15_000},
     "tiny": {"n_users": 120, "n_items": 80, "n_interactions": 1200},  # for tests
 }
-DATASETS = ("movielens", "world", "sparse")
+DATASETS = ("movielens", "sparse")
 _COLD_BELOW = 3
 
 
