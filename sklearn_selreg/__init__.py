@@ -4,7 +4,7 @@ from ._gate import ReliabilityGate
 from ._interactions import interactions_from_sparse
 from ._items import AutoItemEncoder
 from ._mf import SelectiveLLMRegularizedMF
-from ._persistence import ModelVersionWarning
+from .exceptions import ModelVersionWarning
 from .judges import LLMJudge
 
 __version__ = "0.1.0"

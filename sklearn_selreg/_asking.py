@@ -1,12 +1,17 @@
 """Asking a judge the chosen questions: from matrix positions to slates, and from answers back."""
 
+import re
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from ._interactions import encode
 from ._items import item_texts
+from .exceptions import DataWarning, JudgmentWarning
 from .judges import CostEstimate, FrozenJudge, JudgedSlates, LLMJudge
+
+_FEW_BARE = 0.05  # share of items without text of which nothing is said
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,19 +60,67 @@ class JudgingPlan:
 
 
 def describe(items, table, columns):
-    """Return a text for each item, (n_items,) object; the id where nothing is known.
+    """Return a text for each item, (n_items,) object; an empty one where nothing is known.
 
     Parameters
     ----------
     items : ndarray of shape (n_items,)
         Ids.
-    table : ItemTable
+    table : ItemTable or None
     columns : column name, list of column names or None
         What to tell of the table; None: all that can be read.
     """
-    positions = encode(table.ids, items)
-    texts = np.append(item_texts(table, columns), "")[positions]
-    return np.array([text or str(item) for text, item in zip(texts, items, strict=True)], object)
+    if table is None:
+        return np.full(len(items), "", dtype=object)
+    return np.append(item_texts(table, columns), "")[encode(table.ids, items)]
+
+
+def check_texts(texts, interactions, judge):
+    """Check that a judge who reads texts has something to read.
+
+    Parameters
+    ----------
+    texts : ndarray of shape (n_items,), object
+        Empty where nothing is known; the judge is shown the id then.
+    interactions : Interactions
+    judge : LLMJudge
+
+    Raises
+    ------
+    ValueError
+        If no item has a text, and ids do not say what items are.
+
+    Warns
+    -----
+    DataWarning
+        If more than 1 in 20 have none.
+    """
+    used = interactions.matrix.getnnz(axis=0) > 0
+    bare = interactions.items[used & (texts == "")]
+    if not judge.reads_texts or len(bare) <= _FEW_BARE * used.sum() or _are_words(bare):
+        return
+    what = (
+        f"{type(judge).__name__} reads what items are, but {len(bare)} of the {used.sum()} items "
+        f"of X have no text in item_data, and an id such as {bare.tolist()[0]!r} says nothing"
+    )
+    advice = (
+        "Give item_data with a title or description of each item; its ids must be those of X, of "
+        "the same type. If the ids do tell what items are, give them as texts."
+    )
+    if len(bare) == used.sum():
+        raise ValueError(f"{what}. {advice}")
+    warnings.warn(f"{what}: it is shown the bare id. {advice}", DataWarning, stacklevel=4)
+
+
+def _are_words(ids):
+    """Whether most ids are words, not numbers or codes such as "B000123" or "item_12"."""
+    words = [
+        " ".join(re.findall(r"(?<![^\W_])[^\W\d_]{2,}(?![^\W_])", item))
+        if isinstance(item, str)
+        else ""
+        for item in ids.tolist()
+    ]
+    return len(set(words)) > len(words) / 2 if len(words) > 1 else bool(words[0])
 
 
 def make_slates(questions, interactions, texts, slate_type):
@@ -77,21 +130,58 @@ def make_slates(questions, interactions, texts, slate_type):
     ----------
     questions : Questions
     interactions : Interactions
-    texts : ndarray of shape (n_items,) or None
-        None: slates without texts.
+    texts : ndarray of shape (n_items,), object
+        Empty ones are replaced by the id; where all are empty, slates have none.
     slate_type : type
         `Slate`.
     """
     users = interactions.users[questions.users].tolist()
+    bare = texts == ""
+    if not bare.all():
+        texts = np.where(bare, [str(item) for item in interactions.items], texts)
     slates = []
     for user, history, candidates in zip(
         users, questions.histories, questions.candidates, strict=True
     ):
         candidates = candidates[candidates >= 0]
-        described = () if texts is None else (texts[history].tolist(), texts[candidates].tolist())
+        described = () if bare.all() else (texts[history].tolist(), texts[candidates].tolist())
         ids = interactions.items[history].tolist(), interactions.items[candidates].tolist()
         slates.append(slate_type(user, *ids, *described))
     return slates
+
+
+def ask(judge, slates, interactions):
+    """Ask a judge, and return the answers in columns.
+
+    Returns
+    -------
+    judged : JudgedSlates or None
+        None if there is no opinion on any slate.
+    n_silent : int
+        How many slates were answered with no opinion on any candidate.
+
+    Warns
+    -----
+    JudgmentWarning
+        If these are more than half of the answered ones.
+    """
+    answers = judge.answers(slates)
+    silent = [s for s, a in zip(slates, answers, strict=True) if np.isnan(a).all()]
+    n_silent = judge._n_answered(silent) if silent else 0  # the others were not asked
+    n_answered = len(slates) - len(silent) + n_silent
+    if n_silent > n_answered / 2:
+        warnings.warn(
+            f"{type(judge).__name__} gave no opinion on {_all_or(n_silent, n_answered)} questions "
+            "that were answered: no rating, None or NaN for each candidate."
+            + (" The model is fitted as without judge." if n_silent == n_answered else ""),
+            JudgmentWarning,
+            stacklevel=3,
+        )
+    return gather(slates, answers, interactions), n_silent
+
+
+def _all_or(n_some, n_all):
+    return f"all of the {n_all}" if n_some == n_all else f"{n_some} of the {n_all}"
 
 
 def gather(slates, answers, interactions):

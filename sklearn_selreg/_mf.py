@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from ._als import SlateTerms
-from ._asking import JudgingPlan, describe, gather, make_slates
+from ._asking import JudgingPlan, ask, check_texts, describe, make_slates
 from ._backbone import (
     BACKBONES,
     PROXIMAL_SWEEPS,
@@ -53,6 +53,7 @@ from ._recommend import (
 )
 from ._refining import locate, read_factors, refine_rows, shown_scores
 from ._slates import compare_candidates, place_slates
+from .exceptions import GateWarning, JudgmentWarning
 from .judges import LLMJudge, Slate
 from .metrics import mean_ndcg, warn_of_unknown_users
 
@@ -62,6 +63,7 @@ _INSTANCES = {
     "judge": "AnthropicJudge(max_cost=1)",
     "item_encoder": "AutoItemEncoder()",
 }
+_NO_JUDGMENTS = {"questions": 0, "answers": 0, "slates_used": 0, "pairs": 0}
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _PAIRS_PER_CHUNK = 2**18
 
@@ -186,7 +188,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     judge_ : LLMJudge or None
         The judge.
     judge_stats_ : dict of str to int
-        Number of questions and answers of the judge, of slates used, and of pairs.
+        Number of questions that the judge answered (be it with no opinion), of answers with an
+        opinion (a question may be asked in several orders), of slates used, and of pairs.
     judgments_ : DataFrame
         The preferences with their evidence and weights; made at each access.
     item_encoder_ : transformer or None
@@ -402,9 +405,10 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             If slates of the judge are dropped, if it has reached its budget, and if the gate has
             too little to learn from.
         """
-        backbone, n_refine, judged = self._backbone(), 0, None
+        backbone, n_refine, judged, n_silent = self._backbone(), 0, None, 0
         if self.judge is not None:
             self._check_judge()
+            self.judge._check_ready()
             backbone, n_refine = backbone.split(self.refine_iterations)
             if self._is_recorded():
                 judged = self.judge.questions()
@@ -412,7 +416,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         table, interactions, features, self.item_encoder_ = self._read(X, y)
         if self.judge is not None and not self._is_recorded():
             slates = self._choose_slates(table, interactions, features)
-            judged = gather(slates, self.judge.answers(slates), interactions)
+            judged, n_silent = ask(self.judge, slates, interactions)
         self._remember_columns(X)
         self._fitted_backbone, self._given = backbone, None
         self._id_names = id_names(X, self.user_col, self.item_col)
@@ -431,7 +435,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.users_, self.items_ = interactions.users, interactions.items
         self.judge_, self.gate_, self.judge_stats_ = self.judge, None, {}
         if self.judge is not None:
-            self.judge_stats_ = dict.fromkeys(("questions", "answers", "slates_used", "pairs"), 0)
+            self.judge_stats_ = {**_NO_JUDGMENTS, "questions": n_silent}
         self.loss_curve_ = []
         self.n_iter_ = backbone.iterations + n_refine
         pairs = {}
@@ -625,7 +629,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if self.judge is None:
             raise ValueError("refine needs a judge, and judge is None: set_params(judge=...).")
         self._check_judge()
+        self.judge._check_ready()
         added = _index_table(X, y, **self._columns())
+        n_silent = 0
         if self._is_recorded():
             judged = self.judge.questions()
         else:
@@ -635,11 +641,11 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             none = np.empty(0, dtype=added.items.dtype)
             known = locate(added, self.users_, self.items_, none).interactions
             slates = self._choose_slates(table, known, None)
-            judged = gather(slates, self.judge.answers(slates), known)
+            judged, n_silent = ask(self.judge, slates, known)
         for name, rows, values in self._given:
             getattr(self, name)[rows] = values
         self._given, self._slates, self.gate_, self.judge_ = (), None, None, self.judge
-        self.judge_stats_ = dict.fromkeys(("questions", "answers", "slates_used", "pairs"), 0)
+        self.judge_stats_ = {**_NO_JUDGMENTS, "questions": n_silent}
         asked = added.items[:0] if judged is None else judged.candidates
         located = locate(added, self.users_, self.items_, asked)
         for what, ids in (("users", located.unknown_users), ("items", located.unknown_items)):
@@ -735,20 +741,16 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             raise TypeError(
                 "judge must be an LLMJudge, such as PrecomputedJudge(judgments) of recorded "
                 "answers, AnthropicJudge(max_cost=1) or LLMJudge.from_callable(f, name=, "
-                f"version=); got a {type(self.judge).__name__}."
+                f"version=); got {_name(self.judge)}."
             )
+        self.judge._check_parameters()
+        if isinstance(self.gate, ReliabilityGate):
+            self.gate._validate_params()  # before anything is asked and paid
 
     def _choose_slates(self, table, interactions, features):
         """Choose the slates to ask the judge."""
-        texts = None
-        if table is not None:
-            texts = describe(interactions.items, table, self.item_text)
-        elif self.judge.reads_texts and interactions.items.dtype.kind in "iuf":
-            raise ValueError(
-                f"{type(self.judge).__name__} reads what items are, but there is no item_data, and "
-                f"the item ids are numbers such as {interactions.items[0]}. Give item_data with a "
-                "title or description of each item."
-            )
+        texts = describe(interactions.items, table, self.item_text)
+        check_texts(texts, interactions, self.judge)
         questions = choose_questions(
             interactions,
             features,
@@ -828,14 +830,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if reasons:
             warnings.warn(
                 f"Of the judge's {n_questions} slates these were dropped: {reasons}.",
-                UserWarning,
+                JudgmentWarning,
                 stacklevel=4,
             )
-        self.judge_stats_ = {
-            "questions": n_questions,
-            "answers": int(judged.n_answers.sum()),
-            "slates_used": len(slates),
-        }
+        self.judge_stats_["questions"] += n_questions
+        self.judge_stats_["answers"] = int(judged.n_answers.sum())
+        self.judge_stats_["slates_used"] = len(slates)
         return slates
 
     def _calibrate(self, slates, score):
@@ -847,12 +847,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             pairs = compare_candidates(slates, *score(slates), calibration=True)
         if pairs is None or not len(pairs.slate):
             warnings.warn(
-                "No slate of the judge holds both an item that its user was fitted on (and the "
-                "judge was not shown) and another one, with another rating. So the gate cannot be "
-                "calibrated, and trusts no preference. Judge slates with known positives among "
-                "the candidates, or set gate=None to trust all preferences alike.",
-                UserWarning,
-                stacklevel=4,
+                _why_not_calibrated(len(slates), self._is_recorded()), GateWarning, stacklevel=4
             )
             return
         self.judge_stats_["calibration_pairs"] = len(pairs.slate)
@@ -1411,6 +1406,38 @@ def _version():
     from . import __version__  # there once this module is imported
 
     return __version__
+
+
+def _name(value):
+    """Name what was given instead of an instance."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}: make an instance of it, {value.__name__}(...)"
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _why_not_calibrated(n_slates, is_recorded):
+    """Say why the gate has nothing to learn from, and what to do."""
+    if n_slates:
+        why = (
+            f"In all {n_slates} slates by which the gate could be calibrated, the judge rated the "
+            "user's known positives and the other candidates alike, or not at all"
+        )
+        what = "Look at its ratings: do they differ between candidates?"
+    elif is_recorded:
+        why = (
+            "No slate of the judge holds both an item that its user was fitted on (and the judge "
+            "was not shown) and another one"
+        )
+        what = "Judge slates with known positives among the candidates, "
+    else:
+        why = "No calibration question was asked and answered"
+        what = (
+            "They need users with 4 or more interactions, calibration_share > 0, and answers: "
+            "allow more of them, "
+        )
+    alike = "set gate=None to trust all preferences alike."
+    what += f" Or {alike}" if n_slates else f"or {alike}"
+    return f"{why}. So the gate cannot be calibrated, and trusts no preference. {what}"
 
 
 def _index_table(X, y, **columns):

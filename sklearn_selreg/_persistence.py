@@ -24,6 +24,7 @@ import scipy.sparse as sp
 
 from ._als import SlateTerms
 from ._backbone import BACKBONES
+from .exceptions import ModelVersionWarning
 
 FORMAT = "sklearn_selreg model"
 FORMAT_VERSION = 1
@@ -47,21 +48,6 @@ _TAGS = (
     ("bytes", bytes, bytes.hex, bytes.fromhex),
 )
 _READERS = {name: read for name, _, _, read in _TAGS}
-
-
-class ModelVersionWarning(UserWarning):
-    """A saved or pickled model was made by another version of the package.
-
-    Examples
-    --------
-    Take such a model for an error:
-
-    >>> import warnings
-    >>> from sklearn_selreg import ModelVersionWarning
-    >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("error", ModelVersionWarning)
-    ...     # here a model is loaded
-    """
 
 
 def check_version(version, current, *, stacklevel):

@@ -13,6 +13,7 @@ REFERENCE = (Path(__file__).parents[1] / "docs" / "api.rst").read_text(encoding=
 MODULES = (
     "sklearn_selreg",
     "sklearn_selreg.datasets",
+    "sklearn_selreg.exceptions",
     "sklearn_selreg.inspection",
     "sklearn_selreg.judges",
     "sklearn_selreg.judges.testing",

@@ -1,7 +1,9 @@
+import itertools
 import json
 import os
 import pickle
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,7 +21,8 @@ from loopback import LLMServer, rate
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
+from sklearn_selreg.exceptions import DataWarning, GateWarning, JudgmentWarning
 from sklearn_selreg.judges import (
     AnthropicJudge,
     JudgeError,
@@ -33,6 +36,7 @@ from sklearn_selreg.judges import (
 from sklearn_selreg.judges.testing import JudgeContract
 
 KEY = "sk-secret-0123456789"
+WORDS = ["".join(letters) for letters in itertools.product("bdfgkl", "aeiou", "mnrs")]
 TITLES = [f"film {number}" for number in range(400)]
 
 
@@ -616,12 +620,61 @@ def test_the_key_is_nowhere(server, tmp_path, monkeypatch, caplog, capsys):
     assert server.stats()["keys"] == ["sk-another-987"]
 
 
-def test_a_missing_key_is_named(server, monkeypatch):
-    monkeypatch.delenv("ANTHROPIC_API_KEY")
-    with pytest.raises(JudgeError, match="no key: set the environment variable ANTHROPIC_API_KEY"):
-        claude(server).rate(make_slates(1))
-    with pytest.raises(JudgeError, match="'NO_SUCH_VARIABLE', which is not set"):
-        claude(server, api_key_env="NO_SUCH_VARIABLE").rate(make_slates(1))
+def gpt_itself(server, **settings):
+    settings = {"max_requests": 100_000, "cache": None, **settings}
+    return OpenAIJudge("gpt-6-luna", **settings)
+
+
+@pytest.mark.parametrize("batch", [{}, {"batch": True}, None])
+def test_a_missing_key_is_named_and_costs_nothing(server, monkeypatch, tmp_path, batch):
+    make, name = (gpt_itself, "OPENAI") if batch is None else (claude, "ANTHROPIC")
+    settings = {"cache": tmp_path / "c", "max_requests": 6, "max_cost": 1.0, **(batch or {})}
+    if batch is None:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url + "/v1")
+    monkeypatch.delenv(f"{name}_API_KEY")
+    judge = make(server, **settings)
+    for _ in range(2):
+        with pytest.raises(
+            JudgeError, match=f"no key: set the environment variable {name}_API_KEY"
+        ):
+            judge.rate(make_slates(3))
+        with pytest.raises(JudgeError, match="'NO_SUCH_VARIABLE', which is not set"):
+            make(server, api_key_env="NO_SUCH_VARIABLE", **settings).rate(make_slates(3))
+    assert not judge.stats_.get("requests")
+    assert not judge.stats_.get("cost")
+    monkeypatch.setenv(f"{name}_API_KEY", KEY)
+    assert_rated(judge.rate(make_slates(3)), make_slates(3))
+    assert judge.stats_["requests"] == n_asked(server) == 6
+
+
+@pytest.mark.parametrize("make", [claude, gpt])
+def test_what_was_not_sent_is_not_counted(server, tmp_path, make):
+    settings = {"cache": tmp_path / "c", "price": (1, 1), "max_requests": 6}
+    with pytest.raises(JudgeError, match="no_such_option"):
+        make(server, options={"no_such_option": 1}, **settings).rate(make_slates(3))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        gone = f"http://127.0.0.1:{free.getsockname()[1]}"
+    unreachable = make(server, max_retries=1, **settings).set_params(base_url=gone)
+    with pytest.raises(JudgeError, match="does not answer"):
+        unreachable.rate(make_slates(3))
+    assert n_asked(server) == 0
+    stats = unreachable.stats_
+    assert not stats.get("requests")
+    assert not stats.get("cost")
+
+
+def test_what_is_refused_is_counted_but_not_paid(server, tmp_path):
+    server.configure(faults={"404": 1.0})
+    judge = claude(server, cache=tmp_path / "c", concurrency=1)
+    with pytest.raises(JudgeError, match="404"):
+        judge.rate(make_slates(3))
+    assert judge.stats_.get("requests") == n_asked(server) == 1
+    assert not judge.stats_.get("cost")
+    server.configure(batch_post_fault="400")
+    with pytest.raises(JudgeError, match="batch was not accepted"):
+        clone(judge).set_params(batch=True).rate(make_slates(3))
+    assert judge.stats_["requests"] == 1
+    assert not judge.stats_.get("cost")
 
 
 # Estimates
@@ -695,8 +748,6 @@ def test_a_second_fit_asks_nothing(server, world, tmp_path):
 
 
 def test_a_grid_search_asks_each_question_once(server, world, tmp_path):
-    from sklearn_selreg import ReliabilityGate
-
     judge = claude(server, cache=tmp_path / "c")
     model = make_model(world, judge, gate=ReliabilityGate())
     folds = KFold(3, shuffle=True, random_state=0)
@@ -744,11 +795,109 @@ def test_an_export_is_fitted_by_others(server, world, tmp_path):
     assert again.judge_stats_ == model.judge_stats_
 
 
-def test_numbers_without_texts_are_not_asked_about(server, world):
-    model = make_model(world, claude(server)).set_params(item_data=None)
-    with pytest.raises(ValueError, match="reads what items are, but there is no item_data"):
-        model.fit(world[0])
+CODES = {"int": int, "str": str, "code": "B{:03d}".format, "name": "item_{}".format}
+
+
+@pytest.mark.parametrize("kind", CODES)
+@pytest.mark.parametrize("data", [None, "of other ids"])
+def test_ids_that_say_nothing_are_not_asked_about(server, world, kind, data):
+    likes = world[0].assign(film=world[0]["film"].map(CODES[kind]))
+    model = make_model(world, claude(server)).set_params(
+        item_data=data and {"x": "one", "y": "two"}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that no item of X is in item_data
+        with pytest.raises(ValueError, match=r"reads what items are, but .* says nothing"):
+            model.fit(likes)
+        with pytest.raises(ValueError, match="says nothing"):
+            model.plan_judging(likes)
     assert n_asked(server) == 0
+    # A judge who does not read texts may know ids.
+    by_number = LLMJudge.from_callable(lambda s: [0.5] * len(s.candidates), name="n", version="1")
+    plan = model.set_params(judge=by_number, item_data=None).plan_judging(likes)
+    assert plan.slates[0].candidate_texts == ()
+
+
+def test_items_without_text_are_counted(server, world):
+    likes, films = world
+    n_used, n_bare = likes["film"].nunique(), (likes["film"].unique() % 2).sum()
+    model = make_model((likes, films[::2]), claude(server))
+    with pytest.warns(DataWarning, match=f"{n_bare} of the {n_used} items of X have no text"):
+        model.plan_judging(likes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_model((likes, films[:-1]), claude(server)).plan_judging(likes)
+        # Ids that are words are texts.
+        words = likes.assign(film=likes["film"].map(dict(enumerate(WORDS))))
+        model.set_params(item_data=None).plan_judging(words)
+        model.set_params(item_data={w: w[0] for w in WORDS[::2]}).plan_judging(words)
+
+
+@pytest.mark.parametrize(
+    ("judge", "gate", "message"),
+    [
+        ({"max_requests": None}, {}, "set max_requests or max_cost"),
+        ({"api_key_env": "NO_SUCH_VARIABLE"}, {}, "'NO_SUCH_VARIABLE', which is not set"),
+        ({}, {"C": -1.0}, "'C' parameter of ReliabilityGate must be"),
+    ],
+)
+def test_wrong_settings_are_named_before_any_work(server, world, judge, gate, message):
+    # Ids without a column would be an error, too, if they were looked at.
+    model = make_model(world, claude(server, **judge), gate=ReliabilityGate(**gate))
+    with pytest.raises((ValueError, JudgeError), match=message):
+        model.fit(world[0].drop(columns="user"))
+    assert n_asked(server) == 0
+
+
+def test_answers_in_the_cache_need_no_key(server, world, tmp_path, monkeypatch):
+    model = make_model(world, claude(server, cache=tmp_path / "c")).fit(world[0])
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    again = clone(model).fit(world[0])
+    np.testing.assert_array_equal(again.user_factors_, model.user_factors_)
+
+
+@pytest.mark.parametrize(
+    ("judge", "name"), [(None, "None"), (AnthropicJudge, "the class AnthropicJudge"), (3, "a int")]
+)
+def test_what_is_no_judge_is_named(world, judge, name):
+    with pytest.raises(TypeError, match=f"must be an LLMJudge.*got .*{name}"):
+        make_model(world, judge).plan_judging(world[0])
+
+
+def fit_function(world, f, **settings):
+    judge = LLMJudge.from_callable(f, name=f.__name__, version="1")
+    return make_model(world, judge, **settings).fit(world[0])
+
+
+def test_a_judge_without_opinion_is_told(world):
+    def no_idea(slate):
+        return [None] * len(slate.candidates)
+
+    def hardly(slate):
+        return by_text(slate) if slate.user < "u2" else no_idea(slate)
+
+    def by_text(slate):
+        return [len(text) % 7 / 7 for text in slate.candidate_texts]
+
+    with pytest.warns(JudgmentWarning, match="no opinion on all of the 60 .* as without judge"):
+        model = fit_function(world, no_idea)
+    assert model.judge_stats_ == {"questions": 60, "answers": 0, "slates_used": 0, "pairs": 0}
+    without = make_model(world, None).fit(world[0])
+    np.testing.assert_allclose(model.predict(world[0]), without.predict(world[0]), atol=0.05)
+    with pytest.warns(JudgmentWarning, match=r"no opinion on \d\d of the 60"):
+        model = fit_function(world, hardly, gate=None)
+    assert model.judge_stats_["questions"] == 60
+    assert 0 < model.judge_stats_["answers"] == model.judge_stats_["slates_used"] < 30
+
+
+def test_equal_ratings_are_named_as_what_keeps_the_gate_from_learning(world):
+    def constant(slate):
+        return [0.5] * len(slate.candidates)
+
+    with pytest.warns(GateWarning, match="In all 18 slates .* the other candidates alike"):
+        fit_function(world, constant)
+    with pytest.warns(GateWarning, match="No calibration question .* calibration_share > 0"):
+        fit_function(world, constant, calibration_share=0.0)
 
 
 def test_item_text_names_what_is_shown(server, world):

@@ -1,11 +1,10 @@
 """Judges: where opinions on what a user would like come from."""
 
+from ..exceptions import CacheError, JudgeError
 from ._anthropic import AnthropicJudge
 from ._base import CostEstimate, LLMJudge, Preferences, Slate
-from ._cache import CacheError
 from ._content import ContentJudge
 from ._frozen import FrozenJudge
-from ._live import JudgeError
 from ._openai import OpenAIJudge
 from ._precomputed import JudgedSlates, PrecomputedJudge
 

@@ -7,15 +7,18 @@ from datetime import datetime, timezone
 
 import numpy as np
 
+from ..exceptions import JudgeError
 from ._base import _check_slates
 from ._cache import ANSWERED, GRANTED, OVER
 from ._live import (
-    JudgeError,
     LiveJudge,
     Reply,
     TransientError,
     Work,
     hide,
+    no_connection,
+    no_key,
+    not_sent,
     read_reply,
     retry_after,
     server_message,
@@ -32,6 +35,7 @@ _PRICES = {
     "claude-opus-5-5": (4.0, 20.0),
     "claude-opus-5": (5.0, 25.0),
 }
+_KEY = "ANTHROPIC_API_KEY"
 _THINKING_TOKENS = 4_000  # allowed to models that cannot be told not to think
 _BATCH_DISCOUNT = 0.5
 _BATCH_REQUESTS = 10_000  # the service allows 100,000, and 256 MB
@@ -204,12 +208,18 @@ class AnthropicJudge(LiveJudge):
 
         key = self._key_from_environment()
         try:
-            return anthropic.Anthropic(
+            client = anthropic.Anthropic(
                 api_key=key, base_url=self.base_url, timeout=self.timeout, max_retries=0
             )
         except anthropic.AnthropicError as error:
-            message = hide(str(error), key)
-        raise JudgeError(message)
+            failure = not_sent(hide(str(error), key))
+        else:
+            names = {name.lower() for name in client.default_headers}
+            # Credentials of a profile are turned into a header with each request.
+            if names & {"x-api-key", "authorization"} or getattr(client, "credentials", None):
+                return client
+            failure = no_key(_KEY)
+        raise failure
 
     def _send(self, client, slate):
         response = self._call(
@@ -233,18 +243,12 @@ class AnthropicJudge(LiveJudge):
                 server_message(error.response.text),
                 retry_after=retry_after(error.response.headers),
                 key=client.api_key,
-                service=self.api_key_env or "ANTHROPIC_API_KEY",
+                service=self.api_key_env or _KEY,
             )
         except anthropic.APIConnectionError as error:
-            failure = TransientError(hide(str(error), client.api_key), billed=True)
-        except TypeError as error:  # no key at all, or an option that the client does not know
-            message = hide(str(error), client.api_key)
-            if "authentication" in message:
-                message = (
-                    "There is no key: set the environment variable ANTHROPIC_API_KEY, or name "
-                    "another one with api_key_env."
-                )
-            failure = JudgeError(message)
+            failure = no_connection(error, client.api_key)
+        except TypeError as error:  # an option that the client does not know
+            failure = not_sent(hide(str(error), client.api_key))
         raise failure
 
     def count_tokens(self, slates):
@@ -393,7 +397,8 @@ class _Batches:
         try:
             batch = self.work.attempts(post)
         except (TransientError, JudgeError) as error:
-            self.cache.end_batch(intent, {"cost": -sum(requests.values())})
+            unused = {"cost": -sum(requests.values()), "requests": -len(requests)}
+            self.cache.end_batch(intent, unused)
             failure = JudgeError(f"The batch was not accepted: {error}")
         else:
             self.cache.sent_batch(intent, batch)

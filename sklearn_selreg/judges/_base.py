@@ -326,6 +326,10 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
     def _check_parameters(self):
         """Raise for parameters out of range, before anything is asked."""
 
+    def _check_ready(self):
+        """Raise if it could not answer anything, before the work of choosing what to ask."""
+        self._check_parameters()
+
     # -- what it has cost, and what is known ---------------------------------------------------
 
     @property
@@ -365,6 +369,13 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         slates = _check_slates(slates)
         todo, n_questions = self._uncached(slates)
         return self._estimate(len(slates), n_questions, list(todo.values()))
+
+    def _n_answered(self, slates):
+        """Return how many slates have an answer, if only that there is no opinion."""
+        if not self._remembers:
+            return len(slates)
+        found = self._cache().get({key for q in self._questions(slates) for key in q.keys})
+        return sum(not found.keys().isdisjoint(q.keys) for q in self._questions(slates))
 
     def _uncached(self, slates):
         if not self._remembers:

@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
+from ..exceptions import CacheError
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, judge TEXT NOT NULL, ratings BLOB NOT NULL, problem TEXT, time REAL
@@ -49,25 +51,6 @@ GRANTED, ANSWERED, TAKEN, OVER = "granted", "answered", "taken", "over"
 
 _open = {}
 _open_lock = threading.Lock()
-
-
-class CacheError(RuntimeError):
-    """A cache file that cannot be read.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> from sklearn_selreg.judges import CacheError, LLMJudge, Slate
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "answers.sqlite")
-    ...     _ = path.write_text("something else, and longer than the head of a database " * 9)
-    ...     judge = LLMJudge.from_callable(len, name="x", version="1", cache=path)
-    ...     try:
-    ...         judge.rate([Slate(7, [1], [2])])
-    ...     except CacheError as error:
-    ...         print("no SQLite file" in str(error))
-    True
-    """
 
 
 def default_path():
@@ -226,6 +209,12 @@ class JudgmentCache:
             ).fetchall()
             unsaved = {key: self._unsaved[key][1] for key in keys if key in self._unsaved}
         return {key: np.frombuffer(blob, dtype="<f8") for key, blob in rows} | unsaved
+
+    def has_answers(self, judge):
+        """Whether there is any answer of a judge, given by the hash of its identity."""
+        with self._lock:
+            query = "SELECT EXISTS (SELECT 1 FROM answers WHERE judge = ?)"
+            return bool(self._connection.execute(query, (judge,)).fetchone()[0])
 
     def store(self, judge, key, ratings, *, problem=None, counts=()):
         """Keep an answer, give up the claim on it, and add to the totals.

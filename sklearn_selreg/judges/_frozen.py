@@ -158,6 +158,9 @@ class FrozenJudge(LLMJudge):
             )
         return answers
 
+    def _n_answered(self, slates):
+        return int(np.isin(_keys(slates), self.table.keys).sum())
+
     def _rate(self, slates):
         raise NotImplementedError("`answers` does all.")
 

@@ -19,6 +19,7 @@ import numpy as np
 import tenacity
 from tqdm.auto import tqdm
 
+from ..exceptions import BudgetWarning, JudgeError, JudgmentWarning
 from ._base import CostEstimate, LLMJudge, _sha256
 from ._cache import ANSWERED, GRANTED, OVER
 from ._prompt import (
@@ -37,26 +38,13 @@ _OVERHEAD_TOKENS = 1_000  # more than a service adds to a request, say to explai
 _CHARS_PER_TOKEN = 3.0  # of the expected cost, for English; tokens are shorter elsewhere
 _TOKENS_PER_RATING = 8
 _TRANSIENT = {408, 409, 429, *range(500, 600)}
+# Exceptions of httpx for connections that were never made, so that nothing was sent.
+_NO_CONNECTION = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 _POLL = 0.05  # seconds between looks at the budget
 _TICK = 0.2  # seconds between looks for Ctrl-C
 _POLL_OTHERS = 0.2  # seconds between looks for answers that other processes are getting
 _GIVE_UP = 3  # questions in a row that fail for good, after which the service counts as down
 _LONGEST_WAIT = 60.0  # seconds between two attempts, if the service does not ask for more
-
-
-class JudgeError(RuntimeError):
-    """A service refuses to answer at all: a wrong key, an unknown model, no answer from it.
-
-    Examples
-    --------
-    >>> from sklearn_selreg.judges import AnthropicJudge, JudgeError, Slate
-    >>> judge = AnthropicJudge(max_requests=1, cache=None, api_key_env="NO_SUCH_VARIABLE")
-    >>> try:
-    ...     judge.rate([Slate(7, ["Alien"], ["Aliens", "Heidi"])])
-    ... except JudgeError as error:
-    ...     print("There is no answer.")
-    There is no answer.
-    """
 
 
 class TransientError(Exception):
@@ -67,15 +55,18 @@ class TransientError(Exception):
     message : str
     billed : bool
         Whether the service may charge for the request.
+    sent : bool
+        False if the request surely never left: there was no connection.
     retry_after : float or None
         Seconds to wait, if the service has said so.
     limited : bool
         Whether the service asks for fewer requests.
     """
 
-    def __init__(self, message, *, billed, retry_after=None, limited=False):
+    def __init__(self, message, *, billed, sent=True, retry_after=None, limited=False):
         super().__init__(message)
         self.billed = billed
+        self.sent = sent
         self.retry_after = retry_after
         self.limited = limited
 
@@ -167,6 +158,12 @@ class LiveJudge(LLMJudge):
 
     def _rate(self, slates):
         raise NotImplementedError("_ask answers the questions of a live judge.")
+
+    def _check_ready(self):
+        super()._check_ready()
+        # With some answers in the cache, a key may not be needed.
+        if not self._cache().has_answers(self._identity_hash()):
+            self._client()
 
     def _check_parameters(self):
         if self.max_requests is None and self.max_cost is None:
@@ -275,6 +272,8 @@ class LiveJudge(LLMJudge):
     # -- asking --------------------------------------------------------------------------------
 
     def _ask(self, cache, todo):
+        if not cache.read_only:
+            self._client()  # without a key nothing is reserved
         work = Work(self, cache, todo)
         if cache.read_only:  # what cannot be written down is not paid for
             cache.trouble = "it is read-only"
@@ -303,7 +302,7 @@ class LiveJudge(LLMJudge):
             return None
         key = os.environ.get(self.api_key_env)
         if not key:
-            raise JudgeError(
+            raise not_sent(
                 f"api_key_env names the environment variable {self.api_key_env!r}, which is not "
                 "set."
             )
@@ -538,15 +537,19 @@ class Work:
         failure = None
         try:
             reply = self.judge._send(client, slate)
-        except TransientError as error:
+        except (TransientError, JudgeError) as error:
             failure = error
         finally:
             self.throttle.leave()
         if failure is None:
             self.throttle.went_well(reply.pause)
             return reply
-        if not failure.billed:
+        if not failure.sent:
+            self.cache.count({"cost": -worst, "requests": -1})
+        elif not failure.billed:
             self.cache.count({"cost": -worst})
+        if isinstance(failure, JudgeError):
+            raise failure
         if failure.limited:
             self.throttle.slow_down(failure.retry_after)
         raise failure
@@ -561,7 +564,7 @@ class Work:
     def report(self):
         """Say in one warning what was not asked."""
         missing = len(self.todo) - len(self.found)
-        name = type(self.judge).__name__
+        name, category = type(self.judge).__name__, JudgmentWarning
         if self.cache.trouble and (self.over or missing):
             where = self.cache.path or "in memory"
             message = (
@@ -569,7 +572,7 @@ class Work:
                 f"nothing more; {missing} of {len(self.todo)} questions are without answer."
             )
         elif self.over and missing:
-            totals = self.cache.totals()
+            totals, category = self.cache.totals(), BudgetWarning
             message = (
                 f"{name} has reached its budget: {missing} of {len(self.todo)} questions were not "
                 f"asked. Spent so far with this cache: {totals.get('requests', 0)} requests, "
@@ -584,7 +587,7 @@ class Work:
             )
         else:
             return
-        warnings.warn(message, UserWarning, stacklevel=5)
+        warnings.warn(message, category, stacklevel=5)
 
 
 class Throttle:
@@ -679,6 +682,27 @@ def transient_or_fatal(status, message, *, retry_after, key, service):
         404: "Is the name of the model right, and base_url?",
     }.get(status, "It would not pass on another attempt.")
     return JudgeError(f"The service answered {status}: {message} {advice}")
+
+
+def no_connection(error, key):
+    """Return the exception for a client's connection error, whose cause tells how far it got."""
+    sent = type(error.__cause__).__name__ not in _NO_CONNECTION
+    return TransientError(hide(str(error), key), billed=sent, sent=sent)
+
+
+def not_sent(message):
+    """Return the exception for a request that the client did not even send."""
+    failure = JudgeError(message)
+    failure.sent = False
+    return failure
+
+
+def no_key(variable):
+    """Return the exception for a missing key."""
+    return not_sent(
+        f"There is no key: set the environment variable {variable}, or name another one with "
+        "api_key_env."
+    )
 
 
 def hide(message, key):

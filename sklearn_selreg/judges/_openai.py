@@ -3,11 +3,12 @@
 import json
 
 from ._live import (
-    JudgeError,
     LiveJudge,
     Reply,
-    TransientError,
     hide,
+    no_connection,
+    no_key,
+    not_sent,
     retry_after,
     server_message,
     transient_or_fatal,
@@ -21,6 +22,7 @@ _PRICES = {
     "gpt-5.6-luna": (0.20, 1.20),
     "gpt-5.6-terra": (2.0, 12.0),
 }
+_KEY = "OPENAI_API_KEY"
 _THINKING_TOKENS = 4_000  # allowed to OpenAI's own models, which may think before they answer
 _NO_KEY = "none"  # the client wants one, servers of one's own do not
 
@@ -132,9 +134,9 @@ max_retries, api_key_env, verbose
         try:
             return openai.OpenAI(api_key=key, **address)
         except openai.OpenAIError as error:
-            message = hide(str(error), key)
+            failure = not_sent(hide(str(error), key)) if key else no_key(_KEY)
         if self.base_url is None:
-            raise JudgeError(message)
+            raise failure
         return openai.OpenAI(api_key=_NO_KEY, **address)
 
     def _arguments(self, slate, json_schema):
@@ -187,9 +189,9 @@ max_retries, api_key_env, verbose
             status = error.status_code
             failure = None
         except openai.APIConnectionError as error:
-            failure = TransientError(hide(str(error), client.api_key), billed=True)
+            failure = no_connection(error, client.api_key)
         except TypeError as error:  # an option that the client does not know
-            failure = JudgeError(hide(str(error), client.api_key))
+            failure = not_sent(hide(str(error), client.api_key))
         if failure is None:
             if json_schema and status in (400, 422, 501) and _is_about_schema(message):
                 raise _NoSchemaError
@@ -198,7 +200,7 @@ max_retries, api_key_env, verbose
                 message,
                 retry_after=told,
                 key=client.api_key,
-                service=self.api_key_env or "OPENAI_API_KEY",
+                service=self.api_key_env or _KEY,
             )
         raise failure
 

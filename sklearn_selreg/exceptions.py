@@ -1,0 +1,138 @@
+"""Errors and warnings of this package: what to catch, and what to filter."""
+
+
+class JudgeError(RuntimeError):
+    """A service refuses to answer at all: a wrong key, an unknown model, no answer from it.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.judges import AnthropicJudge, JudgeError, Slate
+    >>> judge = AnthropicJudge(max_requests=1, cache=None, api_key_env="NO_SUCH_VARIABLE")
+    >>> try:
+    ...     judge.rate([Slate(7, ["Alien"], ["Aliens", "Heidi"])])
+    ... except JudgeError as error:
+    ...     print("There is no answer.")
+    There is no answer.
+    """
+
+    # Of the request that failed; its reservation is given back accordingly.
+    sent = True
+    billed = False  # services do not charge for what they refuse
+
+
+class CacheError(RuntimeError):
+    """A cache file that cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from sklearn_selreg.judges import CacheError, LLMJudge, Slate
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "answers.sqlite")
+    ...     _ = path.write_text("something else, and longer than the head of a database " * 9)
+    ...     judge = LLMJudge.from_callable(len, name="x", version="1", cache=path)
+    ...     try:
+    ...         judge.rate([Slate(7, [1], [2])])
+    ...     except CacheError as error:
+    ...         print("no SQLite file" in str(error))
+    True
+    """
+
+
+class DataWarning(UserWarning):
+    """Columns, ids or item data are probably not what was meant.
+
+    Look at the ids and columns that the message names; set `user_col`, `item_col` and `time_col`,
+    and convert ids to one type.
+
+    Examples
+    --------
+    Take it for an error:
+
+    >>> import warnings
+    >>> from sklearn_selreg.exceptions import DataWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", DataWarning)
+    ...     # here a model is fitted
+    """
+
+
+class JudgmentWarning(UserWarning):
+    """A judge's answers are missing, or do not fit the interactions, and are left out.
+
+    Compare the ids and histories of recorded answers with the rows given to `fit`; ask again where
+    a service failed.
+
+    Examples
+    --------
+    Do not show it, as in a search with recorded answers, many of which fit no fold:
+
+    >>> import warnings
+    >>> from sklearn_selreg.exceptions import JudgmentWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", JudgmentWarning)
+    ...     # here a model is fitted
+    """
+
+
+class BudgetWarning(JudgmentWarning):
+    """A judge's budget is, or would be, spent before all questions are asked.
+
+    The fit goes on with the answers there are. Raise `max_requests` or `max_cost`, or ask less
+    with a smaller `max_slates`.
+
+    Examples
+    --------
+    Rather fail than fit with a part of the answers:
+
+    >>> import warnings
+    >>> from sklearn_selreg.exceptions import BudgetWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", BudgetWarning)
+    ...     # here a model is fitted
+    """
+
+
+class GateWarning(UserWarning):
+    """The gate has too little to learn from, so that it trusts the judge less, or not at all.
+
+    Ask more (`max_slates`, `calibration_share`), or set ``gate=None`` to trust all preferences
+    alike.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn_selreg import ReliabilityGate
+    >>> from sklearn_selreg.exceptions import GateWarning
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     gate = ReliabilityGate().fit([[0.2], [0.4]], [True, False])
+    >>> caught[0].category is GateWarning
+    True
+    """
+
+
+class ModelVersionWarning(UserWarning):
+    """A saved or pickled model was made by another version of the package.
+
+    Examples
+    --------
+    Take such a model for an error:
+
+    >>> import warnings
+    >>> from sklearn_selreg import ModelVersionWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", ModelVersionWarning)
+    ...     # here a model is loaded
+    """
+
+
+__all__ = [
+    "BudgetWarning",
+    "CacheError",
+    "DataWarning",
+    "GateWarning",
+    "JudgeError",
+    "JudgmentWarning",
+    "ModelVersionWarning",
+]
