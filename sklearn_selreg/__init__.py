@@ -1,5 +1,6 @@
 """Matrix factorization regularized by an LLM's preferences where they can be trusted."""
 
+from ._asking import JudgingPlan
 from ._gate import ReliabilityGate
 from ._interactions import interactions_from_sparse
 from ._items import AutoItemEncoder
@@ -11,6 +12,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AutoItemEncoder",
+    "JudgingPlan",
     "LLMJudge",
     "ModelVersionWarning",
     "ReliabilityGate",

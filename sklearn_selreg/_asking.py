@@ -8,7 +8,7 @@ import numpy as np
 
 from ._interactions import encode
 from ._items import item_texts
-from .exceptions import DataWarning, JudgmentWarning
+from .exceptions import BudgetWarning, DataWarning, JudgmentWarning
 from .judges import CostEstimate, FrozenJudge, JudgedSlates, LLMJudge
 
 _FEW_BARE = 0.05  # share of items without text of which nothing is said
@@ -28,6 +28,15 @@ class JudgingPlan:
         What asking them would take.
     judge : LLMJudge
         Who would be asked.
+
+    Examples
+    --------
+    >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+    >>> from sklearn_selreg.judges import ContentJudge
+    >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Up"], ["bob", "Coco"]]
+    >>> model = SelectiveLLMRegularizedMF(judge=ContentJudge(), slate_size=2)
+    >>> model.plan_judging(likes)
+    JudgingPlan(2 slates for 1 fit: 2 questions, 0 of them cached; 0 requests)
     """
 
     slates: list
@@ -56,7 +65,45 @@ class JudgingPlan:
         return FrozenJudge.record(self.judge, self.slates)
 
     def __repr__(self):
-        return f"JudgingPlan({len(self.slates)} slates, n_fits={self.n_fits}, {self.estimate})"
+        e = self.estimate
+        parts = f"{e.requests:,} requests"
+        if e.input_tokens:
+            parts += f", about {e.input_tokens:,} input and {e.output_tokens:,} output tokens"
+        if e.requests and e.cost is not None:
+            parts += f", about ${e.cost:.4f} and at most ${e.max_cost:.4f}"
+        left = [_amount(name, amount) for name, amount in self.judge._budget_left().items()]
+        if left:
+            parts += f"; left of the budget: {' and '.join(left)}"
+        return (
+            f"JudgingPlan({counted(len(self.slates), 'slate')} for {counted(self.n_fits, 'fit')}: "
+            f"{counted(e.questions, 'question')}, {e.cached:,} of them cached; {parts})"
+        )
+
+    def warn_if_too_much(self):
+        """Warn if the judge's budget will not do, as far as one can tell."""
+        planned = {"max_requests": self.estimate.requests, "max_cost": self.estimate.cost}
+        for name, left in self.judge._budget_left().items():
+            if planned[name] is not None and planned[name] > left:
+                warnings.warn(
+                    f"The plan needs {'about ' * (name == 'max_cost')}"
+                    f"{_amount(name, planned[name])}, but of the judge's budget ({name}="
+                    f"{getattr(self.judge, name)}) only {_amount(name, left)} are left: not all "
+                    f"questions would be asked. Raise {name}, or ask less with a smaller "
+                    "max_slates.",
+                    BudgetWarning,
+                    stacklevel=3,
+                )
+
+
+def _amount(name, amount):
+    """Write an amount of what a parameter limits."""
+    return f"${amount:.4f}" if name == "max_cost" else counted(amount, "request")
+
+
+def counted(number, what):
+    """Write a number of things; the plural belongs to the first word of `what`."""
+    noun, space, rest = what.partition(" ")
+    return f"{number:,} {noun}{'' if number == 1 else 's'}{space}{rest}"
 
 
 def describe(items, table, columns):

@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from ._docs import DocLinkMixin
+from .exceptions import GateWarning
 
 _SELECT_BY = 50_000  # pairs by which penalty and context columns are selected, about
 _PENALTIES = 10.0 ** np.arange(-3, 3)  # values of C to choose from
@@ -230,7 +231,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             f"ReliabilityGate got {n_pairs} pairs, {n_right:.0f} of which the judge got right; it "
             f"needs at least {self.min_pairs} pairs of at least {self.cv} users, right and wrong "
             f"ones. Falling back to its global accuracy, shrunk to {shrunk:.2f}.",
-            UserWarning,
+            GateWarning,
             stacklevel=4,
         )
         mean_gap = np.abs(gap).mean()

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from ._als import SlateTerms
-from ._asking import JudgingPlan, ask, check_texts, describe, make_slates
+from ._asking import JudgingPlan, ask, check_texts, counted, describe, make_slates
 from ._backbone import (
     BACKBONES,
     PROXIMAL_SWEEPS,
@@ -402,8 +402,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If slates of the judge are dropped, if it has reached its budget, and if the gate has
-            too little to learn from.
+            `JudgmentWarning` if slates of the judge are dropped, or if it has no opinion;
+            `BudgetWarning` if it has reached its budget; `GateWarning` if the gate has too little
+            to learn from; `DataWarning` if ids or columns may not be what was meant.
         """
         backbone, n_refine, judged, n_silent = self._backbone(), 0, None, 0
         if self.judge is not None:
@@ -787,6 +788,11 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         TypeError, ValueError
             As in `fit`; and TypeError without judge.
 
+        Warns
+        -----
+        BudgetWarning
+            If the judge's budget will not do.
+
         Examples
         --------
         >>> from sklearn_selreg import SelectiveLLMRegularizedMF
@@ -812,16 +818,19 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             chosen = self._choose_slates(table, interactions, features)
             slates |= dict.fromkeys(chosen)
         slates = list(slates)
-        return JudgingPlan(slates, len(parts), self.judge.estimate_cost(slates), self.judge)
+        plan = JudgingPlan(slates, len(parts), self.judge.estimate_cost(slates), self.judge)
+        plan.warn_if_too_much()
+        return plan
 
     def _place(self, judged, interactions):
         """Apply the leakage rule to the judge's slates."""
         slates, dropped = place_slates(judged, interactions)
-        reasons = ", ".join(f"{count} {what}" for what, count in dropped.items() if count)
+        reasons = ", ".join(counted(count, what) for what, count in dropped.items() if count)
         n_questions = len(judged.user)
         if not (slates.items >= 0).any():
             raise ValueError(
-                f"None of the judge's {n_questions} slates fits the interactions: {reasons}. "
+                f"None of the judge's {counted(n_questions, 'slate')} fits the interactions: "
+                f"{reasons}. "
                 "Users and items must have the same ids in both, and a slate's history must lie "
                 f"within the rows given to fit. The judge has users such as {judged.user[0]!r} and "
                 f"items such as {judged.candidates[0]!r}, the interactions "
@@ -829,7 +838,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             )
         if reasons:
             warnings.warn(
-                f"Of the judge's {n_questions} slates these were dropped: {reasons}.",
+                f"Of the judge's {counted(n_questions, 'slate')} these were dropped: {reasons}.",
                 JudgmentWarning,
                 stacklevel=4,
             )

@@ -95,7 +95,8 @@ def place_slates(judged, interactions):
     slates : Slates
         Those kept.
     dropped : dict of str to int
-        How many slates were dropped, and how many candidates of kept slates, by reason.
+        How many slates were dropped, and how many candidates of kept slates, by reason; the
+        first word is singular.
     """
     matrix = interactions.matrix
     n_items = matrix.shape[1]
@@ -125,11 +126,11 @@ def place_slates(judged, interactions):
     visible = (items >= 0) & ~_contains(shown, rows, items)
     relevance = np.where(visible, fitted, -1).astype(np.int8)
     dropped = {
-        "slates of unknown users": int(np.sum(user < 0)),
-        "slates whose history is not within the user's fitted rows": int(
+        "slate of unknown users": int(np.sum(user < 0)),
+        "slate whose history is not within the user's fitted rows": int(
             np.sum((user >= 0) & outside)
         ),
-        "candidates that are unknown items": int(np.sum(real & (items < 0))),
+        "candidate of unknown items": int(np.sum(real & (items < 0))),
     }
     return Slates(user[kept], items, answers, shown, relevance), dropped
 

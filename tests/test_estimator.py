@@ -715,7 +715,7 @@ def test_no_slate_left_is_an_error(world):
         record | {"history": [], "candidates": [str(i) for i in record["candidates"]]}
         for record in world.records
     ]
-    with pytest.raises(ValueError, match=r"candidates that are unknown items.* the same ids"):
+    with pytest.raises(ValueError, match=r"candidates of unknown items.* the same ids"):
         world.judged(judge=PrecomputedJudge(as_text)).fit(world.train)
 
 
@@ -734,9 +734,9 @@ def test_unknown_users_and_items_in_slates_are_no_errors(world, judged):
     message = str(caught[0].message)
     for part in (
         "judge's 82 slates",
-        "1 slates of unknown users",
-        "1 slates whose history",
-        "80 candidates that are unknown items",
+        "1 slate of unknown users",
+        "1 slate whose history",
+        "80 candidates of unknown items",
     ):
         assert part in message
     np.testing.assert_allclose(model.item_factors_, judged.item_factors_, rtol=1e-3, atol=1e-4)

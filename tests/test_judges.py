@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from sklearn.base import clone
 
+from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.judges import LLMJudge, PrecomputedJudge, Slate
 
@@ -142,6 +143,7 @@ def test_from_callable_has_parameters_clones_and_pickles():
     judge = LLMJudge.from_callable(by_position, name="position", version="2")
     slate = Slate(user=1, history=(), candidates=(4, 5))
     expected = {"f": by_position, "name": "position", "version": "2", "cache": None}
+    expected["reads_texts"] = False
     assert judge.get_params() == expected
     for copy in (judge, clone(judge), pickle.loads(pickle.dumps(judge))):
         np.testing.assert_array_equal(copy.rate(iter([slate])), [[1, 0.5]])
@@ -153,11 +155,44 @@ def test_from_callable_has_parameters_clones_and_pickles():
         ("f", "n", "1", "f must be a function"),
         (by_position, None, "1", "name must be a string; got None"),
         (by_position, "n", 1, "version must be a string; got 1"),
+        (lambda history, candidates: [], "n", "1", r"one argument, a Slate; got .*\(history, cand"),
     ],
 )
 def test_from_callable_rejects(f, name, version, message):
     with pytest.raises(TypeError, match=message):
         LLMJudge.from_callable(f, name=name, version=version)
+
+
+def test_another_version_of_a_class_is_another_judge(tmp_path):
+    class Mine(LLMJudge):
+        rating = 0.25
+
+        def __init__(self, cache=None):
+            self.cache = cache
+
+        def _rate(self, slates):
+            return [[self.rating] * len(slate.candidates) for slate in slates]
+
+    slate, judge = Slate(1, [], [2]), Mine(tmp_path / "c")
+    assert judge.rate([slate])[0] == 0.25
+    Mine.rating = 0.5  # an edit of the class
+    assert judge.rate([slate])[0] == 0.25
+    for version, rating in (("2", 0.5), ("", 0.25), ("2", 0.5)):
+        Mine.version = version
+        assert judge.rate([slate])[0] == rating
+
+
+def test_a_judge_of_texts_without_texts_is_told_where_they_come_from():
+    def by_text(slate):
+        return [len(text) / 99 for text in slate.candidate_texts]
+
+    judge = LLMJudge.from_callable(by_text, name="n", version="1")
+    with pytest.raises(ValueError, match=r"got 0\. The slate has no texts.*item_data.*reads_texts"):
+        judge.rate([Slate(1, [], [2, 3])])
+    likes = [["ann", 1], ["ann", 2], ["bob", 2], ["bob", 3], ["cat", 4]]
+    judge = LLMJudge.from_callable(by_text, name="n", version="1", reads_texts=True)
+    with pytest.raises(ValueError, match="reads what items are"):
+        SelectiveLLMRegularizedMF(judge=judge, slate_size=2).plan_judging(likes)
 
 
 # PrecomputedJudge

@@ -22,7 +22,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
-from sklearn_selreg.exceptions import DataWarning, GateWarning, JudgmentWarning
+from sklearn_selreg.exceptions import BudgetWarning, DataWarning, GateWarning, JudgmentWarning
 from sklearn_selreg.judges import (
     AnthropicJudge,
     JudgeError,
@@ -831,6 +831,26 @@ def test_items_without_text_are_counted(server, world):
         words = likes.assign(film=likes["film"].map(dict(enumerate(WORDS))))
         model.set_params(item_data=None).plan_judging(words)
         model.set_params(item_data={w: w[0] for w in WORDS[::2]}).plan_judging(words)
+
+
+def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
+    judge = claude(server, cache=tmp_path / "c", max_requests=130, max_cost=1.0)
+    model = make_model(world, judge)
+    plan = model.plan_judging(world[0])
+    assert "60 slates for 1 fit: 120 questions, 0 of them cached; 120 requests, about" in repr(plan)
+    left = "left of the budget: {} requests and ${:.4f})"
+    assert left.format(130, 1) in repr(plan)
+    plan.ask()
+    stats = judge.stats_
+    again = model.plan_judging(world[0])  # within the budget
+    assert "0 requests; " + left.format(10, 1 - stats["cost"]) in repr(again)
+    for few in ({"max_requests": 130}, {"max_requests": None, "max_cost": stats["cost"] + 1e-5}):
+        ((name, _),) = [item for item in few.items() if item[1] is not None]
+        with pytest.warns(BudgetWarning, match=rf"{name}=.* are left: not all") as caught:
+            model.set_params(judge=claude(server, cache=tmp_path / "c", **few)).set_params(
+                slate_random_state=1
+            ).plan_judging(world[0])
+        assert len(caught) == 1
 
 
 @pytest.mark.parametrize(

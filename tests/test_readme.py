@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sklearn_selreg.judges import Slate
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_examples_run():
     examples = re.findall(r"^```python\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
-    assert len(examples) == 2  # the second goes on with what the first has made
+    assert len(examples) == 3  # each goes on with what those before have made
     namespace = {}
     for example in examples:
         exec(example, namespace)
@@ -27,6 +29,8 @@ def test_examples_run():
     results = namespace["search"].cv_results_
     for metric in namespace["search"].scoring:
         assert np.isfinite(results[f"mean_test_{metric}"]).all()
+    slate = Slate("a", ["Alien"], ["Scream", "Tron", "Coco"])
+    assert namespace["judge"].rate([slate])[0].tolist() == [0.5, 0.5, 0]
     assert namespace["table"]["user"].tolist() == ["f"] * 3 + ["a"] * 3
 
 

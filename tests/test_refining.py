@@ -164,7 +164,7 @@ def test_refining_again_is_refining_once(given, X, judge):
 def test_histories_beyond_the_rows_are_dropped(given, X, judge, judged_users):
     """The leakage rule: what was shown must be in X."""
     hidden = X[~((X["user"] == judged_users[0]) & (X.groupby("user").cumcount() == 0))]
-    with pytest.warns(UserWarning, match="1 slates whose history is not within"):
+    with pytest.warns(UserWarning, match="1 slate whose history is not within"):
         model = make(given, judge).refine(hidden)
     assert model.judge_stats_["slates_used"] == len(judged_users) - 1
     assert judged_users[0] not in set(model.judgments_["user"])

@@ -170,7 +170,7 @@ def test_a_row_of_strength_0_is_not_fitted():
     interactions = index_interactions(X, [1, 1, 0])
     slates, dropped = place_slates(PrecomputedJudge(records).questions(), interactions)
     assert slates.relevance.tolist() == [[1, 0]]
-    assert dropped["slates whose history is not within the user's fitted rows"] == 1
+    assert dropped["slate whose history is not within the user's fitted rows"] == 1
 
 
 def test_ids_are_compared_by_value_not_by_dtype():
@@ -178,7 +178,7 @@ def test_ids_are_compared_by_value_not_by_dtype():
     record = {"user": 1, "history": [7], "candidates": [8, "8"], "ratings": [1, 0]}
     slates, dropped = place_slates(PrecomputedJudge([record]).questions(), index_interactions(X))
     assert slates.relevance.tolist() == [[1, -1]]
-    assert dropped["candidates that are unknown items"] == 1
+    assert dropped["candidate of unknown items"] == 1
 
 
 # Ratings to gaps

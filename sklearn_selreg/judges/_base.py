@@ -1,6 +1,7 @@
 """The question to a judge, and the base class of all judges."""
 
 import hashlib
+import inspect
 import json
 import time
 from abc import ABCMeta, abstractmethod
@@ -120,7 +121,9 @@ class CostEstimate:
     cost : float or None
         Expected cost in USD; None if the model's price is not known.
     max_cost : float or None
-        What the requests cannot exceed, in USD: a live judge reserves this much of its budget.
+        What the requests cannot exceed, in USD: a live judge reserves the largest cost of a
+        request before it is sent, and gives back what was not used. The judge's budget, its
+        parameter `max_cost`, is another number; ``print(plan)`` shows both.
 
     Examples
     --------
@@ -148,9 +151,11 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
     answers questions. A subclass overrides :meth:`_rate`, which is called for questions without
     cached answer only; think twice before overriding more.
 
-    Answers are kept: in a SQLite file if the judge has a parameter `cache` that names one, else in
-    memory, shared by all judges of the same class and parameters in this process. Several threads
-    and processes that share a file ask each question once.
+    Answers are kept: in a SQLite file if the judge has a parameter `cache` that names one (or is
+    "default"), else in memory, shared by all judges of the same class and parameters in this
+    process. Several threads and processes that share a file ask each question once. Answers are
+    told apart by class, parameters and :attr:`version`, not by the code: change `version` with the
+    code of `_rate`, or old answers are given.
 
     Under ``joblib.parallel_config``, joblib's workers call :meth:`_rate`, and may be on other
     machines; the answers are kept by the process that asked. Live judges are bound by their
@@ -179,6 +184,8 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
     _remembers = True
     reads_texts = False
     """Whether the judge goes by the items' texts; False: it may know items by their ids."""
+    version = ""
+    """Which version of its class a judge is: answers of another one are not taken for its own."""
 
     def rate(self, slates):
         """Rate the candidates of each slate.
@@ -298,6 +305,7 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         """Return what, apart from the question, determines an answer, as JSON data."""
         parameters = self.get_params(deep=False)
         return {
+            **({"version": self.version} if self.version else {}),
             "judge": f"{type(self).__module__}.{type(self).__qualname__}",
             **{
                 name: _json_or_hash(value)
@@ -369,6 +377,10 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         slates = _check_slates(slates)
         todo, n_questions = self._uncached(slates)
         return self._estimate(len(slates), n_questions, list(todo.values()))
+
+    def _budget_left(self):
+        """Return what is left, by the name of the parameter that limits it; USD for costs."""
+        return {}
 
     def _n_answered(self, slates):
         """Return how many slates have an answer, if only that there is no opinion."""
@@ -481,7 +493,7 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         )
 
     @staticmethod
-    def from_callable(f, *, name, version, cache=None):
+    def from_callable(f, *, name, version, cache=None, reads_texts=False):
         """Make a judge of a function.
 
         Parameters
@@ -491,20 +503,24 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
             None or NaN for no opinion.
         name, version : str
             What the judge is called, and which version of it this is. A function cannot be
-            compared by what it does, so answers of different functions are told apart by these.
+            compared by what it does, so answers of different functions are told apart by these:
+            give another version when the function changes, or old answers are given.
         cache : "default", path or None, default=None
-            Where answers are kept: a file in the user's cache directory, another file, or memory.
+            Where answers are kept: a file in the user's cache directory, another file, or the
+            memory of this process, which neither workers of a search nor the next session share.
+        reads_texts : bool, default=False
+            Whether the function reads `candidate_texts`: then there must be texts, and fitting
+            without `item_data` is an error where ids say nothing.
 
         Returns
         -------
         judge : LLMJudge
-            A judge with the parameters `f`, `name`, `version` and `cache`. Each answer is kept as
-            soon as the function returns.
+            A judge with these parameters. Each answer is kept as soon as the function returns.
 
         Raises
         ------
         TypeError
-            If `f` is not callable, or `name` or `version` is not a string.
+            If `f` is not callable with one argument, or `name` or `version` is not a string.
 
         Examples
         --------
@@ -517,10 +533,16 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         """
         if not callable(f):
             raise TypeError(f"f must be a function of a Slate; got {f!r}.")
+        if not _takes_one(f):
+            raise TypeError(
+                "f must be a function of one argument, a Slate; got one of the arguments "
+                f"{inspect.signature(f)}. Wrap it, as in lambda slate: f(slate.history, "
+                "slate.candidates)."
+            )
         for parameter, value in (("name", name), ("version", version)):
             if not isinstance(value, str):
                 raise TypeError(f"{parameter} must be a string; got {value!r}.")
-        return _FunctionJudge(f=f, name=name, version=version, cache=cache)
+        return _FunctionJudge(f, name, version, cache, reads_texts)
 
     @abstractmethod
     def _rate(self, slates):
@@ -529,7 +551,8 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         slates : list of Slate
-            The questions.
+            The questions, with ids in `history` and `candidates`. With `item_data`, descriptions
+            are in `history_texts` and `candidate_texts`, else these are empty.
 
         Returns
         -------
@@ -541,11 +564,12 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
 class _FunctionJudge(LLMJudge):
     """Judge made by :meth:`LLMJudge.from_callable`."""
 
-    def __init__(self, f, name, version, cache=None):
+    def __init__(self, f, name, version, cache=None, reads_texts=False):
         self.f = f
         self.name = name
         self.version = version
         self.cache = cache
+        self.reads_texts = reads_texts
 
     def _identity(self):
         return {"judge": "callable", "name": self.name, "version": self.version}
@@ -585,6 +609,17 @@ class _Question:
             if key in found:
                 answers[order, column] = found[key]
         return answers
+
+
+def _takes_one(f):
+    """Whether a function can be called with one argument; True where that cannot be told."""
+    try:
+        inspect.signature(f).bind(None)
+    except ValueError:  # some functions written in C have no signature
+        return True
+    except TypeError:
+        return False
+    return True
 
 
 def _rated(judge, slates):
@@ -736,8 +771,14 @@ def _checked(slates, answers):
             try:
                 ratings = check_ratings(answer, len(slate.candidates))
             except ValueError as error:
+                hint = ""
+                if not slate.candidate_texts and not np.size(answer):
+                    hint = (
+                        " The slate has no texts: candidate_texts is empty, as there is no "
+                        "item_data. A judge of texts should say so by reads_texts = True."
+                    )
                 raise ValueError(
-                    f"Answer to slate {n_answers - 1} (user {slate.user!r}): {error}"
+                    f"Answer to slate {n_answers - 1} (user {slate.user!r}): {error}{hint}"
                 ) from None
             yield ratings
     if n_answers != len(slates):

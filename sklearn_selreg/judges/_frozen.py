@@ -36,7 +36,8 @@ class AnswerTable:
         return self
 
     def __repr__(self):
-        return f"<{len(self.keys)} slates answered by {self.judge}>"
+        slates = "slate" if len(self.keys) == 1 else "slates"
+        return f"<{len(self.keys)} {slates} answered by {self.judge}>"
 
 
 class FrozenJudge(LLMJudge):
@@ -61,7 +62,7 @@ class FrozenJudge(LLMJudge):
     >>> slate = Slate(7, [1], [2, 3], ["red wine"], ["white tea", "red wine glass"])
     >>> judge = FrozenJudge.record(ContentJudge(), [slate])
     >>> judge
-    FrozenJudge(table=<1 slates answered by ContentJudge>)
+    FrozenJudge(table=<1 slate answered by ContentJudge>)
     >>> bool((judge.rate([slate])[0] == ContentJudge().rate([slate])[0]).all())
     True
     """

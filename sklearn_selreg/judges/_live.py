@@ -269,6 +269,14 @@ class LiveJudge(LLMJudge):
         cost = None if self.max_cost is None else math.floor(self.max_cost * _NANO)
         return {"max_requests": self.max_requests, "max_cost": cost}
 
+    def _budget_left(self):
+        totals, left = self._cache().totals(), {}
+        if self.max_requests is not None:
+            left["max_requests"] = max(0, self.max_requests - totals.get("requests", 0))
+        if self.max_cost is not None:
+            left["max_cost"] = max(0.0, self.max_cost - totals.get("cost", 0) / _NANO)
+        return left
+
     # -- asking --------------------------------------------------------------------------------
 
     def _ask(self, cache, todo):
