@@ -652,11 +652,12 @@ def test_what_was_not_sent_is_not_counted(server, tmp_path, make):
     settings = {"cache": tmp_path / "c", "price": (1, 1), "max_requests": 6}
     with pytest.raises(JudgeError, match="no_such_option"):
         make(server, options={"no_such_option": 1}, **settings).rate(make_slates(3))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        gone = f"http://127.0.0.1:{free.getsockname()[1]}"
-    unreachable = make(server, max_retries=1, **settings).set_params(base_url=gone)
-    with pytest.raises(JudgeError, match="does not answer"):
-        unreachable.rate(make_slates(3))
+    with socket.socket() as mute:  # bound, so that nobody else gets the port, but not listening
+        mute.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        unreachable = make(server, max_retries=1, **settings).set_params(base_url=gone)
+        with pytest.raises(JudgeError, match="does not answer"):
+            unreachable.rate(make_slates(3))
     assert n_asked(server) == 0
     stats = unreachable.stats_
     assert not stats.get("requests")
