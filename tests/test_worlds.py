@@ -284,7 +284,9 @@ def rank_correlation(model, data):
     return spearmanr(trust, truth)[0]
 
 
-@pytest.mark.parametrize("reliability", [better_with_history, worse_with_history])
+@pytest.mark.parametrize(
+    "reliability", [better_with_history, worse_with_history, better_for_the_popular]
+)
 def test_the_gate_recovers_where_the_judge_is_reliable(reliability):
     data = make_interactions(600, 400, 12_000, judge_reliability=reliability, random_state=0)
     assert rank_correlation(fit(data), data) > 0.8
