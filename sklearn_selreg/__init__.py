@@ -1,5 +1,7 @@
 """Matrix factorization regularized by an LLM's preferences where they can be trusted."""
 
+import logging
+
 from ._asking import JudgingPlan
 from ._gate import ReliabilityGate
 from ._interactions import interactions_from_sparse
@@ -9,6 +11,8 @@ from .exceptions import ModelVersionWarning
 from .judges import LLMJudge
 
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # quiet, unless told otherwise
 
 __all__ = [
     "AutoItemEncoder",

@@ -76,7 +76,7 @@ def popularity_bias(popularity, features):
     return bias
 
 
-def _no_watch(problem):
+def no_watch(problem):
     pass
 
 
@@ -220,7 +220,7 @@ class ALSBackbone:
             **pairs,
         )
 
-    def fit(self, matrix, features, start, watch=_no_watch):
+    def fit(self, matrix, features, start, watch=no_watch):
         """Factorize a matrix.
 
         Parameters
@@ -244,7 +244,7 @@ class ALSBackbone:
         bias = self.bias(matrix.getnnz(axis=0), features)
         return Factors(problem.user_factors, problem.item_factors, bias)
 
-    def refine(self, matrix, features, factors, n_sweeps, pairs, watch=_no_watch):
+    def refine(self, matrix, features, factors, n_sweeps, pairs, watch=no_watch):
         """Go on from factors, regularized by preferences.
 
         Parameters
@@ -371,7 +371,7 @@ class SampledBackbone:
         start = _resumed(self, matrix, features, old, known, items, bias, None)
         return random_state, start
 
-    def fit(self, matrix, features, start, watch=_no_watch):
+    def fit(self, matrix, features, start, watch=no_watch):
         """Fit the model, and lean its items on features; as `ALSBackbone.fit`."""
         random_state, resumed = start
         model = self._model(copy.deepcopy(random_state))
@@ -397,7 +397,7 @@ class SampledBackbone:
         watch(self._problem(matrix, features, factors, {}))
         return factors
 
-    def refine(self, matrix, features, factors, n_sweeps, pairs, watch=_no_watch):
+    def refine(self, matrix, features, factors, n_sweeps, pairs, watch=no_watch):
         """Let preferences and feature prior act; as `ALSBackbone.refine`."""
         if not pairs:
             return factors

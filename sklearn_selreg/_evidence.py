@@ -3,9 +3,10 @@
 import numpy as np
 import scipy.sparse as sp
 
-from ._backbone import with_bias
+from ._backbone import no_watch, with_bias
 
-_FOLDS = 4
+FOLDS = 4
+"""Fits by which the gate is calibrated, at most."""
 
 
 def slate_scores(slates, user_factors, item_factors, popularity):
@@ -38,7 +39,7 @@ def slate_scores(slates, user_factors, item_factors, popularity):
     return scores / deviation[:, np.newaxis].astype(np.float32)
 
 
-def cross_fitted_scores(slates, backbone, matrix, features, start):
+def cross_fitted_scores(slates, backbone, matrix, features, start, watch=no_watch):
     """Score the candidates of calibration slates by models that never saw their users.
 
     Users are divided into 4 folds. For each, the backbone is fitted without their interactions,
@@ -54,6 +55,8 @@ def cross_fitted_scores(slates, backbone, matrix, features, start):
     features : csr_matrix or None
     start : object
         From ``backbone.start``.
+    watch : callable
+        Called after each sweep, as by ``backbone.fit``.
 
     Returns
     -------
@@ -63,14 +66,14 @@ def cross_fitted_scores(slates, backbone, matrix, features, start):
         Of the candidates, without the fold's users.
     """
     users, user = np.unique(slates.users, return_inverse=True)
-    fold_of = np.arange(len(users)) % _FOLDS
+    fold_of = np.arange(len(users)) % FOLDS
     scores = np.empty(slates.items.shape, dtype=np.float32)
     popularity = np.empty(slates.items.shape, dtype=np.int64)
     for fold in np.unique(fold_of):
         rest = without_rows(matrix, users[fold_of == fold])
         asked = np.flatnonzero(fold_of[user] == fold)
         known = rest.getnnz(axis=0)
-        factors = backbone.fit(rest, features, start)
+        factors = backbone.fit(rest, features, start, watch)
         folded = backbone.solve_users(slates.shown[asked], factors, known)
         both = with_bias(folded, factors.items, factors.bias)
         scores[asked] = slate_scores(slates[asked], *both, known)

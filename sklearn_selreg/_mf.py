@@ -1,5 +1,6 @@
 """The estimator: it conducts, the other modules play."""
 
+import logging
 import warnings
 from dataclasses import replace
 from numbers import Integral, Real
@@ -25,7 +26,7 @@ from ._backbone import (
     with_bias,
 )
 from ._docs import DocLinkMixin
-from ._evidence import cross_fitted_scores, slate_scores
+from ._evidence import FOLDS, cross_fitted_scores, slate_scores
 from ._explain import Fitted, explain
 from ._gate import ReliabilityGate
 from ._interactions import (
@@ -57,6 +58,7 @@ from .exceptions import GateWarning, JudgmentWarning
 from .judges import LLMJudge, Slate
 from .metrics import mean_ndcg, warn_of_unknown_users
 
+_log = logging.getLogger("sklearn_selreg")
 # What to write for a parameter that is to have parameters of its own.
 _INSTANCES = {
     "gate": "ReliabilityGate()",
@@ -169,7 +171,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Of the factors' start. An int gives the same result in each call, and the same start as
         `implicit` has with this int.
     verbose : int, default=0
-        Above 0: a progress bar over the sweeps.
+        Above 0: progress bars over the choice of questions, and over all sweeps, with those that
+        calibrate the gate.
 
     Attributes
     ----------
@@ -440,8 +443,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.loss_curve_ = []
         self.n_iter_ = backbone.iterations + n_refine
         pairs = {}
+        n_fits = 1 if judged is None or self.gate is None else 1 + FOLDS
         with tqdm(
-            total=backbone.watched + n_refine, disable=not self.verbose, desc="sweeps"
+            total=n_fits * backbone.watched + n_refine, disable=not self.verbose, desc="sweeps"
         ) as progress:
             watch = self._watch(progress, final=self.judge is None)
             factors = backbone.fit(self._matrix, features, start, watch)
@@ -451,13 +455,15 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                     self._calibrate(
                         slates,
                         lambda some: cross_fitted_scores(
-                            some, backbone, self._matrix, features, new
+                            some, backbone, self._matrix, features, new, watch
                         ),
                     )
                 pairs = self._weigh(slates, factors)
             if n_refine:
                 watch = self._watch(progress, final=True)
                 factors = backbone.refine(self._matrix, features, factors, n_refine, pairs, watch)
+            progress.total = progress.n  # few users make fewer fits
+        _log.debug("Fitted %d x %d, judge_stats_ %s.", *self._matrix.shape, self.judge_stats_)
         factors = backbone.finish(self._matrix, self._age, factors, pairs)
         self._pairs = pairs or None
         self._as_of_fit = np.ones(len(self.users_), dtype=bool)
@@ -760,7 +766,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             calibration_share=self.calibration_share,
             random_state=self.slate_random_state,
             num_threads=self._backbone().num_threads,
+            verbose=self.verbose,
         )
+        _log.info("Chose %d questions for a judge.", len(questions))
         return make_slates(questions, interactions, texts, Slate)
 
     def plan_judging(self, X, y=None, *, cv=None):

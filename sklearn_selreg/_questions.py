@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from tqdm.auto import tqdm
 
 from ._als import top_k
 from ._backbone import ALSBackbone, with_bias
@@ -80,6 +81,7 @@ def choose_questions(
     calibration_share=0.3,
     random_state=0,
     num_threads=0,
+    verbose=0,
 ):
     """Choose what to ask a judge about.
 
@@ -112,6 +114,8 @@ def choose_questions(
     random_state : int, default=0
     num_threads : int, default=0
         0: all cores.
+    verbose : int, default=0
+        Above 0: a progress bar.
 
     Returns
     -------
@@ -147,6 +151,9 @@ def choose_questions(
         rest = without_rows(matrix, np.append(left_out, _beyond(place, lengths)))
         return _Reference(rest, features, random_state, num_threads)
 
+    progress = tqdm(
+        total=n_questions, disable=not verbose, desc="choosing questions", unit="question"
+    )
     model = reference(active[:0])
     n_calibration = round(calibration_share * n_questions)
     able = place[lengths[place] >= _LEAST_INTERACTIONS][:n_calibration]
@@ -160,6 +167,7 @@ def choose_questions(
         for start in range(0, len(users), _USERS_PER_CHUNK):
             part = users[start : start + _USERS_PER_CHUNK]
             calibration += _calibration(part, past, others, slate_size, generator)
+            progress.update(len(calibration) - progress.n)
     supervision, asked = [], set()
     for turn in range(most_turns):
         wanted = ranked[: n_supervision - len(supervision)]
@@ -171,6 +179,9 @@ def choose_questions(
                 if same not in asked:  # a small catalog has no other candidates
                     asked.add(same)
                     supervision.append(question)
+                    progress.update()
+    progress.total = progress.n  # there may be fewer than wanted
+    progress.close()
     return _interleave(calibration, supervision, slate_size)
 
 

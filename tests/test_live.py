@@ -2,6 +2,7 @@ import itertools
 import json
 import os
 import pickle
+import re
 import signal
 import socket
 import sqlite3
@@ -933,3 +934,38 @@ def test_progress_shows_the_cost(server, capsys):
     shown = capsys.readouterr().err
     assert "6/6" in shown
     assert "cost=$0.00" in shown
+
+
+def test_the_fit_shows_its_progress(world, capsys):
+    judge = LLMJudge.from_callable(
+        lambda slate: [len(text) % 7 / 7 for text in slate.candidate_texts], name="n", version="1"
+    )
+    model = make_model(world, judge, verbose=1, gate=ReliabilityGate(min_pairs=1))
+    model.fit(world[0])
+    shown = capsys.readouterr().err
+    assert "choosing questions: 100%" in shown
+    assert "60/60" in shown
+    assert "sweeps: 100%" in shown
+    n_sweeps = max(map(int, re.findall(r"sweeps: 100%.* (\d+)/", shown)))
+    assert n_sweeps > 2 * model.n_iter_  # the 4 fits that calibrate the gate count, too
+    model.set_params(verbose=0).fit(world[0])
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_what_is_asked_and_spent_is_logged_without_secrets(server, caplog, batch):
+    caplog.set_level("DEBUG", "sklearn_selreg")
+    server.configure(script=["429", "500"], echo_key=True)
+    judge = claude(server, batch=batch)
+    judge.rate(make_slates(3))
+    told = [record for record in caplog.records if record.name == "sklearn_selreg"]
+    info = "\n".join(r.getMessage() for r in told if r.levelname == "INFO")
+    assert "claude-haiku-5-5: asking 6 questions." in info
+    assert (
+        f"6 of 6 questions answered. Spent with this cache: {6 + 2 * (not batch)} requests" in info
+    )
+    assert f"${judge.stats_['cost']:.4f}" in info
+    assert ("Sent batch" if batch else "Attempt 1 failed: 429") in info
+    assert sum("items rated" in r.getMessage() for r in told if r.levelname == "DEBUG") == 6
+    assert KEY not in caplog.text
+    assert "film" not in "".join(r.getMessage() for r in told)

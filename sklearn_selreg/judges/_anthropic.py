@@ -15,6 +15,7 @@ from ._live import (
     Reply,
     TransientError,
     Work,
+    _log,
     hide,
     no_connection,
     no_key,
@@ -402,6 +403,7 @@ class _Batches:
             failure = JudgeError(f"The batch was not accepted: {error}")
         else:
             self.cache.sent_batch(intent, batch)
+            _log.info("Sent batch %s of %d requests.", batch, len(requests))
             return batch
         raise failure
 
@@ -478,6 +480,7 @@ class _Batches:
                 fatal = JudgeError(f"The service answered 400: {error.get('message')}")
             self._failed(key, f"batch item {result['type']}")
         self.cache.end_batch(intent, counts)
+        _log.info("Batch %s has ended.", batch)
         for key, ratings in self.cache.get(requests).items():
             if key in work.todo and key not in work.found:
                 work._arrived(key, ratings)

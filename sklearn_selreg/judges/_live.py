@@ -5,6 +5,7 @@ A subclass knows one service: how a question is sent to it, and what its errors 
 
 import collections
 import json
+import logging
 import math
 import os
 import threading
@@ -32,6 +33,7 @@ from ._prompt import (
     user_message,
 )
 
+_log = logging.getLogger("sklearn_selreg")  # no text of an item, and never a key
 _NANO = 1_000_000_000  # costs are counted in billionths of a dollar
 _LONGEST_PROMPT = 90_000  # bytes, so fewer tokens than where the price of a prompt rises
 _OVERHEAD_TOKENS = 1_000  # more than a service adds to a request, say to explain the schema
@@ -287,8 +289,18 @@ class LiveJudge(LLMJudge):
             cache.trouble = "it is read-only"
             work.spent()
         else:
+            _log.info("%s: asking %d questions.", self.model, len(todo))
             with cache.at_work(), work.progress:
                 self._work(work)
+        totals = cache.totals()
+        _log.info(
+            "%s: %d of %d questions answered. Spent with this cache: %d requests, $%.4f.",
+            self.model,
+            len(work.found),
+            len(todo),
+            totals.get("requests", 0),
+            totals.get("cost", 0) / _NANO,
+        )
         work.report()
         return work.found
 
@@ -490,6 +502,8 @@ class Work:
 
     def _arrived(self, key, ratings):
         self.found[key] = ratings
+        n_rated = np.sum(~np.isnan(ratings))
+        _log.debug("Question %.12s: %d of %d items rated.", key, n_rated, len(ratings))
         self.progress.update()
         if self.judge.verbose:
             self.progress.set_postfix(cost=f"${self.cache.totals().get('cost', 0) / _NANO:.4f}")
@@ -515,6 +529,7 @@ class Work:
             | tenacity.stop_when_event_set(self.stop),
             sleep=tenacity.sleep_using_event(self.stop),
             before=lambda state: state.attempt_number > 1 and before(),
+            before_sleep=_log_retry,
             reraise=True,
         )
         return retrying(f)
@@ -661,6 +676,11 @@ def _wait_as_told(retry_state):
     """Wait as long as the service asks for, else ever longer, at random."""
     told = getattr(retry_state.outcome.exception(), "retry_after", None)
     return told if told is not None else _backoff(retry_state)
+
+
+def _log_retry(retry_state):
+    wait, error = retry_state.next_action.sleep, retry_state.outcome.exception()
+    _log.info("Attempt %d failed: %s Next in %.1f s.", retry_state.attempt_number, error, wait)
 
 
 def transient_or_fatal(status, message, *, retry_after, key, service):
