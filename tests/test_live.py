@@ -379,8 +379,9 @@ def test_bad_parameters_are_named_before_anything_is_sent(server, wrong):
     name = "price" if "price" in wrong else next(iter(wrong))
     if name == "price":
         wrong = {"max_cost": 1, **wrong}
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=name) as raised:
         claude(server, **wrong).rate(make_slates(1))
+    assert isinstance(raised.value, TypeError)  # as of the estimator's parameters: it is both
     assert n_asked(server) == 0
 
 

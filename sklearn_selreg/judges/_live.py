@@ -18,6 +18,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import tenacity
+from sklearn.utils._param_validation import InvalidParameterError
 from tqdm.auto import tqdm
 
 from ..exceptions import BudgetWarning, JudgeError, JudgmentWarning
@@ -190,14 +191,14 @@ class LiveJudge(LLMJudge):
                 continue
             if isinstance(value, bool) or not isinstance(value, kind) or not value >= least:
                 what = "an integer" if kind is Integral else "a number"
-                raise ValueError(
+                raise InvalidParameterError(
                     f"{name} must be {what} >= {least}{' or None' if optional else ''}; "
                     f"got {value!r}."
                 )
         if not isinstance(self.model, str) or not self.model:
-            raise ValueError(f"model must be the name of a model; got {self.model!r}.")
+            raise InvalidParameterError(f"model must be the name of a model; got {self.model!r}.")
         if self.options is not None and not isinstance(self.options, dict):
-            raise ValueError(f"options must be a dict or None; got {self.options!r}.")
+            raise InvalidParameterError(f"options must be a dict or None; got {self.options!r}.")
         if self.max_cost is not None:
             self._price()
 
@@ -217,7 +218,7 @@ class LiveJudge(LLMJudge):
         except (TypeError, ValueError):
             n_input = n_output = math.nan
         if not (0 <= n_input < math.inf and 0 <= n_output < math.inf):
-            raise ValueError(
+            raise InvalidParameterError(
                 "price must be (input, output), two numbers >= 0 in USD per million tokens; got "
                 f"{price!r}."
             )
