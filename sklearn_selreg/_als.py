@@ -28,6 +28,8 @@ negligible :math:`d\,b b^T` to the matrix. The kernel sums a Gram matrix over al
 so pseudo-rows are scaled down by powers of two, which costs no precision.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,6 +48,7 @@ _THREADPOOLS = ThreadpoolController()
 DIRECTION_SCALE = 2.0**-30
 _RHS_SCALE = 2.0**-40
 _SLATES_PER_CHUNK = 256  # 20 candidates and 64 factors: 1.3 MB, stays in the cache
+_LEAST_BLOCK = 2**16  # pseudo-rows of a block of users, if there are fewer items
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,44 +137,51 @@ class RegularizedALS:
         self._confidence = confidence
         self._prior = None
         self._root = np.ones(confidence.shape[1], dtype=np.float32)
-        kernel, self._pull, self._pull_t = confidence, None, None
+        kernel, pull, self._pull_t = confidence, None, None
         if missing_weights is not None:
             self._root = np.sqrt(missing_weights).astype(np.float32)
-            kernel, self._pull = scaled_confidence(confidence, self._root)
-            self._pull_t = self._pull.T.tocsr()
+            kernel, pull = scaled_confidence(confidence, self._root)
+            self._pull_t = pull.T.tocsr()
         if features is not None:
             self._prior = FeaturePrior(features, self._root)
         self._pairs = None
         if slates is not None and llm_weight > 0:
-            self._pairs = PairLoss(slates, llm_weight, margin, self._root, item_bias)
-        self._build(kernel, np.shape(user_factors)[1])
+            self._pairs = PairLoss(
+                slates, llm_weight, margin, self._root, item_bias, num_threads=num_threads
+            )
+        self._build(kernel, pull, np.shape(user_factors)[1])
         self._x[:] = user_factors
         self._y[:] = self._root[:, np.newaxis] * item_factors
         self._fit_prior()
 
-    def _build(self, kernel, factors):
+    def _build(self, kernel, pull, factors):
         n_users, n_items = kernel.shape
         pairs = self._pairs
         no_rows = np.empty(0, dtype=np.intp)
         # Where nothing but entries of the kernel's own kind is needed, there are no pseudo-rows
         # and the sweep is implicit's own.
-        user_rows = no_rows if pairs is None else pairs.user_rows
         item_rows = no_rows if pairs is None else pairs.item_rows
-        if self._pull is not None:
-            user_rows = np.arange(n_users)
-        if self._pull is not None or self._prior is not None:
+        if pull is not None or self._prior is not None:
             item_rows = np.arange(n_items)
         if pairs is not None:
-            self._user_pairs_at = np.searchsorted(user_rows, pairs.user_rows)
             self._item_pairs_at = np.searchsorted(item_rows, pairs.item_rows)
-        self._user_half = HalfSweep(
-            kernel, factors, rhs_rows=user_rows, directions=pairs and pairs.directions
-        )
         self._item_half = HalfSweep(
             kernel.T.tocsr(), factors, rhs_rows=item_rows, entries=pairs and _entries(pairs)
         )
+        # Users do not depend on each other: in blocks, the pseudo-rows of one at a time are held.
+        n_pseudo = np.zeros(n_users, dtype=np.int64)
+        if pull is not None:
+            n_pseudo += 1
+        if pairs is not None:
+            n_pseudo += np.bincount(pairs.directions[0], minlength=n_users)
+            if pull is None:
+                n_pseudo[pairs.user_rows] += 1
+        blocks = _cut(n_pseudo, max(2 * n_items, _LEAST_BLOCK))
+        most = max(n_pseudo[block].sum() for block in blocks)
+        buffer = np.zeros((n_items + most, factors), dtype=np.float32)
+        self._user_blocks = [_UserBlock(kernel, pull, pairs, block, buffer) for block in blocks]
         # The factors live in the arrays that the kernel reads: a sweep copies none of them.
-        self._x, self._y = self._item_half.others, self._user_half.others
+        self._x, self._y = self._item_half.others, buffer[:n_items]
 
     @property
     def user_factors(self):
@@ -197,16 +207,17 @@ class RegularizedALS:
         return self.user_factors
 
     def _sweep_users(self, cg_steps):
-        rhs = None if self._pull is None else self._pull @ self._y
-        if self._pairs is not None:
-            directions = self._user_half.directions
-            pull = self._pairs.user_side(self._x, self._y, directions)
-            rhs = _add_rows(rhs, self._user_pairs_at, pull)
-        self._user_half.set_rhs(rhs)
-        self._user_half.solve(self._x, self.regularization, self.num_threads, cg_steps)
+        for block in self._user_blocks:
+            half = block.half
+            rhs = None if block.pull is None else block.pull @ self._y
+            if block.n_slates:
+                pull = self._pairs.user_side(self._x, self._y, half.directions, block.slates)
+                rhs = _add_rows(rhs, block.pairs_at, pull)
+            half.set_rhs(rhs)
+            half.solve(self._x[block.users], self.regularization, self.num_threads, cg_steps)
 
     def _sweep_items(self):
-        rhs = None if self._pull is None else self._pull_t @ self._x
+        rhs = None if self._pull_t is None else self._pull_t @ self._x
         if self._prior is not None:
             expected = np.float32(self.item_regularization) * self._prior.mean()
             rhs = expected if rhs is None else rhs + expected
@@ -239,6 +250,58 @@ class RegularizedALS:
         if self._pairs is not None:
             loss += self._pairs.loss(x, y)
         return float(loss)
+
+
+class _UserBlock:
+    """The half-sweep of some users, and what is needed for its right-hand sides.
+
+    Attributes
+    ----------
+    users, slates : slice
+        Rows of the users, and of their slates.
+    n_slates : int
+    pairs_at : ndarray of int
+        Which of the right-hand sides are those of users with slates.
+    pull : csr_matrix of shape (n_block, n_items) or None
+        See `scaled_confidence`.
+    half : HalfSweep
+    """
+
+    def __init__(self, kernel, pull, pairs, users, buffer):
+        whole = users == slice(0, kernel.shape[0])
+        self.users, self.slates, self.n_slates = users, slice(0, 0), 0
+        self.pull = pull if whole or pull is None else pull[users]
+        rhs_rows, directions = np.empty(0, dtype=np.intp), None
+        if pairs is not None:
+            rows, curvature = pairs.directions
+            self.slates = _within(pairs.users, users)
+            self.n_slates = self.slates.stop - self.slates.start
+            some = _within(rows, users)
+            directions = rows[some] - users.start, curvature[some]
+            rhs_rows = pairs.user_rows[_within(pairs.user_rows, users)] - users.start
+        judged = rhs_rows
+        if pull is not None:
+            rhs_rows = np.arange(users.stop - users.start)
+        self.pairs_at = np.searchsorted(rhs_rows, judged)
+        self.half = HalfSweep(
+            kernel if whole else kernel[users], buffer.shape[1], rhs_rows=rhs_rows,
+            directions=directions, buffer=buffer,
+        )  # fmt: skip
+
+
+def _within(sorted_rows, block):
+    """Return where sorted row numbers lie within a slice of rows."""
+    return slice(*np.searchsorted(sorted_rows, [block.start, block.stop]).tolist())
+
+
+def _cut(sizes, most):
+    """Cut rows into consecutive slices, each with a total size of `most` or with one row."""
+    total, blocks, start = np.append(0, np.cumsum(sizes)), [], 0
+    while start < len(sizes):
+        stop = int(np.searchsorted(total, total[start] + most, side="right")) - 1
+        blocks.append(slice(start, min(max(stop, start + 1), len(sizes))))
+        start = blocks[-1].stop
+    return blocks
 
 
 def _entries(pairs):
@@ -380,6 +443,8 @@ class PairLoss:
 
     Attributes
     ----------
+    users : ndarray of shape (n_slates,), int
+        Row of the user each slate belongs to, not decreasing.
     user_rows, item_rows : ndarrays of int, sorted
         Users and items with pairs: the rows that `user_side` and `item_side` return.
     directions : tuple of ndarrays (rows, curvature)
@@ -388,29 +453,28 @@ class PairLoss:
         Curvature of an item along each of its users, sorted by item.
     """
 
-    def __init__(self, slates, llm_weight, margin, root, item_bias):
-        self._users, self._items, self._weights = slates.users, slates.items, slates.weights
+    def __init__(self, slates, llm_weight, margin, root, item_bias, num_threads=0):
+        self.users, self._items, self._weights = slates.users, slates.items, slates.weights
         self._llm_weight, self._margin = np.float32(llm_weight), np.float32(margin)
         self._root = root[slates.items]
         self._unscaled = bool((self._root == 1).all())
         bias = np.zeros(len(root)) if item_bias is None else item_bias
         self._bias = bias[slates.items].astype(np.float32)
+        self._num_threads = num_threads or os.cpu_count()
 
-        laplacian = slates.laplacian()
-        eigenvalues, vectors = np.linalg.eigh(laplacian)
-        # The largest is last; a slate of n connected candidates has n - 1 above zero.
-        self._kept = eigenvalues > 1e-9 * eigenvalues[:, -1:]
-        half = vectors * np.sqrt(np.maximum(eigenvalues, 0))[:, np.newaxis, :]
-        half *= DIRECTION_SCALE  # a power of two: nothing is lost
-        self._half = half.transpose(0, 2, 1).astype(np.float32)
-        rows = np.repeat(self._users, self._kept.sum(axis=1))
+        self._half = np.empty(self._weights.shape, dtype=np.float32)
+        self._kept = np.empty(self._items.shape, dtype=bool)
+        degree = np.empty(self._items.shape)
+        self._each_chunk(lambda chunk: self._decompose(chunk, degree))
+        n_kept = self._kept.sum(axis=1)
+        self._first_direction = np.append(0, np.cumsum(n_kept))
+        rows = np.repeat(self.users, n_kept)
         self.directions = rows, np.full(len(rows), float(llm_weight))
 
-        degree = np.einsum("sii->si", laplacian)
         self._degree = degree.astype(np.float32)
-        self.user_rows, self._first_slate = np.unique(self._users, return_index=True)
+        self.user_rows, self._first_slate = np.unique(self.users, return_index=True)
         slate, place = np.nonzero(degree)
-        items, users = self._items[slate, place], self._users[slate]
+        items, users = self._items[slate, place], self.users[slate]
         order = np.argsort(items, kind="stable")
         self._order = slate[order], place[order]
         items, users = items[order], users[order]
@@ -420,16 +484,35 @@ class PairLoss:
         indptr = np.append(0, np.cumsum(np.bincount(row, minlength=len(self.item_rows))))
         self._item_matrix = (users, indptr)
 
-    def _chunks(self):
-        for start in range(0, len(self._users), _SLATES_PER_CHUNK):
-            yield slice(start, start + _SLATES_PER_CHUNK)
+    def _decompose(self, chunk, degree):
+        """Take the Laplacians of some slates apart into directions."""
+        terms = SlateTerms(self.users[chunk], self._items[chunk], self._weights[chunk])
+        laplacian = terms.laplacian()
+        degree[chunk] = np.einsum("sii->si", laplacian)
+        eigenvalues, vectors = np.linalg.eigh(laplacian)
+        # The largest is last; a slate of n connected candidates has n - 1 above zero.
+        self._kept[chunk] = eigenvalues > 1e-9 * eigenvalues[:, -1:]
+        half = vectors * np.sqrt(np.maximum(eigenvalues, 0))[:, np.newaxis, :]
+        half *= DIRECTION_SCALE  # a power of two: nothing is lost
+        self._half[chunk] = half.transpose(0, 2, 1)
+
+    def _each_chunk(self, do, slates=slice(None)):
+        """Call a function for each chunk of slates; numpy computes on all threads at once."""
+        start, stop, _ = slates.indices(len(self.users))
+        size = _SLATES_PER_CHUNK
+        chunks = [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
+        n_threads = min(self._num_threads, len(chunks))
+        if n_threads < 2:
+            return [do(chunk) for chunk in chunks]
+        with ThreadPoolExecutor(n_threads) as pool:
+            return list(pool.map(do, chunks))
 
     def _candidates(self, x, y, chunk):
         """Return the factors and the scores (without bias) of the candidates of one chunk."""
         candidates = np.take(y, self._items[chunk], axis=0)
         if not self._unscaled:
             candidates /= self._root[chunk, :, np.newaxis]
-        return candidates, (candidates @ x[self._users[chunk], :, np.newaxis])[..., 0]
+        return candidates, (candidates @ x[self.users[chunk], :, np.newaxis])[..., 0]
 
     def _hinges(self, scores, chunk):
         """Return max(0, m - z) of all pairs, (n_slates, slate_size, slate_size)."""
@@ -444,46 +527,57 @@ class PairLoss:
         ones = np.ones(hinges.shape[1], dtype=np.float32)
         return hinges @ ones - ones @ hinges
 
-    def user_side(self, x, y, directions):
+    def user_side(self, x, y, directions, slates=slice(None)):
         """Write the scaled slate directions into `directions`, return mu Y_S' r, a row per user.
 
-        Since t = z + max(0, m - z), r is the push of the hinges, plus L times the scores.
+        Since t = z + max(0, m - z), r is the push of the hinges, plus L times the scores. `slates`
+        are all of some consecutive users.
         """
+        first, last, _ = slates.indices(len(self.users))
         factors = x.shape[1]
-        pull = np.empty((len(self._users), factors), dtype=np.float32)
-        done = 0
-        for chunk in self._chunks():
+        pull = np.empty((last - first, factors), dtype=np.float32)
+
+        def do(chunk):
             candidates, scores = self._candidates(x, y, chunk)
             half = self._half[chunk]
             r = half.transpose(0, 2, 1) @ (half @ (scores / DIRECTION_SCALE**2)[..., np.newaxis])
             r = r[..., 0] + self._push(scores, chunk)
-            pull[chunk] = (r[:, np.newaxis, :] @ candidates)[:, 0]
+            pull[chunk.start - first : chunk.stop - first] = (r[:, np.newaxis, :] @ candidates)[
+                :, 0
+            ]
+            ends = self._first_direction[[chunk.start, chunk.stop]] - self._first_direction[first]
+            out = directions[slice(*ends)]
             kept = np.flatnonzero(self._kept[chunk])
-            out = directions[done : done + len(kept)]
             np.take((half @ candidates).reshape(-1, factors), kept, axis=0, out=out, mode="clip")
-            done += len(kept)
-        if len(self.user_rows) < len(pull):
-            pull = np.add.reduceat(pull, self._first_slate)
+
+        self._each_chunk(do, slates)
+        first_slate = self._first_slate[_within(self._first_slate, slice(first, last))] - first
+        if len(first_slate) < len(pull):
+            pull = np.add.reduceat(pull, first_slate)
         return self._llm_weight * pull
 
     def item_side(self, x, y):
         """Return the right-hand sides of the items with pairs, (len(item_rows), k)."""
         coefficients = np.empty(self._items.shape, dtype=np.float32)
-        for chunk in self._chunks():
+
+        def do(chunk):
             _, scores = self._candidates(x, y, chunk)
             r = self._push(scores, chunk) + 2 * self._degree[chunk] * scores
             coefficients[chunk] = self._llm_weight * r / self._root[chunk]
+
+        self._each_chunk(do)
         users, indptr = self._item_matrix
         shape = len(self.item_rows), len(x)
         return sp.csr_matrix((coefficients[self._order], users, indptr), shape=shape) @ x
 
     def loss(self, x, y):
         """Return the part of the objective, with its weight."""
-        loss = 0.0
-        for chunk in self._chunks():
+
+        def of(chunk):
             _, scores = self._candidates(x, y, chunk)
-            loss += np.sum(self._weights[chunk] * self._hinges(scores, chunk) ** 2)
-        return self._llm_weight * loss
+            return np.sum(self._weights[chunk] * self._hinges(scores, chunk) ** 2)
+
+        return self._llm_weight * sum(self._each_chunk(of))
 
 
 class HalfSweep:
@@ -500,26 +594,31 @@ class HalfSweep:
         Rows that pseudo-rows act on, sorted, and the curvature along each.
     entries : tuple of ndarrays (rows, columns, values), or None
         More kernel entries on the other side's own rows, sorted by row.
+    buffer : ndarray of shape (n, factors), float32, or None
+        What the rows are held in, from its beginning; None: an array of its own.
     """
 
-    def __init__(self, confidence, factors, *, rhs_rows, directions=None, entries=None):
+    def __init__(
+        self, confidence, factors, *, rhs_rows, directions=None, entries=None, buffer=None
+    ):
         nothing = np.empty(0, dtype=np.intp)
-        rows, columns, values = entries or (nothing, nothing, nothing)
         direction_rows, curvature = directions or (nothing, nothing)
         n_others = confidence.shape[1]
         first_rhs = n_others + len(direction_rows)
-        matrix = confidence.indptr, confidence.indices, confidence.data
-        matrix, _ = _append_entries(matrix, rows, columns, values)
-        matrix, _ = _append_entries(
-            matrix,
-            direction_rows,
-            np.arange(n_others, first_rhs),
-            -(1 + curvature / DIRECTION_SCALE**2),
+        n_rows = first_rhs + len(rhs_rows)
+        self._matrix, (_, _, self._rhs_entries) = _append_entries(
+            (confidence.indptr, confidence.indices, confidence.data),
+            entries or (nothing, nothing, nothing),
+            (
+                direction_rows,
+                np.arange(n_others, first_rhs),
+                -(1 + curvature / DIRECTION_SCALE**2),
+            ),
+            (rhs_rows, np.arange(first_rhs, n_rows), np.ones(len(rhs_rows))),
         )
-        self._matrix, self._rhs_entries = _append_entries(
-            matrix, rhs_rows, first_rhs + np.arange(len(rhs_rows)), np.ones(len(rhs_rows))
-        )
-        self._rows = np.zeros((first_rhs + len(rhs_rows), factors), dtype=np.float32)
+        if buffer is None:
+            buffer = np.zeros((n_rows, factors), dtype=np.float32)
+        self._rows = buffer[:n_rows]
         self.others = self._rows[:n_others]
         self.directions = self._rows[n_others:first_rhs]
         self._rhs = self._rows[first_rhs:]
@@ -549,34 +648,40 @@ def _add_rows(rhs, places, rows):
     return rhs
 
 
-def _append_entries(matrix, rows, columns, values):
-    """Append entries to the rows of a CSR matrix, in linear time.
+def _append_entries(matrix, *groups):
+    """Append groups of entries to the rows of a CSR matrix, in linear time.
 
     Parameters
     ----------
     matrix : tuple of ndarrays (indptr, indices, data)
-    rows, columns, values : ndarrays of shape (n_new,)
-        New entries, sorted by row.
+    *groups : tuples of ndarrays (rows, columns, values) of shape (n_new,)
+        New entries, each group sorted by row.
 
     Returns
     -------
     matrix : tuple of ndarrays (indptr, indices, data)
         The same one if there is nothing to append.
-    places : ndarray of shape (n_new,), int
-        Where the new entries are.
+    places : list of ndarray of shape (n_new,), int
+        Where the new entries of each group are.
     """
-    if not len(rows):
-        return matrix, rows
+    if not any(len(rows) for rows, _, _ in groups):
+        return matrix, [rows for rows, _, _ in groups]
     indptr, indices, data = matrix
-    length = np.diff(indptr)
-    added = np.append(0, np.cumsum(np.bincount(rows, minlength=len(length))))
-    new_indptr = indptr + added
-    old_places = np.arange(len(data)) + np.repeat(added[:-1], length)
-    places = new_indptr[rows] + length[rows] + np.arange(len(rows)) - added[rows]
-    largest = max(new_indptr[-1], columns.max())
+    counts = [np.bincount(rows, minlength=len(indptr) - 1) for rows, _, _ in groups]
+    new_indptr = indptr + np.append(0, np.cumsum(sum(counts)))
+    end, places = new_indptr[:-1] + np.diff(indptr), []
+    for (rows, _, _), count in zip(groups, counts, strict=True):
+        rank = np.arange(len(rows)) - (np.cumsum(count) - count)[rows]
+        places.append(end[rows] + rank)
+        end = end + count
+    largest = max(new_indptr[-1], *(columns.max(initial=0) for _, columns, _ in groups))
     dtype = np.int32 if largest <= np.iinfo(np.int32).max else np.int64
-    new_indices = np.empty(new_indptr[-1], dtype=dtype)
-    new_data = np.empty(new_indptr[-1], dtype=np.float32)
-    new_indices[old_places], new_data[old_places] = indices, data
-    new_indices[places], new_data[places] = columns, values
+    old = np.ones(new_indptr[-1], dtype=bool)
+    for new in places:
+        old[new] = False
+    new_indices = np.empty(len(old), dtype=dtype)
+    new_data = np.empty(len(old), dtype=np.float32)
+    new_indices[old], new_data[old] = indices, data
+    for new, (_, columns, values) in zip(places, groups, strict=True):
+        new_indices[new], new_data[new] = columns, values
     return (new_indptr.astype(dtype), new_indices, new_data), places

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+_NO_INTERACTIONS = "No interactions: none of the strengths is positive."
 _MOST_ARRAY_COLUMNS = 3  # user, item and time; what is wider may be a matrix of users x items
 
 
@@ -87,19 +88,17 @@ def index_interactions(X, y=None, *, user_col=0, item_col=1, time_col=None, extr
         When none of the item ids of `X` is in `extra_items`, and as in `read_columns`.
     """
     if sp.issparse(X):
-        users, items, user_codes, item_codes, strengths = _read_sparse(X, y)
-        times = item_codes
-    else:
-        user_ids, item_ids, times = read_columns(
-            X, user_col=user_col, item_col=item_col, time_col=time_col
-        )
-        strengths = read_strengths(y, len(user_ids))
-        users, user_codes = _factorize(user_ids)
-        items, item_codes = _factorize(item_ids)
+        return _index_sparse(X, y, extra_items)
+    user_ids, item_ids, times = read_columns(
+        X, user_col=user_col, item_col=item_col, time_col=time_col
+    )
+    strengths = read_strengths(y, len(user_ids))
+    users, user_codes = _factorize(user_ids)
+    items, item_codes = _factorize(item_ids)
     if not strengths.any():
-        raise ValueError("No interactions: none of the strengths is positive.")
+        raise ValueError(_NO_INTERACTIONS)
     if extra_items is not None:
-        items = _add_items(items, extra_items)
+        items = _add_items(items, extra_items, stacklevel=3)
     users, user_codes = _sort_ids(users, user_codes)
     items, item_codes = _sort_ids(items, item_codes)
     by_time = _order_by_time(strengths, times)
@@ -475,15 +474,36 @@ def _example(values):
     return repr(values[:1].tolist()[0])
 
 
-def _read_sparse(X, y):
-    """Read ids, codes and strengths from a user-item matrix, not yet in any order."""
+def _index_sparse(X, y, extra_items):
+    """Index a user-item matrix: it is in order already, but for what has to be summed or left."""
     if y is not None:
         raise ValueError("y must be None when X is a sparse matrix, which holds the strengths.")
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(f"A sparse X must be users x items, each at least 1; got shape {X.shape}.")
-    pairs = X.tocoo()
-    strengths = _as_strengths(pairs.data, "X")
-    return np.arange(X.shape[0]), np.arange(X.shape[1]), pairs.row, pairs.col, strengths
+    matrix = sp.csr_matrix(X)
+    strengths = _as_strengths(matrix.data, "X")
+    if not strengths.any():
+        raise ValueError(_NO_INTERACTIONS)
+    matrix = sp.csr_matrix((strengths, matrix.indices, matrix.indptr), X.shape)
+    if not (matrix.has_canonical_format and strengths.all()):
+        matrix = sp.csr_matrix(
+            (strengths.astype(np.float64), matrix.indices, matrix.indptr), X.shape, copy=True
+        )
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+    items = np.arange(X.shape[1])
+    codes = matrix.indices
+    if extra_items is not None:
+        more = _add_items(items, extra_items)
+        items, codes = _sort_ids(more, codes)
+    dtype = sp.get_index_dtype(maxval=max(matrix.nnz, *X.shape, len(items)))
+    codes, indptr = (np.array(part, dtype=dtype) for part in (codes, matrix.indptr))
+    data = np.array(matrix.data, dtype=np.float32)
+    matrix = sp.csr_matrix((data, codes, indptr), shape=(X.shape[0], len(items)))
+    matrix.sort_indices()  # items may have been sorted
+    matrix.has_canonical_format = True
+    age = np.repeat(indptr[1:], np.diff(indptr)) - 1 - np.arange(matrix.nnz, dtype=dtype)
+    return Interactions(np.arange(X.shape[0]), items, matrix, age.astype(np.int32, copy=False))
 
 
 def _to_index(ids):
@@ -506,7 +526,7 @@ def _factorize(values):
     return ids.astype(values.dtype, copy=False), codes.astype(np.int32)
 
 
-def _add_items(items, extra_items):
+def _add_items(items, extra_items, stacklevel=4):
     """Append the ids of `extra_items` that are not in `items`, once each."""
     extra_items = _to_numpy(extra_items)
     if extra_items.ndim != 1:
@@ -521,7 +541,7 @@ def _add_items(items, extra_items):
             "numpy array such as np.array([['ann', 1]]) turns all of them into strings. The ids of "
             "a pandas item_data are its index, unless a column is named as the item column of X.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
     return concatenate_ids(items, extra_items[new]) if new.any() else items
 

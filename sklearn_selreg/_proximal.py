@@ -118,7 +118,7 @@ class ProximalProblem:
             compact = SlateTerms(users.astype(np.intp), items, slates.weights)
             bias = None if item_bias is None else item_bias[self.items]
             ones = np.ones(len(self.items), dtype=np.float32)
-            self._pairs = PairLoss(compact, llm_weight, margin, ones, bias)
+            self._pairs = PairLoss(compact, llm_weight, margin, ones, bias, num_threads=num_threads)
             self._build()
 
     def _build(self):

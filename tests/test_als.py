@@ -14,7 +14,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg import SelectiveLLMRegularizedMF, _als
 from sklearn_selreg._als import RegularizedALS, SlateTerms, fold_in, top_k
 from sklearn_selreg._backbone import ALSBackbone, with_bias
 
@@ -632,3 +632,34 @@ def test_no_warnings_with_several_blas_threads():
     )
     assert process.returncode == 0, process.stderr
     assert process.stderr == ""
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_blocks_of_users_change_nothing(weighted, monkeypatch):
+    rng = np.random.default_rng(0)
+    confidence = 9 * (rng.random((300, 12)) < 0.3).astype(np.float32)
+    users = np.sort(rng.integers(0, 300, 400))  # some have several slates, some none
+    items = np.argsort(rng.random((400, 12)), axis=1)[:, :5]
+    weights = rng.random((400, 5, 5), dtype=np.float32) * np.tri(5, k=-1, dtype=np.float32)
+    start = [rng.random((n, 4), dtype=np.float32) for n in confidence.shape]
+    missing_weights = rng.random(12) + 0.5 if weighted else None
+    solved = []
+    for least_block in (_als._LEAST_BLOCK, 1):
+        monkeypatch.setattr(_als, "_LEAST_BLOCK", least_block)
+        problem = RegularizedALS(
+            sp.csr_matrix(confidence),
+            *start,
+            regularization=2.0,
+            missing_weights=missing_weights,
+            slates=SlateTerms(users, items, weights),
+            llm_weight=3.0,
+            margin=0.2,
+        )
+        for _ in range(3):
+            problem.sweep()
+        solved.append(problem)
+    one, many = solved
+    assert len(one._user_blocks) == 1
+    assert len(many._user_blocks) > 20
+    np.testing.assert_allclose(many.user_factors, one.user_factors, atol=2e-5)
+    np.testing.assert_allclose(many.item_factors, one.item_factors, atol=2e-5)
