@@ -48,7 +48,7 @@ _THREADPOOLS = ThreadpoolController()
 DIRECTION_SCALE = 2.0**-30
 _RHS_SCALE = 2.0**-40
 _SLATES_PER_CHUNK = 256  # 20 candidates and 64 factors: 1.3 MB, stays in the cache
-_LEAST_BLOCK = 2**16  # pseudo-rows of a block of users, if there are fewer items
+_LEAST_BLOCK = 2**18  # pseudo-rows of a block of users, if there are fewer items; each call costs
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +176,7 @@ class RegularizedALS:
             n_pseudo += np.bincount(pairs.directions[0], minlength=n_users)
             if pull is None:
                 n_pseudo[pairs.user_rows] += 1
-        blocks = _cut(n_pseudo, max(2 * n_items, _LEAST_BLOCK))
+        blocks = _cut(n_pseudo, max(4 * n_items, _LEAST_BLOCK))
         most = max(n_pseudo[block].sum() for block in blocks)
         buffer = np.zeros((n_items + most, factors), dtype=np.float32)
         self._user_blocks = [_UserBlock(kernel, pull, pairs, block, buffer) for block in blocks]
@@ -192,6 +192,15 @@ class RegularizedALS:
     def item_factors(self):
         """Current item factors, a copy, (n_items, k) float32."""
         return self._y / self._root[:, np.newaxis]
+
+    def release(self):
+        """Return user and item factors, without copying what fills its array; this is the end."""
+        x, y = self._x, self._y
+        if x.base.size > 1.5 * x.size:
+            x = x.copy()
+        if y.base.size > 1.5 * y.size or (self._root != 1).any():
+            y = self.item_factors
+        return x, y
 
     def sweep(self):
         """Update the users, then the items, then the feature prior."""

@@ -238,11 +238,12 @@ class ALSBackbone:
         factors : Factors
         """
         problem = self.problem(matrix, features, start)
+        del start  # has been copied, and may be large
         for _ in range(self.iterations):
             problem.sweep()
             watch(problem)
         bias = self.bias(matrix.getnnz(axis=0), features)
-        return Factors(problem.user_factors, problem.item_factors, bias)
+        return Factors(*problem.release(), bias)
 
     def refine(self, matrix, features, factors, n_sweeps, pairs, watch=no_watch):
         """Go on from factors, regularized by preferences.

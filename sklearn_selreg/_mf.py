@@ -432,10 +432,13 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         generator = _generator(self.random_state)
         # What old factors know of hidden interactions must not calibrate the gate: it starts anew.
-        new = start = backbone.start(*self._matrix.shape, generator)
+        new = backbone.start(*self._matrix.shape, generator)
+        starts = [new]
         if old is not None:
             aligned = _align(old, interactions)
-            start = backbone.resume(self._matrix, features, *aligned, generator)
+            starts = [backbone.resume(self._matrix, features, *aligned, generator)]
+        if self.judge is None:
+            new = None
         self.users_, self.items_ = interactions.users, interactions.items
         self.judge_, self.gate_, self.judge_stats_ = self.judge, None, {}
         if self.judge is not None:
@@ -448,7 +451,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             total=n_fits * backbone.watched + n_refine, disable=not self.verbose, desc="sweeps"
         ) as progress:
             watch = self._watch(progress, final=self.judge is None)
-            factors = backbone.fit(self._matrix, features, start, watch)
+            # Popped: so they are freed when they have been copied.
+            factors = backbone.fit(self._matrix, features, starts.pop(), watch)
             if judged is not None:
                 slates = self._place(judged, interactions)
                 if self.gate is not None:
