@@ -20,6 +20,10 @@ benchmark-quality: $(VENV)/installed ## compare with other recommenders and judg
 	$(PY) -m pip install --quiet --editable '.[benchmarks]'
 	$(PY) benchmarks/quality.py
 
+benchmark-speed: $(VENV)/installed ## measure time and memory beside other recommenders; an hour
+	$(PY) -m pip install --quiet --editable '.[benchmarks]'
+	$(PY) benchmarks/speed.py
+
 test: $(VENV)/installed ## run the doctests and the tests
 	$(PY) -m pytest --doctest-modules sklearn_selreg
 	$(PY) -m pytest
