@@ -47,6 +47,7 @@ _THREADPOOLS = ThreadpoolController()
 
 DIRECTION_SCALE = 2.0**-30
 _RHS_SCALE = 2.0**-40
+_PRODUCTS_WORTH_THREADS = 2**22  # some milliseconds; waking threads may take longer
 _SLATES_PER_CHUNK = 256  # 20 candidates and 64 factors: 1.3 MB, stays in the cache
 _LEAST_BLOCK = 2**18  # pseudo-rows of a block of users, if there are fewer items; each call costs
 
@@ -390,6 +391,7 @@ def top_k(user_factors, item_factors, k, *, seen=None, num_threads=0):
         NaN there.
     """
     rows = None if seen is None else _SeenRows(seen)
+    num_threads = useful_threads(num_threads, len(user_factors) * item_factors.size)
     with single_threaded_blas():
         items, scores = topk(
             item_factors, user_factors, k, filter_query_items=rows, num_threads=num_threads
@@ -410,6 +412,19 @@ class _SeenRows:
 
 class _SeenRow(NamedTuple):
     indices: np.ndarray
+
+
+def useful_threads(num_threads, n_products):
+    """Return 1 for small work, which threads take longer to share than to do.
+
+    Parameters
+    ----------
+    num_threads : int
+        0: all cores.
+    n_products : int
+        Multiplications to do, about.
+    """
+    return 1 if n_products < _PRODUCTS_WORTH_THREADS else num_threads
 
 
 def single_threaded_blas():
@@ -643,6 +658,8 @@ class HalfSweep:
 
     def solve(self, rows, regularization, num_threads, cg_steps):
         """Update `rows` in place, warm-started from their values."""
+        n_entries = len(self._matrix[1])
+        num_threads = useful_threads(num_threads, n_entries * rows.shape[1])
         _least_squares_cg(
             *self._matrix, rows, self._rows, regularization, num_threads=num_threads,
             cg_steps=cg_steps,

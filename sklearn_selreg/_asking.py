@@ -1,13 +1,13 @@
 """Asking a judge the chosen questions: from matrix positions to slates, and from answers back."""
 
 import re
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from ._interactions import encode
 from ._items import item_texts
+from ._warn import warn
 from .exceptions import BudgetWarning, DataWarning, JudgmentWarning
 from .judges import CostEstimate, FrozenJudge, JudgedSlates, LLMJudge
 
@@ -84,14 +84,13 @@ class JudgingPlan:
         planned = {"max_requests": self.estimate.requests, "max_cost": self.estimate.cost}
         for name, left in self.judge._budget_left().items():
             if planned[name] is not None and planned[name] > left:
-                warnings.warn(
+                warn(
                     f"The plan needs {'about ' * (name == 'max_cost')}"
                     f"{_amount(name, planned[name])}, but of the judge's budget ({name}="
                     f"{getattr(self.judge, name)}) only {_amount(name, left)} are left: not all "
                     f"questions would be asked. Raise {name}, or ask less with a smaller "
                     "max_slates.",
                     BudgetWarning,
-                    stacklevel=3,
                 )
 
 
@@ -156,7 +155,7 @@ def check_texts(texts, interactions, judge):
     )
     if len(bare) == used.sum():
         raise ValueError(f"{what}. {advice}")
-    warnings.warn(f"{what}: it is shown the bare id. {advice}", DataWarning, stacklevel=4)
+    warn(f"{what}: it is shown the bare id. {advice}", DataWarning)
 
 
 def _are_words(ids):
@@ -217,12 +216,11 @@ def ask(judge, slates, interactions):
     n_silent = judge._n_answered(silent) if silent else 0  # the others were not asked
     n_answered = len(slates) - len(silent) + n_silent
     if n_silent > n_answered / 2:
-        warnings.warn(
+        warn(
             f"{type(judge).__name__} gave no opinion on {_all_or(n_silent, n_answered)} questions "
             "that were answered: no rating, None or NaN for each candidate."
             + (" The model is fitted as without judge." if n_silent == n_answered else ""),
             JudgmentWarning,
-            stacklevel=3,
         )
     return gather(slates, answers, interactions), n_silent
 

@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from ._docs import DocLinkMixin
+from ._warn import warn
 from .exceptions import GateWarning
 
 _SELECT_BY = 50_000  # pairs by which penalty and context columns are selected, about
@@ -187,7 +188,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
         Warns
         -----
-        UserWarning
+        GateWarning
             When the fallback is used; see Notes.
         """
         Z, y = validate_data(
@@ -218,21 +219,21 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             len(y) < self.min_pairs or groups.max() + 1 < self.cv or len(self.classes_) < 2
         )
         if self.is_fallback_:
-            self._fit_fallback(gap)
+            self._fit_fallback(gap, groups.max() + 1)
         else:
             self._fit_model(gap, prior, context, right, groups)
         return self
 
-    def _fit_fallback(self, gap):
+    def _fit_fallback(self, gap, n_groups):
         n_pairs = len(gap)
         n_right = self.accuracy_ * n_pairs
         shrunk = (n_right + _PSEUDO_PAIRS / 2) / (n_pairs + _PSEUDO_PAIRS)
-        warnings.warn(
-            f"ReliabilityGate got {n_pairs} pairs, {n_right:.0f} of which the judge got right; it "
-            f"needs at least {self.min_pairs} pairs of at least {self.cv} users, right and wrong "
-            f"ones. Falling back to its global accuracy, shrunk to {shrunk:.2f}.",
+        warn(
+            f"ReliabilityGate got {n_pairs} pairs, {n_right:.0f} of which the judge got right, of "
+            f"{n_groups} users; it needs at least {self.min_pairs} pairs of at least {self.cv} "
+            "users, right and wrong ones. Falling back to its global accuracy, shrunk to "
+            f"{shrunk:.2f}.",
             GateWarning,
-            stacklevel=4,
         )
         mean_gap = np.abs(gap).mean()
         self.gap_coef_ = max(0.0, float(logit(shrunk) / mean_gap)) if mean_gap > 0 else 0.0

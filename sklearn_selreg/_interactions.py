@@ -1,16 +1,18 @@
 """Interactions: from a table of (user, item) rows, or a matrix, to ids, matrix and histories."""
 
 import numbers
-import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from ._warn import warn
+
 _NO_INTERACTIONS = "No interactions: none of the strengths is positive."
-_MOST_ARRAY_COLUMNS = 3  # user, item and time; what is wider may be a matrix of users x items
+_FEW_COLUMNS = 20  # what is wider is hardly a table of interactions
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,9 @@ class Interactions:
         return history
 
 
-def index_interactions(X, y=None, *, user_col=0, item_col=1, time_col=None, extra_items=None):
+def index_interactions(
+    X, y=None, *, user_col=0, item_col=1, time_col=None, extra_items=None, usual_width=None
+):
     """Index a table of interactions, or a user-item matrix.
 
     Time and memory are linear in the number of rows (but for sorting by `time_col`), of which
@@ -71,6 +75,8 @@ def index_interactions(X, y=None, *, user_col=0, item_col=1, time_col=None, extr
         Column that orders the histories, ties by row; None = row order.
     extra_items : ndarray of shape (n_extra,), default=None
         Ids of further items; repeated and known ones are fine.
+    usual_width : int, default=None
+        As in `read_columns`.
 
     Returns
     -------
@@ -84,13 +90,13 @@ def index_interactions(X, y=None, *, user_col=0, item_col=1, time_col=None, extr
 
     Warns
     -----
-    UserWarning
+    DataWarning
         When none of the item ids of `X` is in `extra_items`, and as in `read_columns`.
     """
     if sp.issparse(X):
         return _index_sparse(X, y, extra_items)
     user_ids, item_ids, times = read_columns(
-        X, user_col=user_col, item_col=item_col, time_col=time_col
+        X, user_col=user_col, item_col=item_col, time_col=time_col, usual_width=usual_width
     )
     strengths = read_strengths(y, len(user_ids))
     users, user_codes = _factorize(user_ids)
@@ -98,7 +104,7 @@ def index_interactions(X, y=None, *, user_col=0, item_col=1, time_col=None, extr
     if not strengths.any():
         raise ValueError(_NO_INTERACTIONS)
     if extra_items is not None:
-        items = _add_items(items, extra_items, stacklevel=3)
+        items = _add_items(items, extra_items)
     users, user_codes = _sort_ids(users, user_codes)
     items, item_codes = _sort_ids(items, item_codes)
     by_time = _order_by_time(strengths, times)
@@ -112,7 +118,7 @@ def index_interactions(X, y=None, *, user_col=0, item_col=1, time_col=None, extr
     return Interactions(users, items, matrix, _rank_newest(by_time, rows, user_codes, indptr))
 
 
-def read_columns(X, *, user_col=0, item_col=1, time_col=None):
+def read_columns(X, *, user_col=0, item_col=1, time_col=None, usual_width=None):
     """Take the user ids, item ids and times out of a table; no other column is looked at.
 
     Parameters
@@ -125,6 +131,8 @@ def read_columns(X, *, user_col=0, item_col=1, time_col=None):
         column of a frame.
     time_col : int or str, default=None
         Column with numbers or datetimes.
+    usual_width : int, default=None
+        A number of columns that is no reason to warn: that in `fit`, which has warned.
 
     Returns
     -------
@@ -145,9 +153,8 @@ def read_columns(X, *, user_col=0, item_col=1, time_col=None):
 
     Warns
     -----
-    UserWarning
-        When a frame has further columns while `user_col` and `item_col` are 0 and 1, and when an
-        array has more than 3 columns: it may be a matrix of users x items.
+    DataWarning
+        When X has further columns while `user_col` and `item_col` are 0 and 1.
     """
     if sp.issparse(X):
         raise TypeError(
@@ -159,35 +166,64 @@ def read_columns(X, *, user_col=0, item_col=1, time_col=None):
     columns = {"user_col": user_col, "item_col": item_col}
     if time_col is not None:
         columns["time_col"] = time_col
-    positions = _find_columns(columns, names, table.shape)
+    positions = _find_columns(columns, names, table.shape, _hint_at_index(X))
     if table.shape[0] == 0:
         raise ValueError(
             f"Found array with 0 sample(s) (shape={table.shape}) while a minimum of 1 is required."
         )
-    if names and (user_col, item_col) == (0, 1) and len(names) > len(positions):
-        warnings.warn(
-            f"X has {len(names)} columns; {names[0]!r} is used for the users and {names[1]!r} for "
-            "the items, as the first two. Set user_col and item_col to their names if that is "
-            f"right, else to those of others. The columns of X are {names}.",
-            UserWarning,
-            stacklevel=3,
-        )
-    if names is None and table.shape[1] > _MOST_ARRAY_COLUMNS:
-        warnings.warn(
-            f"X is an array of shape {table.shape}, taken as one interaction a row, the user in "
-            f"column {user_col}, the item in column {item_col}. If it is a matrix of users x items "
-            "instead, pass it to fit as scipy.sparse.csr_matrix(X).",
-            UserWarning,
-            stacklevel=3,
-        )
+    width = table.shape[1]
+    if (user_col, item_col) == (0, 1) and width > len(positions) and width != usual_width:
+        warn(_tell_first_two(names, table.shape))
     values = {}
     for parameter, position in positions.items():
         label = f"Column {names[position] if names else position!r} of X ({parameter})"
         values[parameter] = _to_numpy(table[:, position])
-        _check_no_missing(values[parameter], label)
+        check_no_missing(values[parameter], label)
         if parameter == "time_col":
             values[parameter] = _as_ordered(values[parameter], "iufbmM", label)
     return values["user_col"], values["item_col"], values.get("time_col")
+
+
+def _tell_first_two(names, shape):
+    """Say that the first two of more columns are used, and what to do if they should not be."""
+    if names:
+        text = (
+            f"X has {shape[1]} columns; {names[0]!r} is used for the users and {names[1]!r} for "
+            "the items, as the first two. Set user_col and item_col to their names if that is "
+            f"right, else to those of others.{_list_columns(names)}"
+        )
+    else:
+        text = (
+            f"X is an array of shape {shape}, taken as one interaction a row, the user in column "
+            "0, the item in column 1; other columns are not used. Pass X[:, :2] if that is right, "
+            "else set user_col and item_col (and time_col) to the positions."
+        )
+    if not names or len(names) > _FEW_COLUMNS:
+        text += (
+            " If it is a matrix of users x items instead, pass it to fit as "
+            "scipy.sparse.csr_matrix(X); ids are then the numbers of rows and columns."
+        )
+    return text
+
+
+def _list_columns(names):
+    """Tell the columns of a frame, of many the first."""
+    if names is None:
+        return ""
+    if len(names) <= _FEW_COLUMNS:
+        return f" The columns of X are {names}."
+    first = ", ".join(map(repr, names[:5]))
+    return f" The columns of X are {first} and {len(names) - 5} others."
+
+
+def _hint_at_index(X):
+    """Tell that the index of a pandas object has something; "" if it only numbers the rows."""
+    index = getattr(X, "index", None)
+    named = [name for name in getattr(index, "names", ()) if name is not None]
+    if not isinstance(index, pd.Index) or (isinstance(index, pd.RangeIndex) and not named):
+        return ""
+    holds = f" ({', '.join(map(repr, named))})" if named else ""
+    return f" If ids are in its index{holds}, make columns of it: X.reset_index()."
 
 
 def describe_columns(X):
@@ -250,6 +286,19 @@ def check_same_columns(estimator, X, **columns):
 
 def _as_table(X):
     """Return a table that can be indexed by column positions, and its column names or None."""
+    if X is None or isinstance(X, str | Path | dict) or hasattr(X, "collect"):
+        what = "None" if X is None else f"a {type(X).__name__}"
+        raise ValueError(
+            "X must be a DataFrame, or a 2-D array or list with a row per interaction; got "
+            f"{what}: {_make_table(X)}."
+        )
+    names_of_frame = getattr(X, "columns", None)
+    if isinstance(names_of_frame, pd.Index) and not names_of_frame.is_unique:
+        twice = names_of_frame[names_of_frame.duplicated()].unique().tolist()
+        raise ValueError(
+            f"The columns of X must have names of their own; got {twice} more than once. Rename "
+            "them, or keep the first: X.loc[:, ~X.columns.duplicated()]."
+        )
     table = nw.from_native(X, eager_only=True, pass_through=True)
     names = table.columns if isinstance(table, nw.DataFrame) else None
     if isinstance(X, list | tuple):  # np.asarray turns all ids of [["ann", 1]] into strings
@@ -261,9 +310,20 @@ def _as_table(X):
     if len(table.shape) != 2:
         raise ValueError(
             "X must be a DataFrame or a 2-D array with a row per interaction; got "
-            f"{type(X).__name__} of shape {table.shape}. Reshape your data."
+            f"{type(X).__name__} of shape {table.shape}. Reshape your data.{_hint_at_index(X)}"
         )
     return table, names
+
+
+def _make_table(X):
+    """Say how to make a table of what is none."""
+    if X is None:
+        return "pass the interactions"
+    if isinstance(X, dict):
+        return "pass pd.DataFrame(X), if its values are columns"
+    if isinstance(X, str | Path):
+        return "pass what is read from it, such as pd.read_csv(X)"
+    return "pass X.collect(), which has its rows"
 
 
 def read_strengths(y, n_samples):
@@ -370,7 +430,7 @@ def interactions_from_sparse(csr):
     return np.column_stack((pairs.row, pairs.col)).astype(np.int64), pairs.data
 
 
-def _find_columns(columns, names, shape):
+def _find_columns(columns, names, shape, hint=""):
     """Find columns given by position or name.
 
     Parameters
@@ -381,6 +441,8 @@ def _find_columns(columns, names, shape):
         Column names of a frame; None for an array.
     shape : tuple of (int, int)
         Shape of the table.
+    hint : str, default=""
+        What else to say if there are too few columns.
 
     Returns
     -------
@@ -393,21 +455,22 @@ def _find_columns(columns, names, shape):
             )
         if isinstance(column, str) and names is None:
             raise TypeError(
-                f"{parameter}={column!r} names a column, but X is an array: give its position."
+                f"{parameter}={column!r} names a column, but X is an array: pass a DataFrame "
+                "with this column, or set the position before fit."
             )
         if not isinstance(column, str) and column < 0:
             raise ValueError(f"{parameter} must be a position >= 0; got {column}.")
-    available = "" if names is None else f" The columns of X are {names}."
+    available = _list_columns(names)
     needed = 1 + max((c for c in columns.values() if not isinstance(c, str)), default=-1)
     if shape[1] < needed:
         wanted = ", ".join(f"{p}={c!r}" for p, c in columns.items())
         raise ValueError(
             f"X has {shape[1]} feature(s) (shape={shape}) while a minimum of {needed} is "
-            f"required. ({wanted}){available}"
+            f"required. ({wanted}){available}{hint}"
         )
     missing = [f"{p}={c!r}" for p, c in columns.items() if isinstance(c, str) and c not in names]
     if missing:
-        raise ValueError(f"X has no column for {', '.join(missing)}.{available}")
+        raise ValueError(f"X has no column for {', '.join(missing)}.{available}{hint}")
     positions = {p: names.index(c) if isinstance(c, str) else c for p, c in columns.items()}
     if len(set(positions.values())) < len(positions):
         wanted = ", ".join(f"{p}={c!r}" for p, c in columns.items())
@@ -424,7 +487,7 @@ def _to_numpy(values):
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _check_no_missing(values, label):
+def check_no_missing(values, label):
     """Raise a ValueError if any of `values`, called `label`, is missing or infinite."""
     if values.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {label}.")
@@ -456,7 +519,7 @@ def _as_ordered(values, kinds, label):
 
 def _as_strengths(values, label):
     """Return `values`, called `label`, as float32, checked to be numbers, finite and >= 0."""
-    _check_no_missing(values, label)
+    check_no_missing(values, label)
     values = _as_ordered(values, "iufb", label)
     with np.errstate(over="ignore"):
         strengths = values.astype(np.float32, copy=False)
@@ -526,22 +589,20 @@ def _factorize(values):
     return ids.astype(values.dtype, copy=False), codes.astype(np.int32)
 
 
-def _add_items(items, extra_items, stacklevel=4):
+def _add_items(items, extra_items):
     """Append the ids of `extra_items` that are not in `items`, once each."""
     extra_items = _to_numpy(extra_items)
     if extra_items.ndim != 1:
         raise ValueError(f"The ids of item_data must be 1-D; got shape {extra_items.shape}.")
-    _check_no_missing(extra_items, "The id column of item_data")
+    check_no_missing(extra_items, "The id column of item_data")
     extra_items, _ = _factorize(extra_items)
     new = encode(items, extra_items) < 0
     if new.any() and new.all():
-        warnings.warn(
+        warn(
             f"No item id of X is in item_data: X has items such as {_example(items)}, item_data "
             f"such as {_example(extra_items)}. Ids of different types are different ids, and a "
             "numpy array such as np.array([['ann', 1]]) turns all of them into strings. The ids of "
-            "a pandas item_data are its index, unless a column is named as the item column of X.",
-            UserWarning,
-            stacklevel=stacklevel,
+            "a pandas item_data are its index, unless a column is named as the item column of X."
         )
     return concatenate_ids(items, extra_items[new]) if new.any() else items
 

@@ -7,7 +7,6 @@ any scikit-learn transformer; :func:`item_texts` makes the texts a judge reads.
 
 import math
 import re
-import warnings
 from dataclasses import dataclass
 
 import joblib
@@ -23,6 +22,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ._docs import DocLinkMixin
 from ._interactions import encode
+from ._warn import warn
 
 # Numbers with at most this many distinct values are categories.
 _FEW_VALUES = 10
@@ -135,7 +135,7 @@ def warn_of_better_ids(table, items, item_name):
 
     Warns
     -----
-    UserWarning
+    DataWarning
         If a column of distinct values holds more of `items` than `table.ids` does.
     """
     n_known = np.sum(encode(table.ids, items) >= 0)
@@ -148,12 +148,10 @@ def warn_of_better_ids(table, items, item_name):
         except TypeError:  # values that do not hash are no ids
             continue
         if n_found > n_known:
-            warnings.warn(
+            warn(
                 f"The ids of item_data were taken from its index, and hold {n_known} of the "
                 f"{len(items)} items of X; its column {name!r} holds {n_found}. If that is the id, "
-                f"rename it to {item_name!r}, or pass item_data.set_index({name!r}).",
-                UserWarning,
-                stacklevel=4,
+                f"rename it to {item_name!r}, or pass item_data.set_index({name!r})."
             )
             return
 

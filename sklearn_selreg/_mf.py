@@ -1,7 +1,6 @@
 """The estimator: it conducts, the other modules play."""
 
 import logging
-import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -45,18 +44,21 @@ from ._recommend import (
     best_items,
     check_count,
     find_candidates,
+    find_known,
     id_names,
     pick_ids,
     read_excluded,
+    read_id,
     read_ids,
     similar_rows,
     tidy,
 )
 from ._refining import locate, read_factors, refine_rows, shown_scores
 from ._slates import compare_candidates, place_slates
+from ._warn import warn, warn_of_unknown
 from .exceptions import GateWarning, JudgmentWarning
 from .judges import LLMJudge, Slate
-from .metrics import mean_ndcg, warn_of_unknown_users
+from .metrics import mean_ndcg, warn_of_unknown_ids
 
 _log = logging.getLogger("sklearn_selreg")
 # What to write for a parameter that is to have parameters of its own.
@@ -165,7 +167,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     compute_loss : bool, default=False
         Whether to compute `loss_curve_`.
     n_jobs : int or None, default=None
-        Threads; None or a negative number: all cores. The result does not depend on it. Of BPR and
+        Threads; None or a negative number: all cores. Work that a single one does in milliseconds
+        is left to it. The result does not depend on this. Of BPR and
         LMF it would: they are fitted by a single thread if `random_state` is not None.
     random_state : int, RandomState, Generator or None, default=None
         Of the factors' start. An int gives the same result in each call, and the same start as
@@ -407,7 +410,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         UserWarning
             `JudgmentWarning` if slates of the judge are dropped, or if it has no opinion;
             `BudgetWarning` if it has reached its budget; `GateWarning` if the gate has too little
-            to learn from; `DataWarning` if ids or columns may not be what was meant.
+            to learn from; `DataWarning` if ids or columns may not be what was meant, or if the
+            model was loaded, and lacks parameters it was saved with.
         """
         backbone, n_refine, judged, n_silent = self._backbone(), 0, None, 0
         if self.judge is not None:
@@ -421,6 +425,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if self.judge is not None and not self._is_recorded():
             slates = self._choose_slates(table, interactions, features)
             judged, n_silent = ask(self.judge, slates, interactions)
+        self._warn_of_what_a_file_lacked()
         self._remember_columns(X)
         self._fitted_backbone, self._given = backbone, None
         self._id_names = id_names(X, self.user_col, self.item_col)
@@ -477,6 +482,18 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.user_factors_, self.item_factors_ = with_bias(*factors[:3])
         self._bias, self._own_bias, self._gain = factors.bias, factors.own_bias, factors.gain
         return self
+
+    def _warn_of_what_a_file_lacked(self):
+        """Warn if a loaded model is to be fitted without what the saved one had."""
+        defaults = type(self)().get_params(deep=False)
+        lost = [p for p in getattr(self, "_left_behind", ()) if getattr(self, p) is defaults[p]]
+        self._left_behind = ()
+        if lost:
+            warn(
+                f"The model was loaded from a file, which does not hold {', '.join(lost)}; it is "
+                "fitted without, and will be another one. Give them anew before fit: set_params("
+                f"{', '.join(f'{p}=...' for p in lost)})."
+            )
 
     def _backbone(self):
         names = ("factors", "regularization", "alpha", "iterations")
@@ -587,7 +604,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         model._as_of_fit = np.zeros(len(users), dtype=bool)
         model.n_features_in_ = 2
         model._id_names = id_names(None, model.user_col, model.item_col)
-        model._gain, model._given = 1.0, ()
+        model._gain, model._given, model._left_behind = 1.0, (), ()
         model.judge_, model.judge_stats_ = model.judge, {}
         model.loss_curve_, model.n_iter_ = [], 0
         return model
@@ -659,14 +676,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.judge_stats_ = {**_NO_JUDGMENTS, "questions": n_silent}
         asked = added.items[:0] if judged is None else judged.candidates
         located = locate(added, self.users_, self.items_, asked)
-        for what, ids in (("users", located.unknown_users), ("items", located.unknown_items)):
-            if len(ids):
-                warnings.warn(
-                    f"{len(ids)} {what} of X are unknown to the model, such as "
-                    f"{ids.tolist()[0]!r}; their interactions are left out.",
-                    UserWarning,
-                    stacklevel=2,
-                )
+        for what, unknown, ids, known in (
+            ("users", located.unknown_users, added.users, self.users_),
+            ("items", located.unknown_items, added.items, self.items_),
+        ):
+            left_out = "their interactions are left out"
+            warn_of_unknown(what, unknown, len(ids), known, left_out)
         shape = len(self.users_), len(self.items_)
         self._matrix = located.spread(located.interactions.matrix.data, shape)
         self._age = located.interactions.age
@@ -710,6 +725,11 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
     def _columns(self):
         return {"user_col": self.user_col, "item_col": self.item_col, "time_col": self.time_col}
+
+    def _id_columns(self):
+        """Return how to read tables after `fit`, which has warned of columns like these."""
+        columns = {"user_col": self.user_col, "item_col": self.item_col}
+        return columns | {"usual_width": self.n_features_in_}
 
     def _item_name(self, X):
         """Name of the column with the item ids, as item data may have it."""
@@ -849,10 +869,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 f"{interactions.users[0]!r} and {interactions.items[0]!r}."
             )
         if reasons:
-            warnings.warn(
+            warn(
                 f"Of the judge's {counted(n_questions, 'slate')} these were dropped: {reasons}.",
                 JudgmentWarning,
-                stacklevel=4,
             )
         self.judge_stats_["questions"] += n_questions
         self.judge_stats_["answers"] = int(judged.n_answers.sum())
@@ -867,9 +886,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if len(slates):
             pairs = compare_candidates(slates, *score(slates), calibration=True)
         if pairs is None or not len(pairs.slate):
-            warnings.warn(
-                _why_not_calibrated(len(slates), self._is_recorded()), GateWarning, stacklevel=4
-            )
+            warn(_why_not_calibrated(len(slates), self._is_recorded()), GateWarning)
             return
         self.judge_stats_["calibration_pairs"] = len(pairs.slate)
         right = slates.relevance[pairs.slate, pairs.preferred] == 1
@@ -953,11 +970,18 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             For a sparse matrix: its rows do not say which users they are.
         ValueError
             As in `fit`.
+
+        Warns
+        -----
+        UserWarning
+            If users or items have ids of another type than all fitted ones.
         """
         check_is_fitted(self)
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
-        users, items, _ = read_columns(X, user_col=self.user_col, item_col=self.item_col)
+        users, items, _ = read_columns(X, **self._id_columns())
         rows, columns = encode(self.users_, users), encode(self.items_, items)
+        self._warn_of_foreign("users", users[rows < 0], len(rows))
+        self._warn_of_foreign("items", items[columns < 0], len(rows))
         scores = np.empty(len(rows), dtype=np.float32)
         for start in range(0, len(rows), _PAIRS_PER_CHUNK):
             part = slice(start, start + _PAIRS_PER_CHUNK)
@@ -972,6 +996,14 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             lowest = [self._score_all(part).min(axis=1) for part in parts]
             scores[unknown] = np.concatenate(lowest)[which]
         return scores
+
+    def _warn_of_foreign(self, what, unknown, n_ids):
+        """Warn of unknown ids of another type: new users and items have ids like the others."""
+        known, consequence = {
+            "users": (self.users_, "they are taken as the mean user"),
+            "items": (self.items_, "they have each user's lowest score"),
+        }[what]
+        warn_of_unknown(what, unknown, n_ids, known, consequence, tolerated="same type")
 
     def _score_all(self, rows):
         return self._user_rows(rows) @ self.item_factors_.T
@@ -1009,17 +1041,18 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         -----
         UserWarning
             If more than half of the users are unknown, as when rows sorted by user are split
-            without shuffling.
+            without shuffling, or more than half of the items.
         """
         check_is_fitted(self)
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
-        held_out = _index_table(X, y, user_col=self.user_col, item_col=self.item_col)
+        held_out = _index_table(X, y, **self._id_columns())
         rows = encode(self.users_, held_out.users)
-        warn_of_unknown_users(np.sum(rows < 0), len(rows))
+        columns = encode(self.items_, held_out.items)
+        warn_of_unknown_ids(self, held_out.users, rows, held_out.items, columns)
         return mean_ndcg(
             lambda part: self._score_all(rows[part]),
             held_out.matrix,
-            encode(self.items_, held_out.items),
+            columns,
             seen=self._seen[rows],
         )
 
@@ -1042,7 +1075,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         exclude : array-like of shape (n_excluded,), set, table or None, default=None
             What must not be recommended: item ids, which nobody gets; or a table with a pair of
             user and item in each row (a DataFrame with the columns that `X` has, or an array or
-            list of pairs), for single users, unknown ones too. Unknown ids do nothing.
+            list of pairs), for single users, unknown ones too. Unknown items exclude nothing,
+            with a warning.
         as_frame : bool, default=False
             Return a DataFrame.
 
@@ -1060,13 +1094,15 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `users` is not 1-D, or `n_items` not an integer >= 1; if `items` is not 1-D, is
-            empty, or holds unknown ids alone; if `exclude` is neither ids nor a table.
+            If `users` is not 1-D or has missing ids, or `n_items` not an integer >= 1; if `items`
+            is not 1-D, is empty, or holds unknown ids alone; if `exclude` is neither ids nor a
+            table.
 
         Warns
         -----
         UserWarning
-            If some of `items` are unknown; they are left out.
+            If some of `items` are unknown, which are left out, or items of `exclude`, which
+            exclude nothing; if users have ids of another type than all fitted ones.
 
         Examples
         --------
@@ -1083,22 +1119,15 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         check_is_fitted(self)
         users = read_ids(users, "users")
         check_count(n_items)
-        columns = {"user_col": self.user_col, "item_col": self.item_col}
-        everywhere, pairs = read_excluded(exclude, self.items_, users, **columns)
-        candidates = None
-        if items is not None:
-            candidates, unknown = find_candidates(self.items_, items)
-            if unknown:
-                warnings.warn(
-                    f"{len(unknown)} of the {len(unknown) + len(candidates)} items to rank are "
-                    f"unknown to the model, such as {unknown[0]!r}; they are left out.",
-                    UserWarning,
-                    stacklevel=2,
-                )
+        everywhere, pairs = read_excluded(
+            exclude, self.items_, users, self.users_, **self._id_columns()
+        )
+        candidates = None if items is None else find_candidates(self.items_, items)
         if len(everywhere):
             everything = np.arange(len(self.items_)) if candidates is None else candidates
             candidates = np.setdiff1d(everything, everywhere)
         rows, seen = encode(self.users_, users), self._seen
+        self._warn_of_foreign("users", users[rows < 0], len(rows))
 
         def barred(part):
             own = seen[rows[part]] if filter_seen else None
@@ -1155,10 +1184,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         check_is_fitted(self)
         items = read_ids(items, "items")
         check_count(n_items)
-        rows = encode(self.items_, items)
-        if (rows < 0).any():
-            unknown = items[rows < 0].tolist()
-            raise KeyError(f"{len(unknown)} items are unknown to the model: {unknown[:5]}")
+        rows = find_known(self.items_, items, "item")
         factors = self.item_factors_ if self._bias is None else self.item_factors_[:, :-1]
         columns, scores = similar_rows(
             factors, rows, n_items, num_threads=self._backbone().num_threads
@@ -1202,12 +1228,19 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
               (`recency_power`) changed. It is large after too few iterations, and after many
               fitted users were folded in anew.
 
+            `source` holds item ids, or names of features as
+            `item_encoder_.get_feature_names_out()` gives them: ``genres=Crime`` is the category or
+            word *Crime* of the column *genres*. A history has a row for each item; for the main
+            reasons take ``table.nlargest(5, "contribution")``, and for titles
+            ``table["source"].map(titles)``.
+
         Raises
         ------
         KeyError
             If the item is unknown.
         ValueError
-            If the backbone is not ALS: other factors solve no linear equations.
+            If `user` or `item` is no single id; if the backbone is not ALS: other factors solve no
+            linear equations.
 
         Notes
         -----
@@ -1240,17 +1273,15 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         check_is_fitted(self)
         backbone = self._fitted_backbone
         if not isinstance(backbone, ALSBackbone) or self._given is not None:
-            made = "from_factors" if self._given is not None else type(backbone).__name__
+            made = "from_factors" if self._given is not None else f"backbone={self.backbone!r}"
             raise ValueError(
-                "explain takes solutions of linear equations apart, which only factors fitted by "
-                f"the ALS backbone are; got those of {made}."
+                "explain takes solutions of linear equations apart, which only factors fitted with "
+                f"backbone='als' are; got those of {made}."
             )
-        row, column = (
-            encode(ids, read_ids([i], "id"))[0]
-            for ids, i in ((self.users_, user), (self.items_, item))
-        )
-        if column < 0:
-            raise KeyError(f"item is unknown to the model: {item!r}")
+        user, item = read_id(user, "user"), read_id(item, "item")
+        (row,), (column,) = encode(self.users_, user), find_known(self.items_, item, "item")
+        if row < 0:
+            self._warn_of_foreign("users", user, 1)
         user_factors = self._user_rows(np.array([row]))[0]
         k = backbone.factors
         model = Fitted(
@@ -1275,7 +1306,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     def fold_in(self, X, y=None):
         """Compute the factors of users from the interactions in X alone, items fixed.
 
-        New users are appended to `users_`. For a known user X replaces what was known: the
+        The model itself changes; to keep it as it is, fold in to a ``copy.copy`` of it. New users
+        are appended to `users_`. For a known user X replaces what was known: the
         interactions, the factors, and what the judge said.
 
         Parameters
@@ -1297,20 +1329,15 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If items are unknown.
+            If items are unknown, and if users have ids of another type than all known ones.
         """
         check_is_fitted(self)
         check_same_columns(self, X, **self._columns())
-        added = _index_table(X, y, **self._columns())
+        added = _index_table(X, y, **self._columns(), usual_width=self.n_features_in_)
         columns = encode(self.items_, added.items)
         unknown = columns < 0
-        if unknown.any():
-            warnings.warn(
-                f"{np.sum(unknown)} of {len(columns)} items are unknown to the model, such as "
-                f"{added.items[unknown].tolist()[0]!r}; their interactions are left out.",
-                UserWarning,
-                stacklevel=2,
-            )
+        left_out = "their interactions are left out"
+        warn_of_unknown("items", added.items[unknown], len(columns), self.items_, left_out)
         matrix = _select_columns(added.matrix, columns, len(self.items_))
         age = _select_columns(_with_data(added.matrix, added.age + 1), columns, len(self.items_))
         age = age.data.astype(np.int32) - 1
@@ -1326,6 +1353,14 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._given = ()  # its rows may be replaced
         rows = encode(self.users_, added.users)
         new = rows < 0
+        warn_of_unknown(
+            "users",
+            added.users[new],
+            len(rows),
+            self.users_,
+            "they are added as new users",
+            tolerated="same type",
+        )
         changed = rows[~new & (rows < len(self._as_of_fit))]
         self._as_of_fit = self._as_of_fit.copy()  # it may be read-only, memory-mapped by joblib
         self._as_of_fit[changed] = False
@@ -1346,7 +1381,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         `fold_in` and `explain` need; and of the parameters those that are plain data. Not saved are
         `judge` and `item_data`, and `gate`, `item_encoder` and `random_state` if they are objects:
         a loaded model has the defaults of these parameters, and None as `judge_`, `gate_` and
-        `item_encoder_`. To keep them, pickle the model.
+        `item_encoder_`. To keep them, pickle the model, or give the parameters anew before another
+        `fit`; it warns otherwise.
 
         Parameters
         ----------
@@ -1411,7 +1447,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
     def __setstate__(self, state):
         state = dict(state)
-        check_version(state.pop("_version", "(unknown)"), _version(), stacklevel=2)
+        check_version(state.pop("_version", "(unknown)"), _version())
         super().__setstate__(state)
 
     @property

@@ -11,7 +11,6 @@ import math
 import os
 import tempfile
 import uuid
-import warnings
 import zipfile
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -24,11 +23,12 @@ import scipy.sparse as sp
 
 from ._als import SlateTerms
 from ._backbone import BACKBONES
+from ._warn import warn
 from .exceptions import ModelVersionWarning
 
 FORMAT = "sklearn_selreg model"
 FORMAT_VERSION = 1
-NOT_SAVED = ("judge_", "gate_", "item_encoder_", "_slates", "_slate_scores")
+NOT_SAVED = ("judge_", "gate_", "item_encoder_", "_slates", "_slate_scores", "_left_behind")
 """Fitted attributes that a file does not have; a loaded model has None for the public ones."""
 
 _DESCRIPTION = "model.json"
@@ -50,14 +50,13 @@ _TAGS = (
 _READERS = {name: read for name, _, _, read in _TAGS}
 
 
-def check_version(version, current, *, stacklevel):
+def check_version(version, current):
     """Warn if a model was made by another version of the package."""
     if version != current:
-        warnings.warn(
+        warn(
             f"The model was made by sklearn_selreg {version}, and this is {current}. It may "
             "predict otherwise than it did, or fail. Fit it anew, or use that version.",
             ModelVersionWarning,
-            stacklevel=stacklevel + 1,
         )
 
 
@@ -95,11 +94,13 @@ def save_model(model, path, version):
         arrays |= {f"pair_{f.name}": getattr(pairs["slates"], f.name) for f in fields(SlateTerms)}
     (backbone,) = (n for n, kind in BACKBONES.items() if type(model._fitted_backbone) is kind)
     names = getattr(model, "feature_names_in_", None)
+    parameters, left_behind = _plain_parameters(model)
     description = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "version": version,
-        "parameters": _plain_parameters(model),
+        "parameters": parameters,
+        "left_behind": sorted({*model._left_behind, *left_behind}),
         "backbone": backbone,
         "backbone_settings": {k: _as_python(v) for k, v in asdict(model._fitted_backbone).items()},
         "gain": float(model._gain),
@@ -149,7 +150,7 @@ def load_model(make, path, version):
                 f"{os.fspath(path)!r} is no model saved by sklearn_selreg, or it is damaged: "
                 f"{error or type(error).__name__}"
             ) from error
-    check_version(made_by, version, stacklevel=3)
+    check_version(made_by, version)
     return model
 
 
@@ -158,6 +159,11 @@ def load_model(make, path, version):
 
 def _write(path, arrays, lists):
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"There is no directory {os.fspath(path.parent)!r} to save {path.name!r} in: make it "
+            "first, as by pathlib.Path.mkdir(parents=True)."
+        )
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with (
@@ -303,6 +309,10 @@ def _build(make, arrays, lists, version):
     _expect(all(map(_is_number, [*stats.values(), *losses])), "a statistic is no number")
     model.judge_stats_, model.loss_curve_ = stats, losses
     model.n_iter_ = _typed(about["n_iter"], int, "n_iter")
+    model._left_behind = tuple(_strings(about["left_behind"], "left_behind"))
+    _expect(
+        set(model._left_behind) <= set(model.get_params(deep=False)), "left_behind names strangers"
+    )
     model.judge_ = model.gate_ = model.item_encoder_ = model._slates = None
     return model, made_by
 
@@ -354,15 +364,17 @@ def _taken_matrix(arrays, name, shape):
 
 
 def _plain_parameters(model):
-    """Return the parameters that are plain data; judge, item data and the like stay behind."""
+    """Return the parameters that are plain data, and the names of those that stay behind."""
     defaults = type(model)().get_params(deep=False)
-    plain = {}
+    plain, left_behind = {}, []
     for name, value in model.get_params(deep=False).items():
         value = _as_python(value)
         if name in ("judge", "item_data") or not _is_plain(value):
+            if value is not defaults[name]:
+                left_behind.append(name)
             value = defaults[name]
         plain[name] = value
-    return plain
+    return plain, left_behind
 
 
 def _as_python(value):

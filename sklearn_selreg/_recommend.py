@@ -10,7 +10,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ._als import top_k
-from ._interactions import encode, read_columns
+from ._interactions import check_no_missing, encode, read_columns
+from ._warn import warn_of_unknown
 
 DEFAULT_NAMES = "user", "item"
 _USERS_PER_CHUNK = 10_000
@@ -104,12 +105,84 @@ def read_ids(values, name):
     Returns
     -------
     ids : ndarray of shape (n_ids,)
+
+    Raises
+    ------
+    ValueError
+        If it is not 1-D, or an id is missing.
     """
     array = _as_array(values)
     if array.ndim != 1:
         kind = "user" if name == "users" else "item"
-        raise ValueError(f"{name} must be a 1-D array of {kind} ids; got shape {array.shape}.")
+        raise ValueError(f"{name} must be a 1-D array of {kind} ids; got {_shape(array)}.")
+    check_no_missing(array, name)
     return array
+
+
+def _shape(array):
+    """Tell the shape of what has the wrong one."""
+    if array.ndim:
+        return f"shape {array.shape}"
+    return f"{array.item()!r}. Pass a list of it, [{array.item()!r}]"
+
+
+def read_id(value, name):
+    """Read a single id as an array of it.
+
+    Parameters
+    ----------
+    value : user or item id
+    name : str
+        What the error calls it.
+
+    Returns
+    -------
+    ids : ndarray of shape (1,)
+
+    Raises
+    ------
+    ValueError
+        If it is a collection, or missing.
+    """
+    if not isinstance(value, str | bytes) and np.ndim(value):
+        raise ValueError(f"{name} must be a single {name} id; got {value!r}: call it for each.")
+    return read_ids([value], name)
+
+
+def find_known(known, ids, what):
+    """Find ids that must be known.
+
+    Parameters
+    ----------
+    known, ids : ndarrays of shape (n_known,) and (n_ids,)
+    what : str
+        What they are: "item".
+
+    Returns
+    -------
+    positions : ndarray of shape (n_ids,), int
+
+    Raises
+    ------
+    KeyError
+        If any is unknown.
+    """
+    positions = encode(known, ids)
+    unknown = ids[positions < 0].tolist()
+    if unknown:
+        examples = ", ".join(map(repr, unknown[:5]))
+        raise UnknownIdError(
+            f"{len(unknown)} of {len(ids)} {what} ids are unknown to the model: {examples}. Known "
+            f"ones are such as {known[:1].tolist()[0]!r}; ids of another type are other ids."
+        )
+    return positions
+
+
+class UnknownIdError(KeyError):
+    """A KeyError that is shown as its text; a plain one is shown in quotes, with escapes."""
+
+    def __str__(self):
+        return str(self.args[0])
 
 
 def check_count(n_items):
@@ -132,29 +205,33 @@ def find_candidates(known, items):
     -------
     candidates : ndarray of int
         Sorted and unique.
-    unknown : list
-        Ids that are not known.
 
     Raises
     ------
     ValueError
         If `items` is not 1-D, is empty, or none of it is known.
+
+    Warns
+    -----
+    DataWarning
+        If some of it is unknown.
     """
     ids = read_ids(items, "items")
     if not len(ids):
         raise ValueError("There is nothing to rank: items is empty. None ranks all items.")
     columns = encode(known, ids)
-    unknown = ids[columns < 0].tolist()
+    unknown = ids[columns < 0]
     if len(unknown) == len(ids):
         raise ValueError(
-            f"There is nothing to rank: all of items are unknown, such as {unknown[0]!r}. The "
-            f"model knows items such as {known[:1].tolist()[0]!r}; ids of another type are other "
-            "ids."
+            "There is nothing to rank: all of items are unknown, such as "
+            f"{unknown.tolist()[0]!r}. The model knows items such as {known[:1].tolist()[0]!r}; "
+            "ids of another type are other ids."
         )
-    return np.unique(columns[columns >= 0]), unknown
+    warn_of_unknown("items to rank", unknown, len(ids), known, "they are left out")
+    return np.unique(columns[columns >= 0])
 
 
-def read_excluded(exclude, known, users, **columns):
+def read_excluded(exclude, known, users, known_users, **columns):
     """Read what must not be recommended.
 
     Parameters
@@ -165,6 +242,8 @@ def read_excluded(exclude, known, users, **columns):
         Ids of all items; other ones are recommended to nobody anyway.
     users : ndarray of shape (n_users,)
         Ids of the users asked for, known or not, repeated or not.
+    known_users : ndarray of shape (n_all_users,)
+        Ids of the users of the model.
     **columns
         `user_col` and `item_col` of a table that is a frame.
 
@@ -174,6 +253,11 @@ def read_excluded(exclude, known, users, **columns):
         Columns that nobody may get.
     pairs : csr_matrix of shape (n_users, n_all_items), float32, or None
         What single users may not get.
+
+    Warns
+    -----
+    DataWarning
+        For unknown items, and for users of a type that neither the model nor `users` has.
     """
     nothing = np.empty(0, dtype=np.intp)
     if exclude is None:
@@ -183,22 +267,41 @@ def read_excluded(exclude, known, users, **columns):
         if exclude.ndim not in (1, 2):
             raise ValueError(
                 "exclude must be a 1-D array of item ids, or a table with a user and an item in "
-                f"each row; got shape {exclude.shape}."
+                f"each row; got {_shape(exclude)}."
             )
         if exclude.ndim == 1:
             excluded = encode(known, exclude)
+            _warn_of_not_excluded(exclude[excluded < 0], len(exclude), known)
             return excluded[excluded >= 0], None
         columns = {}
     if not len(exclude):
         return nothing, None
-    user_ids, item_ids, _ = read_columns(exclude, **columns)
+    try:
+        user_ids, item_ids, _ = read_columns(exclude, **columns)
+    except ValueError as error:
+        raise ValueError(f"exclude is a table, read as X is. {error}") from error
     which, distinct = pd.factorize(_hashed(users), use_na_sentinel=False)
     asked = encode(distinct, user_ids)
     item = encode(known, item_ids)
+    _warn_of_not_excluded(item_ids[item < 0], len(item_ids), known)
+    strangers = user_ids[(asked < 0) & (encode(known_users, user_ids) < 0)]
+    nothing_done = "their pairs exclude nothing"
+    warn_of_unknown(
+        "users of exclude",
+        strangers,
+        len(user_ids),
+        known_users,
+        nothing_done,
+        tolerated="same type",
+    )
     used = (asked >= 0) & (item >= 0)
     shape = len(distinct), len(known)
     entries = np.ones(np.sum(used), dtype=np.float32), (asked[used], item[used])
     return nothing, sp.csr_matrix(entries, shape=shape)[which]
+
+
+def _warn_of_not_excluded(unknown, n_ids, known):
+    warn_of_unknown("items to exclude", unknown, n_ids, known, "they exclude nothing")
 
 
 def _hashed(ids):

@@ -209,7 +209,7 @@ class GateDisplay:
             cmap, norm = "RdBu", TwoSlopeNorm(0, -1.15 * highest, 1.15 * highest)
         else:
             cmap, norm = "Blues", Normalize(0, 1.15 * highest)
-        ax.pcolormesh(np.ma.masked_invalid(values), cmap=cmap, norm=norm, edgecolor="white")
+        mesh = ax.pcolormesh(np.ma.masked_invalid(values), cmap=cmap, norm=norm, edgecolor="white")
         digits = 1 if highest >= 1 else 2
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
@@ -217,6 +217,7 @@ class GateDisplay:
                 # Adding 0 turns -0.0 into 0.0.
                 text = f"{round(value, digits) + 0:.{digits}f}"
                 ax.text(column + 0.5, row + 0.5, text, color=color, ha="center", va="center")
+        ax.figure.colorbar(mesh, ax=ax).outline.set_visible(False)
         ax.set_xticks(np.arange(values.shape[1]) + 0.5, self.cells.columns)
         ax.set_yticks(np.arange(values.shape[0]) + 0.5, self.cells.index)
         ax.tick_params(length=0)
@@ -246,7 +247,6 @@ class GateDisplay:
             xlim=limits,
             ylim=limits,
             aspect="equal",
-            title="Calibration of the gate",
             xlabel="predicted probability that a preference is right",
             ylabel="share of preferences that are right",
         )
@@ -254,7 +254,8 @@ class GateDisplay:
         _percent(ax.yaxis)
         _plain(ax)
         ax.grid(color="0.9")
-        ax.legend(frameon=False, loc="upper left")
+        ax.set_title("Calibration of the gate", pad=24)  # the legend is below it
+        _legend_above(ax)
 
 
 class RegimeDisplay:
@@ -400,7 +401,7 @@ class RegimeDisplay:
         estimator,
         X,
         *,
-        train,
+        train=None,
         y=None,
         cohort=None,
         exclude=None,
@@ -419,7 +420,8 @@ class RegimeDisplay:
         estimator : estimator, or Pipeline or search with one
             Fitted.
         X, train, y, cohort, exclude
-            Held-out and training interactions; see `ranking_report`.
+            Held-out and training interactions; see `ranking_report`, which needs no `train` for a
+            model that remembers its interactions.
         metric : str, default="AUC"
             `"AUC"`, `"NDCG@10"` or `"recall@10"`.
         name : str, default=None
@@ -674,7 +676,7 @@ def _gate_and_pairs(estimator, Z):
         raise ValueError(
             f"This {type(estimator).__name__} has no ReliabilityGate to draw: it was fitted "
             "without judge, with gate=None or a gate of another kind, or without any slate to "
-            f"calibrate one. Its gate_ is {gate!r}."
+            f"calibrate one; or it was loaded from a file, which has none. Its gate_ is {gate!r}."
         )
     return gate, estimator.judgments_[gate.feature_names_in_.tolist()]
 

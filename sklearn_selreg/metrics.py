@@ -1,6 +1,5 @@
 """Full-catalogue ranking metrics by regime, and paired comparisons of two models."""
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -13,6 +12,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._interactions import Interactions, encode, index_interactions
+from ._warn import warn, warn_of_unknown
 
 __all__ = [
     "RankingReport",
@@ -143,6 +143,12 @@ def ranking_report(
     TypeError
         For a model that is none of these, and for sparse `X`.
 
+    Warns
+    -----
+    DataWarning
+        If more than half of the users or of the items are unknown to the model, or more than half
+        of the interactions in X are in `train`.
+
     See Also
     --------
     compare_reports : Confidence intervals of the difference of two models.
@@ -186,6 +192,41 @@ def ranking_report(
     overall     0.5       0.5  0.5      2             2
     zero        0.0       0.0  0.0      1             1
     """
+    report, n_fitted = _evaluate(
+        model,
+        X,
+        train=train,
+        y=y,
+        cohort=cohort,
+        items=items,
+        exclude=exclude,
+        k=k,
+        user_col=user_col,
+        item_col=item_col,
+    )
+    if n_fitted > len(report.details) / 2:
+        warn(
+            f"{n_fitted} of {len(report.details)} interactions to evaluate on were among those "
+            "given to fit, so the report tells how well they are remembered, not how good "
+            "recommendations are. Hold rows out: sklearn_selreg.model_selection has splitters."
+        )
+    return report
+
+
+def _evaluate(
+    model,
+    X,
+    *,
+    train=None,
+    y=None,
+    cohort=None,
+    items=None,
+    exclude=None,
+    k=10,
+    user_col=None,
+    item_col=None,
+):
+    """Make a report, and count the held-out interactions that were fitted."""
     check_scalar(k, "k", Integral, min_val=1)
     model, steps = _unwrap(model)
     for transformer in steps:
@@ -200,9 +241,18 @@ def ranking_report(
     columns = {
         "user_col": getattr(model, "user_col", 0) if user_col is None else user_col,
         "item_col": getattr(model, "item_col", 1) if item_col is None else item_col,
+        "usual_width": getattr(model, "n_features_in_", None),  # fit has warned
     }
     held_out = index_interactions(X, y, **columns)
     fitted = _remembered(model) if train is None else index_interactions(train, **columns)
+    if hasattr(model, "users_"):  # a function tells nothing of what it knows
+        warn_of_unknown_ids(
+            model,
+            held_out.users,
+            encode(model.users_, held_out.users),
+            held_out.items,
+            encode(model.items_, held_out.items),
+        )
     user, item = _positions(held_out.matrix)
     popularity = _counts(held_out.items, fitted.items, fitted.matrix.getnnz(axis=0))[item]
     if cohort is None:
@@ -211,14 +261,17 @@ def ranking_report(
     else:
         cold, warm = _read_cohort(cohort, held_out.users)
 
+    columns_of_items = encode(catalogue, held_out.items)[item]
     removed = [_pair_ids(held_out.users, catalogue, fitted)]
+    pairs = user * len(catalogue) + columns_of_items
+    n_fitted = np.count_nonzero(np.isin(pairs[columns_of_items >= 0], removed[0]))
     if exclude is not None:
         others = index_interactions(exclude, **columns)
         removed.append(_pair_ids(held_out.users, catalogue, others))
     above, level, auc = _rank(
         lambda rows: score(held_out.users[rows]),
         user,
-        encode(catalogue, held_out.items)[item],
+        columns_of_items,
         np.concatenate(removed),
         len(held_out.users),
         len(catalogue),
@@ -236,7 +289,7 @@ def ranking_report(
             "auc": auc,
         }
     )
-    return _report(details, k)
+    return _report(details, k), n_fitted
 
 
 def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95):
@@ -357,19 +410,15 @@ class RankingScorer:
 
         Warns
         -----
-        UserWarning
-            If the score is NaN, or more than half of the users are unknown to the model.
+        DataWarning
+            If the score is NaN, or most users or items are unknown, as in :func:`ranking_report`.
         """
-        report = ranking_report(estimator, X, y=y, k=self.k)
-        users = report.details["user"].unique()
-        warn_of_unknown_users(np.sum(encode(_unwrap(estimator)[0].users_, users) < 0), len(users))
+        report, _ = _evaluate(estimator, X, y=y, k=self.k)  # searches score training rows, too
         score = float(report.loc[self.regime, self.metric + f"@{self.k}" * (self.metric != "AUC")])
         if np.isnan(score):
-            warnings.warn(
+            warn(
                 f"{self.metric} is NaN, as nothing held out is in the regime {self.regime!r}. "
-                + _MEANINGS.get(self.regime, ""),
-                UserWarning,
-                stacklevel=2,
+                + _MEANINGS.get(self.regime, "")
             )
         return score
 
@@ -757,16 +806,33 @@ def _means(sums, weights=None):
         return numerator / denominator
 
 
-def warn_of_unknown_users(n_unknown, n_users):
-    """Warn if most users of a score are unknown to the model."""
-    if n_unknown > n_users / 2:
-        warnings.warn(
-            f"{n_unknown} of {n_users} users were not in the data given to fit, and are ranked for "
-            "as the mean user. If the rows are sorted by user, shuffle the splits; ids of another "
-            "type are other ids.",
-            UserWarning,
-            stacklevel=3,
-        )
+def warn_of_unknown_ids(model, users, rows, items, columns):
+    """Warn if most users or items of a score are unknown to the model.
+
+    Parameters
+    ----------
+    model : object
+        With `users_` and `items_`.
+    users, items : ndarrays of shape (n_users,) and (n_items,)
+    rows, columns : ndarrays of shape (n_users,) and (n_items,), int
+        Where the model has them; -1: nowhere.
+    """
+    warn_of_unknown(
+        "users",
+        users[rows < 0],
+        len(users),
+        model.users_,
+        "they are ranked for as the mean user. If the rows are sorted by user, shuffle the splits",
+        tolerated="half",
+    )
+    warn_of_unknown(
+        "items",
+        items[columns < 0],
+        len(items),
+        model.items_,
+        "they cannot be recommended, or as a user's last ones at most",
+        tolerated="half",
+    )
 
 
 def mean_ndcg(score, held_out, items, *, seen, k=10):

@@ -168,8 +168,8 @@ class ColdStartSplit(_HistorySplit):
     time_col : int, str or None, default=None
         Column that orders the interactions. None: order of the rows, which `train_test_split`,
         `ShuffleSplit` and halving searches do not keep.
-    random_state : int
-        Seed of who is cold when; required, as searches need the same splits each time.
+    random_state : int, default=0
+        Seed >= 0 of who is cold when. None is refused: searches need the same splits each time.
 
     Raises
     ------
@@ -189,15 +189,13 @@ class ColdStartSplit(_HistorySplit):
     --------
     >>> from sklearn_selreg.model_selection import ColdStartSplit
     >>> X = [["ann", "Up"], ["ann", "Heat"], ["ann", "Coco"], ["bob", "Up"], ["bob", "Coco"]]
-    >>> for train, test in ColdStartSplit(k=1, n_splits=2, random_state=0).split(X):
+    >>> for train, test in ColdStartSplit(k=1, n_splits=2).split(X):
     ...     print(train, test)
     [0 3 4] [1 2]
     [0 1 2 3] [4]
     """
 
-    def __init__(
-        self, k=2, *, n_splits=5, user_col=0, item_col=1, time_col=None, random_state=None
-    ):
+    def __init__(self, k=2, *, n_splits=5, user_col=0, item_col=1, time_col=None, random_state=0):
         _check_count("k", k, 1)
         _check_count("n_splits", n_splits, 2)
         if not _is_count(random_state, 0):

@@ -616,7 +616,7 @@ model = SelectiveLLMRegularizedMF(
     factors=8, item_data=genres, judge=judge, gate=None, time_col=2, recency_power=0.5,
     compute_loss=True, random_state=0,
 )
-model.fit(X).recommend([0, 1, "stranger"])
+model.fit(X).recommend([0, 1, 999])
 model.fold_in(np.array([[100, 1, 0], [100, 2, 1]]))
 assert np.isfinite(model.predict(X)).all()
 """

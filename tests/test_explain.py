@@ -40,7 +40,7 @@ def make(world, case, **more):
 def test_contributions_sum_to_the_score(world, case, by_feature):
     model = make(world, case).fit(world.train)
     model.fold_in(pd.DataFrame({"user": [-1, -1, 2], "item": [4, 9, 3]}))
-    for user in (0, 2, 31, -1, "who?"):  # fitted, folded in anew, fitted, folded in, unknown
+    for user in (0, 2, 31, -1, 10**6):  # fitted, folded in anew, fitted, folded in, unknown
         for item in (0, 7, N_ITEMS - 1):
             table = model.explain(user, item, by_feature=by_feature)
             assert table.columns.tolist() == ["kind", "source", "contribution"]
@@ -137,7 +137,7 @@ def test_an_item_that_nobody_has_is_explained_by_what_it_is(world):
 
 def test_unknown_user_is_the_mean_user(world):
     model = make(world, "judge").fit(world.train)
-    table = model.explain("who?", 3)
+    table = model.explain(10**6, 3)
     assert (table["kind"] == "mean_user").sum() == 1
     assert not {"history", "preference"} & set(table["kind"])
     assert table["source"][table["kind"] == "mean_user"].tolist() == [None]
@@ -162,5 +162,5 @@ def test_unknown_item_and_unfitted_model(world):
     model = make(world, "plain")
     with pytest.raises(NotFittedError):
         clone(model).explain(0, 0)
-    with pytest.raises(KeyError, match="item is unknown to the model: 'x'"):
+    with pytest.raises(KeyError, match="1 of 1 item ids are unknown to the model: 'x'"):
         model.fit(world.train).explain(0, "x")

@@ -368,3 +368,21 @@ except ImportError as error:
     assert run.stdout.strip() == (
         'LossDisplay needs matplotlib; install it by: pip install "sklearn_selreg[plot]"'
     )
+
+
+def test_legends_are_not_on_the_data_and_colors_have_a_bar(models):
+    display = GateDisplay.from_estimator(models["gated"], kind="calibration")
+    display.figure_.canvas.draw()
+    legend = display.ax_.get_legend().get_window_extent()
+    for other in (display.ax_, display.ax_.title):
+        assert not legend.overlaps(other.get_window_extent().padded(-1))
+    display = GateDisplay.from_estimator(models["gated"])
+    _, bar = display.figure_.axes
+    np.testing.assert_allclose(bar.get_ylim(), display.ax_.collections[0].get_clim())
+
+
+def test_regimes_of_a_model_that_remembers_its_interactions(models):
+    model = models["gated"]
+    held_out = pd.DataFrame({"user": model.users_[:5], "item": model.items_[:5]})
+    remembered = RegimeDisplay.from_estimator(model, held_out, n_bootstrap=20)
+    assert remembered.estimates.loc[(slice(None), "overall"), "value"].notna().all()

@@ -286,8 +286,21 @@ def test_warns_of_columns_left_unused_at_default_positions(make):
         index_interactions(X, user_col="viewer", item_col="film")
         index_interactions(X, user_col="rating", item_col="film")
         index_interactions(X, time_col=2)
-        index_interactions(X.to_numpy())
-        index_interactions(X.to_numpy().tolist())
+        index_interactions(X.to_numpy(), time_col=2)
+        index_interactions(X.to_numpy(), user_col=2)
+        index_interactions(X.to_numpy(), usual_width=3)
+    for array in (X.to_numpy(), X.to_numpy().tolist()):
+        with pytest.warns(UserWarning, match=r"array of shape \(2, 3\).* user in column 0"):
+            index_interactions(array)
+
+
+def test_a_matrix_in_a_frame_is_told_in_few_words():
+    wide = pd.DataFrame(np.eye(40))
+    with pytest.warns(UserWarning) as told:
+        index_interactions(wide)
+    text = str(told[0].message)
+    assert "matrix of users x items" in text and "0, 1, 2, 3, 4 and 35 others" in text
+    assert len(text) < 600
 
 
 @pytest.mark.parametrize("make", CONTAINERS.values(), ids=CONTAINERS)
@@ -528,8 +541,14 @@ def test_missing_polars_ids(values):
         (np.ones(3), {}, r"2-D.*ndarray of shape \(3,\)"),
         (np.ones((3, 2, 2)), {}, r"shape \(3, 2, 2\)"),
         (pd.Series([1, 2]), {}, "Series"),
-        (pl.LazyFrame({"u": [1]}), {}, "LazyFrame"),
-        ({"u": [1], "i": [1]}, {}, "dict"),
+        (pl.LazyFrame({"u": [1]}), {}, r"got a LazyFrame: pass X.collect\(\)"),
+        ({"u": [1], "i": [1]}, {}, r"got a dict: pass pd.DataFrame\(X\)"),
+        ("likes.csv", {}, r"got a str: .* pd.read_csv\(X\)"),
+        (None, {}, "got None: pass the interactions"),
+        (table().set_index("user")[["item"]], {}, r"its index \('user'\).*X.reset_index\(\)"),
+        (table().set_index(["user", "item"]), {"user_col": "user"}, r"X.reset_index\(\)"),
+        (table().set_index(["user", "item"])["time"], {}, r"X.reset_index\(\)"),
+        (pd.DataFrame([[1, 2, 3]], columns=["u", "i", "i"]), {}, r"\['i'\] more than once"),
         (np.ones((3, 2)) * 1j, {}, "Complex data not supported"),
     ],
 )

@@ -148,7 +148,7 @@ def check_fitted(model, train, held_out):
 @pytest.mark.parametrize("in_pipeline", [False, True], ids=["alone", "pipeline"])
 @pytest.mark.parametrize("splitter", SPLITTERS.values(), ids=SPLITTERS)
 @pytest.mark.filterwarnings("ignore:ReliabilityGate got:UserWarning")
-@pytest.mark.filterwarnings("ignore:.* users were not in the data given to fit:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* users are unknown to the model:UserWarning")
 def test_a_live_judge_is_shown_training_rows_alone(likes, films, splitter, in_pipeline, tmp_path):
     judge = SpyJudge(tmp_path / "calls.jsonl")
     model = model_of(judge, films)
@@ -241,7 +241,7 @@ def recorded(likes, n_shown, rng):
 @pytest.mark.parametrize("splitter", SPLITTERS.values(), ids=SPLITTERS)
 @pytest.mark.filterwarnings("ignore:ReliabilityGate got:UserWarning")
 @pytest.mark.filterwarnings("ignore:Of the judge's .* these were dropped:UserWarning")
-@pytest.mark.filterwarnings("ignore:.* users were not in the data given to fit:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* users are unknown to the model:UserWarning")
 def test_recorded_slates_are_read_by_the_training_rows(likes, films, splitter):
     records = recorded(likes, 2, np.random.default_rng(0))
     result = cross_validate(

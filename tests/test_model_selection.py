@@ -172,7 +172,10 @@ def test_printing_names_the_settings():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: ColdStartSplit(), "integer random_state >= 0, such as 0.*got None"),
+        (
+            lambda: ColdStartSplit(random_state=None),
+            "integer random_state >= 0, such as 0.*got None",
+        ),
         (lambda: ColdStartSplit(random_state=np.random.RandomState(0)), "integer random_state"),
         (lambda: ColdStartSplit(random_state=-1), "integer random_state.*got -1"),
         (lambda: ColdStartSplit(0, random_state=0), "k must be an integer >= 1; got 0"),

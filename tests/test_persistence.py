@@ -51,7 +51,7 @@ def path(model, tmp_path_factory):
 
 def answers(model, world):
     """What a model says, before and after folding users in."""
-    told = [model.predict(world.test), *model.recommend([3, -2, "who?"], 60)]
+    told = [model.predict(world.test), *model.recommend([3, -2, 10**6], 60)]
     told += [*model.similar_items([4, 9], 5), model.score(world.test)]
     told += [model.recommend([3], as_frame=True), model.explain(7, 3), model.explain(-2, 3)]
     model = pickle.loads(pickle.dumps(model)).fold_in(NEW)

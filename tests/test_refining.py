@@ -228,7 +228,7 @@ def test_unknown_users_and_items_are_left_out_with_a_warning(given, X, judge):
     with pytest.warns(UserWarning) as caught:
         model = make(given, judge).refine(more)
     text = " ".join(str(w.message) for w in caught)
-    assert "1 users of X are unknown" in text and "1 items of X are unknown" in text
+    assert "users are unknown to the model" in text and "items are unknown to the model" in text
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         same = make(given, judge).refine(X)

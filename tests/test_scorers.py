@@ -94,6 +94,7 @@ def test_pipelines_and_searches_are_seen_through(rows, model):
         assert auc_scorer(regime="cold")(fitted, X) == expected.loc["cold", "AUC"]
 
 
+@pytest.mark.filterwarnings("ignore:.* were among those given to fit:UserWarning")
 def test_sparse_fits_are_remembered(rows):
     matrix = pd.crosstab(rows[0]["user"], rows[0]["item"]).to_numpy()
     matrix = sp.csr_matrix(matrix)
@@ -139,7 +140,9 @@ def test_scorers_warn_if_most_users_are_unknown(rows, model):
     strangers = rows[1].assign(user=-rows[1]["user"])
     n_users = strangers["user"].nunique()
     for score in (auc_scorer(), lambda model, X: model.score(X)):
-        with pytest.warns(UserWarning, match=f"{n_users} of {n_users} users were not in the data"):
+        with pytest.warns(
+            UserWarning, match=f"{n_users} of {n_users} users are unknown to the model"
+        ):
             score(model, strangers)
 
 

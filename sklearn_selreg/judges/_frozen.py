@@ -1,10 +1,11 @@
 """A judge that carries answers given before: what is sent to other processes and machines."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
+from .._warn import warn
+from ..exceptions import JudgmentWarning
 from ._base import LLMJudge, _check_slates, _sha256
 
 
@@ -136,7 +137,7 @@ class FrozenJudge(LLMJudge):
 
         Warns
         -----
-        UserWarning
+        JudgmentWarning
             If a slate is not among those recorded.
         """
         slates = _check_slates(slates)
@@ -150,12 +151,11 @@ class FrozenJudge(LLMJudge):
                 answers.append(np.full((len(slate.candidates), 1), np.nan))
                 unknown += 1
         if unknown:
-            warnings.warn(
+            warn(
                 f"{unknown} of {len(slates)} slates are not among the {len(table.keys)} that "
                 f"{table.judge} answered; there is no opinion on them. Plan with the X, y, cv, "
                 "item data and slate parameters that are used: plan_judging(X, y, cv=cv).ask().",
-                UserWarning,
-                stacklevel=2,
+                JudgmentWarning,
             )
         return answers
 

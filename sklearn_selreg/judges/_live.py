@@ -10,7 +10,6 @@ import math
 import os
 import threading
 import time
-import warnings
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import tenacity
 from sklearn.utils._param_validation import InvalidParameterError
 from tqdm.auto import tqdm
 
+from .._warn import warn
 from ..exceptions import BudgetWarning, JudgeError, JudgmentWarning
 from ._base import CostEstimate, LLMJudge, _sha256
 from ._cache import ANSWERED, GRANTED, OVER
@@ -611,7 +611,7 @@ class Work:
             )
         else:
             return
-        warnings.warn(message, category, stacklevel=5)
+        warn(message, category)
 
 
 class Throttle:

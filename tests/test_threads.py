@@ -1,0 +1,27 @@
+"""Threads are for large work alone, and change no number."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from sklearn_selreg import SelectiveLLMRegularizedMF, _als, interactions_from_sparse
+
+
+@pytest.mark.parametrize(("n_users", "expected"), [(60, 1), (6000, 2)])
+def test_threads_are_for_large_work_alone_and_change_no_number(monkeypatch, n_users, expected):
+    used, kernel = [], _als._least_squares_cg
+
+    def recorded(*args, num_threads, **kwargs):
+        used.append(num_threads)
+        return kernel(*args, num_threads=num_threads, **kwargs)
+
+    monkeypatch.setattr(_als, "_least_squares_cg", recorded)
+    rng = np.random.default_rng(0)
+    X, y = interactions_from_sparse(sp.random_array((n_users, 100), density=0.3, rng=rng))
+    one, two = (
+        SelectiveLLMRegularizedMF(factors=32, iterations=2, n_jobs=n_jobs, random_state=0).fit(X, y)
+        for n_jobs in (1, 2)
+    )
+    assert max(used) == expected
+    np.testing.assert_array_equal(one.user_factors_, two.user_factors_)
+    np.testing.assert_array_equal(one.item_factors_, two.item_factors_)
