@@ -337,9 +337,9 @@ def scaled_confidence(confidence, root):
         :math:`c_{ui} / \sqrt{c_i}`: the right-hand side for a target of 1 is ``pull @ y``.
     """
     scale = root[confidence.indices]
-    kernel, pull = confidence.copy(), confidence.copy()
-    kernel.data /= -(scale**2)
-    pull.data /= scale
+    places = confidence.indices, confidence.indptr  # shared by all three
+    pull = sp.csr_matrix((confidence.data / scale, *places), confidence.shape)
+    kernel = sp.csr_matrix((-pull.data / scale, *places), confidence.shape)
     return kernel, pull
 
 
