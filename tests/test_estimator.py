@@ -860,7 +860,7 @@ def test_progress_is_shown_on_demand(world, capsys):
     world.model().fit(world.train)
     assert capsys.readouterr().err == ""
     world.judged(verbose=1).fit(world.train)
-    assert "9/9" in capsys.readouterr().err
+    assert "29/29" in capsys.readouterr().err  # those of calibration, too
 
 
 def test_works_in_a_pipeline(world, model):
