@@ -99,6 +99,10 @@ class _Stopped(Exception):
     """The work was stopped: by the user, the budget or an error."""
 
 
+class _Unaffordable(Exception):
+    """The budget does not allow another attempt now; what is under way may give some back."""
+
+
 class LiveJudge(LLMJudge):
     """Base class of the judges that ask a service; see `AnthropicJudge` for the parameters."""
 
@@ -417,6 +421,8 @@ class Work:
                 return
             try:
                 self._ask_one(client, key, taken)
+            except _Unaffordable:
+                continue
             except _Stopped:
                 return
             except BaseException as error:
@@ -552,8 +558,8 @@ class Work:
         if self.stop.is_set():
             raise _Stopped
         if not self.cache.reserve(worst, **self.limits):
-            self.spent()
-            raise _Stopped
+            self.over = True
+            raise _Unaffordable
         self.cache.count({"retries": 1})
 
     def _send(self, client, slate, worst):
