@@ -184,8 +184,9 @@ class _TargetALS(RegularizedALS):
 
     def __init__(self, confidence, user_factors, item_factors, *, targets, **settings):
         super().__init__(confidence, user_factors, item_factors, **settings)
-        self._pull.data = self._pull.data * targets.data
-        self._pull_t = self._pull.T.tocsr()
+        for block in self._user_blocks:
+            block.pull.data = block.pull.data * targets[block.users].data
+        self._pull_t = sp.vstack([block.pull for block in self._user_blocks]).T.tocsr()
 
 
 class Hinge:
