@@ -1,7 +1,7 @@
 """What an LLM adds to each backbone: ALS, BPR and LMF with features, without LLM and selective.
 
 Run ``python benchmarks/backbones.py [--fold valid|test] [--seeds 5]``. Writes
-``benchmarks/results/backbones.json``, a part for each fold. MovieLens, full-catalogue ranking, with
+``benchmarks/results/backbones.json``, a part for each fold. MovieLens, full-catalog ranking, with
 intervals over users (paired bootstrap) of the differences. Goals, for each backbone: the LLM's
 selective regularization gains in AUC overall and cold (interval above 0), and loses no more than
 .003 in AUC tail.

@@ -12,7 +12,6 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
 from ._als import SlateTerms
 from ._asking import JudgingPlan, ask, check_texts, counted, describe, make_slates
@@ -39,6 +38,7 @@ from ._interactions import (
 from ._items import encode_items, feature_names, read_item_data, warn_of_better_ids
 from ._params import check_nested
 from ._persistence import check_version, load_model, save_model
+from ._progress import tqdm
 from ._questions import choose_questions
 from ._recommend import (
     best_items,

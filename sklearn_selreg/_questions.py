@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from tqdm.auto import tqdm
 
 from ._als import top_k
 from ._backbone import ALSBackbone, with_bias
 from ._evidence import without_rows
+from ._progress import tqdm
 from ._slates import MAX_HISTORY
 
 REFERENCE = {

@@ -1,4 +1,4 @@
-"""Full-catalogue ranking metrics by regime, and paired comparisons of two models."""
+"""Full-catalog ranking metrics by regime, and paired comparisons of two models."""
 
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._interactions import Interactions, encode, index_interactions
+from ._progress import tqdm
 from ._warn import warn, warn_of_unknown
 
 __all__ = [
@@ -88,10 +89,11 @@ def ranking_report(
     k=10,
     user_col=None,
     item_col=None,
+    verbose=0,
 ):
-    r"""Rank the whole catalogue for each held-out user and report by regime.
+    r"""Rank the whole catalog for each held-out user and report by regime.
 
-    Each user's candidates are all items of the catalogue but those the user has in `train` or in
+    Each user's candidates are all items of the catalog but those the user has in `train` or in
     `exclude`; the user's items in `X` always stay. Items of `X` with `y > 0` are relevant, all
     other candidates are negatives.
 
@@ -115,8 +117,8 @@ def ranking_report(
         User id -> `"cold"` or `"warm"`; users it does not name are in neither. None: cold are the
         users with fewer than 3 items in `train`.
     items : array-like of shape (n_items,), default=None
-        The catalogue, required for a callable (its columns, in this order). None: the estimator's
-        `items_`. Compare models on the same catalogue.
+        The catalog, required for a callable (its columns, in this order). None: the estimator's
+        `items_`. Compare models on the same catalog.
     exclude : table, default=None
         Pairs to take out of the candidates as well, such as a user's other held-out likes.
     k : int, default=10
@@ -124,6 +126,8 @@ def ranking_report(
     user_col, item_col : int, str or None, default=None
         Columns of the ids in `X`, `train` and `exclude`. None: those of the estimator, else the
         first two.
+    verbose : int, default=0
+        Above 0: a progress bar over the users.
 
     Returns
     -------
@@ -162,8 +166,8 @@ def ranking_report(
     - **AUC** is, for one held-out interaction, the fraction of the user's negatives scored below
       the item, equal scores counting half; averaged over interactions.
     - **Ties** in NDCG and recall are given their expectation over random orders of equal scores
-      [1]_, as in scikit-learn's `ndcg_score`: the order of the catalogue is worth nothing.
-    - **Items outside the catalogue** cannot be recommended: no gain, no hit, AUC 0.
+      [1]_, as in scikit-learn's `ndcg_score`: the order of the catalog is worth nothing.
+    - **Items outside the catalog** cannot be recommended: no gain, no hit, AUC 0.
     - In **tail** and **zero**, NDCG and recall take the user's items of that kind alone as
       relevant. The user's other relevant items keep their places in the ranking, as not relevant.
       AUC compares with the same negatives in every regime.
@@ -203,6 +207,7 @@ def ranking_report(
         k=k,
         user_col=user_col,
         item_col=item_col,
+        verbose=verbose,
     )
     if n_fitted > len(report.details) / 2:
         warn(
@@ -225,6 +230,7 @@ def _evaluate(
     k=10,
     user_col=None,
     item_col=None,
+    verbose=0,
 ):
     """Make a report, and count the held-out interactions that were fitted."""
     check_scalar(k, "k", Integral, min_val=1)
@@ -232,7 +238,7 @@ def _evaluate(
     for transformer in steps:
         X = transformer.transform(X)
         train, exclude = (t if t is None else transformer.transform(t) for t in (train, exclude))
-    score, catalogue = _as_scorer(model, items)
+    score, catalog = _as_scorer(model, items)
     if sparse.issparse(X):
         raise TypeError(
             "X must be a table: the rows of a sparse matrix do not say which users they are. "
@@ -261,20 +267,21 @@ def _evaluate(
     else:
         cold, warm = _read_cohort(cohort, held_out.users)
 
-    columns_of_items = encode(catalogue, held_out.items)[item]
-    removed = [_pair_ids(held_out.users, catalogue, fitted)]
-    pairs = user * len(catalogue) + columns_of_items
+    columns_of_items = encode(catalog, held_out.items)[item]
+    removed = [_pair_ids(held_out.users, catalog, fitted)]
+    pairs = user * len(catalog) + columns_of_items
     n_fitted = np.count_nonzero(np.isin(pairs[columns_of_items >= 0], removed[0]))
     if exclude is not None:
         others = index_interactions(exclude, **columns)
-        removed.append(_pair_ids(held_out.users, catalogue, others))
+        removed.append(_pair_ids(held_out.users, catalog, others))
     above, level, auc = _rank(
         lambda rows: score(held_out.users[rows]),
         user,
         columns_of_items,
         np.concatenate(removed),
         len(held_out.users),
-        len(catalogue),
+        len(catalog),
+        verbose,
     )
     details = pd.DataFrame(
         {
@@ -292,7 +299,7 @@ def _evaluate(
     return _report(details, k), n_fitted
 
 
-def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95):
+def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95, verbose=0):
     """Bootstrap the differences of two reports on the same held-out interactions.
 
     Parameters
@@ -305,6 +312,8 @@ def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95):
         Source of the resamples.
     confidence : float in (0, 1), default=0.95
         Coverage of the intervals.
+    verbose : int, default=0
+        Above 0: a progress bar over the resamples.
 
     Returns
     -------
@@ -345,7 +354,7 @@ def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95):
     def difference(weights=None):
         return _means(sums_a, weights) - _means(sums_b, weights)
 
-    values = _bootstrap(difference, len(sums_a), n_bootstrap, random_state, confidence)
+    values = _bootstrap(difference, len(sums_a), n_bootstrap, random_state, confidence, verbose)
     return _interval_table(values, a.k, "difference")
 
 
@@ -426,7 +435,7 @@ class RankingScorer:
 def ndcg_at_k_scorer(k=10, *, regime=None):
     """Make a scorer of NDCG@k, for `scoring` in cross-validation and searches.
 
-    The fitted model tells which interactions it was fitted on; the whole catalogue `items_` without
+    The fitted model tells which interactions it was fitted on; the whole catalog `items_` without
     those is ranked, as in :func:`ranking_report`.
 
     Parameters
@@ -561,7 +570,7 @@ def _remembered(model):
 
 
 def _as_scorer(model, items):
-    """Return a function from user ids to scores of the catalogue, and the catalogue's ids."""
+    """Return a function from user ids to scores of the catalog, and the catalog's ids."""
     if items is not None:
         items = pd.Index(items, tupleize_cols=False)
         if not len(items) or not items.is_unique:
@@ -577,8 +586,8 @@ def _as_scorer(model, items):
             "from user ids to scores; this %(name)s lacks some of these attributes."
         )
         check_is_fitted(model, attributes, msg=message)
-        catalogue = model.items_ if items is None else items
-        return _factor_scorer(model, catalogue), catalogue
+        catalog = model.items_ if items is None else items
+        return _factor_scorer(model, catalog), catalog
     if not callable(model):
         raise TypeError(
             "model must be a fitted estimator, a Pipeline or a function from user ids to scores, "
@@ -591,14 +600,14 @@ def _as_scorer(model, items):
     return _checked_scorer(model, len(items)), items
 
 
-def _factor_scorer(model, catalogue):
+def _factor_scorer(model, catalog):
     """Score by factors: mean user for unknown users, each user's lowest score for unknown items."""
-    position = encode(model.items_, catalogue)
+    position = encode(model.items_, catalog)
     known = position >= 0
     if not known.any():
         raise ValueError(
-            f"The model knows none of the {len(catalogue)} items: its ids are "
-            f"{model.items_.dtype}, such as {model.items_[0]!r}; items has {catalogue[0]!r}."
+            f"The model knows none of the {len(catalog)} items: its ids are "
+            f"{model.items_.dtype}, such as {model.items_[0]!r}; items has {catalog[0]!r}."
         )
     item_factors = model.item_factors_[position[known]]
     mean_user = model.user_factors_.mean(axis=0)
@@ -606,12 +615,12 @@ def _factor_scorer(model, catalogue):
     def score(user_ids):
         user = encode(model.users_, user_ids)
         factors = np.where(user[:, None] >= 0, model.user_factors_[user], mean_user)
-        scores = np.empty((len(user_ids), len(catalogue)), dtype=np.float32)
+        scores = np.empty((len(user_ids), len(catalog)), dtype=np.float32)
         scores[:, known] = factors @ item_factors.T
         scores[:, ~known] = scores[:, known].min(axis=1, keepdims=True)
         return scores
 
-    return _checked_scorer(score, len(catalogue))
+    return _checked_scorer(score, len(catalog))
 
 
 def _checked_scorer(function, n_items):
@@ -676,7 +685,7 @@ def _read_cohort(cohort, users):
 # Ranks
 
 
-def _rank(score, user, item, removed, n_users, n_items):
+def _rank(score, user, item, removed, n_users, n_items, verbose=0):
     """Find the place of every relevant item in its user's ranking of the candidates.
 
     Parameters
@@ -684,7 +693,7 @@ def _rank(score, user, item, removed, n_users, n_items):
     score : callable
         From a slice of user positions to an array (n_rows, n_items) of finite floats to write to.
     user, item : intp arrays of shape (n_pairs,)
-        Relevant pairs, users ascending; item -1: not in the catalogue.
+        Relevant pairs, users ascending; item -1: not in the catalog.
     removed : intp array
         Pairs `user * n_items + item` that are no candidates, unless relevant.
     n_users, n_items : int
@@ -696,7 +705,7 @@ def _rank(score, user, item, removed, n_users, n_items):
         How many of the user's other candidates score higher, and how many the same.
     auc : float64 array of shape (n_pairs,)
         Fraction of the user's negatives (candidates not relevant) that score lower, ties half.
-        For items outside the catalogue `above` is infinite and `auc` 0.
+        For items outside the catalog `above` is infinite and `auc` 0.
     """
     above, level, auc = np.full(len(user), np.inf), np.zeros(len(user)), np.zeros(len(user))
     inside = np.flatnonzero(item >= 0)
@@ -706,7 +715,7 @@ def _rank(score, user, item, removed, n_users, n_items):
     n_negatives = n_items - np.bincount(masked // n_items, minlength=n_users)
     own = np.empty(len(user))
     chunk = max(1, _SCORES_PER_CHUNK // n_items)
-    for start in range(0, n_users, chunk):
+    for start in tqdm(range(0, n_users, chunk), desc="ranking", disable=not verbose):
         rows = slice(start, min(start + chunk, n_users))
         pairs = slice(*np.searchsorted(user, [rows.start, rows.stop]))
         if pairs.start == pairs.stop:
@@ -845,7 +854,7 @@ def mean_ndcg(score, held_out, items, *, seen, k=10):
     held_out : csr_matrix of shape (n_users, n_held_out_items)
         Relevant are its entries.
     items : intp array of shape (n_held_out_items,)
-        Columns of the scores; -1 for items outside the catalogue, which count as misses.
+        Columns of the scores; -1 for items outside the catalog, which count as misses.
     seen : csr_matrix of shape (n_users, n_items)
         Items that are no candidates, unless relevant.
     k : int, default=10
@@ -866,7 +875,7 @@ def mean_ndcg(score, held_out, items, *, seen, k=10):
     return float(np.mean(gain[ideal > 0] / ideal[ideal > 0]))
 
 
-def _bootstrap(statistic, n_users, n_bootstrap, random_state, confidence):
+def _bootstrap(statistic, n_users, n_bootstrap, random_state, confidence, verbose=0):
     """Compute a statistic of users and its percentile interval.
 
     Parameters
@@ -883,7 +892,8 @@ def _bootstrap(statistic, n_users, n_bootstrap, random_state, confidence):
     random_state = check_random_state(random_state)
     chunk = max(1, _WEIGHTS_PER_CHUNK // n_users)
     resampled = []
-    for start in range(0, n_bootstrap, chunk):
+    starts = range(0, n_bootstrap, chunk)
+    for start in tqdm(starts, desc="resamples", disable=not verbose):
         size = min(chunk, n_bootstrap - start)
         weights = random_state.multinomial(n_users, np.full(n_users, 1 / n_users), size=size)
         resampled.append(statistic(weights))

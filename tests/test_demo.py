@@ -96,16 +96,16 @@ def test_all_knowing_judge_rates_by_the_fold(movielens, data):
 
 
 def test_average_of_reports_is_the_mean_and_can_be_compared(movielens, data):
-    catalogue = data.item_data["item"]
+    catalog = data.item_data["item"]
 
     def report(seed):
-        scores = np.random.default_rng(seed).random(len(catalogue), dtype=np.float32)
+        scores = np.random.default_rng(seed).random(len(catalog), dtype=np.float32)
         return ranking_report(
             lambda users: np.tile(scores, (len(users), 1)),
             data.valid,
             train=data.train,
             cohort=data.cohort,
-            items=catalogue,
+            items=catalog,
             user_col="user",
             item_col="item",
         )

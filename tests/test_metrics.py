@@ -34,7 +34,7 @@ class Factors(BaseEstimator):
         return self
 
 
-def brute_force(score_of, catalogue, X, y, train, cohort, exclude, k):
+def brute_force(score_of, catalog, X, y, train, cohort, exclude, k):
     """The protocol in plain loops: score_of(user, item), ids throughout, lists for tables."""
     fitted, dropped = {tuple(p) for p in train}, {tuple(p) for p in exclude}
     positives = [tuple(p) for p, strength in zip(X, y, strict=True) if strength > 0]
@@ -56,7 +56,7 @@ def brute_force(score_of, catalogue, X, y, train, cohort, exclude, k):
     found = {name: {"ndcg": [], "recall": [], "auc": [], "n": 0} for name in REGIMES}
     for user in {u for u, _ in relevant}:
         own = {i for u, i in relevant if u == user}
-        candidates = [i for i in catalogue if i in own or (user, i) not in fitted | dropped]
+        candidates = [i for i in catalog if i in own or (user, i) not in fitted | dropped]
         negatives = [i for i in candidates if i not in own]
         scores = {i: score_of(user, i) for i in candidates}
         ordered = sorted(candidates, key=lambda i: -scores[i])
@@ -196,7 +196,7 @@ def test_scores_all_equal_are_worth_chance():
     np.testing.assert_allclose(report.loc["overall", "AUC"], 0.5)
 
 
-def test_order_of_the_catalogue_is_worth_nothing():
+def test_order_of_the_catalog_is_worth_nothing():
     world = make_world(3)
     train, X = world["train"], world["X"]
     items = world["model"].items_
@@ -211,17 +211,17 @@ def test_order_of_the_catalogue_is_worth_nothing():
 def test_callable_equals_estimator(items):
     world = make_world(5)
     model, tables = world["model"], {name: world[name] for name in ("X", "y", "train")}
-    catalogue = model.items_ if items is None else np.array(items)
+    catalog = model.items_ if items is None else np.array(items)
     score = score_by_factors(model)
     known = set(model.items_.tolist())
 
     def rescore(users):
-        rows = [[score(u, i) if i in known else np.nan for i in catalogue] for u in users]
+        rows = [[score(u, i) if i in known else np.nan for i in catalog] for u in users]
         rows = np.array(rows)
         return np.where(np.isnan(rows), np.nanmin(rows, axis=1, keepdims=True), rows)
 
     report = ranking_report(model, items=items, **tables)
-    by_callable = ranking_report(rescore, items=catalogue, **tables)
+    by_callable = ranking_report(rescore, items=catalog, **tables)
     pd.testing.assert_frame_equal(report, by_callable)
     assert not np.isin(tables["X"][:, 0], model.users_).all()  # the mean user was needed
 
@@ -306,7 +306,7 @@ def test_nobody_in_a_regime_and_nothing_to_compare_with():
     assert compared.loc["overall", "NDCG@2"].to_list() == [0, 0, 0]
 
 
-def test_all_relevant_items_outside_the_catalogue():
+def test_all_relevant_items_outside_the_catalog():
     X, train = np.array([[1, 50], [2, 51]]), np.array([[1, 0], [1, 1]])
     report = ranking_report(tiled(np.zeros(3)), X, train=train, items=[0, 1, 2])
     assert report.loc["overall"].to_list() == [0, 0, 0, 2, 2]
@@ -486,3 +486,19 @@ def test_sparse_matrix_is_for_train_alone():
     )
     with pytest.raises(TypeError, match="interactions_from_sparse"):
         ranking_report(scores, matrix, train=matrix, items=range(4))
+
+
+def test_progress_is_shown_on_demand(capsys):
+    held_out = np.array([[0, 1], [1, 2]])
+
+    def model(users):
+        return np.tile(np.arange(4.0), (len(users), 1))
+
+    settings = {"train": np.array([[0, 0], [1, 0]]), "items": np.arange(4)}
+    quiet = ranking_report(model, held_out, **settings)
+    assert "ranking" not in capsys.readouterr().err
+    shown = ranking_report(model, held_out, verbose=1, **settings)
+    assert "ranking: 100%" in capsys.readouterr().err
+    pd.testing.assert_frame_equal(quiet, shown)
+    compare_reports(quiet, shown, n_bootstrap=10, verbose=1)
+    assert "resamples: 100%" in capsys.readouterr().err

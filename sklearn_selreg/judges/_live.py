@@ -18,8 +18,8 @@ from numbers import Integral, Real
 import numpy as np
 import tenacity
 from sklearn.utils._param_validation import InvalidParameterError
-from tqdm.auto import tqdm
 
+from .._progress import tqdm
 from .._warn import warn
 from ..exceptions import BudgetWarning, JudgeError, JudgmentWarning
 from ._base import CostEstimate, LLMJudge, _sha256

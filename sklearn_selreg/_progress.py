@@ -1,0 +1,12 @@
+"""The progress bar of everything that takes a while."""
+
+import warnings
+
+from tqdm import TqdmWarning
+
+with warnings.catch_warnings():
+    # In Jupyter without ipywidgets the bar is text; users need not be told to install them.
+    warnings.simplefilter("ignore", TqdmWarning)
+    from tqdm.auto import tqdm
+
+__all__ = ["tqdm"]
