@@ -563,7 +563,11 @@ class Work:
         self.cache.count({"retries": 1})
 
     def _send(self, client, slate, worst):
-        self.throttle.enter(self.stop)
+        try:
+            self.throttle.enter(self.stop)
+        except _Stopped:  # while it waited: it was never sent
+            self.cache.count({"cost": -worst, "requests": -1})
+            raise
         failure = None
         try:
             reply = self.judge._send(client, slate)
