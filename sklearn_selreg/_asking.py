@@ -10,6 +10,7 @@ from ._items import item_texts
 from ._warn import warn
 from .exceptions import BudgetWarning, DataWarning, JudgmentWarning
 from .judges import CostEstimate, FrozenJudge, JudgedSlates, LLMJudge
+from .judges._precomputed import mean_and_deviation, stack_answers
 
 _FEW_BARE = 0.05  # share of items without text of which nothing is said
 
@@ -247,13 +248,8 @@ def gather(slates, answers, interactions):
     if not answered:
         return None
     slates, answers = [slates[s] for s in answered], [answers[s] for s in answered]
-    most = max(a.shape[1] for a in answers)
-    padded = [np.pad(a, ((0, 0), (0, most - a.shape[1])), constant_values=np.nan) for a in answers]
-    flat = np.concatenate(padded)
-    count = np.sum(~np.isnan(flat), axis=1)
-    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN wanted
-        mean = np.nansum(flat, axis=1) / count
-        variance = np.nansum((flat - mean[:, np.newaxis]) ** 2, axis=1) / count
+    flat = stack_answers(answers)
+    mean, deviation = mean_and_deviation(flat)
     items = interactions.items.dtype
     return JudgedSlates(
         user=_ids([slate.user for slate in slates], interactions.users.dtype),
@@ -264,7 +260,7 @@ def gather(slates, answers, interactions):
         answers=flat,
         n_answers=np.array([np.sum(~np.isnan(a).all(axis=0)) for a in answers]),
         ratings=mean,
-        agreement=np.where(count > 1, np.sqrt(variance), np.nan),
+        agreement=deviation,
     )
 
 

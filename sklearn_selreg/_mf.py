@@ -106,8 +106,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         What is known about items. A DataFrame (pandas or polars) holds the ids in the column named
         as the item column of `X`, else in its index; a Series in its index; a dict maps ids to
         text, numbers, or dicts of columns. Items that nobody interacted with can be recommended if
-        they are listed here. A model with a dict of 100,000 items takes seconds to be printed, with
-        a DataFrame or Series it does not.
+        they are listed here.
     item_encoder : "auto", transformer or None, default="auto"
         Makes features of `item_data`: a scikit-learn transformer, fitted on its columns; "auto" for
         :class:`~sklearn_selreg.AutoItemEncoder`; None for no features.

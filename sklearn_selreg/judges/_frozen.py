@@ -7,6 +7,7 @@ import numpy as np
 from .._warn import warn
 from ..exceptions import JudgmentWarning
 from ._base import LLMJudge, _check_slates, _sha256
+from ._precomputed import stack_answers
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,16 +100,12 @@ class FrozenJudge(LLMJudge):
         keys = _keys(slates)
         order = np.argsort(keys, kind="stable")
         answers = [answers[s] for s in order]
-        most = max((a.shape[1] for a in answers), default=1)
-        padded = [
-            np.pad(a, ((0, 0), (0, most - a.shape[1])), constant_values=np.nan) for a in answers
-        ]
         table = AnswerTable(
             judge=type(judge).__name__,
             reads_texts=judge.reads_texts,
             keys=keys[order],
             indptr=np.cumsum([0, *(len(a) for a in answers)]),
-            ratings=np.concatenate([np.empty((0, most)), *padded]),
+            ratings=stack_answers(answers),
         )
         return cls(table)
 

@@ -238,7 +238,7 @@ def _tabulate(records):
     padded = np.full((indptr[-1], n_answers.max()), np.nan)
     for start, stop, slate_answers in zip(indptr[:-1], indptr[1:], answers, strict=True):
         padded[start:stop, : len(slate_answers)] = np.transpose(slate_answers)
-    mean, deviation = _mean_and_deviation(padded)
+    mean, deviation = mean_and_deviation(padded)
 
     history_indptr = _indptr(histories)
     items = _id_array([item for ids in (*histories, *candidates) for item in ids])
@@ -303,7 +303,24 @@ def _id_array(ids):
     return array.astype(np.int64) if pd.api.types.infer_dtype(array) == "integer" else array
 
 
-def _mean_and_deviation(answers):
+def stack_answers(answers):
+    """Lay the answers to several slates one below the other.
+
+    Parameters
+    ----------
+    answers : list of ndarray of shape (n_candidates, n_answers)
+
+    Returns
+    -------
+    stacked : ndarray of shape (all candidates, max_answers), float64
+        NaN where a slate has fewer answers than another one.
+    """
+    most = max((a.shape[1] for a in answers), default=1)
+    padded = [np.pad(a, ((0, 0), (0, most - a.shape[1])), constant_values=np.nan) for a in answers]
+    return np.concatenate([np.empty((0, most)), *padded])
+
+
+def mean_and_deviation(answers):
     """Return mean and standard deviation of each row's numbers, ignoring NaN.
 
     Parameters
