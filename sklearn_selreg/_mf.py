@@ -36,7 +36,7 @@ from ._interactions import (
     read_columns,
 )
 from ._items import encode_items, feature_names, read_item_data, warn_of_better_ids
-from ._params import check_nested
+from ._params import check_nested, is_default
 from ._persistence import check_version, load_model, save_model
 from ._progress import tqdm
 from ._questions import choose_questions
@@ -56,7 +56,7 @@ from ._recommend import (
 from ._refining import locate, read_factors, refine_rows, shown_scores
 from ._slates import compare_candidates, place_slates
 from ._warn import warn, warn_of_unknown
-from .exceptions import GateWarning, JudgmentWarning
+from .exceptions import GateWarning, JudgmentWarning, ParameterWarning
 from .judges import LLMJudge, Slate
 from .metrics import mean_ndcg, warn_of_unknown_ids
 
@@ -67,6 +67,8 @@ _INSTANCES = {
     "judge": "AnthropicJudge(max_cost=1)",
     "item_encoder": "AutoItemEncoder()",
 }
+# Parameters that are the same for all backbones that have them.
+_SHARED = ("prior_strength", "item_bias", "missing_power", "recency_power")
 _NO_JUDGMENTS = {"questions": 0, "answers": 0, "slates_used": 0, "pairs": 0}
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _PAIRS_PER_CHUNK = 2**18
@@ -222,7 +224,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     the judge is used if its history lies within the user's fitted interactions. Candidates the user
     was fitted on, but the judge was not shown, calibrate the gate; the other ones regularize.
 
-    `missing_power` and `recency_power` are settings of ALS, and do nothing for BPR and LMF.
+    `missing_power` and `recency_power` are settings of ALS, and do nothing for BPR and LMF; to set
+    them there is a `ParameterWarning`.
 
     References
     ----------
@@ -363,6 +366,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         check_nested(self, params, _INSTANCES)
         return super().set_params(**params)
 
+    def __sklearn_clone__(self):
+        clone = super().__sklearn_clone__()
+        if hasattr(self, "_left_behind"):  # a clone of a loaded model lacks the same parameters
+            clone._left_behind = self._left_behind
+        return clone
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         # Ids are categories. A sparse matrix is no table of samples: `fit` reads it as users x
@@ -410,7 +419,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             `JudgmentWarning` if slates of the judge are dropped, or if it has no opinion;
             `BudgetWarning` if it has reached its budget; `GateWarning` if the gate has too little
             to learn from; `DataWarning` if ids or columns may not be what was meant, or if the
-            model was loaded, and lacks parameters it was saved with.
+            model was loaded, and lacks parameters it was saved with; `ParameterWarning` if
+            `missing_power` or `recency_power` is set for BPR or LMF.
         """
         backbone, n_refine, judged, n_silent = self._backbone(), 0, None, 0
         if self.judge is not None:
@@ -425,6 +435,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             slates = self._choose_slates(table, interactions, features)
             judged, n_silent = ask(self.judge, slates, interactions)
         self._warn_of_what_a_file_lacked()
+        self._warn_of_idle_parameters(backbone)
         self._remember_columns(X)
         self._fitted_backbone, self._given = backbone, None
         self._id_names = id_names(X, self.user_col, self.item_col)
@@ -485,7 +496,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     def _warn_of_what_a_file_lacked(self):
         """Warn if a loaded model is to be fitted without what the saved one had."""
         defaults = type(self)().get_params(deep=False)
-        lost = [p for p in getattr(self, "_left_behind", ()) if getattr(self, p) is defaults[p]]
+        left_behind = getattr(self, "_left_behind", ())
+        lost = [p for p in left_behind if is_default(getattr(self, p), defaults[p])]
         self._left_behind = ()
         if lost:
             warn(
@@ -494,14 +506,31 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 f"{', '.join(f'{p}=...' for p in lost)})."
             )
 
+    def _warn_of_idle_parameters(self, backbone):
+        """Warn if parameters are set that the backbone does not have."""
+        defaults = type(self)().get_params(deep=False)
+        idle = [
+            f"{name}={value!r}"
+            for name in _SHARED
+            if not hasattr(backbone, name)
+            and (value := getattr(self, name))  # 0 turns them off, as they are
+            and not is_default(value, defaults[name])
+        ]
+        if idle:
+            warn(
+                f"backbone={self.backbone!r} does not use {' and '.join(idle)}, which "
+                f"{'is' if len(idle) == 1 else 'are'} for backbone='als' alone. Leave out what has "
+                "no effect, or choose that backbone.",
+                ParameterWarning,
+            )
+
     def _backbone(self):
         names = ("factors", "regularization", "alpha", "iterations")
-        shared = ("prior_strength", "item_bias", "missing_power", "recency_power")
         return make_backbone(
             self.backbone,
             {name: getattr(self, name) for name in names},
             self.backbone_params,
-            {name: getattr(self, name) for name in shared},
+            {name: getattr(self, name) for name in _SHARED},
             num_threads=0 if self.n_jobs is None or self.n_jobs < 0 else self.n_jobs,
             seeded=self.random_state is not None,
         )
@@ -658,6 +687,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._check_judge()
         self.judge._check_ready()
         added = _index_table(X, y, **self._columns())
+        self._warn_of_what_a_file_lacked()
         n_silent = 0
         if self._is_recorded():
             judged = self.judge.questions()
@@ -1381,7 +1411,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         `judge` and `item_data`, and `gate`, `item_encoder` and `random_state` if they are objects:
         a loaded model has the defaults of these parameters, and None as `judge_`, `gate_` and
         `item_encoder_`. To keep them, pickle the model, or give the parameters anew before another
-        `fit`; it warns otherwise.
+        `fit` or a search; the fits warn otherwise, those of clones too.
 
         Parameters
         ----------

@@ -1,4 +1,6 @@
-"""Parameters of parameters, such as `gate__C`."""
+"""Checks of parameters, also of parameters of parameters, such as `gate__C`."""
+
+from numbers import Number
 
 
 def check_nested(estimator, params, instances):
@@ -28,3 +30,8 @@ def check_nested(estimator, params, instances):
                 f"instance, as in {type(estimator).__name__}({part}={instances[part]}), then "
                 f"{name} can be set and searched."
             )
+
+
+def is_default(value, default):
+    """Tell whether a parameter has its default, a number, str or None (a copy, if unpickled)."""
+    return value is default or (isinstance(value, str | Number) and bool(value == default))

@@ -112,6 +112,25 @@ class GateWarning(UserWarning):
     """
 
 
+class ParameterWarning(UserWarning):
+    """A parameter is set that has no effect beside the others.
+
+    Leave it at its default, or change the parameter that the message names.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+    >>> from sklearn_selreg.exceptions import ParameterWarning
+    >>> model = SelectiveLLMRegularizedMF(factors=2, backbone="bpr", missing_power=0.7)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = model.fit([["ann", "Alien"], ["bob", "Heat"]])
+    >>> caught[0].category is ParameterWarning
+    True
+    """
+
+
 class ModelVersionWarning(UserWarning):
     """A saved or pickled model was made by another version of the package.
 
@@ -135,4 +154,5 @@ __all__ = [
     "JudgeError",
     "JudgmentWarning",
     "ModelVersionWarning",
+    "ParameterWarning",
 ]

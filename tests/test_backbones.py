@@ -11,7 +11,7 @@ from implicit.cpu.lmf import LogisticMatrixFactorization
 from sklearn.base import clone
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg.exceptions import DataWarning
+from sklearn_selreg.exceptions import DataWarning, ParameterWarning
 from sklearn_selreg.judges import PrecomputedJudge
 
 N_USERS, N_ITEMS, N_GROUPS = 120, 40, 4
@@ -306,3 +306,28 @@ def test_other_factors_cannot_go_on(X, other):
 
 def test_there_is_no_partial_fit():
     assert not hasattr(SelectiveLLMRegularizedMF, "partial_fit")
+
+
+@pytest.mark.parametrize("backbone", ["bpr", "lmf"])
+def test_settings_of_als_alone_are_told(X, backbone):
+    model = make(backbone, iterations=1, missing_power=0.75, recency_power=0.7)
+    with pytest.warns(ParameterWarning) as caught:
+        model.fit(X)
+    assert [str(warning.message) for warning in caught] == [
+        f"backbone='{backbone}' does not use missing_power=0.75 and recency_power=0.7, which are "
+        "for backbone='als' alone. Leave out what has no effect, or choose that backbone."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "settings"),
+    [
+        ("als", {"missing_power": 0.75, "recency_power": 0.7}),
+        ("bpr", {}),
+        ("lmf", {"missing_power": 0, "recency_power": 0.0}),  # as they are
+    ],
+)
+def test_nothing_is_told_of_settings_that_are_as_said(X, backbone, settings):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(backbone, iterations=1, **settings).fit(X)

@@ -1,15 +1,19 @@
 """What is said of unknown ids, and that warnings point at the user's line."""
 
+import pickle
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.model_selection import cross_validate
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
+from sklearn_selreg.exceptions import DataWarning
+from sklearn_selreg.judges import PrecomputedJudge
 from sklearn_selreg.metrics import auc_scorer, ranking_report
 
 X = pd.DataFrame({"user": np.repeat(np.arange(8), 5), "item": np.arange(40) * 7 % 20})
@@ -129,6 +133,46 @@ def test_a_loaded_model_is_not_fitted_without_its_item_data_in_silence(tmp_path)
     loaded = SelectiveLLMRegularizedMF.load(tmp_path / "model").set_params(item_data=films)
     assert not caught(lambda: loaded.fit(X))
     np.testing.assert_array_equal(loaded.item_factors_, model.item_factors_)
+
+
+def test_clones_of_a_loaded_model_tell_what_it_lacks(tmp_path):
+    gate = ReliabilityGate(min_pairs=7)
+    films = {n: "Comedy" if n % 3 else "Crime" for n in range(20)}
+    model = SelectiveLLMRegularizedMF(factors=2, iterations=2, item_data=films, gate=gate)
+    model.fit(X).save(tmp_path / "model")
+    assert not caught(lambda: clone(model).fit(X))
+    text = r"does not hold gate, item_data; .* set_params\(gate=..., item_data=...\)"
+
+    def load():
+        return SelectiveLLMRegularizedMF.load(tmp_path / "model")
+
+    with pytest.warns(DataWarning, match=text):
+        clone(clone(load())).fit(X)
+    # Strings that were pickled are others, though equal.
+    with pytest.warns(DataWarning, match=text):
+        clone(pickle.loads(pickle.dumps(load()))).fit(X)
+    with pytest.warns(DataWarning, match=text):
+        pipeline = clone(make_pipeline(FunctionTransformer(), load()))
+        pipeline.fit(X)
+    assert not caught(lambda: pipeline.fit(X))  # said once
+    search = GridSearchCV(load(), {"regularization": [1, 2]}, cv=2, scoring=auc_scorer())
+    told = caught(lambda: search.fit(X))
+    assert len([w for w in told if "does not hold gate, item_data" in str(w.message)]) == 5
+    search.set_params(estimator=load().set_params(gate=gate, item_data=films))
+    assert not [w for w in caught(lambda: search.fit(X)) if "not hold" in str(w.message)]
+
+
+def test_refining_a_loaded_model_tells_what_it_lacks(tmp_path):
+    model = SelectiveLLMRegularizedMF.from_factors(
+        range(4), range(6), np.eye(4, 3), np.eye(6, 3), gate=ReliabilityGate(min_pairs=7)
+    )
+    model.save(tmp_path / "model")
+    records = [{"user": 0, "history": [0], "candidates": [1, 2], "ratings": [0.2, 0.9]}]
+    loaded = SelectiveLLMRegularizedMF.load(tmp_path / "model")
+    loaded.set_params(judge=PrecomputedJudge(records))
+    told = caught(lambda: loaded.refine([[0, 0], [0, 1], [1, 3]]))
+    assert "does not hold gate; " in str(told[0].message)
+    assert told[0].category is DataWarning
 
 
 def test_saving_where_there_is_no_directory(model, tmp_path):
