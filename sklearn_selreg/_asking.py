@@ -220,7 +220,8 @@ def ask(judge, slates, interactions):
         warn(
             f"{type(judge).__name__} gave no opinion on {_all_or(n_silent, n_answered)} questions "
             "that were answered: no rating, None or NaN for each candidate."
-            + (" The model is fitted as without judge." if n_silent == n_answered else ""),
+            + (" The model is fitted as without judge." if n_silent == n_answered else "")
+            + " Look at what it is asked, and says: judge.rate(model.plan_judging(X).slates[:3]).",
             JudgmentWarning,
         )
     return gather(slates, answers, interactions), n_silent

@@ -232,7 +232,8 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             f"ReliabilityGate got {n_pairs} pairs, {n_right:.0f} of which the judge got right, of "
             f"{n_groups} users; it needs at least {self.min_pairs} pairs of at least {self.cv} "
             "users, right and wrong ones. Falling back to its global accuracy, shrunk to "
-            f"{shrunk:.2f}.",
+            f"{shrunk:.2f}. Give it more pairs, as by a larger max_slates or calibration_share of "
+            "the recommender.",
             GateWarning,
         )
         mean_gap = np.abs(gap).mean()
@@ -296,13 +297,17 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
     def _find_columns(self):
         names = list(getattr(self, "feature_names_in_", []))
 
-        def position(column):
+        def position(column, parameter):
             if isinstance(column, str) and column not in names:
-                raise ValueError(f"Z has no column named {column!r}; its names are {names}.")
+                raise ValueError(
+                    f"{parameter} must be among the columns of Z, "
+                    f"{names or 'which have no names'}; got {column!r}."
+                )
             place = names.index(column) if isinstance(column, str) else column
             if not 0 <= place < self.n_features_in_:
                 raise ValueError(
-                    f"Column {column} does not exist: Z has {self.n_features_in_} columns."
+                    f"{parameter} must be among the {self.n_features_in_} columns of Z, at "
+                    f"positions from 0; got {column!r}."
                 )
             return place
 
@@ -313,10 +318,12 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             prior = [name for name in names if name.startswith("prior")]
         elif prior is None:
             prior = [i for i in (1, 2) if i < self.n_features_in_ and i != gap]
-        self._gap_column = position(gap)
-        self._prior_columns = [position(column) for column in prior]
+        self._gap_column = position(gap, "gap_col")
+        self._prior_columns = [position(column, "prior_cols") for column in prior]
         if self._gap_column in self._prior_columns:
-            raise ValueError(f"The gap's column {gap!r} is among the prior_cols {prior!r}.")
+            raise ValueError(
+                f"gap_col must not be among prior_cols; got gap_col={gap!r}, prior_cols={prior!r}."
+            )
         used = {self._gap_column, *self._prior_columns}
         self._context_columns = [i for i in range(self.n_features_in_) if i not in used]
 

@@ -11,7 +11,6 @@ import scipy.sparse as sp
 
 from ._warn import warn
 
-_NO_INTERACTIONS = "No interactions: none of the strengths is positive."
 _FEW_COLUMNS = 20  # what is wider is hardly a table of interactions
 
 
@@ -102,7 +101,9 @@ def index_interactions(
     users, user_codes = _factorize(user_ids)
     items, item_codes = _factorize(item_ids)
     if not strengths.any():
-        raise ValueError(_NO_INTERACTIONS)
+        raise ValueError(
+            f"y must hold a strength > 0, an interaction; got 0 in all of {len(strengths)} rows."
+        )
     if extra_items is not None:
         items = _add_items(items, extra_items)
     users, user_codes = _sort_ids(users, user_codes)
@@ -425,7 +426,7 @@ def interactions_from_sparse(csr):
     array([2., 1., 3.], dtype=float32)
     """
     if not sp.issparse(csr):
-        raise TypeError(f"Expected a scipy sparse matrix or array; got {type(csr).__name__}.")
+        raise TypeError(f"csr must be a scipy sparse matrix or array; got a {type(csr).__name__}.")
     pairs = index_interactions(csr).matrix.tocoo()
     return np.column_stack((pairs.row, pairs.col)).astype(np.int64), pairs.data
 
@@ -474,7 +475,9 @@ def _find_columns(columns, names, shape, hint=""):
     positions = {p: names.index(c) if isinstance(c, str) else c for p, c in columns.items()}
     if len(set(positions.values())) < len(positions):
         wanted = ", ".join(f"{p}={c!r}" for p, c in columns.items())
-        raise ValueError(f"These must be different columns: {wanted}.{available}")
+        raise ValueError(
+            f"{' and '.join(columns)} must be different columns; got {wanted}.{available}"
+        )
     return positions
 
 
@@ -498,8 +501,9 @@ def check_no_missing(values, label):
         missing |= _to_index(values).isin([np.inf, -np.inf])
     if missing.any():
         raise ValueError(
-            f"{label} holds {missing.sum()} missing or infinite values (None, NaN, null or inf) "
-            f"in {len(values)} rows, the first in row {missing.argmax()} (counting from 0)."
+            f"{label} must not hold missing or infinite values (None, NaN, null or inf); got "
+            f"{missing.sum()} in {len(values)} rows, the first in row {missing.argmax()} (counting "
+            "from 0)."
         )
 
 
@@ -540,13 +544,20 @@ def _example(values):
 def _index_sparse(X, y, extra_items):
     """Index a user-item matrix: it is in order already, but for what has to be summed or left."""
     if y is not None:
-        raise ValueError("y must be None when X is a sparse matrix, which holds the strengths.")
+        raise ValueError(
+            "y must be None when X is a sparse matrix, which holds the strengths; got a "
+            f"{type(y).__name__}."
+        )
     if X.ndim != 2 or 0 in X.shape:
-        raise ValueError(f"A sparse X must be users x items, each at least 1; got shape {X.shape}.")
+        raise ValueError(
+            f"A sparse X must be users x items, at least 1 of each; got shape {X.shape}."
+        )
     matrix = sp.csr_matrix(X)
     strengths = _as_strengths(matrix.data, "X")
     if not strengths.any():
-        raise ValueError(_NO_INTERACTIONS)
+        raise ValueError(
+            f"A sparse X must hold a strength > 0, an interaction; got none in shape {X.shape}."
+        )
     matrix = sp.csr_matrix((strengths, matrix.indices, matrix.indptr), X.shape)
     if not (matrix.has_canonical_format and strengths.all()):
         matrix = sp.csr_matrix(
@@ -600,9 +611,10 @@ def _add_items(items, extra_items):
     if new.any() and new.all():
         warn(
             f"No item id of X is in item_data: X has items such as {_example(items)}, item_data "
-            f"such as {_example(extra_items)}. Ids of different types are different ids, and a "
-            "numpy array such as np.array([['ann', 1]]) turns all of them into strings. The ids of "
-            "a pandas item_data are its index, unless a column is named as the item column of X."
+            f"such as {_example(extra_items)}. If their types differ, convert one of them: 1 is "
+            "not '1', and a numpy array such as np.array([['ann', 1]]) holds strings alone. The "
+            "ids of a pandas item_data are its index, unless a column is named as the item column "
+            "of X."
         )
     return concatenate_ids(items, extra_items[new]) if new.any() else items
 

@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ._docs import DocLinkMixin
 from ._interactions import encode
+from ._params import check_integer
 from ._warn import warn
 
 # Numbers with at most this many distinct values are categories.
@@ -111,12 +112,12 @@ def read_item_data(item_data, item_name=None):
         ids, frame = frame[item_name], frame.drop(columns=[item_name])
     if isinstance(ids, pd.MultiIndex):
         raise ValueError(
-            f"The index of item_data has {ids.nlevels} levels {list(ids.names)}; expected one "
-            "level, the item ids."
+            "The index of item_data must have one level, the item ids; got "
+            f"{ids.nlevels} levels: {list(ids.names)}."
         )
     _check_ids(pd.Index(ids, tupleize_cols=False))
     if frame.shape[1] == 0:
-        raise ValueError("item_data has no column beside the item ids; expected at least one.")
+        raise ValueError("item_data must have a column beside the item ids; got none.")
     return ItemTable(ids=ids.to_numpy(), frame=frame.reset_index(drop=True))
 
 
@@ -403,9 +404,7 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
             For a parameter out of range, and if no column can be used.
         """
         for name, least in (("min_count", 1), ("max_features", 1), ("n_knots", 2)):
-            value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or value < least:
-                raise ValueError(f"{name} must be an integer >= {least}; got {value!r}.")
+            check_integer(name, getattr(self, name), least)
         frame = self._read(X, reset=True)
         min_count = min(self.min_count, max(1, len(frame) // 10))
         kinds = {name: _column_kind(frame[name], min_count) for name in frame.columns}
@@ -630,27 +629,28 @@ def _check_column_names(frame):
     names = pd.Index([str(name) for name in frame.columns])
     if names.has_duplicates:
         raise ValueError(
-            f"Column names must be distinct; these occur twice: {list(names[names.duplicated()])}."
+            "The columns of item data must have names of their own; got "
+            f"{names[names.duplicated()].unique().tolist()} more than once."
         )
 
 
 def _check_ids(ids):
     """Raise unless there are ids, all of them finite and distinct."""
     if len(ids) == 0:
-        raise ValueError("item_data is empty; expected at least one item.")
+        raise ValueError("item_data must hold at least one item; got none.")
     null = ids.isna()
     if pd.api.types.is_float_dtype(ids.dtype):
         null = null | np.isinf(ids.to_numpy(dtype=float, na_value=np.nan))
     if null.any():
         raise ValueError(
-            f"item_data has {null.sum()} missing or infinite item ids, the first in row "
-            f"{null.argmax()}; expected none."
+            f"The item ids of item_data must not be missing or infinite; got {null.sum()} that "
+            f"are, the first in row {null.argmax()} (counting from 0)."
         )
     twice = ids[ids.duplicated()].unique()
     if len(twice):
         raise ValueError(
-            f"item_data has several rows for {len(twice)} item ids, such as {twice[:5].tolist()}; "
-            "expected one row an item."
+            f"item_data must have one row an item; got several for {len(twice)} item ids, such as "
+            f"{twice[:5].tolist()}."
         )
 
 
@@ -661,20 +661,18 @@ def _check_features(features, n_rows, encoder):
         features = np.asarray(features)
     if features.ndim != 2 or features.shape[0] != n_rows or features.shape[1] == 0:
         raise ValueError(
-            f"item_encoder {name} made an array of shape {features.shape}; expected one row for "
-            f"each of the {n_rows} items and at least one column. (Transformers of one text column "
-            "go into a ColumnTransformer.)"
+            f"item_encoder must make one row for each of the {n_rows} items and at least one "
+            f"column; got an array of shape {features.shape} from {name}. (Transformers of one "
+            "text column go into a ColumnTransformer.)"
         )
     try:
         features = sparse.csr_matrix(features, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"item_encoder {name} made values of type {features.dtype}; expected numbers."
+            f"item_encoder must make numbers; got values of type {features.dtype} from {name}."
         ) from error
     if not np.isfinite(features.data).all():
-        raise ValueError(
-            f"item_encoder {name} made missing or infinite values; expected finite numbers."
-        )
+        raise ValueError(f"item_encoder must make finite numbers; got NaN or infinity from {name}.")
     return features
 
 
@@ -816,7 +814,9 @@ def _numbers(values):
         return (1970 + since_epoch / pd.Timedelta(days=365.2425)).to_numpy()
     numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
     if np.isinf(numbers).any():
-        raise ValueError(f"Column {values.name!r} of the item data has infinite values.")
+        raise ValueError(
+            f"Column {values.name!r} of the item data must hold finite numbers; got infinity."
+        )
     return numbers
 
 

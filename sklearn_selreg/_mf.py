@@ -36,13 +36,12 @@ from ._interactions import (
     read_columns,
 )
 from ._items import encode_items, feature_names, read_item_data, warn_of_better_ids
-from ._params import check_nested, is_default
+from ._params import check_integer, check_nested, is_default
 from ._persistence import check_version, load_model, save_model
 from ._progress import tqdm
 from ._questions import choose_questions
 from ._recommend import (
     best_items,
-    check_count,
     find_candidates,
     find_known,
     id_names,
@@ -615,8 +614,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             )
         if model.backbone != "als":
             raise ValueError(
-                "Users are folded in to given factors as by backbone='als'; got backbone="
-                f"{model.backbone!r}."
+                "backbone must be 'als' with given factors, to which users are folded in as by it; "
+                f"got {model.backbone!r}."
             )
         model.users_, model.user_factors_ = users, user_factors
         model.items_, model.item_factors_ = items, item_factors
@@ -683,7 +682,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 "refine is for models made by from_factors; fit has a judge's preferences act."
             )
         if self.judge is None:
-            raise ValueError("refine needs a judge, and judge is None: set_params(judge=...).")
+            raise ValueError(
+                "judge must be an LLMJudge to refine with; got None: set_params(judge=...)."
+            )
         self._check_judge()
         self.judge._check_ready()
         added = _index_table(X, y, **self._columns())
@@ -899,7 +900,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             )
         if reasons:
             warn(
-                f"Of the judge's {counted(n_questions, 'slate')} these were dropped: {reasons}.",
+                f"Of the judge's {counted(n_questions, 'slate')} these were dropped: {reasons}. In "
+                "cross-validation that is expected, as some rows are held out; else compare the "
+                "judge's ids and histories with the rows given to fit.",
                 JudgmentWarning,
             )
         self.judge_stats_["questions"] += n_questions
@@ -1147,7 +1150,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """
         check_is_fitted(self)
         users = read_ids(users, "users")
-        check_count(n_items)
+        check_integer("n_items", n_items, 1)
         everywhere, pairs = read_excluded(
             exclude, self.items_, users, self.users_, **self._id_columns()
         )
@@ -1212,7 +1215,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """
         check_is_fitted(self)
         items = read_ids(items, "items")
-        check_count(n_items)
+        check_integer("n_items", n_items, 1)
         rows = find_known(self.items_, items, "item")
         factors = self.item_factors_ if self._bias is None else self.item_factors_[:, :-1]
         columns, scores = similar_rows(

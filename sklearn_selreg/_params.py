@@ -1,6 +1,24 @@
 """Checks of parameters, also of parameters of parameters, such as `gate__C`."""
 
-from numbers import Number
+from numbers import Integral, Number
+
+from sklearn.utils._param_validation import InvalidParameterError
+
+
+def check_integer(name, value, least, why=""):
+    """Raise an error that is a ValueError and a TypeError unless a value is an integer >= `least`.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : object
+    least : int
+    why : str, default=""
+        Said of it.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InvalidParameterError(f"{name} must be an integer >= {least}{why}; got {value!r}.")
 
 
 def check_nested(estimator, params, instances):

@@ -401,7 +401,9 @@ def _pack_ids(ids, name, arrays, lists):
         arrays[name] = ids
         return
     if ids.dtype.kind not in "OT":
-        raise ValueError(f"Ids of dtype {ids.dtype} cannot be saved.")
+        raise ValueError(
+            f"{name}_ has dtype {ids.dtype}, which cannot be saved; pickle the model instead."
+        )
     kind = "object" if ids.dtype.kind == "O" else "StringDType"
     packed = [_pack_id(value, name) for value in ids.tolist()]
     lists[f"{name}.json"] = {"dtype": kind, "ids": packed}

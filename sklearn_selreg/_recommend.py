@@ -3,8 +3,6 @@
 Knows factors, positions and ids; nothing of how factors came to be.
 """
 
-from numbers import Integral
-
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
@@ -185,12 +183,6 @@ class UnknownIdError(KeyError):
         return str(self.args[0])
 
 
-def check_count(n_items):
-    """Raise a ValueError if `n_items` is not an integer >= 1."""
-    if not isinstance(n_items, Integral) or isinstance(n_items, bool) or n_items < 1:
-        raise ValueError(f"n_items must be an integer >= 1; got {n_items!r}.")
-
-
 def find_candidates(known, items):
     """Find the columns of the items to rank.
 
@@ -218,14 +210,14 @@ def find_candidates(known, items):
     """
     ids = read_ids(items, "items")
     if not len(ids):
-        raise ValueError("There is nothing to rank: items is empty. None ranks all items.")
+        raise ValueError("items must hold at least one item id, or be None for all; got none.")
     columns = encode(known, ids)
     unknown = ids[columns < 0]
     if len(unknown) == len(ids):
         raise ValueError(
-            "There is nothing to rank: all of items are unknown, such as "
-            f"{unknown.tolist()[0]!r}. The model knows items such as {known[:1].tolist()[0]!r}; "
-            "ids of another type are other ids."
+            f"items must hold an id that the model knows, such as {known[:1].tolist()[0]!r}; got "
+            f"{len(unknown)} unknown ones, such as {unknown.tolist()[0]!r}. Ids of another type "
+            "are other ids."
         )
     warn_of_unknown("items to rank", unknown, len(ids), known, "they are left out")
     return np.unique(columns[columns >= 0])

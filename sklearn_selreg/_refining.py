@@ -54,8 +54,8 @@ def read_factors(ids, factors, name, *, copy):
         )
     if not factors.flags.writeable:
         raise ValueError(
-            f"{name}_factors is read-only, and with copy=False refine writes to it. A file can be "
-            'mapped with np.load(path, mmap_mode="c"), which leaves it as it is.'
+            f"{name}_factors must be writable with copy=False, as refine writes to it; got a "
+            'read-only array. np.load(path, mmap_mode="c") maps a file that stays as it is.'
         )
     if not np.isfinite(np.sum(factors, dtype=np.float64)):
         raise ValueError(f"{name}_factors must be finite; got NaN or infinity.")

@@ -149,7 +149,10 @@ class GateDisplay:
             raise ValueError(f"features must be two different columns of Z; got {features!r}.")
         missing = [name for name in features if name not in Z.columns]
         if missing:
-            raise ValueError(f"Z has no column {missing[0]!r}; it has {Z.columns.to_list()}.")
+            raise ValueError(
+                f"features must name columns of Z, which has {Z.columns.to_list()}; got "
+                f"{missing[0]!r}."
+            )
         values = gate.trust(Z) if response == "trust" else gate.transform(Z)[:, 0]
         x, y = (_bin(Z[name]) for name in features)
         grouped = pd.Series(values, index=Z.index).groupby([y, x], observed=False)
@@ -191,8 +194,8 @@ class GateDisplay:
         _check_option("kind", kind, ("context", "calibration"))
         if kind == "calibration" and (self.calibration is None or not len(self.calibration)):
             raise ValueError(
-                "There is no calibration curve: the gate was fitted on too few pairs "
-                "(gate.is_fallback_), or this display was made without one."
+                "kind='calibration' needs a calibration curve, and there is none: the gate was "
+                "fitted on too few pairs (gate.is_fallback_), or this display was made without one."
             )
         self.figure_, self.ax_ = _axes(self, ax, figsize=(6.4, 4.8))
         (self._draw_cells if kind == "context" else self._draw_calibration)(self.ax_)
@@ -373,7 +376,8 @@ class RegimeDisplay:
             )
         if not others:
             raise ValueError(
-                f"There must be at least one report{' besides the reference' if reference else ''}."
+                f"reports must hold at least one{' besides the reference' if reference else ''}; "
+                "got none."
             )
         bootstrap = {
             "n_bootstrap": n_bootstrap,

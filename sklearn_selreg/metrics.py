@@ -1,17 +1,19 @@
 """Full-catalog ranking metrics by regime, and paired comparisons of two models."""
 
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
 from ._interactions import Interactions, encode, index_interactions
+from ._params import check_integer
 from ._progress import tqdm
 from ._warn import warn, warn_of_unknown
 
@@ -233,7 +235,7 @@ def _evaluate(
     verbose=0,
 ):
     """Make a report, and count the held-out interactions that were fitted."""
-    check_scalar(k, "k", Integral, min_val=1)
+    check_integer("k", k, 1)
     model, steps = _unwrap(model)
     for transformer in steps:
         X = transformer.transform(X)
@@ -346,8 +348,7 @@ def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95, 
     >>> compare_reports(up, down).loc["overall", "AUC"].index.to_list()
     ['difference', 'low', 'high']
     """
-    check_scalar(n_bootstrap, "n_bootstrap", Integral, min_val=1)
-    check_scalar(confidence, "confidence", Real, min_val=0, max_val=1, include_boundaries="neither")
+    _check_bootstrap(n_bootstrap, confidence)
     _check_comparable(a, b)
     sums_a, sums_b = _user_sums(a.details, a.k), _user_sums(b.details, b.k)
 
@@ -369,9 +370,8 @@ def report_intervals(report, *, n_bootstrap=2000, random_state=0, confidence=0.9
         One row a regime; columns (metric, `value` | `low` | `high`).
     """
     if getattr(report, "details", None) is None:
-        raise TypeError(f"A report must be one of ranking_report, got {type(report).__name__}.")
-    check_scalar(n_bootstrap, "n_bootstrap", Integral, min_val=1)
-    check_scalar(confidence, "confidence", Real, min_val=0, max_val=1, include_boundaries="neither")
+        raise TypeError(f"report must be one of ranking_report; got a {type(report).__name__}.")
+    _check_bootstrap(n_bootstrap, confidence)
     sums = _user_sums(report.details, report.k)
 
     def mean(weights=None):
@@ -379,6 +379,14 @@ def report_intervals(report, *, n_bootstrap=2000, random_state=0, confidence=0.9
 
     values = _bootstrap(mean, len(sums), n_bootstrap, random_state, confidence)
     return _interval_table(values, report.k, "value")
+
+
+def _check_bootstrap(n_bootstrap, confidence):
+    check_integer("n_bootstrap", n_bootstrap, 1)
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
+        raise InvalidParameterError(
+            f"confidence must be a number between 0 and 1; got {confidence!r}."
+        )
 
 
 # Scorers
@@ -428,6 +436,8 @@ class RankingScorer:
             warn(
                 f"{self.metric} is NaN, as nothing held out is in the regime {self.regime!r}. "
                 + _MEANINGS.get(self.regime, "")
+                + " Hold out others, as by the splitters of sklearn_selreg.model_selection, or "
+                "take regime=None."
             )
         return score
 
@@ -537,7 +547,7 @@ def auc_scorer(*, regime=None):
 
 
 def _make_scorer(metric, k, regime):
-    check_scalar(k, "k", Integral, min_val=1)
+    check_integer("k", k, 1)
     if regime is not None and regime not in _REGIMES[1:]:
         raise ValueError(f"regime must be one of {_REGIMES[1:]} or None; got {regime!r}.")
     return RankingScorer(metric, int(k), regime or "overall")
@@ -590,12 +600,13 @@ def _as_scorer(model, items):
         return _factor_scorer(model, catalog), catalog
     if not callable(model):
         raise TypeError(
-            "model must be a fitted estimator, a Pipeline or a function from user ids to scores, "
-            f"got {type(model).__name__}."
+            "model must be a fitted estimator, a Pipeline or a function from user ids to scores; "
+            f"got a {type(model).__name__}."
         )
     if items is None:
         raise ValueError(
-            "A callable model needs items=: the ids of the columns of its scores, in their order."
+            "items must be given with a callable model: the ids of the columns of its scores, in "
+            "their order; got None."
         )
     return _checked_scorer(model, len(items)), items
 
@@ -606,8 +617,9 @@ def _factor_scorer(model, catalog):
     known = position >= 0
     if not known.any():
         raise ValueError(
-            f"The model knows none of the {len(catalog)} items: its ids are "
-            f"{model.items_.dtype}, such as {model.items_[0]!r}; items has {catalog[0]!r}."
+            "items must hold an id that the model knows, such as "
+            f"{model.items_[:1].tolist()[0]!r}; got {len(catalog)} unknown ones, such as "
+            f"{catalog[:1].tolist()[0]!r}. Ids of another type are other ids."
         )
     item_factors = model.item_factors_[position[known]]
     mean_user = model.user_factors_.mean(axis=0)
@@ -631,11 +643,11 @@ def _checked_scorer(function, n_items):
         expected = (len(user_ids), n_items)
         if scores.shape != expected or scores.dtype.kind not in "fiu":
             raise ValueError(
-                f"The model must return numbers of shape {expected} (users, items), got "
+                f"The model must return numbers of shape {expected} (users, items); got "
                 f"{scores.dtype} of shape {scores.shape}."
             )
         if not np.isfinite([scores.min(), scores.max()]).all():
-            raise ValueError("The model returned scores that are not finite (NaN or infinity).")
+            raise ValueError("The model must return finite scores; got NaN or infinity.")
         return scores.astype(np.result_type(scores, np.float32), copy=False)
 
     return score
@@ -669,15 +681,17 @@ def _read_cohort(cohort, users):
     cohort = pd.Series(cohort)
     unknown = sorted(set(cohort.unique()) - {"cold", "warm"}, key=str)
     if unknown:
-        raise ValueError(f'cohort must map users to "cold" or "warm", got {unknown[:5]}.')
+        raise ValueError(f'cohort must map users to "cold" or "warm"; got {unknown[:5]}.')
     if not cohort.index.is_unique:
-        raise ValueError("cohort names a user more than once.")
+        twice = cohort.index[cohort.index.duplicated()][0]
+        raise ValueError(f"cohort must name a user once; got {twice!r} more than once.")
     label = np.append(cohort.to_numpy(dtype=object), None)[encode(cohort.index.to_numpy(), users)]
     cold, warm = label == "cold", label == "warm"
     if not (cold | warm).any():
         raise ValueError(
-            f"cohort names none of the {len(users)} users of X: its ids are such as "
-            f"{cohort.index[:1].to_list()}, those of X such as {users[:1].tolist()}."
+            f"cohort must name some of the {len(users)} users of X, such as "
+            f"{users[:1].tolist()[0]!r}; got {len(cohort)} others"
+            + (f", such as {cohort.index.tolist()[0]!r}." if len(cohort) else ".")
         )
     return cold, warm
 
@@ -930,10 +944,10 @@ def _check_comparable(a, b):
     for name, report in (("a", a), ("b", b)):
         if getattr(report, "details", None) is None:
             raise TypeError(
-                f"{name} must be a report of ranking_report, got {type(report).__name__}."
+                f"{name} must be a report of ranking_report; got a {type(report).__name__}."
             )
     if a.k != b.k:
-        raise ValueError(f"The reports have different cutoffs: k={a.k} and k={b.k}.")
+        raise ValueError(f"The reports must have the same cutoff k; got k={a.k} and k={b.k}.")
     same = ["user", "item", *_REGIMES[1:]]
     if not np.array_equal(a.details[same].to_numpy(), b.details[same].to_numpy()):
         raise ValueError(

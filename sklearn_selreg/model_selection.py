@@ -1,12 +1,11 @@
 """Splits of interactions that ask what recommenders are asked: what comes next, and who is new."""
 
-from numbers import Integral
-
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 
 from ._interactions import encode, index_interactions, read_columns
+from ._params import check_integer
 
 __all__ = ["ColdStartSplit", "LeaveLastOut"]
 
@@ -115,7 +114,7 @@ class LeaveLastOut(_HistorySplit):
     """
 
     def __init__(self, n=1, *, user_col=0, item_col=1, time_col=None):
-        _check_count("n", n, 1)
+        check_integer("n", n, 1)
         self.n = n
         self.user_col = user_col
         self.item_col = item_col
@@ -126,8 +125,8 @@ class LeaveLastOut(_HistorySplit):
         test = (age >= 0) & (age < self.n) & (n_items > self.n)
         if not test.any():
             raise ValueError(
-                f"No user has more than n={self.n} items, so nothing can be held out; the most are "
-                f"{n_items.max()}."
+                f"X must have users with more than n={self.n} items, to hold the last ones out; "
+                f"got at most {n_items.max()} of a user."
             )
         yield test
 
@@ -196,13 +195,10 @@ class ColdStartSplit(_HistorySplit):
     """
 
     def __init__(self, k=2, *, n_splits=5, user_col=0, item_col=1, time_col=None, random_state=0):
-        _check_count("k", k, 1)
-        _check_count("n_splits", n_splits, 2)
-        if not _is_count(random_state, 0):
-            raise ValueError(
-                "ColdStartSplit needs an integer random_state >= 0, such as 0: a search must get "
-                f"the same splits each time; got {random_state!r}."
-            )
+        check_integer("k", k, 1)
+        check_integer("n_splits", n_splits, 2)
+        same = ", so that a search gets the same splits each time"
+        check_integer("random_state", random_state, 0, same)
         self.k = k
         self.n_splits = n_splits
         self.user_col = user_col
@@ -215,8 +211,8 @@ class ColdStartSplit(_HistorySplit):
         eligible = np.unique(user[n_items > self.k])
         if len(eligible) < self.n_splits:
             raise ValueError(
-                f"{len(eligible)} users have more than k={self.k} items, but n_splits="
-                f"{self.n_splits} parts of them are needed, at least one user each."
+                f"X must have at least n_splits={self.n_splits} users with more than k={self.k} "
+                f"items, one for each split; got {len(eligible)}."
             )
         order = np.random.default_rng(self.random_state).permutation(eligible)
         later = (age >= 0) & (age < n_items - self.k)
@@ -236,12 +232,3 @@ class ColdStartSplit(_HistorySplit):
         n_splits : int
         """
         return self.n_splits
-
-
-def _is_count(value, least):
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
-
-
-def _check_count(name, value, least):
-    if not _is_count(value, least):
-        raise ValueError(f"{name} must be an integer >= {least}; got {value!r}.")

@@ -919,29 +919,34 @@ RECORD = {"user": 0, "history": [], "candidates": [1, 2], "ratings": [0.5, 1]}
     ("settings", "X", "y", "message"),
     [
         ({}, pd.DataFrame({"user": [], "item": []}), None, "0 sample(s) (shape=(0, 2))"),
-        ({}, replaced("user", 3, None), None, "Column 'user' of X (user_col) holds 1 missing"),
-        ({}, replaced("item", 3, np.nan), None, "Column 'item' of X (item_col) holds 1 missing"),
+        ({}, replaced("user", 3, None), None, "Column 'user' of X (user_col) must not hold"),
+        ({}, replaced("item", 3, np.nan), None, "Column 'item' of X (item_col) must not hold"),
         ({}, replaced("item", 3, pd.NaT), None, "the first in row 3"),
         ({}, replaced("item", 3, np.inf), None, "missing or infinite values"),
         ({}, pl.DataFrame({"user": [1, None], "item": [1, 2]}), None, "the first in row 1"),
         ({}, None, -1.0, "y must hold strengths >= 0 in the range of float32; got 1 others"),
-        ({}, None, np.nan, "y holds 1 missing or infinite values"),
-        ({}, None, np.inf, "y holds 1 missing or infinite values"),
+        ({}, None, np.nan, "y must not hold missing or infinite values"),
+        ({}, None, np.inf, "y must not hold missing or infinite values"),
         ({"user_col": "who"}, None, None, "no column for user_col='who'. The columns of X are ["),
         ({"item_col": "it"}, None, None, "no column for item_col='it'. The columns of X are ["),
         ({"time_col": "when"}, None, None, "no column for time_col='when'. The columns of X are"),
         ({"user_col": 0, "item_col": 7}, None, None, "X has 2 feature(s)"),
-        ({"user_col": "item"}, None, None, "must be different columns: user_col='item'"),
+        ({"user_col": "item"}, None, None, "must be different columns; got user_col='item'"),
         ({"user_col": 0, "item_col": 1}, np.arange(5), None, "2-D array with a row per inter"),
         ({}, None, [1.0, 2.0], "a strength for each of the"),
-        ({}, None, 0.0, "none of the strengths is positive"),
+        ({}, None, 0.0, "y must hold a strength > 0"),
         (
             {"item_data": pd.Series(["a", "b"], index=[1, 1])},
             None,
             None,
-            "item_data has several rows for 1 item ids",
+            "one row an item; got several for 1 item ids",
         ),
-        ({"item_data": pd.DataFrame(index=[1, 2])}, None, None, "no column beside the item ids"),
+        (
+            {"item_data": pd.DataFrame(index=[1, 2])},
+            None,
+            None,
+            "must have a column beside the item ids; got none",
+        ),
         (
             {"judge": PrecomputedJudge([RECORD | {"ratings": [0.5, 1.5]}])},
             None,
@@ -954,7 +959,12 @@ RECORD = {"user": 0, "history": [], "candidates": [1, 2], "ratings": [0.5, 1]}
             None,
             "Record 1: ratings must hold one number for each of the 2 candidates; got 1",
         ),
-        ({"judge": PrecomputedJudge([])}, None, None, "judgments hold no record"),
+        (
+            {"judge": PrecomputedJudge([])},
+            None,
+            None,
+            "judgments must hold at least one record; got none",
+        ),
         ({"factors": 0}, None, None, "'factors' parameter of SelectiveLLMRegularizedMF must be"),
         ({"factors": 2.5}, None, None, "'factors' parameter of SelectiveLLMRegularizedMF must be"),
         ({"regularization": 0.0}, None, None, "in the range (0.0, inf) or None. Got 0.0"),
@@ -1021,14 +1031,16 @@ def test_bad_input_to_a_fitted_model_is_named(world, model):
     for method in (model.predict, model.score, model.fold_in):
         with pytest.raises(ValueError, match="no column for item_col='item'"):
             method(world.test[["user"]])
-        with pytest.raises(ValueError, match=r"Column 'user' of X .* holds 2 missing"):
+        with pytest.raises(
+            ValueError, match=r"Column 'user' of X .* must not .* missing .* got 2 "
+        ):
             method(world.test.astype(float).replace({"user": {3: np.nan}}))
         with pytest.raises(ValueError, match="minimum of 1 is required"):
             method(world.test.iloc[:0])
     for method in (model.score, model.fold_in):
         with pytest.raises(ValueError, match="strength for each of the 80 rows"):
             method(world.test, [1.0])
-        with pytest.raises(ValueError, match="none of the strengths is positive"):
+        with pytest.raises(ValueError, match="y must hold a strength > 0"):
             method(world.test, np.zeros(80))
 
 

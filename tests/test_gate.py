@@ -367,11 +367,14 @@ def test_gap_alone_is_enough():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"gap_col": "margin"}, "no column named 'margin'; its names are ['gap', 'prior_pop"),
-        ({"prior_cols": ["gap", "rarity"]}, "gap's column 'gap' is among the prior_cols"),
-        ({"prior_cols": ["rare"]}, "no column named 'rare'"),
-        ({"gap_col": 6}, "Column 6 does not exist: Z has 6 columns"),
-        ({"gap_col": -1}, "Column -1 does not exist: Z has 6 columns"),
+        ({"gap_col": "margin"}, "gap_col must be among the columns of Z, ['gap', 'prior_pop"),
+        (
+            {"prior_cols": ["gap", "rarity"]},
+            "gap_col must not be among prior_cols; got gap_col='gap'",
+        ),
+        ({"prior_cols": ["rare"]}, "; got 'rare'"),
+        ({"gap_col": 6}, "among the 6 columns of Z, at positions from 0; got 6"),
+        ({"gap_col": -1}, "among the 6 columns of Z, at positions from 0; got -1"),
         ({"C": 0.0}, "'C' parameter of ReliabilityGate must be a float in the range (0.0, inf)"),
         ({"cv": 1}, "'cv' parameter of ReliabilityGate must be an int in the range [2, inf)"),
         ({"support": -1}, "'support' parameter of ReliabilityGate must be a float in the range"),
@@ -385,7 +388,7 @@ def test_wrong_parameters_are_named(parameters, message, pairs):
 
 
 def test_names_of_columns_of_an_array_are_refused(pairs):
-    with pytest.raises(ValueError, match="no column named 'gap'; its names are \\[\\]"):
+    with pytest.raises(ValueError, match="columns of Z, which have no names; got 'gap'"):
         ReliabilityGate(gap_col="gap").fit(pairs[0], pairs[1])
 
 

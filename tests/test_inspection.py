@@ -320,7 +320,7 @@ def test_models_with_nothing_to_draw_are_refused(data, models):
 
 def test_wrong_arguments_are_refused(models, reports):
     gated = models["gated"]
-    with pytest.raises(ValueError, match="no column 'age'"):
+    with pytest.raises(ValueError, match=r"features must name columns of Z, .* got 'age'"):
         GateDisplay.from_estimator(gated, features=("age", "history_length"))
     with pytest.raises(ValueError, match="two different columns"):
         GateDisplay.from_estimator(gated, features=("agreement", "agreement"))
@@ -332,17 +332,17 @@ def test_wrong_arguments_are_refused(models, reports):
         GateDisplay.from_estimator(gated.gate_)
     with pytest.raises(TypeError, match="Z is for a ReliabilityGate"):
         GateDisplay.from_estimator(gated, gated.judgments_)
-    with pytest.raises(ValueError, match="no calibration curve"):
+    with pytest.raises(ValueError, match="needs a calibration curve, and there is none"):
         GateDisplay(pd.DataFrame([[1.0]]), ("a", "b")).plot(kind="calibration")
     with pytest.raises(ValueError, match=r"metric must be one of .*'AUC'.*got 'RMSE'"):
         RegimeDisplay.from_reports(reports, metric="RMSE")
     with pytest.raises(ValueError, match=r"reference must be one of .*got 'other'"):
         RegimeDisplay.from_reports(reports, reference="other")
-    with pytest.raises(ValueError, match="at least one report"):
+    with pytest.raises(ValueError, match="reports must hold at least one; got none"):
         RegimeDisplay.from_reports({})
     with pytest.raises(TypeError, match="got a list"):
         RegimeDisplay.from_reports(list(reports.values()))
-    with pytest.raises(TypeError, match="must be one of ranking_report, got DataFrame"):
+    with pytest.raises(TypeError, match="must be one of ranking_report; got a DataFrame"):
         RegimeDisplay.from_reports({"a": pd.DataFrame()})
 
 

@@ -336,9 +336,9 @@ def test_wrong_records_are_named(parts, message):
 
 def test_missing_keys_are_named():
     record = {"user": 1, "candidates": [2], "slate": "s1"}
-    with pytest.raises(ValueError, match=r"Record 0 lacks \['history', 'ratings'\]"):
+    with pytest.raises(ValueError, match=r"Record 0 must have .* without \['history', 'ratings'\]"):
         PrecomputedJudge([record]).questions()
-    with pytest.raises(ValueError, match=r"The DataFrame lacks \['ratings'\]"):
+    with pytest.raises(ValueError, match=r"The DataFrame must have .* without \['ratings'\]"):
         PrecomputedJudge(pd.DataFrame(RECORDS).drop(columns="ratings")).questions()
 
 
@@ -356,7 +356,7 @@ def test_wrong_lines_are_named(tmp_path):
 def test_no_records(judgments, tmp_path):
     if judgments == "":
         judgments = write_lines(tmp_path / "empty.jsonl", [])
-    with pytest.raises(ValueError, match="no record"):
+    with pytest.raises(ValueError, match="at least one record; got none"):
         PrecomputedJudge(judgments).questions()
 
 

@@ -34,6 +34,8 @@ from sklearn_selreg.judges import (
     _anthropic,
     _cache,
 )
+from sklearn_selreg.judges._cache import GRANTED
+from sklearn_selreg.judges._live import Work
 from sklearn_selreg.judges.testing import JudgeContract
 
 KEY = "sk-secret-0123456789"
@@ -356,7 +358,7 @@ def test_a_budget_is_required(server):
 
 def test_the_price_of_an_unknown_model_is_asked_for(server):
     judge = gpt(server, max_cost=1.0)
-    with pytest.raises(ValueError, match="price of the model 'llama' is not known"):
+    with pytest.raises(ValueError, match="that of the model 'llama' is not known; got None"):
         judge.rate(make_slates(1))
     assert n_asked(server) == 0
     assert_rated(judge.set_params(price=(0, 0)).rate(make_slates(1)), make_slates(1))
@@ -519,6 +521,22 @@ def test_a_full_disk_loses_no_answer_that_had_arrived(server, tmp_path):
     assert n_asked(server) == 600
     with sqlite3.connect(tmp_path / "c") as other:
         assert other.execute("SELECT COUNT(*) FROM answers").fetchone() == (600,)
+
+
+def test_a_disk_that_was_full_for_a_moment_is_no_spent_budget(server, tmp_path):
+    judge = claude(server, cache=tmp_path / "c")
+    cache, (slate, other) = judge._cache(), make_slates(2)
+    todo = {key: slate for slate in (slate, other) for key in judge._questions([slate])[0].keys}
+    work, (key, another, *_) = Work(judge, cache, todo), todo
+    n_pages = cache._connection.execute("PRAGMA page_count").fetchone()[0]
+    cache._connection.execute(f"PRAGMA max_page_count = {n_pages}")
+    many = np.full(100_000, 0.5)  # a few hundred pages
+    assert not work.store(key, many, problem=None, counts={})
+    cache._connection.execute("PRAGMA max_page_count = 1000000")
+    assert cache.begin([another], 1, max_requests=9) == [GRANTED]  # as other threads may do
+    with pytest.warns(JudgmentWarning, match="cannot be written to.*full") as caught:
+        work.report()
+    assert caught[0].category is JudgmentWarning
 
 
 def judge_answers(judge, slates):
@@ -859,7 +877,7 @@ def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
 @pytest.mark.parametrize(
     ("judge", "gate", "message"),
     [
-        ({"max_requests": None}, {}, "set max_requests or max_cost"),
+        ({"max_requests": None}, {}, "max_requests or max_cost .* must be set"),
         ({"api_key_env": "NO_SUCH_VARIABLE"}, {}, "'NO_SUCH_VARIABLE', which is not set"),
         ({}, {"C": -1.0}, "'C' parameter of ReliabilityGate must be"),
     ],

@@ -174,10 +174,13 @@ def test_printing_names_the_settings():
     [
         (
             lambda: ColdStartSplit(random_state=None),
-            "integer random_state >= 0, such as 0.*got None",
+            "random_state must be an integer >= 0, so that .* same splits each time; got None",
         ),
-        (lambda: ColdStartSplit(random_state=np.random.RandomState(0)), "integer random_state"),
-        (lambda: ColdStartSplit(random_state=-1), "integer random_state.*got -1"),
+        (
+            lambda: ColdStartSplit(random_state=np.random.RandomState(0)),
+            "random_state must be an integer.*got RandomState",
+        ),
+        (lambda: ColdStartSplit(random_state=-1), "random_state must be an integer.*got -1"),
         (lambda: ColdStartSplit(0, random_state=0), "k must be an integer >= 1; got 0"),
         (lambda: ColdStartSplit(n_splits=1, random_state=0), "n_splits must be.*>= 2; got 1"),
         (lambda: LeaveLastOut(0), "n must be an integer >= 1; got 0"),
@@ -190,9 +193,11 @@ def test_bad_settings_are_named_at_once(make, message):
 
 
 def test_bad_tables_are_named(table):
-    with pytest.raises(ValueError, match=r"No user has more than n=99 items.*the most are"):
+    with pytest.raises(
+        ValueError, match=r"X must have users with more than n=99 items.*got at most"
+    ):
         next(LeaveLastOut(99, **BY_NAME).split(table))
-    with pytest.raises(ValueError, match=r"users have more than k=14 items, but n_splits=5"):
+    with pytest.raises(ValueError, match=r"n_splits=5 users with more than k=14 items"):
         next(ColdStartSplit(14, random_state=0, **BY_NAME).split(table))
     with pytest.raises(ValueError, match="no column for user_col='who'"):
         next(LeaveLastOut(user_col="who").split(table))

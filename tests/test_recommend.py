@@ -79,8 +79,8 @@ def test_items_that_are_unknown_are_left_out_with_a_warning(model, likes):
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ([], "items is empty"),
-        (["10", "20"], "all of items are unknown, such as '10'. The model knows items such as 0"),
+        ([], "items must hold at least one item id, or be None for all; got none"),
+        (["10", "20"], "that the model knows, such as 0; got 2 unknown ones, such as '10'"),
         (10, r"items must be a 1-D array of item ids; got 10. Pass a list of it, \[10\]"),
         ([[10, 20]], r"items must be a 1-D array of item ids; got shape \(1, 2\)"),
     ],

@@ -149,8 +149,8 @@ def test_scorers_warn_if_most_users_are_unknown(rows, model):
 @pytest.mark.parametrize(
     "make, error, message",
     [
-        (lambda: ndcg_at_k_scorer(0), ValueError, "k == 0, must be >= 1"),
-        (lambda: recall_at_k_scorer(2.0), TypeError, "k must be an instance of int"),
+        (lambda: ndcg_at_k_scorer(0), ValueError, "k must be an integer >= 1; got 0"),
+        (lambda: recall_at_k_scorer(2.0), TypeError, "k must be an integer >= 1; got 2.0"),
         (lambda: auc_scorer(regime="hot"), ValueError, "regime must be one of .*got 'hot'"),
     ],
 )

@@ -136,10 +136,12 @@ class JudgmentCache:
                 return connection
         except sqlite3.OperationalError as error:
             if "readonly" not in str(error) and "read-only" not in str(error):
-                raise CacheError(f"The cache {self.path} cannot be opened: {error}.") from None
+                raise CacheError(
+                    f"The cache {self.path} cannot be opened: {error}. Name another file as cache."
+                ) from None
         except sqlite3.DatabaseError as error:
             raise CacheError(
-                f"The cache {self.path} is no SQLite file of judgments: {error}."
+                f"The cache {self.path} is no SQLite file of judgments: {error}. Name another one."
             ) from None
         return self._connect_read_only()
 

@@ -175,9 +175,9 @@ class LiveJudge(LLMJudge):
     def _check_parameters(self):
         if self.max_requests is None and self.max_cost is None:
             raise ValueError(
-                f"{type(self).__name__} asks a service that may cost money: set max_requests or "
-                "max_cost (in USD), or both. They count over all that was ever asked with the "
-                "same cache file."
+                f"max_requests or max_cost (in USD) must be set, or both, as {type(self).__name__} "
+                "asks a service that may cost money; got None for both. They count over all that "
+                "was ever asked with the same cache file."
             )
         for name, kind, least in (
             ("max_requests", Integral, 0),
@@ -213,9 +213,9 @@ class LiveJudge(LLMJudge):
         price = self._prices.get(self.model) if self.price is None else self.price
         if price is None:
             raise ValueError(
-                f"The price of the model {self.model!r} is not known (prices of "
-                f"{self._prices_date}: {sorted(self._prices)}). Give price=(input, output) in USD "
-                "per million tokens; (0, 0) for a server of your own."
+                "price must be (input, output) in USD per million tokens, (0, 0) for a server of "
+                f"your own, as that of the model {self.model!r} is not known; got None. Known are "
+                f"prices of {self._prices_date} of {sorted(self._prices)}."
             )
         try:
             n_input, n_output = (float(part) for part in price)
@@ -364,6 +364,7 @@ class Work:
         self.limits = judge._limits()
         self.found = {}
         self.over = False
+        self.trouble = None  # why the cache could not be written to, even if it now can
         self.stop = threading.Event()
         self.error = None
         self.n_unanswered = 0  # questions that failed after all attempts
@@ -458,8 +459,9 @@ class Work:
             if self.stop.wait(_POLL):
                 raise _Stopped
 
-    def spent(self):
-        """Stop for good: the budget allows no other request."""
+    def spent(self, trouble=None):
+        """Stop for good: the budget, or trouble with the cache, allows no other request."""
+        self.trouble = self.trouble or trouble or self.cache.trouble
         self.over = True
         self.stop.set()
 
@@ -504,7 +506,7 @@ class Work:
         stored = self.cache.store(self.identity, key, ratings, problem=problem, counts=counts)
         self._arrived(key, np.asarray(ratings, dtype=np.float64))
         if not stored:
-            self.spent()
+            self.spent(self.cache.trouble or "an answer was not stored")
         return stored
 
     def _arrived(self, key, ratings):
@@ -599,11 +601,13 @@ class Work:
         """Say in one warning what was not asked."""
         missing = len(self.todo) - len(self.found)
         name, category = type(self.judge).__name__, JudgmentWarning
-        if self.cache.trouble and (self.over or missing):
+        trouble = self.trouble or self.cache.trouble
+        if trouble and (self.over or missing):
             where = self.cache.path or "in memory"
             message = (
-                f"The cache {where} cannot be written to ({self.cache.trouble}), so {name} asks "
-                f"nothing more; {missing} of {len(self.todo)} questions are without answer."
+                f"The cache {where} cannot be written to ({trouble}), so {name} asks "
+                f"nothing more; {missing} of {len(self.todo)} questions are without answer. Make "
+                "room or name another file as cache, and ask again."
             )
         elif self.over and missing:
             totals, category = self.cache.totals(), BudgetWarning
@@ -611,7 +615,7 @@ class Work:
                 f"{name} has reached its budget: {missing} of {len(self.todo)} questions were not "
                 f"asked. Spent so far with this cache: {totals.get('requests', 0)} requests, "
                 f"${totals.get('cost', 0) / _NANO:.4f} (max_requests={self.judge.max_requests}, "
-                f"max_cost={self.judge.max_cost})."
+                f"max_cost={self.judge.max_cost}). Raise it, or ask less with a smaller max_slates."
             )
         elif self.n_unanswered:
             message = (

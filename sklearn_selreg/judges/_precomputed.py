@@ -200,7 +200,9 @@ def _check_keys(where, keys):
     """Raise ValueError naming the keys that are missing."""
     missing = [key for key in _KEYS if key not in keys]
     if missing:
-        raise ValueError(f"{where} lacks {missing}; expected {list(_KEYS)}, got {list(keys)}.")
+        raise ValueError(
+            f"{where} must have the keys {list(_KEYS)}; got {list(keys)}, without {missing}."
+        )
 
 
 def _tabulate(records):
@@ -231,7 +233,7 @@ def _tabulate(records):
             rating = dict(zip(record_candidates, ratings, strict=True))
             answers[number].append([rating[candidate] for candidate in candidates[number]])
     if not users:
-        raise ValueError("judgments hold no record; expected at least one.")
+        raise ValueError("judgments must hold at least one record; got none.")
 
     indptr = _indptr(candidates)
     n_answers = np.array([len(a) for a in answers])
