@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from ._params import name_kind
 from ._warn import warn
 
 _FEW_COLUMNS = 20  # what is wider is hardly a table of interactions
@@ -288,10 +289,9 @@ def check_same_columns(estimator, X, **columns):
 def _as_table(X):
     """Return a table that can be indexed by column positions, and its column names or None."""
     if X is None or isinstance(X, str | Path | dict) or hasattr(X, "collect"):
-        what = "None" if X is None else f"a {type(X).__name__}"
         raise ValueError(
             "X must be a DataFrame, or a 2-D array or list with a row per interaction; got "
-            f"{what}: {_make_table(X)}."
+            f"{name_kind(X)}: {_make_table(X)}."
         )
     names_of_frame = getattr(X, "columns", None)
     if isinstance(names_of_frame, pd.Index) and not names_of_frame.is_unique:
@@ -426,7 +426,7 @@ def interactions_from_sparse(csr):
     array([2., 1., 3.], dtype=float32)
     """
     if not sp.issparse(csr):
-        raise TypeError(f"csr must be a scipy sparse matrix or array; got a {type(csr).__name__}.")
+        raise TypeError(f"csr must be a scipy sparse matrix or array; got {name_kind(csr)}.")
     pairs = index_interactions(csr).matrix.tocoo()
     return np.column_stack((pairs.row, pairs.col)).astype(np.int64), pairs.data
 
@@ -476,7 +476,7 @@ def _find_columns(columns, names, shape, hint=""):
     if len(set(positions.values())) < len(positions):
         wanted = ", ".join(f"{p}={c!r}" for p, c in columns.items())
         raise ValueError(
-            f"{' and '.join(columns)} must be different columns; got {wanted}.{available}"
+            f"{', '.join(columns)} must be different columns; got {wanted}.{available}"
         )
     return positions
 
@@ -545,8 +545,8 @@ def _index_sparse(X, y, extra_items):
     """Index a user-item matrix: it is in order already, but for what has to be summed or left."""
     if y is not None:
         raise ValueError(
-            "y must be None when X is a sparse matrix, which holds the strengths; got a "
-            f"{type(y).__name__}."
+            "y must be None when X is a sparse matrix, which holds the strengths; got "
+            f"{name_kind(y)}."
         )
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(

@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ._docs import DocLinkMixin
 from ._interactions import encode
-from ._params import check_integer
+from ._params import check_integer, name_kind
 from ._warn import warn
 
 # Numbers with at most this many distinct values are categories.
@@ -412,8 +412,9 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
         self.dropped_ = {name: why for name, (kind, why) in kinds.items() if kind == "dropped"}
         if len(self.dropped_) == len(kinds):
             raise ValueError(
-                f"The item data (n_samples = {len(frame)}) have no usable column; "
-                + "; ".join(f"{name!r}: {why}" for name, why in self.dropped_.items())
+                f"Item data (n_samples = {len(frame)}) must have a column that tells items apart; "
+                "got none: "
+                + ", ".join(f"{name!r} ({why})" for name, why in self.dropped_.items())
                 + "."
             )
         plain = self._plain(frame)
@@ -619,7 +620,7 @@ def _eager_to_pandas(frame, name):
     except TypeError as error:
         raise TypeError(
             f"{name} must be a pandas or polars DataFrame (collected, not lazy), a pandas Series "
-            f"or a dict; got {type(frame).__name__}."
+            f"or a dict; got {name_kind(frame)}."
         ) from error
     return pd.DataFrame(frame.to_dict(as_series=False))
 

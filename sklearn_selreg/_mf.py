@@ -36,7 +36,7 @@ from ._interactions import (
     read_columns,
 )
 from ._items import encode_items, feature_names, read_item_data, warn_of_better_ids
-from ._params import check_integer, check_nested, is_default
+from ._params import check_integer, check_nested, is_default, name_kind
 from ._persistence import check_version, load_model, save_model
 from ._progress import tqdm
 from ._questions import choose_questions
@@ -610,7 +610,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if item_factors.shape[1] != k or model.factors not in (None, k):
             raise ValueError(
                 "user_factors and item_factors must have as many columns, and `factors` must be "
-                f"None or that number; got {k}, {item_factors.shape[1]} and {model.factors}."
+                f"None or that number; got {k} and {item_factors.shape[1]} columns, and "
+                f"factors={model.factors}."
             )
         if model.backbone != "als":
             raise ValueError(
@@ -802,7 +803,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             raise TypeError(
                 "judge must be an LLMJudge, such as PrecomputedJudge(judgments) of recorded "
                 "answers, AnthropicJudge(max_cost=1) or LLMJudge.from_callable(f, name=, "
-                f"version=); got {_name(self.judge)}."
+                f"version=); got {name_kind(self.judge)}."
             )
         self.judge._check_parameters()
         if isinstance(self.gate, ReliabilityGate):
@@ -891,12 +892,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         n_questions = len(judged.user)
         if not (slates.items >= 0).any():
             raise ValueError(
-                f"None of the judge's {counted(n_questions, 'slate')} fits the interactions: "
-                f"{reasons}. "
-                "Users and items must have the same ids in both, and a slate's history must lie "
-                f"within the rows given to fit. The judge has users such as {judged.user[0]!r} and "
-                f"items such as {judged.candidates[0]!r}, the interactions "
-                f"{interactions.users[0]!r} and {interactions.items[0]!r}."
+                f"No slate of the judge fits the interactions: {reasons}. Users and items must "
+                "have the same ids in both, and a slate's history must lie within the rows given "
+                f"to fit. The judge has users such as {judged.user[:1].tolist()[0]!r} and items "
+                f"such as {judged.candidates[:1].tolist()[0]!r}, the interactions "
+                f"{interactions.users[:1].tolist()[0]!r} and "
+                f"{interactions.items[:1].tolist()[0]!r}."
             )
         if reasons:
             warn(
@@ -1495,13 +1496,6 @@ def _version():
     from . import __version__  # there once this module is imported
 
     return __version__
-
-
-def _name(value):
-    """Name what was given instead of an instance."""
-    if isinstance(value, type):
-        return f"the class {value.__name__}: make an instance of it, {value.__name__}(...)"
-    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _why_not_calibrated(n_slates, is_recorded):

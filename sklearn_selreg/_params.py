@@ -21,6 +21,14 @@ def check_integer(name, value, least, why=""):
         raise InvalidParameterError(f"{name} must be an integer >= {least}{why}; got {value!r}.")
 
 
+def name_kind(value):
+    """Name what was given instead of what was wanted: "None", "an int", "the class ..."."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}: make an instance of it, {value.__name__}(...)"
+    kind = type(value).__name__
+    return "None" if value is None else f"{'an' if kind[0] in 'AEIOaeio' else 'a'} {kind}"
+
+
 def check_nested(estimator, params, instances):
     """Raise for a parameter of a part that is no instance, and say what to pass.
 

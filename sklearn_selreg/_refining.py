@@ -62,7 +62,8 @@ def read_factors(ids, factors, name, *, copy):
     if pd.isna(ids).any():
         raise ValueError(f"{name}_ids must not be missing; got None or NaN.")
     if not (ids.dtype.kind in "iu" and (ids[1:] > ids[:-1]).all()) and not pd.Index(ids).is_unique:
-        raise ValueError(f"{name}_ids must be unique; some occur more than once.")
+        twice = ids[pd.Index(ids).duplicated()][:1].tolist()[0]
+        raise ValueError(f"{name}_ids must be unique; got {twice!r} more than once.")
     return ids, factors
 
 

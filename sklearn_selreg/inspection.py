@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ._gate import ReliabilityGate
+from ._params import name_kind
 from ._slates import MAX_HISTORY
 from .metrics import RankingReport, compare_reports, ranking_report, report_intervals
 
@@ -366,8 +367,8 @@ class RegimeDisplay:
             reports = {"model": reports}
         if not isinstance(reports, dict):
             raise TypeError(
-                "reports must be a RankingReport or a dict of names to such; got a "
-                f"{type(reports).__name__}."
+                "reports must be a RankingReport or a dict of names to such; got "
+                f"{name_kind(reports)}."
             )
         others = {name: report for name, report in reports.items() if name != reference}
         if reference is not None and reference not in reports:
@@ -670,7 +671,7 @@ def _gate_and_pairs(estimator, Z):
         if not isinstance(Z, pd.DataFrame):
             raise TypeError(
                 "For a ReliabilityGate, Z must be a pandas DataFrame of the pairs to average over; "
-                f"got a {type(Z).__name__}."
+                f"got {name_kind(Z)}."
             )
         return estimator, Z
     if Z is not None:

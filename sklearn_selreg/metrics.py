@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
 from ._interactions import Interactions, encode, index_interactions
-from ._params import check_integer
+from ._params import check_integer, name_kind
 from ._progress import tqdm
 from ._warn import warn, warn_of_unknown
 
@@ -370,7 +370,7 @@ def report_intervals(report, *, n_bootstrap=2000, random_state=0, confidence=0.9
         One row a regime; columns (metric, `value` | `low` | `high`).
     """
     if getattr(report, "details", None) is None:
-        raise TypeError(f"report must be one of ranking_report; got a {type(report).__name__}.")
+        raise TypeError(f"report must be one of ranking_report; got {name_kind(report)}.")
     _check_bootstrap(n_bootstrap, confidence)
     sums = _user_sums(report.details, report.k)
 
@@ -601,7 +601,7 @@ def _as_scorer(model, items):
     if not callable(model):
         raise TypeError(
             "model must be a fitted estimator, a Pipeline or a function from user ids to scores; "
-            f"got a {type(model).__name__}."
+            f"got {name_kind(model)}."
         )
     if items is None:
         raise ValueError(
@@ -943,9 +943,7 @@ def _check_comparable(a, b):
     """Raise unless both reports are about the same interactions, regimes and cutoff."""
     for name, report in (("a", a), ("b", b)):
         if getattr(report, "details", None) is None:
-            raise TypeError(
-                f"{name} must be a report of ranking_report; got a {type(report).__name__}."
-            )
+            raise TypeError(f"{name} must be a report of ranking_report; got {name_kind(report)}.")
     if a.k != b.k:
         raise ValueError(f"The reports must have the same cutoff k; got k={a.k} and k={b.k}.")
     same = ["user", "item", *_REGIMES[1:]]

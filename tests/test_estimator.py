@@ -710,7 +710,9 @@ def test_slates_beyond_the_fitted_rows_are_dropped_in_one_warning(world):
 
 def test_no_slate_left_is_an_error(world):
     elsewhere = [record | {"user": f"user {record['user']}"} for record in world.records]
-    with pytest.raises(ValueError, match=r"None of the judge's 80 slates .* 80 slates of unknown"):
+    with pytest.raises(
+        ValueError, match=r"No slate of the judge fits .* 80 slates of unknown .* such as 'user "
+    ):
         world.judged(judge=PrecomputedJudge(elsewhere)).fit(world.train)
     as_text = [
         record | {"history": [], "candidates": [str(i) for i in record["candidates"]]}

@@ -114,7 +114,7 @@ def test_ids_may_be_tuples_and_dicts_may_lack_columns():
         ({1: {}, 2: {}}, ValueError, "a column beside the item ids; got none"),
         ({1: {"title": "Heat"}, 2: "Casino"}, ValueError, "1 dicts among 2"),
         (pl.DataFrame({"id": [1], "x": [2]}), ValueError, "named 'film'.*'id', 'x'"),
-        (pl.DataFrame({"film": [1], "x": [2]}).lazy(), TypeError, "got LazyFrame"),
+        (pl.DataFrame({"film": [1], "x": [2]}).lazy(), TypeError, "got a LazyFrame"),
         (
             pd.DataFrame([[1, 2]], columns=["x", "x"]),
             ValueError,
@@ -125,8 +125,8 @@ def test_ids_may_be_tuples_and_dicts_may_lack_columns():
             ValueError,
             "one level, the item ids; got 2 levels",
         ),
-        ([("a", "b")], TypeError, "got list"),
-        (np.eye(2), TypeError, "got ndarray"),
+        ([("a", "b")], TypeError, "got a list"),
+        (np.eye(2), TypeError, "got a ndarray"),
     ],
 )
 def test_bad_item_data_is_told(item_data, error, message):
@@ -393,7 +393,7 @@ def test_columns_with_few_values_or_blanks(values, kind):
 
 def test_no_usable_column_names_each_with_the_reason():
     frame = pd.DataFrame({"id": range(50), "kind": "film", "note": None})
-    message = "'id': identifiers; 'kind': constant; 'note': no values"
+    message = r"got none: 'id' \(identifiers\), 'kind' \(constant\), 'note' \(no values\)"
     with pytest.raises(ValueError, match=message):
         AutoItemEncoder().fit(frame)
 

@@ -5,6 +5,7 @@ import math
 import pickle
 import re
 
+import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -43,6 +44,11 @@ def write_lines(path, records):
     return path
 
 
+class Silent(LLMJudge):
+    def _rate(self, slates):
+        pass  # forgot to return anything
+
+
 # Slate
 
 
@@ -68,6 +74,14 @@ def test_slates_compare_and_hash_by_value():
 def test_slate_rejects(parts, message):
     with pytest.raises(ValueError, match=message):
         Slate(**{"user": 1, "history": [1], "candidates": [2, 3], **parts})
+
+
+@pytest.mark.parametrize("name", ["history", "candidates", "history_texts", "candidate_texts"])
+@pytest.mark.parametrize("value", ["Alien", 5, None])
+def test_parts_of_a_slate_are_lists(name, value):
+    message = f"{name} must be a list, one entry an item; got {value!r}"
+    with pytest.raises(TypeError, match=message):
+        Slate(**{"user": 1, "history": [1], "candidates": [2, 3], name: value})
 
 
 # LLMJudge
@@ -123,11 +137,23 @@ def test_rate_rejects_wrong_answers(answers, message):
     [
         (Slate(user=1, history=(), candidates=(2,)), "got a single Slate"),
         ([(1, (), (2,))], "got a tuple"),
+        (None, "iterable of Slate; got None"),
     ],
 )
 def test_rate_rejects_what_is_no_slate(slates, message):
     with pytest.raises(TypeError, match=message):
         RandomJudge().rate(slates)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_judge_that_returns_nothing_is_told(n_jobs):
+    judge = Silent()
+    message = r"_rate .* must return a list .*; got None"
+    with (
+        joblib.parallel_config("threading", n_jobs=n_jobs),
+        pytest.raises(TypeError, match=message),
+    ):
+        judge.rate([Slate(user=7, history=(), candidates=(1, 2))])
 
 
 def test_base_class_is_abstract():
@@ -362,5 +388,5 @@ def test_no_records(judgments, tmp_path):
 
 @pytest.mark.parametrize("judgments", [None, 3, pd.Series([1]), iter(RECORDS)])
 def test_judgments_of_another_kind(judgments):
-    with pytest.raises(TypeError, match="path, a list of dict or a DataFrame; got a"):
+    with pytest.raises(TypeError, match="path, a list of dict or a DataFrame; got "):
         PrecomputedJudge(judgments).questions()

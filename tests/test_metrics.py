@@ -446,7 +446,7 @@ def test_reports_that_do_not_compare():
     ("change", "error", "match"),
     [
         ({"k": 0}, ValueError, "k must be an integer >= 1; got 0"),
-        ({"model": None}, TypeError, "function from user ids to scores; got a NoneType"),
+        ({"model": None}, TypeError, "function from user ids to scores; got None"),
         ({"model": tiled(np.zeros(3))}, ValueError, "items must be given"),
         ({"model": LinearRegression()}, NotFittedError, "LinearRegression lacks"),
         ({"model": tiled(np.zeros(4)), "items": [0, 7, 14]}, ValueError, r"shape .*3\) .*4\)"),

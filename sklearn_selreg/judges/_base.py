@@ -5,6 +5,7 @@ import inspect
 import json
 import time
 from abc import ABCMeta, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from .._docs import DocLinkMixin
+from .._params import name_kind
 from ._cache import ANSWERED, GRANTED, TAKEN, open_cache
 
 _CHUNK = 64  # questions that one process claims at a time, for each of joblib's workers
@@ -45,6 +47,8 @@ class Slate:
     ValueError
         If there is no candidate, if a candidate is listed twice, or if the number of texts is
         neither 0 nor the number of items.
+    TypeError
+        If a sequence is none, or a single string.
 
     Examples
     --------
@@ -62,7 +66,10 @@ class Slate:
 
     def __post_init__(self):
         for name in ("history", "candidates", "history_texts", "candidate_texts"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            value = getattr(self, name)
+            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+                raise TypeError(f"{name} must be a list, one entry an item; got {value!r}.")
+            object.__setattr__(self, name, tuple(value))
         check_candidates(self.candidates)
         for items, texts in (("history", "history_texts"), ("candidates", "candidate_texts")):
             n_items, n_texts = len(getattr(self, items)), len(getattr(self, texts))
@@ -624,7 +631,7 @@ def _takes_one(f):
 
 def _rated(judge, slates):
     """Return a judge's answers, in a worker."""
-    return list(judge._rate(slates))
+    return list(_check_iterable(judge._rate(slates)))
 
 
 def _reorder(slate, order):
@@ -750,10 +757,12 @@ def _check_slates(slates):
     """Return the slates as a list, after checking that they are slates."""
     if isinstance(slates, Slate):
         raise TypeError("slates must be an iterable of Slate; got a single Slate.")
+    if not isinstance(slates, Iterable):
+        raise TypeError(f"slates must be an iterable of Slate; got {name_kind(slates)}.")
     slates = list(slates)
     for slate in slates:
         if not isinstance(slate, Slate):
-            raise TypeError(f"slates must be an iterable of Slate; got a {type(slate).__name__}.")
+            raise TypeError(f"slates must be an iterable of Slate; got {name_kind(slate)}.")
     return slates
 
 
@@ -762,10 +771,20 @@ def _check_answers(slates, answers):
     return list(_checked(slates, answers))
 
 
+def _check_iterable(answers):
+    """Return what a judge's method `_rate` gave, if it is iterable."""
+    if not isinstance(answers, Iterable):
+        raise TypeError(
+            "_rate of a judge must return a list with the ratings of each slate; got "
+            f"{name_kind(answers)}."
+        )
+    return answers
+
+
 def _checked(slates, answers):
     """Yield a judge's answers as arrays, each checked as it comes."""
     n_answers = 0
-    for n_answers, answer in enumerate(answers, start=1):
+    for n_answers, answer in enumerate(_check_iterable(answers), start=1):
         if n_answers <= len(slates):
             slate = slates[n_answers - 1]
             try:

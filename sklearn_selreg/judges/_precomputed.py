@@ -11,6 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
+from .._params import name_kind
 from ._base import LLMJudge, check_candidates, check_ratings
 
 _KEYS = ("user", "history", "candidates", "ratings")
@@ -177,7 +178,7 @@ def _read(judgments):
         if not isinstance(frame, nw.DataFrame):
             raise TypeError(
                 "judgments must be a path, a list of dict or a DataFrame; "
-                f"got a {type(judgments).__name__}."
+                f"got {name_kind(judgments)}."
             )
         _check_keys("The DataFrame", frame.columns)
         rows = frame.select(_KEYS).iter_rows()
