@@ -13,8 +13,12 @@ from urllib.parse import unquote, urlsplit
 LOADING = {"src", "srcset", "poster", "data", "background"}
 LOADING_LINKS = {"stylesheet", "icon", "preload", "prefetch", "modulepreload", "manifest"}
 ELSEWHERE = re.compile(r"(?:https?:)?//", re.IGNORECASE)
-IN_CSS = re.compile(r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')\s]+)""", re.IGNORECASE)
-IN_SCRIPT = re.compile(r"""(?:\bimport|\bfrom|importScripts\()\s*\(?["']((?:https?:)?//[^"']+)""")
+IN_CSS = re.compile(
+    r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')\s]+)""", re.IGNORECASE
+)
+IN_SCRIPT = re.compile(
+    r"""(?:\bimport|\bfrom|importScripts\()\s*\(?["']((?:https?:)?//[^"']+)"""
+)
 
 
 class Page(HTMLParser):
@@ -103,7 +107,9 @@ def broken(name, path, address, pages):
         target /= "index.html"
     if not target.exists():
         return [f"{name} points to {address}, which does not exist"]
-    anchor = unquote(parts.fragment)
+    anchor = unquote(
+        parts.fragment.partition(":~:")[0]
+    )  # what follows is a text to look for
     if anchor and target in pages and anchor not in pages[target].anchors:
         return [f"{name} points to {address}, where there is no such place"]
     return []
@@ -117,7 +123,9 @@ def main():
     if problems:
         sys.exit(f"{len(problems)} problems in {root}.")
     n_pages = len(list(root.rglob("*.html")))
-    print(f"{n_pages} pages in {root}: all links lead somewhere, nothing is loaded from elsewhere.")
+    print(
+        f"{n_pages} pages in {root}: all links lead somewhere, nothing is loaded from elsewhere."
+    )
 
 
 if __name__ == "__main__":

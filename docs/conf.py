@@ -2,12 +2,14 @@
 
 import inspect
 import os
+import re
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import sklearn_selreg
+from sklearn_selreg._docs import documentation_url
 
 project = "sklearn_selreg"
 author = copyright = "sklearn_selreg developers"
@@ -23,6 +25,12 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
+ROOT = Path(__file__).parents[1]
+KEPT_ELSEWHERE = {
+    "benchmarks": "benchmarks/README.md",
+    "benchmark_tables": "benchmarks/results/quality/tables.md",
+    "tuning": "benchmarks/tuning/README.md",
+}
 exclude_patterns = ["_build", "generated/gallery/*.ipynb"]
 templates_path = ["_templates"]
 default_role = "literal"  # numpydoc's single backticks
@@ -45,7 +53,9 @@ _profile = Path(_ipython.name, "profile_default")
 _profile.mkdir()
 (_profile / "ipython_kernel_config.py").write_text('c.IPKernelApp.log_level = "ERROR"')
 os.environ["IPYTHONDIR"] = _ipython.name
-os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # of tqdm, in kernels without widgets
+os.environ["PYTHONWARNINGS"] = (
+    "ignore:IProgress not found"  # of tqdm, in kernels without widgets
+)
 
 # -- API reference, from docstrings -------------------------------------------------------------
 autosummary_generate = True
@@ -78,6 +88,7 @@ html_static_path = ["_static", str(_mathjax / mathjax_path)]
 html_css_files = ["site.css"]
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_selreg"
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "")
 html_show_sourcelink = False
 html_theme_options = {
     "header_links_before_dropdown": 7,
@@ -87,17 +98,46 @@ html_theme_options = {
     "footer_end": [],
 }
 # Pages without siblings or children need no navigation of their section.
-_alone = ("index", "tutorial", "results", "method", "contributing", "changelog")
+_alone = ("index", "tutorial", "method", "contributing", "changelog")
 html_sidebars = {page: [] for page in _alone}
 
 
 def skip_member(app, what, name, member, skip, options):
     """Leave out what scikit-learn and pandas document: their classes are the bases of ours."""
-    function = getattr(member, "fget", None) or inspect.unwrap(getattr(member, "__func__", member))
+    function = getattr(member, "fget", None) or inspect.unwrap(
+        getattr(member, "__func__", member)
+    )
     module = getattr(function, "__module__", None) or ""
     return skip or not module.startswith("sklearn_selreg")
+
+
+def take_from_repository(app, page, source):
+    """Fill a page that is kept elsewhere in the repository, and let its links fit the site."""
+    if page not in KEPT_ELSEWHERE:
+        return
+    path = ROOT / KEPT_ELSEWHERE[page]
+    pages = {ROOT / kept: f"{name}.md" for name, kept in KEPT_ELSEWHERE.items()}
+
+    def fitting(link):
+        target = (path.parent / link[1]).resolve()
+        return f"]({pages.get(target) or os.path.relpath(target, app.srcdir)}"
+
+    app.env.note_dependency(str(path))
+    source[0] = re.sub(
+        r"\]\((?!https?:|#)([^)#]+)", fitting, path.read_text(encoding="utf-8")
+    )
+
+
+def link_within(app, page, template, context, doctree):
+    """Let the diagrams of estimators link to this site, wherever it is."""
+    if documentation_url() and "body" in context:
+        context["body"] = context["body"].replace(
+            documentation_url(), context["content_root"]
+        )
 
 
 def setup(app):
     """Register what the extensions do not know."""
     app.connect("autodoc-skip-member", skip_member)
+    app.connect("source-read", take_from_repository)
+    app.connect("html-page-context", link_within)

@@ -92,7 +92,9 @@ def top_10(model):
     return [f"{titles[item]}{' *' if item in held_out else ''}" for item in items]
 
 
-pd.DataFrame({"without LLM": top_10(without_llm), "selective": top_10(selective)}, range(1, 11))
+pd.DataFrame(
+    {"without LLM": top_10(without_llm), "selective": top_10(selective)}, range(1, 11)
+)
 
 # %%
 # What the gate has learned

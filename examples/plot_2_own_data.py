@@ -40,7 +40,7 @@ def buy(customer):
 
 orders = pd.DataFrame(
     {
-        "date": pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(len(customers)), "h"),
+        "date": pd.date_range("2025-01-01", periods=len(customers), freq="h"),
         "customer": [f"C{customer:03}" for customer in customers],
         "sku": [buy(customer) for customer in customers],
         "quantity": rng.integers(1, 4, len(customers)),

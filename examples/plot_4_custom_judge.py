@@ -27,11 +27,13 @@ class GenreJudge(LLMJudge):
     def _rate(self, slates):
         for slate in slates:
             liked = [self._read(text) for text in slate.history_texts]
-            yield [self._similarity(self._read(text), liked) for text in slate.candidate_texts]
+            candidates = [self._read(text) for text in slate.candidate_texts]
+            yield [self._similarity(film, liked) for film in candidates]
 
     def _read(self, text):
         year = re.search(r"year: (\d{4})", text)
-        return set(re.findall(r"[A-Z]\w+", text.split("genres:")[-1])), int(year[1]) if year else 0
+        genres = set(re.findall(r"[A-Z]\w+", text.split("genres:")[-1]))
+        return genres, int(year[1]) if year else 0
 
     def _similarity(self, film, liked):
         genres, year = film
@@ -84,7 +86,7 @@ import matplotlib.pyplot as plt
 _, axes = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
 weight = model.judgments_["weight"]
 axes.hist(weight[weight > 0], bins=40)
-axes.set_title(f"{(weight > 0).mean():.0%} of the preferences weigh anything")
+axes.set_title(f"{(weight > 0).mean():.0%} of the preferences have a weight above 0")
 axes.set_xlabel("their weight, in log-odds")
 _ = axes.set_ylabel("preferences")
 

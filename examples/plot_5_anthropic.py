@@ -82,7 +82,9 @@ live
 # --------------------------------------
 # The same file, so nothing is asked twice, and both limits count over everything in it. The Message
 # Batches API may take up to 24 hours; if this process ends, call it again later.
-batch_judge = AnthropicJudge(max_cost=2, cache=cache, base_url=address, batch=True, batch_poll=0.1)
+batch_judge = AnthropicJudge(
+    max_cost=2, cache=cache, base_url=address, batch=True, batch_poll=0.1
+)
 pd.Series(vars(batch_judge.estimate_cost(slates)), dtype=object)
 
 # %%

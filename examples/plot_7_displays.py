@@ -18,7 +18,9 @@ def knows_rare_items(history_length, popularity):
     return np.where(popularity < 20, 0.9, 0.0)
 
 
-data = make_interactions(1000, 500, 20_000, judge_reliability=knows_rare_items, random_state=0)
+data = make_interactions(
+    1000, 500, 20_000, judge_reliability=knows_rare_items, random_state=0
+)
 settings = {
     "factors": 16,
     "item_data": data.item_data,
@@ -66,7 +68,8 @@ _ = RegimeDisplay.from_reports(reports, reference="without judge")
 # %%
 # The objective
 # -------------
-# Each sweep lowers it, or the objective is not what the sweeps minimize.
+# With a judge, the last half of the sweeps is regularized by its preferences. Each one lowers the
+# objective, or it would not be what the sweeps minimize.
 from sklearn_selreg.inspection import LossDisplay
 
 _ = LossDisplay.from_estimator(model)

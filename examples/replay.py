@@ -16,12 +16,22 @@ def start_replay_server(slates, ratings):
 
     def message(question):
         asked = json.loads(question["messages"][-1]["content"])
-        answer = {n: recorded[(*asked["history"],), t] for n, t in asked["candidates"].items()}
+        answer = {
+            n: recorded[(*asked["history"],), t] for n, t in asked["candidates"].items()
+        }
         text = json.dumps(answer)
-        usage = {"input_tokens": len(json.dumps(question)) // 4, "output_tokens": len(text) // 3}
+        usage = {
+            "input_tokens": len(json.dumps(question)) // 4,
+            "output_tokens": len(text) // 3,
+        }
         content = [{"type": "text", "text": text}]
         return {
-            **{"id": "msg_0", "type": "message", "role": "assistant", "model": question["model"]},
+            **{
+                "id": "msg_0",
+                "type": "message",
+                "role": "assistant",
+                "model": question["model"],
+            },
             **{"content": content, "stop_reason": "end_turn", "usage": usage},
         }
 
@@ -43,14 +53,18 @@ def start_replay_server(slates, ratings):
 
         def do_GET(self):
             name, _, part = (
-                self.path.partition("?")[0].removeprefix("/v1/messages/batches/").partition("/")
+                self.path.partition("?")[0]
+                .removeprefix("/v1/messages/batches/")
+                .partition("/")
             )
             if part == "results":
                 self.reply("".join(json.dumps(entry) + "\n" for entry in batches[name]))
             elif name in batches:
                 self.reply(self.describe(name))
             else:
-                self.reply({"data": [], "has_more": False, "first_id": None, "last_id": None})
+                self.reply(
+                    {"data": [], "has_more": False, "first_id": None, "last_id": None}
+                )
 
         def describe(self, name):
             counts = dict.fromkeys(("processing", "errored", "canceled", "expired"), 0)

@@ -339,7 +339,7 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
     Examples
     --------
     >>> import pandas as pd
-    >>> from sklearn_selreg._items import AutoItemEncoder
+    >>> from sklearn_selreg import AutoItemEncoder
     >>> films = pd.DataFrame(
     ...     {
     ...         "title": ["Heat", "Toy Story", "Toy Story 2", "Casino"],

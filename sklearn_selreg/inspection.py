@@ -473,7 +473,7 @@ class RegimeDisplay:
             Where to draw; None: a new figure.
         regime_labels : dict of str to str, default=None
             What to call regimes, and in which order to draw them; those it does not name are left
-            out. None: all, in the words of this package.
+            out. None: all of which there is an estimate, in the words of this package.
         legend : bool, default=True
             Whether to name the models.
 
@@ -489,8 +489,12 @@ class RegimeDisplay:
         ImportError
             Without matplotlib.
         """
-        labels = _REGIME_LABELS if regime_labels is None else regime_labels
         known = self.estimates.index.unique(1)
+        if regime_labels is None:
+            there = set(self.estimates["value"].dropna().index.unique(1))
+            labels = {regime: name for regime, name in _REGIME_LABELS.items() if regime in there}
+        else:
+            labels = regime_labels
         unknown = [regime for regime in labels if regime not in known]
         if unknown:
             raise ValueError(f"regime_labels must name {known.to_list()}; got {unknown[0]!r}.")
@@ -522,7 +526,7 @@ class RegimeDisplay:
         if self.reference is None:
             ax.set_xlabel(f"{self.metric}, {interval}")
         else:
-            ax.set_xlabel(f"{self.metric} minus that of {self.reference}, {interval}")
+            ax.set_xlabel(f'{self.metric} minus that of "{self.reference}", {interval}')
             _signed(ax.xaxis)
         if legend:
             _legend_above(ax)

@@ -10,6 +10,7 @@ SCRIPT = Path(__file__).parents[1] / "docs" / "check_site.py"
 FINE = """\
 <html><head><link rel="canonical" href="https://example.org/"><style>p { color: red }</style></head>
 <body id="top"><a href="#top">up</a> <a href="other.html#here">other</a> <a href="folder/">f</a>
+<a href="other.html#:~:text=word">a word</a>
 <a href="https://example.org/paper">readers may follow this</a> <img src="data:image/png;base64,AA">
 <script>const link = "https://example.org/not-loaded";</script></body></html>"""
 

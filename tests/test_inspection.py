@@ -208,7 +208,7 @@ def test_differences_are_those_of_compare_reports(reports):
     assert display.estimates.index.unique(0).to_list() == ["gated"]
     expected = compare_reports(reports["gated"], reports["no judge"])["AUC"]
     np.testing.assert_array_equal(display.estimates.loc["gated"], expected)
-    assert "minus that of no judge" in display.ax_.get_xlabel()
+    assert 'minus that of "no judge"' in display.ax_.get_xlabel()
 
 
 def test_from_estimator_evaluates(data, models, reports):
@@ -228,8 +228,23 @@ def test_each_model_is_named_drawn_and_told_apart(reports):
     assert len({line.get_color() for line in drawn}) == 4
     assert len({line.get_marker() for line in drawn}) == 4
     np.testing.assert_allclose(
-        drawn[2].get_xdata(), reports["gated"]["AUC"].to_numpy()[[0, 2, 1, 3, 4]]
+        drawn[2].get_xdata(),
+        reports["gated"]["AUC"].loc[["overall", "warm", "cold", "tail", "zero"]].dropna(),
     )
+
+
+def test_regimes_without_held_out_interactions_are_left_out():
+    held_out = pd.DataFrame([["a", 1], ["b", 2]], columns=["user", "item"])
+    report = ranking_report(
+        lambda users: np.ones((len(users), 4)), held_out, items=[1, 2, 3, 4],
+        train=pd.DataFrame([["a", 3], ["b", 1], ["b", 4], ["c", 2]], columns=["user", "item"]),
+        user_col="user", item_col="item",
+    )  # fmt: skip
+    assert report["interactions"].eq(0).any()
+    display = RegimeDisplay.from_reports(report, n_bootstrap=10)
+    drawn = [tick.get_text() for tick in display.ax_.get_yticklabels()]
+    assert len(drawn) == report["interactions"].gt(0).sum()
+    assert "warm users" not in drawn
 
 
 def test_regimes_can_be_chosen_and_named(reports):
