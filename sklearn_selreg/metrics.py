@@ -101,15 +101,19 @@ def ranking_report(
 
     Parameters
     ----------
-    model : estimator, Pipeline or callable
+    model : estimator, Pipeline, "popularity" or callable
         - A fitted estimator with `users_`, `items_`, `user_factors_` and `item_factors_`. Users it
           does not know are given its mean user, items it does not know the user's lowest score.
         - A fitted Pipeline that ends in one; the steps before transform `X`, `train` and `exclude`.
         - A fitted search, such as GridSearchCV: its best estimator.
+        - "popularity": the same list for all users, by the number of users that items have in
+          `train`. What any model has to beat.
         - A function `f(user_ids) -> scores` of shape (len(user_ids), len(items)), finite. It is
           called with the held-out users' ids, each once, some at a time.
     X : table of shape (n_rows, n_columns)
         Held-out interactions: pandas or polars DataFrame, or 2-D array. Repeated rows count once.
+        What is in `train` as well, such as a good that was bought again, counts as relevant: leave
+        such rows out where only what is new to a user is to be recommended.
     train : table, sparse matrix or None, default=None
         The interactions the model was fitted on. Each row of a table is taken as a positive. None:
         those that a fitted :class:`~sklearn_selreg.SelectiveLLMRegularizedMF` remembers.
@@ -119,8 +123,8 @@ def ranking_report(
         User id -> `"cold"` or `"warm"`; users it does not name are in neither. None: cold are the
         users with fewer than 3 items in `train`.
     items : array-like of shape (n_items,), default=None
-        The catalog, required for a callable (its columns, in this order). None: the estimator's
-        `items_`. Compare models on the same catalog.
+        The catalog, required for "popularity" and for a callable (its columns, in this order).
+        None: the estimator's `items_`. Compare models on the same catalog.
     exclude : table, default=None
         Pairs to take out of the candidates as well, such as a user's other held-out likes.
     k : int, default=10
@@ -185,13 +189,8 @@ def ranking_report(
     >>> from sklearn_selreg.metrics import ranking_report
     >>> train = np.array([[1, 10], [1, 11], [1, 12], [2, 10], [3, 10], [3, 11]])
     >>> held_out = np.array([[2, 11], [3, 13]])
-    >>> popularity = np.array([3.0, 2.0, 1.0, 0.0])
     >>> report = ranking_report(
-    ...     lambda users: np.tile(popularity, (len(users), 1)),
-    ...     held_out,
-    ...     train=train,
-    ...     items=[10, 11, 12, 13],
-    ...     k=1,
+    ...     "popularity", held_out, train=train, items=[10, 11, 12, 13], k=1
     ... )
     >>> report.loc[["overall", "zero"]]
              NDCG@1  recall@1  AUC  users  interactions
@@ -253,6 +252,8 @@ def _evaluate(
     }
     held_out = index_interactions(X, y, **columns)
     fitted = _remembered(model) if train is None else index_interactions(train, **columns)
+    if score is None:
+        score = _popularity_scorer(fitted, catalog)
     if hasattr(model, "users_"):  # a function tells nothing of what it knows
         warn_of_unknown_ids(
             model,
@@ -580,7 +581,10 @@ def _remembered(model):
 
 
 def _as_scorer(model, items):
-    """Return a function from user ids to scores of the catalog, and the catalog's ids."""
+    """Return a function from user ids to scores of the catalog, and the catalog's ids.
+
+    The function is None for "popularity", which takes the interactions: `_popularity_scorer`.
+    """
     if items is not None:
         items = pd.Index(items, tupleize_cols=False)
         if not len(items) or not items.is_unique:
@@ -598,7 +602,8 @@ def _as_scorer(model, items):
         check_is_fitted(model, attributes, msg=message)
         catalog = model.items_ if items is None else items
         return _factor_scorer(model, catalog), catalog
-    if not callable(model):
+    by_popularity = isinstance(model, str) and model == "popularity"
+    if not callable(model) and not by_popularity:
         raise TypeError(
             "model must be a fitted estimator, a Pipeline or a function from user ids to scores; "
             f"got {name_kind(model)}."
@@ -608,7 +613,13 @@ def _as_scorer(model, items):
             "items must be given with a callable model: the ids of the columns of its scores, in "
             "their order; got None."
         )
-    return _checked_scorer(model, len(items)), items
+    return None if by_popularity else _checked_scorer(model, len(items)), items
+
+
+def _popularity_scorer(interactions, catalog):
+    """Score by the number of users of each item, for all users alike."""
+    counts = _counts(catalog, interactions.items, interactions.matrix.getnnz(axis=0))
+    return lambda user_ids: np.tile(counts.astype(np.float32), (len(user_ids), 1))
 
 
 def _factor_scorer(model, catalog):

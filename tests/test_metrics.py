@@ -207,6 +207,23 @@ def test_order_of_the_catalog_is_worth_nothing():
     pd.testing.assert_frame_equal(a, b)
 
 
+def test_popularity_is_a_model():
+    world = make_world(3)
+    train, X = world["train"], world["X"]
+    items = [*world["model"].items_, -5]  # and one that nobody has
+    users_of = [len({user for user, other in train.tolist() if other == i}) for i in items]
+    expected = ranking_report(tiled(np.array(users_of)), X, train=train, items=items)
+    again = np.repeat(train, 2, axis=0)  # users count, not rows
+    report = ranking_report("popularity", X, train=again, items=items)
+    pd.testing.assert_frame_equal(report, expected)
+    with pytest.raises(ValueError, match="train must be given"):
+        ranking_report("popularity", X, items=items)
+    with pytest.raises(ValueError, match="items"):
+        ranking_report("popularity", X, train=train)
+    with pytest.raises(TypeError, match="got"):
+        ranking_report("novelty", X, train=train, items=items)
+
+
 @pytest.mark.parametrize("items", [None, [0, 7, 14, 21, -5]])
 def test_callable_equals_estimator(items):
     world = make_world(5)
