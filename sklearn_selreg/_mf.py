@@ -112,7 +112,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Makes features of `item_data`: a scikit-learn transformer, fitted on its columns; "auto" for
         :class:`~sklearn_selreg.AutoItemEncoder`; None for no features.
     prior_strength : float, default=1.2
-        How strongly item factors lean on features: their penalty is `prior_strength` times
+        How strongly > 0 item factors lean on features: their penalty is `prior_strength` times
         `regularization` times the squared distance from what a ridge regression on the features
         expects. Without features it does nothing.
     item_bias : float, default=0.15
@@ -128,7 +128,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Gives the preferences: recorded ones as they are (`PrecomputedJudge`); any other judge is
         asked questions that are chosen for it. None: the backbone alone.
     item_text : column name, list of column names or None, default=None
-        Columns of `item_data` that the judge reads, in this order. None: all that can be read.
+        Columns of `item_data` that the judge reads, in this order. None: those of text, lists,
+        flags, dates and whole numbers, but for identifiers; decimals such as prices only if named.
     max_slates : int or None, default=None
         How many slates to ask a judge at most, >= 1; each is asked as often as the judge has
         orders. None: one for each user with interactions and some to calibrate the gate, at most
