@@ -2,9 +2,9 @@
 Your own DataFrame
 ==================
 
-A table of orders, as a shop would export it: ids with leading zeros, quantities, dates, rows that are
-there twice, orders of guests, missing values. From the CSV file to a top-10 list, to what it is worth,
-and to people and goods that nobody has seen before.
+A table of orders, as a shop would export it: ids with leading zeros, quantities, dates, rows that
+are there twice, orders of guests, missing values. From the CSV file to a top-10 list, to what it is
+worth, and to people and goods that nobody has seen before.
 """
 
 # %%
@@ -70,9 +70,9 @@ orders.head(3)
 # %%
 # From table to recommendations
 # -----------------------------
-# Name the columns; all others may hold anything. Each row counts as one interaction; to let some count
-# more, give their strengths as ``y``, as in ``model.fit(orders, orders["quantity"])``. Try both: who
-# buys ten screws is not ten times as fond of them.
+# Name the columns; all others may hold anything. Each row counts as one interaction; to let some
+# count more, give their strengths as ``y``, as in ``model.fit(orders, orders["quantity"])``. Try
+# both: who buys ten screws is not ten times as fond of them.
 from sklearn_selreg import SelectiveLLMRegularizedMF
 
 columns = {"user_col": "customer", "item_col": "sku", "time_col": "date"}
@@ -105,7 +105,12 @@ held_out = later[~pd.MultiIndex.from_frame(later[pair]).isin(bought)]
 
 report = ranking_report(clone(model).fit(train), held_out, train=train)
 popularity = ranking_report(
-    "popularity", held_out, train=train, items=model.items_, user_col="customer", item_col="sku"
+    "popularity",
+    held_out,
+    train=train,
+    items=model.items_,
+    user_col="customer",
+    item_col="sku",
 )
 both = pd.concat({"model": report, "popularity": popularity}, axis=1).swaplevel(axis=1)
 both[["NDCG@10", "AUC"]].round(3)

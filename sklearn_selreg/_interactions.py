@@ -503,7 +503,7 @@ def check_no_missing(values, label):
         raise ValueError(
             f"{label} must not hold missing or infinite values (None, NaN, null or inf); got "
             f"{missing.sum()} in {len(values)} rows, the first in row {missing.argmax()} (counting "
-            "from 0)."
+            "from 0). Leave such rows out, as by dropna, or fill them in."
         )
 
 
@@ -612,9 +612,9 @@ def _add_items(items, extra_items):
         warn(
             f"No item id of X is in item_data: X has items such as {_example(items)}, item_data "
             f"such as {_example(extra_items)}. If their types differ, convert one of them: 1 is "
-            "not '1', and a numpy array such as np.array([['ann', 1]]) holds strings alone. The "
-            "ids of a pandas item_data are its index, unless a column is named as the item column "
-            "of X."
+            "not '1', and a numpy array such as np.array([['ann', 1]]) holds strings alone. "
+            "Numbers lose leading zeros: pd.read_csv(path, dtype=str) keeps them. The ids of a "
+            "pandas item_data are its index, unless a column is named as the item column of X."
         )
     return concatenate_ids(items, extra_items[new]) if new.any() else items
 

@@ -651,7 +651,7 @@ def _check_ids(ids):
     if len(twice):
         raise ValueError(
             f"item_data must have one row an item; got several for {len(twice)} item ids, such as "
-            f"{twice[:5].tolist()}."
+            f"{twice[:5].tolist()}. Keep one of them, as by drop_duplicates."
         )
 
 

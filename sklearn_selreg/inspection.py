@@ -771,7 +771,7 @@ def _require_matplotlib(display):
     except ImportError as error:
         name = display.__name__ if isinstance(display, type) else type(display).__name__
         raise ImportError(
-            f'{name} needs matplotlib; install it by: pip install "sklearn_selreg[plot]"'
+            f"{name} needs matplotlib; install it by: pip install matplotlib"
         ) from error
 
 

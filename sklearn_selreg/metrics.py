@@ -605,13 +605,14 @@ def _as_scorer(model, items):
     by_popularity = isinstance(model, str) and model == "popularity"
     if not callable(model) and not by_popularity:
         raise TypeError(
-            "model must be a fitted estimator, a Pipeline or a function from user ids to scores; "
+            "model must be a fitted estimator, a Pipeline, 'popularity' or a function from user "
+            "ids to scores; "
             f"got {name_kind(model)}."
         )
     if items is None:
         raise ValueError(
-            "items must be given with a callable model: the ids of the columns of its scores, in "
-            "their order; got None."
+            "items must be given with 'popularity', such as model.items_, and with a callable "
+            "model: the ids of the columns of its scores, in their order; got None."
         )
     return None if by_popularity else _checked_scorer(model, len(items)), items
 

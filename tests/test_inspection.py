@@ -381,7 +381,7 @@ except ImportError as error:
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == (
-        'LossDisplay needs matplotlib; install it by: pip install "sklearn_selreg[plot]"'
+        "LossDisplay needs matplotlib; install it by: pip install matplotlib"
     )
 
 

