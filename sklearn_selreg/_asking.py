@@ -147,7 +147,7 @@ def check_texts(texts, interactions, judge):
     if not judge.reads_texts or len(bare) <= _FEW_BARE * used.sum() or _are_words(bare):
         return
     what = (
-        f"{type(judge).__name__} reads what items are, but {len(bare)} of the {used.sum()} items "
+        f"{_sentence(judge)} reads what items are, but {len(bare)} of the {used.sum()} items "
         f"of X have no text in item_data, and an id such as {bare.tolist()[0]!r} says nothing"
     )
     advice = (
@@ -157,6 +157,12 @@ def check_texts(texts, interactions, judge):
     if len(bare) == used.sum():
         raise ValueError(f"{what}. {advice}")
     warn(f"{what}: it is shown the bare id. {advice}", DataWarning)
+
+
+def _sentence(judge):
+    """Name a judge at the begin of a sentence."""
+    title = judge._title()
+    return title[0].upper() + title[1:]
 
 
 def _are_words(ids):
@@ -218,7 +224,7 @@ def ask(judge, slates, interactions):
     n_answered = len(slates) - len(silent) + n_silent
     if n_silent > n_answered / 2:
         warn(
-            f"{type(judge).__name__} gave no opinion on {_all_or(n_silent, n_answered)} questions "
+            f"{_sentence(judge)} gave no opinion on {_all_or(n_silent, n_answered)} questions "
             "that were answered: no rating, None or NaN for each candidate."
             + (" The model is fitted as without judge." if n_silent == n_answered else "")
             + " Look at what it is asked, and says: judge.rate(model.plan_judging(X).slates[:3]).",

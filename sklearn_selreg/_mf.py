@@ -175,8 +175,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Of the factors' start. An int gives the same result in each call, and the same start as
         `implicit` has with this int.
     verbose : int, default=0
-        Above 0: progress bars over the choice of questions, and over all sweeps, with those that
-        calibrate the gate.
+        Above 0: progress bars over the choice of questions, over all sweeps, with those that
+        calibrate the gate, and over users who are recommended or ranked for. A judge has its own.
 
     Attributes
     ----------
@@ -444,6 +444,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._slates = None
         self._features = features
         self._feature_names = feature_names(self.item_encoder_, features)
+        _log.info(
+            "Fitting %d interactions of %d users with %d items of %d features.",
+            self._matrix.nnz,
+            *self._matrix.shape,
+            len(self._feature_names),
+        )
 
         generator = _generator(self.random_state)
         # What old factors know of hidden interactions must not calibrate the gate: it starts anew.
@@ -482,7 +488,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 watch = self._watch(progress, final=True)
                 factors = backbone.refine(self._matrix, features, factors, n_refine, pairs, watch)
             progress.total = progress.n  # few users make fewer fits
-        _log.debug("Fitted %d x %d, judge_stats_ %s.", *self._matrix.shape, self.judge_stats_)
+        _log.info("Fitted by %d sweeps or epochs.", self.n_iter_)
         factors = backbone.finish(self._matrix, self._age, factors, pairs)
         self._pairs = pairs or None
         self._as_of_fit = np.ones(len(self.users_), dtype=bool)
@@ -910,6 +916,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.judge_stats_["questions"] += n_questions
         self.judge_stats_["answers"] = int(judged.n_answers.sum())
         self.judge_stats_["slates_used"] = len(slates)
+        _log.info("Using %d of %d slates of the judge.", len(slates), n_questions)
         return slates
 
     def _calibrate(self, slates, score):
@@ -926,6 +933,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         right = slates.relevance[pairs.slate, pairs.preferred] == 1
         gate = ReliabilityGate() if isinstance(self.gate, str) else clone(self.gate)
         self.gate_ = gate.fit(pairs.evidence, right, groups=slates.users[pairs.slate])
+        _log.info(
+            "Calibrated the gate on %d pairs of %d slates, %d of which the judge got right.",
+            len(right),
+            len(slates),
+            right.sum(),
+        )
 
     def _weigh(self, slates, factors):
         """Weigh the preferences and return them as arguments of the regularized problem."""
@@ -934,6 +947,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._slate_scores = slate_scores(slates, users[slates.users], items, self._popularity)
         pairs, weights = self._preferences()
         self.judge_stats_ |= {"pairs": len(weights), "pairs_weighted": int(np.sum(weights > 0))}
+        n_weighted = self.judge_stats_["pairs_weighted"]
+        _log.info("%d of %d preferences weigh more than 0.", n_weighted, len(weights))
         size = slates.items.shape[1]
         terms = np.zeros((len(slates), size, size), dtype=np.float32)
         terms[pairs.slate, pairs.preferred, pairs.other] = weights
@@ -1088,6 +1103,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             held_out.matrix,
             columns,
             seen=self._seen[rows],
+            verbose=self.verbose,
         )
 
     def recommend(
@@ -1177,6 +1193,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             barred=barred,
             candidates=candidates,
             num_threads=self._backbone().num_threads,
+            verbose=self.verbose,
         )
         if as_frame:
             return tidy(self._as_fitted(users, rows), self.items_, columns, scores, self._id_names)
@@ -1221,7 +1238,11 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         rows = find_known(self.items_, items, "item")
         factors = self.item_factors_ if self._bias is None else self.item_factors_[:, :-1]
         columns, scores = similar_rows(
-            factors, rows, n_items, num_threads=self._backbone().num_threads
+            factors,
+            rows,
+            n_items,
+            num_threads=self._backbone().num_threads,
+            verbose=self.verbose,
         )
         if as_frame:
             name = self._id_names[1]

@@ -9,13 +9,24 @@ import scipy.sparse as sp
 
 from ._als import top_k
 from ._interactions import check_no_missing, encode, read_columns
+from ._progress import tqdm
 from ._warn import warn_of_unknown
 
 DEFAULT_NAMES = "user", "item"
 _USERS_PER_CHUNK = 10_000
 
 
-def best_items(user_rows, n_users, item_factors, n_items, *, barred, candidates=None, num_threads):
+def best_items(
+    user_rows,
+    n_users,
+    item_factors,
+    n_items,
+    *,
+    barred,
+    candidates=None,
+    num_threads,
+    verbose=0,
+):
     """Find the best items of users, chunk by chunk.
 
     Parameters
@@ -32,6 +43,8 @@ def best_items(user_rows, n_users, item_factors, n_items, *, barred, candidates=
     candidates : ndarray of int or None
         Columns of the items to rank, sorted; None = all.
     num_threads : int
+    verbose : int, default=0
+        Above 0: a progress bar, if there are several chunks of users.
 
     Returns
     -------
@@ -47,7 +60,9 @@ def best_items(user_rows, n_users, item_factors, n_items, *, barred, candidates=
     k = min(n_items, len(item_factors))
     if not k:
         return columns, scores
-    for start in range(0, n_users, _USERS_PER_CHUNK):
+    starts = range(0, n_users, _USERS_PER_CHUNK)
+    quiet = not verbose or len(starts) == 1
+    for start in tqdm(starts, desc="recommending", disable=quiet):
         part = slice(start, min(start + _USERS_PER_CHUNK, n_users))
         seen = barred(part)
         if seen is not None and candidates is not None:
@@ -61,7 +76,7 @@ def best_items(user_rows, n_users, item_factors, n_items, *, barred, candidates=
     return columns, scores
 
 
-def similar_rows(item_factors, rows, n_items, *, num_threads):
+def similar_rows(item_factors, rows, n_items, *, num_threads, verbose=0):
     """Find the items with the largest cosine to some items, themselves left out.
 
     Parameters
@@ -69,7 +84,8 @@ def similar_rows(item_factors, rows, n_items, *, num_threads):
     item_factors : ndarray of shape (n_all_items, k), float32
         Without bias column; a row of zeros has the cosine 0.
     rows : ndarray of shape (n_queries,), int
-    n_items, num_threads : int
+    n_items, num_threads, verbose : int
+        As in `best_items`.
 
     Returns
     -------
@@ -88,6 +104,7 @@ def similar_rows(item_factors, rows, n_items, *, num_threads):
         n_items,
         barred=lambda part: itself[part],
         num_threads=num_threads,
+        verbose=verbose,
     )
 
 

@@ -332,6 +332,7 @@ class RegimeDisplay:
         confidence=0.95,
         regime_labels=None,
         ax=None,
+        verbose=0,
     ):
         """Draw the reports of several models side by side.
 
@@ -348,6 +349,8 @@ class RegimeDisplay:
             As in `compare_reports`.
         regime_labels, ax
             As in :meth:`plot`.
+        verbose : int, default=0
+            Above 0: progress bars.
 
         Returns
         -------
@@ -384,6 +387,7 @@ class RegimeDisplay:
             "n_bootstrap": n_bootstrap,
             "random_state": random_state,
             "confidence": confidence,
+            "verbose": verbose,
         }
         tables = {}
         for name, report in others.items():
@@ -417,6 +421,7 @@ class RegimeDisplay:
         confidence=0.95,
         regime_labels=None,
         ax=None,
+        verbose=0,
     ):
         """Evaluate a fitted model and draw the result.
 
@@ -435,6 +440,8 @@ class RegimeDisplay:
             As in `compare_reports`.
         regime_labels, ax
             As in :meth:`plot`.
+        verbose : int, default=0
+            Above 0: progress bars.
 
         Returns
         -------
@@ -451,7 +458,14 @@ class RegimeDisplay:
         _check_option("metric", metric, ("AUC", "NDCG@10", "recall@10"))
         estimator = getattr(estimator, "best_estimator_", estimator)
         report = ranking_report(
-            estimator, X, train=train, y=y, cohort=cohort, exclude=exclude, k=10
+            estimator,
+            X,
+            train=train,
+            y=y,
+            cohort=cohort,
+            exclude=exclude,
+            k=10,
+            verbose=verbose,
         )
         name = type(_innermost(estimator)).__name__ if name is None else name
         return cls.from_reports(
@@ -462,6 +476,7 @@ class RegimeDisplay:
             confidence=confidence,
             regime_labels=regime_labels,
             ax=ax,
+            verbose=verbose,
         )
 
     def plot(self, ax=None, *, regime_labels=None, legend=True):

@@ -360,7 +360,7 @@ def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95, 
     return _interval_table(values, a.k, "difference")
 
 
-def report_intervals(report, *, n_bootstrap=2000, random_state=0, confidence=0.95):
+def report_intervals(report, *, n_bootstrap=2000, random_state=0, confidence=0.95, verbose=0):
     """Bootstrap a report over users.
 
     Parameters and errors are those of `compare_reports`.
@@ -378,7 +378,7 @@ def report_intervals(report, *, n_bootstrap=2000, random_state=0, confidence=0.9
     def mean(weights=None):
         return _means(sums, weights)
 
-    values = _bootstrap(mean, len(sums), n_bootstrap, random_state, confidence)
+    values = _bootstrap(mean, len(sums), n_bootstrap, random_state, confidence, verbose)
     return _interval_table(values, report.k, "value")
 
 
@@ -870,7 +870,7 @@ def warn_of_unknown_ids(model, users, rows, items, columns):
     )
 
 
-def mean_ndcg(score, held_out, items, *, seen, k=10):
+def mean_ndcg(score, held_out, items, *, seen, k=10, verbose=0):
     """Mean NDCG@k over the users of a matrix of held-out interactions.
 
     Parameters
@@ -884,6 +884,8 @@ def mean_ndcg(score, held_out, items, *, seen, k=10):
     seen : csr_matrix of shape (n_users, n_items)
         Items that are no candidates, unless relevant.
     k : int, default=10
+    verbose : int, default=0
+        Above 0: a progress bar over the users.
 
     Returns
     -------
@@ -894,7 +896,7 @@ def mean_ndcg(score, held_out, items, *, seen, k=10):
     n_users, n_items = seen.shape
     seen_user, seen_item = _positions(seen)
     removed = seen_user * n_items + seen_item
-    above, level, _ = _rank(score, user, items[item], removed, n_users, n_items)
+    above, level, _ = _rank(score, user, items[item], removed, n_users, n_items, verbose)
     gain = np.bincount(user, _expectation(_discounts(k), above, level), minlength=n_users)
     n_relevant = np.bincount(user, minlength=n_users)
     ideal = np.append(0, np.cumsum(_discounts(k)))[np.minimum(n_relevant, k)]

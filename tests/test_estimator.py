@@ -861,8 +861,32 @@ def test_the_loss_is_computed_on_demand(world, model, judged):
 def test_progress_is_shown_on_demand(world, capsys):
     world.model().fit(world.train)
     assert capsys.readouterr().err == ""
-    world.judged(verbose=1).fit(world.train)
+    model = world.judged(verbose=1).fit(world.train)
     assert "29/29" in capsys.readouterr().err  # those of calibration, too
+    score = model.score(world.test)
+    assert "ranking: 100%" in capsys.readouterr().err
+    some = model.recommend(model.users_[:5])[1]
+    assert capsys.readouterr().err == ""  # a service that asks for a few is left in peace
+    users = np.tile(model.users_, 20_000 // len(model.users_) + 1)
+    many = model.recommend(users)[1]
+    assert "recommending: 100%" in capsys.readouterr().err
+    np.testing.assert_array_equal(many[:5], some)
+    assert model.set_params(verbose=0).score(world.test) == score
+    model.recommend(users)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_steps_of_a_fit_are_logged(world, caplog):
+    caplog.set_level("INFO", "sklearn_selreg")
+    model = world.judged().fit(world.train)
+    stats = model.judge_stats_
+    told = [record.getMessage() for record in caplog.records]
+    assert [text.split()[0] for text in told] == [
+        "Fitting", "Using", "Calibrated", str(stats["pairs_weighted"]), "Fitted"
+    ]  # fmt: skip
+    assert f"of {len(model.users_)} users with {len(model.items_)} items" in told[0]
+    assert f"on {stats['calibration_pairs']} pairs of {stats['calibration_slates']}" in told[2]
+    assert f"of {stats['pairs']} preferences weigh more" in told[3]
 
 
 def test_works_in_a_pipeline(world, model):

@@ -211,11 +211,15 @@ def test_differences_are_those_of_compare_reports(reports):
     assert 'minus that of "no judge"' in display.ax_.get_xlabel()
 
 
-def test_from_estimator_evaluates(data, models, reports):
+def test_from_estimator_evaluates(data, models, reports, capsys):
     display = RegimeDisplay.from_estimator(
-        models["gated"], data.held_out, train=data.train, name="ours"
+        models["gated"], data.held_out, train=data.train, name="ours", verbose=1
     )
+    shown = capsys.readouterr().err
+    assert "ranking: 100%" in shown
+    assert "resamples: 100%" in shown
     expected = RegimeDisplay.from_reports({"ours": reports["gated"]})
+    assert capsys.readouterr().err == ""
     pd.testing.assert_frame_equal(display.estimates, expected.estimates)
 
 

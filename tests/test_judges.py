@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import load_movielens_coldstart
+from sklearn_selreg.exceptions import JudgmentWarning
 from sklearn_selreg.judges import LLMJudge, PrecomputedJudge, Slate
 
 RECORDS = [
@@ -156,6 +157,35 @@ def test_a_judge_that_returns_nothing_is_told(n_jobs):
         judge.rate([Slate(user=7, history=(), candidates=(1, 2))])
 
 
+def test_judging_shows_its_progress_and_is_logged(capsys, caplog):
+    caplog.set_level("INFO", "sklearn_selreg")
+    slates = [Slate(user=u, history=(), candidates=("Alien", "Up")) for u in range(99)]
+    quiet = LLMJudge.from_callable(lambda slate: [0.5, 0.25], name="halves", version="progress")
+    quiet.rate(slates[:9])
+    assert capsys.readouterr().err == ""
+    loud = LLMJudge.from_callable(
+        lambda slate: [0.5, 0.25], name="halves", version="progress", verbose=1
+    )
+    loud.rate(slates)  # answers do not depend on what is shown: 9 of them are known
+    shown = capsys.readouterr().err
+    assert "asking judge 'halves': 100%" in shown
+    assert "90/90" in shown
+    assert [record.getMessage() for record in caplog.records] == [
+        "judge 'halves': asking 9 questions.",
+        "judge 'halves': 9 questions answered.",
+        "judge 'halves': asking 90 questions.",
+        "judge 'halves': 90 questions answered.",
+    ]
+
+
+def test_judges_of_functions_are_called_by_their_name():
+    judge = LLMJudge.from_callable(lambda slate: [None] * 2, name="nobody", version="1")
+    likes = [["ann", 1], ["ann", 2], ["bob", 2], ["bob", 3], ["cat", 4], ["cat", 1]]
+    model = SelectiveLLMRegularizedMF(factors=2, judge=judge, slate_size=2)
+    with pytest.warns(JudgmentWarning, match=r"^Judge 'nobody' gave no opinion .* Look at what"):
+        model.fit(likes)
+
+
 def test_base_class_is_abstract():
     with pytest.raises(TypeError, match="_rate"):
         LLMJudge()
@@ -169,7 +199,7 @@ def test_from_callable_has_parameters_clones_and_pickles():
     judge = LLMJudge.from_callable(by_position, name="position", version="2")
     slate = Slate(user=1, history=(), candidates=(4, 5))
     expected = {"f": by_position, "name": "position", "version": "2", "cache": None}
-    expected["reads_texts"] = False
+    expected |= {"reads_texts": False, "verbose": 0}
     assert judge.get_params() == expected
     for copy in (judge, clone(judge), pickle.loads(pickle.dumps(judge))):
         np.testing.assert_array_equal(copy.rate(iter([slate])), [[1, 0.5]])

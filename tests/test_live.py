@@ -701,7 +701,7 @@ def test_what_is_refused_is_counted_but_not_paid(server, tmp_path):
 # Estimates
 
 
-def test_tokens_are_counted_by_the_service_and_cost_nothing(server):
+def test_tokens_are_counted_by_the_service_and_cost_nothing(server, capsys):
     judge, slates = claude(server), make_slates(3)
     counted = judge.count_tokens(slates)
     bodies = [json.dumps(judge._arguments(slate)) for slate in slates]
@@ -709,8 +709,11 @@ def test_tokens_are_counted_by_the_service_and_cost_nothing(server):
     np.testing.assert_allclose(counted, [len(body) / 4 for body in bodies], rtol=0.05)
     assert n_asked(server) == 0
     assert "requests" not in judge.stats_
+    assert capsys.readouterr().err == ""
+    judge.set_params(verbose=1)
     server.configure(faults={"429": 0.3, "500": 0.2})
     np.testing.assert_array_equal(judge.count_tokens(slates), counted)
+    assert "counting tokens: 100%" in capsys.readouterr().err
 
 
 def test_an_estimate_asks_nothing_and_bounds_the_cost(server):

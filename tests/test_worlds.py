@@ -81,6 +81,13 @@ def test_same_seed_same_world_other_seed_other_world():
     assert not np.array_equal(*(w.judge.rate([slate])[0] for w in (a, c)))
 
 
+def test_progress_is_shown_on_demand(capsys):
+    quiet = make_interactions(100, 50, 1000, random_state=1).X
+    assert capsys.readouterr().err == ""
+    assert make_interactions(100, 50, 1000, random_state=1, verbose=1).X.equals(quiet)
+    assert "drawing: 100%" in capsys.readouterr().err
+
+
 def test_many_small_parts_make_one_world(monkeypatch):
     """What is drawn in parts has the sizes and the order of what is drawn at once."""
     monkeypatch.setattr("sklearn_selreg.datasets._worlds._CHUNK", 100)

@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from .._progress import tqdm
 from ..judges import LLMJudge
 
 _LIKED = 1.0  # affinity at which half of those who come across an item take it
@@ -56,6 +57,7 @@ _POLES = (
         "history_spread": [Interval(Real, 0, None, closed="left")],
         "item_informativeness": [Interval(Real, 0, 1, closed="both")],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -72,6 +74,7 @@ def make_interactions(
     history_spread=1.0,
     item_informativeness=0.7,
     random_state=None,
+    verbose=0,
 ):
     r"""Make a world of users and items, and a judge whose reliability is known.
 
@@ -108,6 +111,8 @@ def make_interactions(
         Correlation of the factors that `item_data` tells of with the true ones.
     random_state : int, RandomState or None, default=None
         An int makes the same world in each call.
+    verbose : int, default=0
+        Above 0: a progress bar over the interactions.
 
     Returns
     -------
@@ -205,7 +210,7 @@ def make_interactions(
         float(taste),
     )
     lengths = _draw_lengths(n_users, n_items // 2, n_interactions, history_spread, rng)
-    users, items, times = _draw_interactions(world, lengths, rng)
+    users, items, times = _draw_interactions(world, lengths, rng, verbose)
     world.popularity = np.bincount(items, minlength=n_items)
     judge = SimulatedJudge(
         world, judge_reliability, knows=judge_knows, seed=int(rng.integers(2**63))
@@ -329,7 +334,7 @@ def _draw_lengths(n_users, most, total, spread, rng):
     return lengths
 
 
-def _draw_interactions(world, lengths, rng):
+def _draw_interactions(world, lengths, rng, verbose):
     """Draw different items for each user, one after the other.
 
     Returns
@@ -342,11 +347,14 @@ def _draw_interactions(world, lengths, rng):
     items, times = np.empty((2, total), dtype=np.int64)
     stop = np.cumsum(lengths)
     starts = np.flatnonzero(np.diff((stop - lengths) // _CHUNK, prepend=-1))
+    progress = tqdm(total=total, disable=not verbose, desc="drawing", unit="interaction")
     for first, last in zip(starts, [*starts[1:], len(lengths)], strict=True):
         part = slice(stop[first] - lengths[first], stop[last - 1])
         user, items[part] = _draw_for(world, np.arange(first, last), lengths[first:last], rng)
         moment = rng.integers(_SPAN, size=len(user))
         times[part] = np.sort(user * _SPAN + moment) % _SPAN + _START
+        progress.update(len(user))
+    progress.close()
     return users, items, times
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 import numpy as np
 
+from .._progress import tqdm
 from ..exceptions import JudgeError
 from ._base import _check_slates
 from ._cache import ANSWERED, GRANTED, OVER
@@ -295,7 +296,14 @@ class AnthropicJudge(LiveJudge):
             return counted.input_tokens
 
         with ThreadPoolExecutor(min(self.concurrency, len(slates))) as pool:
-            return np.array(list(pool.map(count, slates)), dtype=np.int64)
+            counts = tqdm(
+                pool.map(count, slates),
+                total=len(slates),
+                disable=not self.verbose,
+                desc="counting tokens",
+                unit="question",
+            )
+            return np.array(list(counts), dtype=np.int64)
 
     # -- batches -------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import logging
 import time
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
@@ -16,8 +17,10 @@ from sklearn.base import BaseEstimator
 
 from .._docs import DocLinkMixin
 from .._params import name_kind
+from .._progress import tqdm
 from ._cache import ANSWERED, GRANTED, TAKEN, open_cache
 
+_log = logging.getLogger("sklearn_selreg")
 _CHUNK = 64  # questions that one process claims at a time, for each of joblib's workers
 _TASK = 8  # questions that a worker is sent at a time
 _POLL = 0.05  # seconds between looks for answers that another process is getting
@@ -162,7 +165,7 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
     "default"), else in memory, shared by all judges of the same class and parameters in this
     process. Several threads and processes that share a file ask each question once. Answers are
     told apart by class, parameters and :attr:`version`, not by the code: change `version` with the
-    code of `_rate`, or old answers are given.
+    code of `_rate`, or old answers are given. A parameter `verbose` above 0 shows a progress bar.
 
     Under ``joblib.parallel_config``, joblib's workers call :meth:`_rate`, and may be on other
     machines; the answers are kept by the process that asked. Live judges are bound by their
@@ -187,7 +190,7 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
     """
 
     # Parameters that do not change what the judge answers, and are not part of a question's key.
-    _not_identity = ("cache",)
+    _not_identity = ("cache", "verbose")
     _remembers = True
     reads_texts = False
     """Whether the judge goes by the items' texts; False: it may know items by their ids."""
@@ -277,7 +280,14 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         judge = self._identity_hash()
         found, pending, waiting = {}, list(todo), []
         n_workers = joblib.effective_n_jobs(None)  # 1, if joblib was not told otherwise
-        with cache.at_work():
+        progress = tqdm(
+            total=len(todo),
+            disable=not getattr(self, "verbose", 0),
+            desc=f"asking {self._title()}",
+            unit="question",
+        )
+        _log.info("%s: asking %d questions.", self._title(), len(todo))
+        with cache.at_work(), progress:
             while pending or waiting:
                 if not pending:
                     time.sleep(_POLL)
@@ -287,12 +297,15 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
                 states = dict(zip(chunk, cache.begin(chunk), strict=True))
                 waiting += [key for key, state in states.items() if state == TAKEN]
                 found |= cache.get(key for key, state in states.items() if state == ANSWERED)
+                progress.update(len(found) - progress.n)
                 granted = [key for key, state in states.items() if state == GRANTED]
                 slates = [todo[key] for key in granted]
                 rated = self._rate(slates) if n_workers == 1 else self._rate_in_parallel(slates)
                 for key, ratings in zip(granted, _checked(slates, rated), strict=True):
                     cache.store(judge, key, ratings)
                     found[key] = ratings
+                    progress.update()
+        _log.info("%s: %d questions answered.", self._title(), len(found))
         return found
 
     def _rate_in_parallel(self, slates):
@@ -301,6 +314,10 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         tasks = (slates[start : start + _TASK] for start in range(0, len(slates), _TASK))
         for answers in parallel(joblib.delayed(_rated)(self, task) for task in tasks):
             yield from answers
+
+    def _title(self):
+        """Return what messages call it."""
+        return type(self).__name__
 
     # -- what a question is --------------------------------------------------------------------
 
@@ -500,7 +517,7 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         )
 
     @staticmethod
-    def from_callable(f, *, name, version, cache=None, reads_texts=False):
+    def from_callable(f, *, name, version, cache=None, reads_texts=False, verbose=0):
         """Make a judge of a function.
 
         Parameters
@@ -518,6 +535,8 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         reads_texts : bool, default=False
             Whether the function reads `candidate_texts`: then there must be texts, and fitting
             without `item_data` is an error where ids say nothing.
+        verbose : int, default=0
+            Above 0: a progress bar over the questions.
 
         Returns
         -------
@@ -549,7 +568,7 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         for parameter, value in (("name", name), ("version", version)):
             if not isinstance(value, str):
                 raise TypeError(f"{parameter} must be a string; got {value!r}.")
-        return _FunctionJudge(f, name, version, cache, reads_texts)
+        return _FunctionJudge(f, name, version, cache, reads_texts, verbose)
 
     @abstractmethod
     def _rate(self, slates):
@@ -571,12 +590,16 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
 class _FunctionJudge(LLMJudge):
     """Judge made by :meth:`LLMJudge.from_callable`."""
 
-    def __init__(self, f, name, version, cache=None, reads_texts=False):
+    def __init__(self, f, name, version, cache=None, reads_texts=False, verbose=0):
         self.f = f
         self.name = name
         self.version = version
         self.cache = cache
         self.reads_texts = reads_texts
+        self.verbose = verbose
+
+    def _title(self):
+        return f"judge {self.name!r}"
 
     def _identity(self):
         return {"judge": "callable", "name": self.name, "version": self.version}

@@ -26,6 +26,8 @@ class ContentJudge(LLMJudge):
         a method `encode`, as the models of sentence-transformers; or a function that returns an
         array of shape (n_texts, n_columns). None: TF-IDF of the words. A transformer that is not
         fitted is fitted on each slate's own texts, so that an answer depends on its question alone.
+    verbose : int, default=0
+        Above 0: a progress bar over the questions.
 
     See Also
     --------
@@ -41,8 +43,9 @@ class ContentJudge(LLMJudge):
 
     reads_texts = True
 
-    def __init__(self, vectorizer=None):
+    def __init__(self, vectorizer=None, verbose=0):
         self.vectorizer = vectorizer
+        self.verbose = verbose
 
     def _rate(self, slates):
         vectorize = _vectorize_by(self.vectorizer)

@@ -101,7 +101,7 @@ class FrozenJudge(LLMJudge):
         order = np.argsort(keys, kind="stable")
         answers = [answers[s] for s in order]
         table = AnswerTable(
-            judge=type(judge).__name__,
+            judge=judge._title(),
             reads_texts=judge.reads_texts,
             keys=keys[order],
             indptr=np.cumsum([0, *(len(a) for a in answers)]),
