@@ -69,6 +69,8 @@ _INSTANCES = {
 # Parameters that are the same for all backbones that have them.
 _SHARED = ("prior_strength", "item_bias", "missing_power", "recency_power")
 _NO_JUDGMENTS = {"questions": 0, "answers": 0, "slates_used": 0, "pairs": 0}
+_ENOUGH_TO_FIT = 1000  # interactions; with fewer, nobody wonders at factors of about 0
+_VANISHED = 0.02  # what the factors add to the score of a fitted pair
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _PAIRS_PER_CHUNK = 2**18
 
@@ -420,7 +422,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             `BudgetWarning` if it has reached its budget; `GateWarning` if the gate has too little
             to learn from; `DataWarning` if ids or columns may not be what was meant, or if the
             model was loaded, and lacks parameters it was saved with; `ParameterWarning` if
-            `missing_power` or `recency_power` is set for BPR or LMF.
+            `missing_power` or `recency_power` is set for BPR or LMF, or if
+            `regularization` is so large that all users are recommended about the same.
         """
         backbone, n_refine, judged, n_silent = self._backbone(), 0, None, 0
         if self.judge is not None:
@@ -490,6 +493,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             progress.total = progress.n  # few users make fewer fits
         _log.info("Fitted by %d sweeps or epochs.", self.n_iter_)
         factors = backbone.finish(self._matrix, self._age, factors, pairs)
+        if self.backbone == "als":
+            self._warn_of_vanished_factors(factors)
         self._pairs = pairs or None
         self._as_of_fit = np.ones(len(self.users_), dtype=bool)
         # Nobody knows anything about a user without interactions.
@@ -510,6 +515,23 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 f"The model was loaded from a file, which does not hold {', '.join(lost)}; it is "
                 "fitted without, and will be another one. Give them anew before fit: set_params("
                 f"{', '.join(f'{p}=...' for p in lost)})."
+            )
+
+    def _warn_of_vanished_factors(self, factors):
+        """Warn if the factors hardly add to the scores of fitted pairs, which should be 1."""
+        if self._matrix.nnz < _ENOUGH_TO_FIT:
+            return
+        users, items = (
+            codes[np.linspace(0, len(codes) - 1, _ENOUGH_TO_FIT).astype(int)]
+            for codes in self._matrix.nonzero()
+        )
+        scores = np.einsum("ij,ij->i", factors.users[users], factors.items[items])
+        if scores.mean() < _VANISHED:
+            warn(
+                "Little is left of the factors, and all users are recommended about the same: "
+                "regularization is too large for these interactions and alpha. Lower it, or raise "
+                "alpha.",
+                ParameterWarning,
             )
 
     def _warn_of_idle_parameters(self, backbone):

@@ -113,7 +113,7 @@ class GateWarning(UserWarning):
 
 
 class ParameterWarning(UserWarning):
-    """A parameter is set that has no effect beside the others.
+    """A parameter has no effect beside the others, or leaves the others none.
 
     Leave it at its default, or change the parameter that the message names.
 

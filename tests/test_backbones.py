@@ -11,6 +11,7 @@ from implicit.cpu.lmf import LogisticMatrixFactorization
 from sklearn.base import clone
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg.datasets import make_interactions
 from sklearn_selreg.exceptions import DataWarning, ParameterWarning
 from sklearn_selreg.judges import PrecomputedJudge
 
@@ -331,3 +332,15 @@ def test_nothing_is_told_of_settings_that_are_as_said(X, backbone, settings):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make(backbone, iterations=1, **settings).fit(X)
+
+
+def test_factors_that_vanish_are_told():
+    X = make_interactions(200, 100, 4000, random_state=0).X[["user", "item"]]
+    model = make("als", regularization=1e4)
+    with pytest.warns(ParameterWarning, match="regularization is too large"):
+        model.fit(X)
+    lists, _ = model.recommend(model.users_, n_items=5, filter_seen=False)
+    assert len(np.unique(lists, axis=0)) == 1
+    model.set_params(regularization=10).fit(X)  # warnings are errors
+    lists, _ = model.recommend(model.users_, n_items=5, filter_seen=False)
+    assert len(np.unique(lists, axis=0)) > 100
