@@ -123,9 +123,8 @@ def take_from_repository(app, page, source):
         return f"]({pages.get(target) or os.path.relpath(target, app.srcdir)}"
 
     app.env.note_dependency(str(path))
-    source[0] = re.sub(
-        r"\]\((?!https?:|#)([^)#]+)", fitting, path.read_text(encoding="utf-8")
-    )
+    text = re.sub(r"\]\((?!https?:|#)([^)#]+)", fitting, path.read_text(encoding="utf-8"))
+    source[0] = text.replace(".png)", ".png){.wide}")
 
 
 def link_within(app, page, template, context, doctree):
