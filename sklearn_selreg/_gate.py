@@ -59,7 +59,8 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
     cv : int, default=5
         Number of folds of the cross-validation.
     min_pairs : int, default=50
-        With fewer pairs than this, or outcomes that are all alike, no model is fitted; see Notes.
+        With fewer pairs than this, fewer groups than `cv`, or outcomes that are all alike, no model
+        is fitted; see Notes.
     threshold : float, default=0.2
         Log-odds >= 0 that are subtracted from those of each preference; what does not exceed them
         weighs nothing. 0.2 is a probability of 0.55 to be right. Many preferences of a judge who
@@ -168,8 +169,9 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns)
-            Gap, prior evidence and context. NaN is no preference, no evidence, and the average
-            context.
+            Gap, prior evidence and context, in the columns `gap_col`, `prior_cols` and all others.
+            A missing gap (NaN) is no preference, missing evidence none, and missing context the
+            average one.
         y : array-like of shape (n_pairs,)
             Two labels; the larger one (1 or True) where the first item was the better one.
         groups : array-like of shape (n_pairs,), default=None
@@ -367,6 +369,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns)
+            With the columns that it had in `fit`.
 
         Returns
         -------
@@ -380,6 +383,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns)
+            With the columns that it had in `fit`.
 
         Returns
         -------
@@ -397,6 +401,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns)
+            With the columns that it had in `fit`.
 
         Returns
         -------
@@ -412,6 +417,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns)
+            With the columns that it had in `fit`.
 
         Returns
         -------

@@ -417,13 +417,18 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         Warns
         -----
-        UserWarning
-            `JudgmentWarning` if slates of the judge are dropped, or if it has no opinion;
-            `BudgetWarning` if it has reached its budget; `GateWarning` if the gate has too little
-            to learn from; `DataWarning` if ids or columns may not be what was meant, or if the
-            model was loaded, and lacks parameters it was saved with; `ParameterWarning` if
-            `missing_power` or `recency_power` is set for BPR or LMF, or if
-            `regularization` is so large that all users are recommended about the same.
+        JudgmentWarning
+            If slates of the judge are dropped, or if it has no opinion.
+        BudgetWarning
+            If the judge has reached its budget.
+        GateWarning
+            If the gate has too little to learn from.
+        DataWarning
+            If ids or columns may not be what was meant, or if the model was loaded, and lacks
+            parameters it was saved with.
+        ParameterWarning
+            If `missing_power` or `recency_power` is set for BPR or LMF, or if `regularization` is
+            so large that all users are recommended about the same.
         """
         backbone, n_refine, judged, n_silent = self._backbone(), 0, None, 0
         if self.judge is not None:
@@ -695,8 +700,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         Warns
         -----
-        UserWarning
-            As in `fit`; and if users or items of X are unknown, which are left out.
+        JudgmentWarning, BudgetWarning, GateWarning, DataWarning
+            As in `fit`; and a DataWarning if users or items of X are unknown, which are left out.
 
         Notes
         -----
@@ -1044,7 +1049,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         Warns
         -----
-        UserWarning
+        DataWarning
             If users or items have ids of another type than all fitted ones.
         """
         check_is_fitted(self)
@@ -1110,7 +1115,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         Warns
         -----
-        UserWarning
+        DataWarning
             If more than half of the users are unknown, as when rows sorted by user are split
             without shuffling, or more than half of the items.
         """
@@ -1172,7 +1177,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         Warns
         -----
-        UserWarning
+        DataWarning
             If some of `items` are unknown, which are left out, or items of `exclude`, which
             exclude nothing; if users have ids of another type than all fitted ones.
 
@@ -1273,7 +1278,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         return pick_ids(self.items_, columns), scores
 
     def explain(self, user, item, *, by_feature=True):
-        """Tell where the score of a user and an item comes from.
+        """Tell where the score of a user and an item comes from, for ``backbone="als"``.
 
         The user's factors are the sum of what each item of the history and each preference of the
         judge contributes, the item's factors of what interactions, item features, and preferences
@@ -1316,8 +1321,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         KeyError
             If the item is unknown.
         ValueError
-            If `user` or `item` is no single id; if the backbone is not ALS: other factors solve no
-            linear equations.
+            If `user` or `item` is no single id; if the factors are of BPR, of LMF, or given to
+            :meth:`from_factors`: these solve no linear equations.
 
         Notes
         -----
@@ -1405,7 +1410,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         Warns
         -----
-        UserWarning
+        DataWarning
             If items are unknown, and if users have ids of another type than all known ones.
         """
         check_is_fitted(self)

@@ -136,7 +136,8 @@ class GateDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If it is of another kind, or `Z` is missing or of no use.
+            If it is of another kind, if a `ReliabilityGate` is given without `Z`, or a recommender
+            with it.
         ValueError
             If the model has no gate, or a column does not exist.
         ImportError

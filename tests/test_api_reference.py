@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-REFERENCE = (Path(__file__).parents[1] / "docs" / "api.rst").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+REFERENCE = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
 MODULES = (
     "sklearn_selreg",
     "sklearn_selreg.datasets",
@@ -94,6 +95,11 @@ def test_every_public_name_is_in_the_reference():
     assert not missing
     importable = {name for names in NAMES.values() for name in names}
     assert set(listed) <= importable  # nothing private, nothing that is gone
+
+
+def test_every_public_name_is_in_the_changelog():
+    words = set(re.findall(r"\w+", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")))
+    assert not {name.split(".")[-1] for name in OBJECTS} - words
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTS))

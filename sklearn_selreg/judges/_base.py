@@ -217,7 +217,18 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
             If `slates` is not an iterable of :class:`Slate`.
         ValueError
             If the judge's answer has the wrong number of slates or of ratings, or if a rating is
-            not a number in [0, 1].
+            not a number in [0, 1]; for parameters of the judge out of range.
+        JudgeError
+            If its service refuses to answer.
+        CacheError
+            If its cache cannot be read.
+
+        Warns
+        -----
+        BudgetWarning
+            If its budget is spent before all questions are asked; there is no opinion on the rest.
+        JudgmentWarning
+            If some questions got no answer, or were not recorded.
         """
         return [_row_means(answers) for answers in self.answers(slates)]
 
@@ -237,7 +248,12 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
 
         Raises
         ------
-        TypeError, ValueError
+        TypeError, ValueError, JudgeError, CacheError
+            As :meth:`rate`.
+
+        Warns
+        -----
+        BudgetWarning, JudgmentWarning
             As :meth:`rate`.
         """
         slates = _check_slates(slates)
@@ -488,7 +504,12 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
 
         Raises
         ------
-        TypeError, ValueError
+        TypeError, ValueError, JudgeError, CacheError
+            As :meth:`rate`.
+
+        Warns
+        -----
+        BudgetWarning, JudgmentWarning
             As :meth:`rate`.
 
         Examples

@@ -31,7 +31,8 @@ class OpenAIJudge(LiveJudge):
     """Judge that asks GPT or any model with an API of that kind, by the official `openai` client.
 
     With `base_url` it asks Llama, or any open model, on a server of your own (vLLM, Ollama,
-    llama.cpp), or another provider. Needs the package `openai`: ``pip install openai``.
+    llama.cpp), or another provider. Needs the package `openai`:
+    ``pip install "sklearn_selreg[openai]"``.
 
     Where the server forces answers into a JSON schema, that is used; where it refuses the schema,
     the answer is read tolerantly from what the model writes.
