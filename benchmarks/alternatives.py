@@ -4,7 +4,7 @@ They differ from `SelectiveLLMRegularizedMF` in what regularizes its last sweeps
 else: features, biases, weights, number of sweeps and the last update of the users are the same.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,8 +12,8 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
-from sklearn_selreg._als import RegularizedALS, SlateTerms
-from sklearn_selreg._backbone import ALSBackbone
+from sklearn_selreg._als import RegularizedALS
+from sklearn_selreg._backbone import ALSBackbone, with_bias
 
 COLD_BELOW, TAIL_UP_TO = 3, 3
 _SMALLEST_HINGE = 0.1  # of the margin: below it a hinge is rounded off
@@ -89,26 +89,26 @@ class _Backbone(ALSBackbone):
     """Our backbone, of which a regularizer may make the problem."""
 
     def problem(
-        self, matrix, features, factors, *, confidence=None, item_bias=None, regularizer=None,
+        self, matrix, features, factors, *, confidence=None, regularizer=None,
         **pairs,
     ):  # fmt: skip
         def make(factors, **terms):
             return ALSBackbone.problem(
-                self, matrix, features, factors, confidence=confidence, item_bias=item_bias, **terms
+                self, matrix, features, factors, confidence=confidence, **terms
             )
 
         if regularizer is None:
             return make(factors, **pairs)
         if confidence is None:
             confidence = self.confidence(matrix)
-        return regularizer.problem(self, make, matrix, confidence, features, factors, item_bias)
+        return regularizer.problem(self, make, matrix, confidence, features, factors)
 
 
 class AlternativeMF(SelectiveLLMRegularizedMF):
     """Our estimator with `regularizer(model, terms)` instead of the pairs' squared hinge.
 
     It is given the fitted model and the `SlateTerms` by the gate, and has the method
-    `problem(backbone, make, matrix, confidence, features, factors, item_bias)`, which returns what
+    `problem(backbone, make, matrix, confidence, features, factors)`, which returns what
     sweeps. It is kept as `regularizer_`.
     """
 
@@ -121,8 +121,10 @@ class AlternativeMF(SelectiveLLMRegularizedMF):
         own = super()._backbone()
         return _Backbone(**{field.name: getattr(own, field.name) for field in fields(own)})
 
-    def _weigh(self, slates, factors):
-        pairs = super()._weigh(slates, factors)
+    def _weigh(self, slates, factors, shares=None):
+        pairs = super()._weigh(slates, factors, shares)
+        k = factors.users.shape[1]
+        self.bias_columns = [both[:, k:] for both in with_bias(*factors[:3], shares)]
         if not pairs:
             return pairs
         self.regularizer_ = self._make_regularizer(self, pairs["slates"])
@@ -148,18 +150,19 @@ class Pointwise:
         self.rows, self.columns = count.row, count.col
         self.ratings = total.data / count.data
         self.weight = model.llm_weight
+        users, items = model.bias_columns
+        self.bias = np.einsum("np,np->n", users[self.rows], items[self.columns])
 
-    def problem(self, backbone, make, matrix, confidence, features, factors, item_bias):
+    def problem(self, backbone, make, matrix, confidence, features, factors):
         """Return a least squares problem with more entries, of other targets."""
         missing = backbone.missing_weights(matrix.getnnz(axis=0))
         missing = np.ones(matrix.shape[1]) if missing is None else missing
-        bias = np.zeros(matrix.shape[1]) if item_bias is None else item_bias
         known = confidence.tocoo()
         rows = np.concatenate([known.row, self.rows])
         columns = np.concatenate([known.col, self.columns])
         order = np.lexsort((columns, rows))
         curvature = missing[self.columns] + self.weight
-        wanted = self.weight * (self.ratings - bias[self.columns]) / curvature
+        wanted = self.weight * (self.ratings - self.bias) / curvature
         indptr = np.append(0, np.cumsum(np.bincount(rows, minlength=matrix.shape[0])))
 
         def gather(observed, judged):
@@ -197,20 +200,19 @@ class Hinge:
     """
 
     def __init__(self, model, terms):
-        self.terms, self.bias = terms, None
+        self.terms = terms
         self.llm_weight, self.margin = model.llm_weight, model.margin
 
-    def problem(self, backbone, make, matrix, confidence, features, factors, item_bias):
+    def problem(self, backbone, make, matrix, confidence, features, factors):
         """Return what sweeps with new weights each time."""
-        self.bias = item_bias
         return _Reweighted(self, make, factors)
 
     def hinges(self, users, items):
         """Return the hinges of all pairs, (n_slates, slate_size, slate_size)."""
         candidates = items[self.terms.items]
         scores = np.einsum("sk,sik->si", users[self.terms.users], candidates)
-        if self.bias is not None:
-            scores += self.bias[self.terms.items]
+        if self.terms.bias is not None:
+            scores += self.terms.bias
         return np.maximum(0, self.margin - scores[:, :, np.newaxis] + scores[:, np.newaxis])
 
     def trust(self, hinges):
@@ -222,7 +224,7 @@ class Hinge:
         hinges = self.hinges(users, items)
         floor = max(_SMALLEST_HINGE * self.margin, 1e-6)
         weights = self.trust(hinges) / (2 * np.maximum(hinges, floor))
-        terms = SlateTerms(self.terms.users, self.terms.items, weights.astype(np.float32))
+        terms = replace(self.terms, weights=weights.astype(np.float32))
         return {"slates": terms, "llm_weight": self.llm_weight, "margin": self.margin}
 
 

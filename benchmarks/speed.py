@@ -267,7 +267,7 @@ class Defaults(Features):
         backbone = SelectiveLLMRegularizedMF()._backbone()
         start = backbone.start(*self.matrix.shape, np.random.default_rng(SEED))
         self.problem = backbone.problem(self.matrix, features, start)
-        bias = backbone.bias(self.matrix.getnnz(axis=0), features)
+        bias = backbone.bias(self.matrix.getnnz(axis=0)[:, np.newaxis], features)
         self.factors = lambda: with_bias(self.problem.user_factors, self.problem.item_factors, bias)
 
 

@@ -4,7 +4,7 @@ The only module that knows the internals of ``implicit``. It knows matrices and 
 of judges, gates or tables.
 
 Users :math:`x_u`, items :math:`y_i`, confidences :math:`c_{ui}` of observed interactions, weights
-:math:`c_i` of missing entries, item features :math:`f_i`, fixed item biases :math:`b_i`, pair
+:math:`c_i` of missing entries, item features :math:`f_i`, fixed biases :math:`b_{ui}`, pair
 weights :math:`a_{uij} \ge 0`; the objective is
 
 .. math::
@@ -14,7 +14,7 @@ weights :math:`a_{uij} \ge 0`; the objective is
     + \lambda \sum_u |x_u|^2
     + \lambda_I \Big(\sum_i c_i |y_i - W^T f_i|^2 + |W|^2\Big)
     + \mu \sum_{u,\, i \succ j} a_{uij} \max(0, m - z_{uij})^2,
-    \qquad z_{uij} = x_u \cdot (y_i - y_j) + b_i - b_j
+    \qquad z_{uij} = x_u \cdot (y_i - y_j) + b_{ui} - b_{uj}
 
 With :math:`c_i = 1`, no features and no pairs it is the objective of Hu, Koren & Volinsky (2008),
 "Collaborative filtering for implicit feedback datasets", as minimized by ``implicit``.
@@ -64,11 +64,14 @@ class SlateTerms:
         Columns of the candidates; places without a candidate hold 0 and have no weights.
     weights : ndarray of shape (n_slates, slate_size, slate_size), float32
         ``weights[s, i, j]`` >= 0 is the weight of "candidate i above candidate j".
+    bias : ndarray of shape (n_slates, slate_size), float32, or None
+        Of the candidates' scores, :math:`b_{ui}`; None: 0.
     """
 
     users: np.ndarray
     items: np.ndarray
     weights: np.ndarray
+    bias: np.ndarray | None = None
 
     def laplacian(self):
         """Return the weighted graph Laplacians, (n_slates, slate_size, slate_size), float64."""
@@ -94,8 +97,6 @@ class RegularizedALS:
         :math:`c_i` > 0; None = 1.
     features : csr_matrix of shape (n_items, n_features), float32, or None
         Item features of the prior; None = items are shrunk to zero.
-    item_bias : ndarray of shape (n_items,) or None
-        :math:`b_i`; None = 0.
     slates : SlateTerms or None
         Pairwise preferences.
     llm_weight, margin : float
@@ -124,7 +125,6 @@ class RegularizedALS:
         item_regularization=None,
         missing_weights=None,
         features=None,
-        item_bias=None,
         slates=None,
         llm_weight=0.0,
         margin=0.0,
@@ -147,9 +147,7 @@ class RegularizedALS:
             self._prior = FeaturePrior(features, self._root)
         self._pairs = None
         if slates is not None and llm_weight > 0:
-            self._pairs = PairLoss(
-                slates, llm_weight, margin, self._root, item_bias, num_threads=num_threads
-            )
+            self._pairs = PairLoss(slates, llm_weight, margin, self._root, num_threads=num_threads)
         self._build(kernel, pull, np.shape(user_factors)[1])
         self._x[:] = user_factors
         self._y[:] = self._root[:, np.newaxis] * item_factors
@@ -477,13 +475,12 @@ class PairLoss:
         Curvature of an item along each of its users, sorted by item.
     """
 
-    def __init__(self, slates, llm_weight, margin, root, item_bias, num_threads=0):
+    def __init__(self, slates, llm_weight, margin, root, num_threads=0):
         self.users, self._items, self._weights = slates.users, slates.items, slates.weights
         self._llm_weight, self._margin = np.float32(llm_weight), np.float32(margin)
         self._root = root[slates.items]
         self._unscaled = bool((self._root == 1).all())
-        bias = np.zeros(len(root)) if item_bias is None else item_bias
-        self._bias = bias[slates.items].astype(np.float32)
+        self._bias = slates.bias
         self._num_threads = num_threads or os.cpu_count()
 
         self._half = np.empty(self._weights.shape, dtype=np.float32)
@@ -540,7 +537,7 @@ class PairLoss:
 
     def _hinges(self, scores, chunk):
         """Return max(0, m - z) of all pairs, (n_slates, slate_size, slate_size)."""
-        total = scores + self._bias[chunk]
+        total = scores if self._bias is None else scores + self._bias[chunk]
         hinges = (total + self._margin)[:, np.newaxis, :] - total[:, :, np.newaxis]
         return np.maximum(hinges, 0, out=hinges)
 

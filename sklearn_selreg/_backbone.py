@@ -21,6 +21,7 @@ from ._proximal import ProximalProblem, shrink_to_features
 _POPULARITY_PAD = 5.0  # interactions added to each item before its missing entries are weighed
 _BIAS_HALF = 10.0  # interactions at which an item has half of the bias it can get
 _BIAS_PRIOR = 3.0  # interactions that the bias expected from an item's features is worth
+_NO_TREND = 0.5  # interactions of an item in a period that its overall popularity is worth there
 _RECENCY_GAIN = 3.0  # confidence of the newest interaction, relative to no recency
 
 # Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/backbones.py.
@@ -42,8 +43,8 @@ class Factors(NamedTuple):
     Attributes
     ----------
     users, items : ndarrays of shape (n_users, factors) and (n_items, factors), float32
-    bias : ndarray of shape (n_items,), float32, or None
-        Of the items' scores.
+    bias : ndarray of shape (n_items, n_periods), float32, or None
+        Of the items' scores, in each period.
     unit : float
         What a score of 1 is called in `margin`: 1 for ALS, whose scores are about 0 or 1.
     gain : float
@@ -63,15 +64,26 @@ class Factors(NamedTuple):
     own_bias: np.ndarray | None = None
 
 
-def popularity_bias(popularity, features):
-    """Return the bias in [0, 1] of each item, (n_items,) float64.
+def popularity_bias(by_period, features):
+    """Return the bias in [0, 1] of each item in each period, (n_items, n_periods) float64.
 
     It grows with popularity and saturates, so that the most popular items do not fill every
     list. With few interactions it leans on what the item's features lead to expect.
+
+    Parameters
+    ----------
+    by_period : ndarray of shape (n_items, n_periods)
+        Number of interactions of each item in each period.
+    features : csr_matrix of shape (n_items, n_features) or None
     """
-    bias = popularity / (popularity + _BIAS_HALF)
+    popularity = by_period.sum(axis=1, keepdims=True)
+    # As many as an item would have, were it always as popular as in the period.
+    expected = popularity * (by_period.sum(axis=0) / max(by_period.sum(), 1))
+    at_that_rate = popularity * (by_period + _NO_TREND) / (expected + _NO_TREND)
+    bias = at_that_rate / (at_that_rate + _BIAS_HALF)
     if features is not None:
-        expected = Ridge(alpha=1.0, solver="sparse_cg").fit(features, bias).predict(features)
+        ridge = Ridge(alpha=1.0, solver="sparse_cg").fit(features, bias)
+        expected = ridge.predict(features).reshape(bias.shape)
         bias = (popularity * bias + _BIAS_PRIOR * expected) / (popularity + _BIAS_PRIOR)
     return bias
 
@@ -151,14 +163,14 @@ class ALSBackbone:
         padded = popularity + _POPULARITY_PAD
         return (padded / padded.mean()) ** self.missing_power
 
-    def bias(self, popularity, features):
-        """Return the bias of each item, (n_items,) float32, or None for none.
+    def bias(self, by_period, features):
+        """Return the bias of each item in each period, (n_items, n_periods) float32, or None.
 
         See `popularity_bias`.
         """
         if self.item_bias == 0:
             return None
-        return (self.item_bias * popularity_bias(popularity, features)).astype(np.float32)
+        return (self.item_bias * popularity_bias(by_period, features)).astype(np.float32)
 
     def start(self, n_users, n_items, random_state):
         """Return random factors, as implicit's own from the same generator."""
@@ -200,8 +212,7 @@ class ALSBackbone:
         confidence : csr_matrix or None
             Instead of alpha * strength.
         **pairs
-            `slates`, `llm_weight`, `margin` and `item_bias` of `RegularizedALS`; the bias is for
-            pairs alone.
+            `slates`, `llm_weight` and `margin` of `RegularizedALS`.
 
         Returns
         -------
@@ -220,7 +231,7 @@ class ALSBackbone:
             **pairs,
         )
 
-    def fit(self, matrix, features, start, watch=no_watch):
+    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None):
         """Factorize a matrix.
 
         Parameters
@@ -232,6 +243,8 @@ class ALSBackbone:
             From `start`.
         watch : callable
             Is shown the problem after each sweep.
+        by_period : ndarray of shape (n_items, n_periods) or None
+            Number of interactions of each item in each period. None: there is a single one.
 
         Returns
         -------
@@ -242,8 +255,8 @@ class ALSBackbone:
         for _ in range(self.iterations):
             problem.sweep()
             watch(problem)
-        bias = self.bias(matrix.getnnz(axis=0), features)
-        return Factors(*problem.release(), bias)
+        by_period = counted(matrix, by_period)
+        return Factors(*problem.release(), self.bias(by_period, features))
 
     def refine(self, matrix, features, factors, n_sweeps, pairs, watch=no_watch):
         """Go on from factors, regularized by preferences.
@@ -261,7 +274,7 @@ class ALSBackbone:
         -------
         factors : Factors
         """
-        problem = self.problem(matrix, features, factors[:2], item_bias=factors.bias, **pairs)
+        problem = self.problem(matrix, features, factors[:2], **pairs)
         for _ in range(n_sweeps):
             problem.sweep()
             watch(problem)
@@ -285,9 +298,7 @@ class ALSBackbone:
             return factors
         recent = self.recent_confidence(matrix, age)
         # Users are solved against fixed items, which need no prior.
-        problem = self.problem(
-            matrix, None, factors[:2], confidence=recent, item_bias=factors.bias, **pairs
-        )
+        problem = self.problem(matrix, None, factors[:2], confidence=recent, **pairs)
         return factors._replace(users=problem.solve_users())
 
     def solve_users(self, matrix, factors, popularity, age=None):
@@ -372,7 +383,7 @@ class SampledBackbone:
         start = _resumed(self, matrix, features, old, known, items, bias, None)
         return random_state, start
 
-    def fit(self, matrix, features, start, watch=no_watch):
+    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None):
         """Fit the model, and lean its items on features; as `ALSBackbone.fit`."""
         random_state, resumed = start
         model = self._model(copy.deepcopy(random_state))
@@ -389,10 +400,11 @@ class SampledBackbone:
             both = shrink_to_features(both, popularity, features, self._features_worth)
             items, bias = np.ascontiguousarray(both[:, :-1]), both[:, -1]
         factors = Factors(users, items, bias, center=center, own_bias=bias)
-        unit = _SPREADS_PER_UNIT * score_spread(*with_bias(*factors[:3]), known)
+        bias = bias[:, np.newaxis]
+        unit = _SPREADS_PER_UNIT * score_spread(*with_bias(users, items, bias), known)
         if self.item_bias > 0:
             gain = self.item_bias * _SAMPLED_POPULARITY * unit
-            bias = bias + gain * popularity_bias(popularity, features)
+            bias = bias + gain * popularity_bias(counted(matrix, by_period), features)
         factors = factors._replace(bias=bias.astype(np.float32), unit=unit)
         factors = factors._replace(gain=self._fold_in_gain(matrix, factors, known))
         watch(self._problem(matrix, features, factors, {}))
@@ -447,7 +459,6 @@ class SampledBackbone:
             items_start=factors.items,
             features=features,
             prior_weight=_ITEM_PULL * self._features_worth,
-            item_bias=factors.bias,
             num_threads=self.num_threads,
             **pairs,
         )
@@ -498,7 +509,7 @@ class BPRBackbone(SampledBackbone):
 
     @staticmethod
     def _put_together(users, items, bias):
-        return with_bias(users, items, bias)
+        return with_bias(users, items, bias[:, np.newaxis])
 
 
 @dataclass(frozen=True)
@@ -539,7 +550,7 @@ class LMFBackbone(SampledBackbone):
 
     @staticmethod
     def _put_together(users, items, bias):
-        users, items = with_bias(users, items, bias)
+        users, items = with_bias(users, items, bias[:, np.newaxis])
         return np.pad(users, ((0, 0), (0, 1))), np.pad(items, ((0, 0), (0, 1)), constant_values=1)
 
 
@@ -664,9 +675,29 @@ def score_metrics(users, items):
     return [m + (1e-2 * np.trace(m) / len(m) + 1e-12) * np.eye(len(m)) for m in moments]
 
 
-def with_bias(user_factors, item_factors, bias):
-    """Append the item biases as a column, and ones for the users; None appends nothing."""
+def counted(matrix, by_period):
+    """Return the interactions of each item in each period; None: there is a single one."""
+    return matrix.getnnz(axis=0)[:, np.newaxis] if by_period is None else by_period
+
+
+def with_bias(user_factors, item_factors, bias, shares=None):
+    """Append columns of biases, so that products of factors are scores.
+
+    Parameters
+    ----------
+    user_factors, item_factors : ndarrays of shape (n_users, k) and (n_items, k), float32
+    bias : ndarray of shape (n_items, n_periods), float32, or None
+        None: nothing is appended.
+    shares : ndarray of shape (n_users, n_periods), float32, or None
+        The users' periods; None: there is a single one.
+
+    Returns
+    -------
+    user_factors, item_factors : ndarrays, float32
+        With `n_periods` more columns.
+    """
     if bias is None:
         return user_factors, item_factors
-    ones = np.ones((len(user_factors), 1), dtype=np.float32)
-    return np.hstack([user_factors, ones]), np.hstack([item_factors, bias[:, np.newaxis]])
+    if shares is None:
+        shares = np.ones((len(user_factors), 1), dtype=np.float32)
+    return np.hstack([user_factors, shares]), np.hstack([item_factors, bias])

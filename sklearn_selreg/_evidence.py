@@ -39,7 +39,7 @@ def slate_scores(slates, user_factors, item_factors, popularity):
     return scores / deviation[:, np.newaxis].astype(np.float32)
 
 
-def cross_fitted_scores(slates, backbone, matrix, features, start, watch=no_watch):
+def cross_fitted_scores(slates, backbone, trend, features, start, watch=no_watch):
     """Score the candidates of calibration slates by models that never saw their users.
 
     Users are divided into 4 folds. For each, the backbone is fitted without their interactions,
@@ -51,7 +51,8 @@ def cross_fitted_scores(slates, backbone, matrix, features, start, watch=no_watc
     slates : Slates
         Those that calibrate.
     backbone : ALSBackbone, BPRBackbone or LMFBackbone
-    matrix : csr_matrix of shape (n_users, n_items), float32
+    trend : Trend
+        The interactions.
     features : csr_matrix or None
     start : object
         From ``backbone.start``.
@@ -70,12 +71,16 @@ def cross_fitted_scores(slates, backbone, matrix, features, start, watch=no_watc
     scores = np.empty(slates.items.shape, dtype=np.float32)
     popularity = np.empty(slates.items.shape, dtype=np.int64)
     for fold in np.unique(fold_of):
-        rest = without_rows(matrix, users[fold_of == fold])
+        left_out = users[fold_of == fold]
+        rest = without_rows(trend.matrix, left_out)
         asked = np.flatnonzero(fold_of[user] == fold)
         known = rest.getnnz(axis=0)
-        factors = backbone.fit(rest, features, start, watch)
-        folded = backbone.solve_users(slates.shown[asked], factors, known)
-        both = with_bias(folded, factors.items, factors.bias)
+        by_period = trend.popularity(left_out)
+        factors = backbone.fit(rest, features, start, watch, by_period=by_period)
+        shown = slates.shown[asked]
+        folded = backbone.solve_users(shown, factors, known)
+        shares = trend.shown_shares(slates.users[asked], shown)
+        both = with_bias(folded, factors.items, factors.bias, shares)
         scores[asked] = slate_scores(slates[asked], *both, known)
         popularity[asked] = known[slates.items[asked]]
     return scores, popularity

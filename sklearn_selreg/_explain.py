@@ -1,8 +1,8 @@
 r"""Where the score of a user and an item comes from.
 
-At the end of a fit both sides of a score :math:`x_u \cdot y_i + b_i` solve a linear system, given
-the other side. With :math:`h_{uij} = \max(0, m - z_{uij})`, by how much the preference "i above j"
-of a slate is not met, and the other symbols of ``_als``:
+At the end of a fit both sides of a score :math:`x_u \cdot y_i + b_{ui}` solve a linear system,
+given the other side. With :math:`h_{uij} = \max(0, m - z_{uij})`, by how much the preference "i
+above j" of a slate is not met, and the other symbols of ``_als``:
 
 .. math::
 
@@ -40,7 +40,6 @@ class Fitted:
     backbone : ALSBackbone
     users, items : ndarrays of shape (n_users, k) and (n_items, k), float32
         Factors without bias.
-    bias : ndarray of shape (n_items,) or None
     matrix : csr_matrix of shape (n_users, n_items), float32
         Strengths; users who were folded in come after those who were fitted.
     age : ndarray of shape (nnz,), int
@@ -57,7 +56,6 @@ class Fitted:
     backbone: ALSBackbone
     users: np.ndarray
     items: np.ndarray
-    bias: np.ndarray | None
     matrix: sp.csr_matrix
     age: np.ndarray
     popularity: np.ndarray
@@ -217,8 +215,8 @@ def _pushes(model, which):
     slates = model.pairs["slates"]
     users, items = slates.users[which], slates.items[which]
     scores = np.einsum("sk,snk->sn", model.users[users], model.items[items], dtype=np.float64)
-    if model.bias is not None:
-        scores += model.bias[items]
+    if slates.bias is not None:
+        scores += slates.bias[which]
     unmet = model.pairs["margin"] - (scores[:, :, np.newaxis] - scores[:, np.newaxis])
     unmet = slates.weights[which] * np.maximum(unmet, 0)
     return users, items, model.pairs["llm_weight"] * (unmet.sum(axis=2) - unmet.sum(axis=1))

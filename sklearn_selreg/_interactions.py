@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ._params import name_kind
+from ._trends import as_numbers
 from ._warn import warn
 
 _FEW_COLUMNS = 20  # what is wider is hardly a table of interactions
@@ -31,12 +32,15 @@ class Interactions:
     age : ndarray of shape (nnz,), int32
         Aligned with ``matrix.data``: 0 is the user's newest item, 1 the one before, and so on.
         An item's place is that of its latest interaction.
+    times : ndarray of shape (nnz,), float64, or None
+        Likewise: when that was, as a number. None: nothing is known of time but the order.
     """
 
     users: np.ndarray
     items: np.ndarray
     matrix: sp.csr_matrix
     age: np.ndarray
+    times: np.ndarray | None = None
 
     @property
     def history(self):
@@ -98,6 +102,7 @@ def index_interactions(
     user_ids, item_ids, times = read_columns(
         X, user_col=user_col, item_col=item_col, time_col=time_col, usual_width=usual_width
     )
+    times = None if times is None else as_numbers(times)
     strengths = read_strengths(y, len(user_ids))
     users, user_codes = _factorize(user_ids)
     items, item_codes = _factorize(item_ids)
@@ -117,7 +122,8 @@ def index_interactions(
     indptr = np.append(0, np.cumsum(np.bincount(user_codes, minlength=len(users))))
     matrix = sp.csr_matrix((strengths, item_codes, indptr), shape=(len(users), len(items)))
     matrix.has_canonical_format = True
-    return Interactions(users, items, matrix, _rank_newest(by_time, rows, user_codes, indptr))
+    age = _rank_newest(by_time, rows, user_codes, indptr)
+    return Interactions(users, items, matrix, age, None if times is None else times[rows])
 
 
 def read_columns(X, *, user_col=0, item_col=1, time_col=None, usual_width=None):

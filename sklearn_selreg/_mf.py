@@ -54,6 +54,7 @@ from ._recommend import (
 )
 from ._refining import locate, read_factors, refine_rows, shown_scores
 from ._slates import compare_candidates, place_slates
+from ._trends import Trend, positions, shares_of
 from ._warn import warn, warn_of_unknown
 from .exceptions import GateWarning, JudgmentWarning, ParameterWarning
 from .judges import LLMJudge, Slate
@@ -120,6 +121,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     item_bias : float, default=0.15
         Score >= 0 that an item gains by being popular: `item_bias * n / (n + 10)` for n
         interactions, with features shrunk to what they lead to expect. 0: none.
+    trend_periods : int, default=8
+        With `time_col`, that popularity is one of the time: the interactions are cut into so many
+        periods of about equally many, and n is what an item would have, had it always been as
+        popular as in the period. 1: popularity does not change.
+    trend_at : "user" or "now", default="user"
+        Which period counts for a user: that of the user's newest interaction, or the last one.
     missing_power : float, default=0.5
         A pair without interaction weighs `((n + 5) / mean(n + 5)) ** missing_power` for an item
         with n interactions: not having a popular item says more. 0: all weigh 1, as in `implicit`.
@@ -187,10 +194,11 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     items_ : ndarray of shape (n_items,)
         Item ids, those of `item_data` included.
     user_factors_ : ndarray of shape (n_users, n_columns), float32
-        `factors` columns, and with `item_bias`, BPR or LMF a last one of ones. A user without any
-        interaction has the mean of the others.
+        `factors` columns, and with `item_bias`, BPR or LMF further ones for the user's period (a
+        single one of ones, if there is a single period). A user without any interaction has the
+        mean of the others.
     item_factors_ : ndarray of shape (n_items, n_columns), float32
-        Likewise; the last column holds the item biases.
+        Likewise; the further columns hold the item biases, in each period.
     gate_ : ReliabilityGate or None
         The fitted gate; None without judge or gate, or without any slate to calibrate it on (then
         no preference is trusted).
@@ -258,6 +266,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         "item_encoder": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
         "prior_strength": [Interval(Real, 0, None, closed="neither")],
         "item_bias": [Interval(Real, 0, None, closed="left")],
+        "trend_periods": [Interval(Integral, 1, None, closed="left")],
+        "trend_at": [StrOptions({"user", "now"})],
         "missing_power": [Interval(Real, 0, None, closed="left")],
         "recency_power": [Interval(Real, 0, None, closed="left")],
         "judge": "no_validation",  # by _read_judgments: the message should not print all records
@@ -293,6 +303,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         item_encoder="auto",
         prior_strength=1.2,
         item_bias=0.15,
+        trend_periods=8,
+        trend_at="user",
         missing_power=0.5,
         recency_power=0.5,
         judge=None,
@@ -324,6 +336,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.item_encoder = item_encoder
         self.prior_strength = prior_strength
         self.item_bias = item_bias
+        self.trend_periods = trend_periods
+        self.trend_at = trend_at
         self.missing_power = missing_power
         self.recency_power = recency_power
         self.judge = judge
@@ -449,6 +463,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._id_names = id_names(X, self.user_col, self.item_col)
         self._matrix, self._age = interactions.matrix, interactions.age
         self._popularity = self._matrix.getnnz(axis=0)
+        n_periods = self.trend_periods if self.item_bias > 0 else 1
+        trend = Trend.of(interactions, n_periods, now=self.trend_at == "now")
+        self._periods = trend.centers
         self._slates = None
         self._features = features
         self._feature_names = feature_names(self.item_encoder_, features)
@@ -481,17 +498,18 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         ) as progress:
             watch = self._watch(progress, final=self.judge is None)
             # Popped: so they are freed when they have been copied.
-            factors = backbone.fit(self._matrix, features, starts.pop(), watch)
+            by_period = trend.popularity()
+            factors = backbone.fit(self._matrix, features, starts.pop(), watch, by_period=by_period)
             if judged is not None:
                 slates = self._place(judged, interactions)
                 if self.gate is not None:
                     self._calibrate(
                         slates,
                         lambda some: cross_fitted_scores(
-                            some, backbone, self._matrix, features, new, watch
+                            some, backbone, trend, features, new, watch
                         ),
                     )
-                pairs = self._weigh(slates, factors)
+                pairs = self._weigh(slates, factors, trend.user_shares())
             if n_refine:
                 watch = self._watch(progress, final=True)
                 factors = backbone.refine(self._matrix, features, factors, n_refine, pairs, watch)
@@ -502,11 +520,11 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._warn_of_vanished_factors(factors)
         self._pairs = pairs or None
         self._as_of_fit = np.ones(len(self.users_), dtype=bool)
+        self.user_factors_, self.item_factors_ = with_bias(*factors[:3], trend.user_shares())
         # Nobody knows anything about a user without interactions.
         empty = np.diff(self._matrix.indptr) == 0
-        factors.users[empty] = factors.users[~empty].mean(axis=0)
-        self.user_factors_, self.item_factors_ = with_bias(*factors[:3])
-        self._bias, self._own_bias, self._gain = factors.bias, factors.own_bias, factors.gain
+        self.user_factors_[empty] = self.user_factors_[~empty].mean(axis=0)
+        self._own_bias, self._gain = factors.own_bias, factors.gain
         return self
 
     def _warn_of_what_a_file_lacked(self):
@@ -584,7 +602,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         factors = Factors(
             self.user_factors_[:, :k],
             self.item_factors_[:, :k],
-            self._bias,
+            None,
             gain=self._gain,
             own_bias=self._own_bias,
         )
@@ -658,9 +676,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             model._backbone(), factors=k, missing_power=0.0, recency_power=0.0, item_bias=0.0
         )
         model._matrix = sp.csr_matrix((len(users), len(items)), dtype=np.float32)
-        model._age = np.empty(0, dtype=np.int32)
+        model._age, model._periods = np.empty(0, dtype=np.int32), np.zeros(1)
         model._popularity = np.zeros(len(items), dtype=np.int64)
-        model._slates = model._bias = model._own_bias = model.gate_ = model.item_encoder_ = None
+        model._slates = model._own_bias = model.gate_ = model.item_encoder_ = None
         model._features = model._pairs = None
         model._feature_names = np.empty(0, dtype=object)
         model._as_of_fit = np.zeros(len(users), dtype=bool)
@@ -967,9 +985,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             right.sum(),
         )
 
-    def _weigh(self, slates, factors):
+    def _weigh(self, slates, factors, shares=None):
         """Weigh the preferences and return them as arguments of the regularized problem."""
-        users, items = with_bias(*factors[:3])
+        users, items = with_bias(*factors[:3], shares)
         self._slates = slates
         self._slate_scores = slate_scores(slates, users[slates.users], items, self._popularity)
         pairs, weights = self._preferences()
@@ -982,7 +1000,11 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         used = terms.any(axis=(1, 2))
         if not used.any():
             return {}
-        terms = SlateTerms(slates.users[used], np.maximum(slates.items[used], 0), terms[used])
+        raters, candidates, bias = slates.users[used], np.maximum(slates.items[used], 0), None
+        k = factors.users.shape[1]
+        if users.shape[1] > k:
+            bias = np.einsum("sp,sip->si", users[raters, k:], items[candidates, k:])
+        terms = SlateTerms(raters, candidates, terms[used], bias)
         return {"slates": terms, "llm_weight": self.llm_weight, "margin": self.margin}
 
     def _preferences(self):
@@ -1263,9 +1285,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         items = read_ids(items, "items")
         check_integer("n_items", n_items, 1)
         rows = find_known(self.items_, items, "item")
-        factors = self.item_factors_ if self._bias is None else self.item_factors_[:, :-1]
         columns, scores = similar_rows(
-            factors,
+            self.item_factors_[:, : self._fitted_backbone.factors],
             rows,
             n_items,
             num_threads=self._backbone().num_threads,
@@ -1305,7 +1326,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             - `feature`: a feature of the item, liked or disliked by what the user's history says.
             - `preference`: an item that the judge preferred, or not, when asked about this user.
             - `item_preference`: the item itself, preferred, or not, when asked about any user.
-            - `bias`: the item bias.
+            - `bias`: the item bias, in the user's period.
             - `remainder`: what the sweeps left unsolved, and what the last update of the users
               (`recency_power`) changed. It is large after too few iterations, and after many
               fitted users were folded in anew.
@@ -1367,7 +1388,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         user_factors = self._user_rows(np.array([row]))[0]
         k = backbone.factors
         model = Fitted(
-            backbone, self.user_factors_[:, :k], self.item_factors_[:, :k], self._bias,
+            backbone, self.user_factors_[:, :k], self.item_factors_[:, :k],
             self._matrix, self._age, self._popularity, self._features, self._pairs,
             self._as_of_fit,
         )  # fmt: skip
@@ -1377,8 +1398,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         source[is_feature] = self._feature_names[parts["position"][is_feature]]
         source[parts["position"] < 0] = None
         rows = list(zip(parts["kind"], source, parts["contribution"], strict=True))
-        if self._bias is not None:
-            rows.append(("bias", None, float(self._bias[column])))
+        if self.item_factors_.shape[1] > k:
+            rows.append(("bias", None, float(user_factors[k:] @ self.item_factors_[column, k:])))
         score = float(user_factors @ self.item_factors_[column])
         rows.append(("remainder", None, score - sum(value for *_, value in rows)))
         kinds, sources, values = zip(*rows, strict=True)
@@ -1425,10 +1446,10 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         age = age.data.astype(np.int32) - 1
         backbone = self._fitted_backbone
         items = self.item_factors_[:, : backbone.factors]
-        items = Factors(None, items, self._bias, gain=self._gain)
+        items = Factors(None, items, None, gain=self._gain)
         factors = backbone.solve_users(matrix, items, self._popularity, age)
-        if self._bias is not None:
-            factors = np.column_stack([factors, np.ones(len(factors), dtype=np.float32)])
+        if self.item_factors_.shape[1] > backbone.factors:
+            factors = np.hstack([factors, self._shares(added)])
         factors[np.diff(matrix.indptr) == 0] = self.user_factors_.mean(axis=0)
 
         if self._given is not None:
@@ -1455,6 +1476,13 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.user_factors_ = np.concatenate([self.user_factors_, factors])[source]
         self.users_ = concatenate_ids(self.users_, added.users[new])
         return self
+
+    def _shares(self, interactions):
+        """Return the periods of users, in the fitted ones."""
+        when, n_periods = None, len(self._periods)
+        if n_periods > 1:
+            when = positions(interactions.times, self._periods)
+        return shares_of(interactions.matrix, when, n_periods, now=self.trend_at == "now")
 
     def save(self, path):
         """Save the fitted model to a file without pickle, which anyone can safely load.

@@ -27,7 +27,7 @@ from ._warn import warn
 from .exceptions import ModelVersionWarning
 
 FORMAT = "sklearn_selreg model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 NOT_SAVED = ("judge_", "gate_", "item_encoder_", "_slates", "_slate_scores", "_left_behind")
 """Fitted attributes that a file does not have; a loaded model has None for the public ones."""
 
@@ -78,10 +78,8 @@ def save_model(model, path, version):
     arrays, lists = {}, {}
     for name in ("users", "items"):
         _pack_ids(getattr(model, f"{name}_"), name, arrays, lists)
-    for name in ("user_factors_", "item_factors_", "_popularity", "_age", "_as_of_fit"):
+    for name in ("user_factors_", "item_factors_", "_popularity", "_age", "_periods", "_as_of_fit"):
         arrays[name.strip("_")] = getattr(model, name)
-    if model._bias is not None:
-        arrays["bias"] = model._bias
     if model._own_bias is not None:
         arrays["own_bias"] = model._own_bias
     matrices = {"matrix": model._matrix}
@@ -91,7 +89,8 @@ def save_model(model, path, version):
         arrays |= {f"{name}_{part}": getattr(matrix, part) for part in _MATRIX_PARTS}
     pairs = model._pairs
     if pairs is not None:
-        arrays |= {f"pair_{f.name}": getattr(pairs["slates"], f.name) for f in fields(SlateTerms)}
+        parts = {f"pair_{f.name}": getattr(pairs["slates"], f.name) for f in fields(SlateTerms)}
+        arrays |= {name: part for name, part in parts.items() if part is not None}
     (backbone,) = (n for n, kind in BACKBONES.items() if type(model._fitted_backbone) is kind)
     names = getattr(model, "feature_names_in_", None)
     parameters, left_behind = _plain_parameters(model)
@@ -265,18 +264,28 @@ def _build(make, arrays, lists, version):
     model.users_ = _unpack_ids("users", arrays, lists)
     model.items_ = _unpack_ids("items", arrays, lists)
     n_users, n_items = len(model.users_), len(model.items_)
-    model._bias = None
-    if "bias" in arrays:
-        model._bias = _taken(arrays, "bias", (n_items,), "f4")
+    model._periods = _taken(arrays, "periods", None, "f8")
+    _expect(
+        model._periods.ndim == 1
+        and len(model._periods) > 0
+        and np.isfinite(model._periods).all()
+        and (np.diff(model._periods) > 0).all(),
+        "the periods are not in order",
+    )
     model._own_bias = None
     if "own_bias" in arrays:
         model._own_bias = _taken(arrays, "own_bias", (n_items,), "f4")
     model._gain = about["gain"]
     _expect(_is_number(model._gain) and model._gain >= 0, f"gain is {model._gain!r}")
     model._given = () if _typed(about["from_factors"], bool, "from_factors") else None
-    width = backbone.factors + (model._bias is not None)
+    model.item_factors_ = _taken(arrays, "item_factors", None, "f4")
+    width = model.item_factors_.shape[-1]
+    _expect(
+        model.item_factors_.shape == (n_items, width)
+        and width - backbone.factors in (0, len(model._periods)),
+        "the item factors do not fit",
+    )
     model.user_factors_ = _taken(arrays, "user_factors", (n_users, width), "f4")
-    model.item_factors_ = _taken(arrays, "item_factors", (n_items, width), "f4")
     model._matrix = _taken_matrix(arrays, "matrix", (n_users, n_items))
     _expect((model._matrix.data > 0).all(), "a strength is not above 0")
     _expect(model._matrix.has_canonical_format, "the interactions are not in order")
@@ -326,11 +335,14 @@ def _taken_pairs(arrays, about, n_users, n_items):
     _expect(users.ndim == 1 and items.ndim == 2 and len(items) == len(users), "slates do not fit")
     weights = _taken(arrays, "pair_weights", (*items.shape, items.shape[1]), "f4")
     _expect((weights >= 0).all() and (np.diff(users) >= 0).all(), "slates are not in order")
+    bias = None
+    if "pair_bias" in arrays:
+        bias = _taken(arrays, "pair_bias", items.shape, "f4")
     for positions, n in ((users, n_users), (items, n_items)):
         _expect(((positions >= 0) & (positions < n)).all(), "a slate is out of range")
     settings = {name: about[name] for name in ("llm_weight", "margin")}
     _expect(all(_is_number(v) and v >= 0 for v in settings.values()), f"they are {settings}")
-    return {"slates": SlateTerms(users, items, weights), **settings}
+    return {"slates": SlateTerms(users, items, weights, bias), **settings}
 
 
 def _taken(arrays, name, shape, kind):

@@ -3,14 +3,14 @@ r"""Factors made elsewhere, kept by a proximal term while a feature prior and pr
 Knows factors and weights, and nothing of how the factors were made. Given users :math:`\bar x_u`,
 items :math:`\bar y_i`, their weights :math:`\rho_u` and :math:`\rho_i`, item features :math:`f_i`,
 a weight :math:`s` of the prior, metrics A and B (positive definite; :math:`|x|_A^2 = x^T A x`),
-fixed item biases :math:`b_i` and pair weights :math:`a_{uij} \ge 0`; the objective is
+fixed biases :math:`b_{ui}` and pair weights :math:`a_{uij} \ge 0`; the objective is
 
 .. math::
 
     \sum_u \rho_u |x_u - \bar x_u|_A^2 + \sum_i \rho_i |y_i - \bar y_i|_B^2
     + s \Big(\sum_i |y_i - W^T f_i|_B^2 + |W|_B^2\Big)
     + \mu \sum_{u,\, i \succ j} a_{uij} \max(0, m - z_{uij})^2,
-    \qquad z_{uij} = x_u \cdot (y_i - y_j) + b_i - b_j
+    \qquad z_{uij} = x_u \cdot (y_i - y_j) + b_{ui} - b_{uj}
 
 With the covariance of the items as A, and the second moment of the users as B, the proximal terms
 are the mean squared change of a user's and of an item's scores: what a preference asks for is done
@@ -53,8 +53,6 @@ class ProximalProblem:
         :math:`s` > 0; without features it does nothing.
     slates : SlateTerms or None
         Pairwise preferences.
-    item_bias : ndarray of shape (n_items,) or None
-        :math:`b_i`; None = 0.
     llm_weight, margin : float
         :math:`\mu` and m.
     num_threads, cg_steps : int
@@ -83,7 +81,6 @@ class ProximalProblem:
         features=None,
         prior_weight=0.0,
         slates=None,
-        item_bias=None,
         llm_weight=0.0,
         margin=0.0,
         num_threads=0,
@@ -115,10 +112,9 @@ class ProximalProblem:
         self._pairs = None
         if slates is not None:
             items = np.searchsorted(self.items, np.where(used, slates.items, self.items[:1]))
-            compact = SlateTerms(users.astype(np.intp), items, slates.weights)
-            bias = None if item_bias is None else item_bias[self.items]
+            compact = SlateTerms(users.astype(np.intp), items, slates.weights, slates.bias)
             ones = np.ones(len(self.items), dtype=np.float32)
-            self._pairs = PairLoss(compact, llm_weight, margin, ones, bias, num_threads=num_threads)
+            self._pairs = PairLoss(compact, llm_weight, margin, ones, num_threads=num_threads)
             self._build()
 
     def _build(self):

@@ -221,7 +221,7 @@ class _Reference:
         for _ in range(self._backbone.iterations):
             problem.sweep()
         self._items = problem.item_factors
-        self._bias = self._backbone.bias(self.popularity, features)
+        self._bias = self._backbone.bias(self.popularity[:, np.newaxis], features)
         n_tail = int(np.ceil(_TAIL_SHARE * matrix.shape[1]))
         rank = np.argsort(np.argsort(self.popularity, kind="stable"), kind="stable")
         self.tail = (self.popularity <= _TAIL_COUNT) | (rank < n_tail)

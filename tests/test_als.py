@@ -37,7 +37,6 @@ class Problem:
     y: np.ndarray
     missing_weights: np.ndarray | None = None
     features: np.ndarray | None = None
-    item_bias: np.ndarray | None = None
     slates: SlateTerms | None = None
     llm_weight: float = 0.0
     margin: float = 0.3
@@ -47,13 +46,14 @@ class Problem:
     def __post_init__(self):
         n_items = len(self.y)
         self.c = np.ones(n_items) if self.missing_weights is None else self.missing_weights
-        self.b = np.zeros(n_items) if self.item_bias is None else self.item_bias.astype(float)
         self.weights = np.where(self.confidence > 0, self.confidence, self.c)
-        self.pairs = []  # user, preferred item, other item, weight
+        self.pairs = []  # user, preferred item, other item, difference of biases, weight
         if self.slates is not None:
             for s, i, j in zip(*np.nonzero(self.slates.weights), strict=True):
                 items, weight = self.slates.items[s], float(self.slates.weights[s, i, j])
-                pair = self.slates.users[s], items[i], items[j], self.llm_weight * weight
+                bias = np.zeros(len(items)) if self.slates.bias is None else self.slates.bias[s]
+                gain = float(bias[i]) - float(bias[j])
+                pair = self.slates.users[s], items[i], items[j], gain, self.llm_weight * weight
                 self.pairs.append(pair)
 
     def solver(self, **options):
@@ -65,7 +65,6 @@ class Problem:
             item_regularization=self.item_regularization,
             missing_weights=self.missing_weights,
             features=None if self.features is None else sp.csr_matrix(self.features),
-            item_bias=self.item_bias,
             slates=self.slates,
             llm_weight=self.llm_weight,
             margin=self.margin,
@@ -79,9 +78,6 @@ class Problem:
         ridge = Ridge(alpha=1.0, fit_intercept=False).fit(self.features, y, sample_weight=self.c)
         return ridge.coef_.T, ridge.predict(self.features)
 
-    def difference(self, x, y, u, i, j):
-        return x[u] @ (y[i] - y[j]) + self.b[i] - self.b[j]
-
     def loss(self, x, y):
         coefficients, expected = self.prior(y)
         loss = 0.0
@@ -93,8 +89,8 @@ class Problem:
         for i in range(len(y)):
             loss += self.item_regularization * self.c[i] * np.sum((y[i] - expected[i]) ** 2)
         loss += self.item_regularization * np.sum(coefficients**2)
-        for u, i, j, weight in self.pairs:
-            loss += weight * max(0, self.margin - self.difference(x, y, u, i, j)) ** 2
+        for u, i, j, gain, weight in self.pairs:
+            loss += weight * max(0, self.margin - x[u] @ (y[i] - y[j]) - gain) ** 2
         return loss
 
     def user_equations(self, x, y, u):
@@ -103,11 +99,11 @@ class Problem:
         for i in range(len(y)):
             A += self.weights[u, i] * np.outer(y[i], y[i])
             b += self.confidence[u, i] * y[i]
-        for v, i, j, weight in self.pairs:
+        for v, i, j, gain, weight in self.pairs:
             if v == u:
-                target = max(self.margin, self.difference(x, y, u, i, j))
+                target = max(self.margin, x[u] @ (y[i] - y[j]) + gain)
                 A += weight * np.outer(y[i] - y[j], y[i] - y[j])
-                b += weight * (target - self.b[i] + self.b[j]) * (y[i] - y[j])
+                b += weight * (target - gain) * (y[i] - y[j])
         return A, b
 
     def item_equations(self, x, y, i):
@@ -117,9 +113,9 @@ class Problem:
         for u in range(len(x)):
             A += self.weights[u, i] * np.outer(x[u], x[u])
             b += self.confidence[u, i] * x[u]
-        for u, preferred, other, weight in self.pairs:
+        for u, preferred, other, gain, weight in self.pairs:
             if i in (preferred, other):
-                z = self.difference(x, y, u, preferred, other)
+                z = x[u] @ (y[preferred] - y[other]) + gain
                 pull = max(self.margin, z) - z
                 A += 2 * weight * np.outer(x[u], x[u])
                 b += weight * (2 * x[u] @ y[i] + (pull if i == preferred else -pull)) * x[u]
@@ -141,20 +137,19 @@ def random_problem(
     confidence[:, [0, N_ITEMS - 1]] = 0
     slates = None
     if llm_weight > 0:
-        slates = random_slates(rng, SLATE_USERS, SLATE_SIZES, N_ITEMS - 1, largest_weight)
+        slates = random_slates(rng, SLATE_USERS, SLATE_SIZES, N_ITEMS - 1, largest_weight, bias)
     return Problem(
         confidence.astype(np.float64),
         random_factors(rng, N_USERS, N_FACTORS),
         random_factors(rng, N_ITEMS, N_FACTORS),
         missing_weights=rng.uniform(0.2, 4, N_ITEMS) if missing else None,
         features=(rng.random((N_ITEMS, N_FEATURES)) < 0.4).astype(np.float32) if features else None,
-        item_bias=rng.uniform(0, 0.5, N_ITEMS).astype(np.float32) if bias else None,
         slates=slates,
         llm_weight=llm_weight,
     )
 
 
-def random_slates(rng, users, sizes, n_items, largest_weight):
+def random_slates(rng, users, sizes, n_items, largest_weight, bias=False):
     """Slates of unequal sizes, most pairs weighted, from 1 / `largest_weight` to it."""
     shape = len(sizes), max(sizes)
     items, weights = np.zeros(shape, dtype=np.intp), np.zeros((*shape, shape[1]), np.float32)
@@ -162,7 +157,8 @@ def random_slates(rng, users, sizes, n_items, largest_weight):
         items[s, :size] = rng.choice(n_items, size, replace=False)
         preferred = np.triu(rng.random((size, size)) < 0.8, 1)
         weights[s, :size, :size] = preferred * largest_weight ** rng.uniform(-1, 1, (size, size))
-    return SlateTerms(np.array(users), items, weights)
+    biases = rng.uniform(0, 0.5, shape).astype(np.float32) if bias else None
+    return SlateTerms(np.array(users), items, weights, biases)
 
 
 def random_factors(rng, n_rows, n_factors):
@@ -282,14 +278,15 @@ def test_half_sweeps_solve_the_normal_equations(options, pairs):
 
 def test_problems_cover_the_special_cases():
     problem = random_problem(0, llm_weight=1.0)
-    users, first, second, _ = (np.array(column) for column in zip(*problem.pairs, strict=True))
+    users, first, second, *_ = (np.array(column) for column in zip(*problem.pairs, strict=True))
     items = np.append(first, second)
     assert problem.confidence[np.append(users, users), items].any()  # also interacted with
     assert 0 in items  # in slates alone
     assert N_ITEMS - 1 not in items  # in nothing
     assert 13 in users
     assert not problem.confidence[[12, 13]].any()
-    z = [problem.difference(problem.x, problem.y, u, i, j) for u, i, j, _ in problem.pairs]
+    x, y = problem.x, problem.y
+    z = [x[u] @ (y[i] - y[j]) + gain for u, i, j, gain, _ in problem.pairs]
     assert min(z) < problem.margin < max(z)  # both sides of the hinge
 
 
@@ -361,7 +358,7 @@ def test_loss_never_rises(options, llm_weight, regularization):
     n_users, n_items = 120, 80
     missing, features, bias = options.values()
     slates = random_slates(
-        rng, np.sort(rng.integers(n_users, size=90)), rng.integers(2, 12, 90), n_items, 1.0
+        rng, np.sort(rng.integers(n_users, size=90)), rng.integers(2, 12, 90), n_items, 1.0, bias
     )
     solver = RegularizedALS(
         random_matrix(rng, n_users, n_items, 0.05) * np.float32(14),
@@ -370,7 +367,6 @@ def test_loss_never_rises(options, llm_weight, regularization):
         regularization=regularization,
         missing_weights=rng.uniform(0.2, 4, n_items) if missing else None,
         features=random_matrix(rng, n_items, 20, 0.2) if features else None,
-        item_bias=rng.uniform(0, 0.5, n_items) if bias else None,
         slates=slates,
         llm_weight=llm_weight,
         margin=0.2,
@@ -535,10 +531,10 @@ def test_missing_entries_of_popular_items_weigh_more():
 
 def test_bias_grows_with_popularity_and_saturates():
     popularity = np.array([0, 10, 30, 10**6])
-    assert backbone().bias(popularity, None) is None
-    bias = backbone(item_bias=0.04).bias(popularity, None)
+    assert backbone().bias(popularity[:, None], None) is None
+    bias = backbone(item_bias=0.04).bias(popularity[:, None], None)
     assert bias.dtype == np.float32
-    np.testing.assert_allclose(bias, [0, 0.02, 0.03, 0.04], rtol=1e-4)
+    np.testing.assert_allclose(bias[:, 0], [0, 0.02, 0.03, 0.04], rtol=1e-4)
 
 
 def test_bias_leans_on_features_where_interactions_are_few(rng):
@@ -550,16 +546,33 @@ def test_bias_leans_on_features_where_interactions_are_few(rng):
     slopes = np.linalg.solve(centered.T @ centered + np.eye(3), centered.T @ (plain - plain.mean()))
     ridge = plain.mean() + centered @ slopes
     expected = 0.1 * (popularity * plain + 3 * ridge) / (popularity + 3)
-    bias = backbone(item_bias=0.1).bias(popularity, sp.csr_matrix(features))
-    np.testing.assert_allclose(bias, expected, rtol=1e-3)
+    bias = backbone(item_bias=0.1).bias(popularity[:, None], sp.csr_matrix(features))
+    np.testing.assert_allclose(bias[:, 0], expected, rtol=1e-3)
+
+
+def test_bias_is_of_the_popularity_in_each_period():
+    # 16 interactions in the first period, 4 in the second.
+    by_period = np.array([[12, 0], [4, 0], [0, 4], [0, 0]])
+    bias = backbone(item_bias=1.0).bias(by_period, None)
+    n = [
+        [12 * 12.5 / (9.6 + 0.5), 12 * 0.5 / (2.4 + 0.5)],
+        [4 * 4.5 / (3.2 + 0.5), 4 * 0.5 / (0.8 + 0.5)],
+        [4 * 0.5 / (3.2 + 0.5), 4 * 4.5 / (0.8 + 0.5)],
+        [0, 0],
+    ]
+    np.testing.assert_allclose(bias, np.array(n) / (np.array(n) + 10), rtol=1e-6)
 
 
 def test_with_bias_adds_the_bias_to_every_score(rng):
     users, items = (random_factors(rng, n, N_FACTORS).astype(np.float32) for n in (4, 5))
-    bias = rng.random(5).astype(np.float32)
-    wide_users, wide_items = with_bias(users, items, bias)
+    bias, shares = rng.random((5, 2)).astype(np.float32), rng.random((4, 2)).astype(np.float32)
+    wide_users, wide_items = with_bias(users, items, bias, shares)
     assert wide_users.dtype == wide_items.dtype == np.float32
-    np.testing.assert_allclose(wide_users @ wide_items.T, users @ items.T + bias, rtol=1e-5)
+    expected = users @ items.T + shares @ bias.T
+    np.testing.assert_allclose(wide_users @ wide_items.T, expected, rtol=1e-5)
+    wide_users, wide_items = with_bias(users, items, bias[:, :1])
+    expected = users @ items.T + bias[:, 0]
+    np.testing.assert_allclose(wide_users @ wide_items.T, expected, rtol=1e-5)
     same_users, same_items = with_bias(users, items, None)
     assert same_users is users
     assert same_items is items
@@ -574,9 +587,8 @@ def test_backbone_states_its_problem(rng, features):
     factors = random_factors(rng, N_USERS, N_FACTORS), random_factors(rng, N_ITEMS, N_FACTORS)
     f = (rng.random((N_ITEMS, N_FEATURES)) < 0.4).astype(np.float32) if features else None
     wide = None if f is None else sp.csr_matrix(f)
-    slates = random_slates(rng, SLATE_USERS, SLATE_SIZES, N_ITEMS, 1.0)
-    bias = settings.bias(popularity, wide)
-    pairs = {"slates": slates, "llm_weight": 5.0, "margin": 0.1, "item_bias": bias}
+    slates = random_slates(rng, SLATE_USERS, SLATE_SIZES, N_ITEMS, 1.0, bias=True)
+    pairs = {"slates": slates, "llm_weight": 5.0, "margin": 0.1}
     expected = Problem(
         14.0 * matrix.toarray().astype(np.float64),
         *factors,

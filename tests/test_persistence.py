@@ -320,7 +320,7 @@ TAMPERED = {
     "deep JSON": lambda _: {"model.json": "[" * 10**6},
     "long number": lambda _: {"model.json": '{"n_iter": ' + "9" * 10**5 + "}"},
     "other format": json_of(format="something"),
-    "later format": json_of(format_version=2),
+    "later format": json_of(format_version=3),
     "parameters": json_of(parameters={"factors": -1}),
     "unknown parameters": json_of(parameters={"shell": "ls"}),
     "parameter list": json_of(parameters=[1]),
@@ -353,7 +353,7 @@ def test_files_that_were_tampered_with(how, path, tmp_path):
 def test_files_without_a_member(path, tmp_path):
     members = unpack(path)
     for name in members:
-        if name in ("bias.npy", "features_data.npy", "pair_users.npy"):
+        if name in ("pair_bias.npy", "features_data.npy", "pair_users.npy"):
             continue  # what is not there may be missing, but then not half of it
         refuse(pack(tmp_path / "f", {n: c for n, c in members.items() if n != name}))
     pack(tmp_path / "f", {n: c for n, c in members.items() if n != "pair_users.npy"})
@@ -378,7 +378,8 @@ def test_tampered_preferences_and_features(world, tmp_path):
         "pair_weights": lambda a: put(a, 0, np.nan),
         "features_indices": lambda a: put(a, 0, 10**6),
         "features_data": lambda a: a[1:],
-        "bias": lambda a: a[1:],
+        "pair_bias": lambda a: a[1:],
+        "periods": lambda a: a[:0],
     }.items():
         refuse(pack(tmp_path / "f", members | array_of(name, change)(members)))
 

@@ -23,7 +23,7 @@ def settings(seed, *, features):
     weights = np.maximum(gaps[:, :, None] - gaps[:, None], 0).astype(np.float32)
     weights[1, 5] = weights[1, :, 5] = 0  # a place without weights
     items[1, 5] = 0
-    return {
+    made = {
         "user_center": rng.normal(size=(N_USERS, K)).astype(np.float32),
         "item_center": rng.normal(size=(N_ITEMS, K)).astype(np.float32),
         "user_weights": rng.uniform(0.5, 3, N_USERS),
@@ -34,11 +34,11 @@ def settings(seed, *, features):
         if features
         else None,
         "prior_weight": 1.7,
-        "slates": SlateTerms(users, items, weights),
-        "item_bias": rng.normal(size=N_ITEMS).astype(np.float32),
         "llm_weight": 2.5,
         "margin": 0.8,
     }
+    biases = rng.normal(size=N_ITEMS).astype(np.float32)[items]
+    return made | {"slates": SlateTerms(users, items, weights, biases)}
 
 
 def ridge(y, F):
@@ -55,10 +55,11 @@ def objective(s, x, y, W):
         distance = y - s["features"].toarray() @ W
         loss += s["prior_weight"] * (sum(d @ B @ d for d in distance) + sum(w @ B @ w for w in W))
     slates = s["slates"]
-    for user, items, weights in zip(slates.users, slates.items, slates.weights, strict=True):
+    parts = slates.users, slates.items, slates.weights, slates.bias
+    for user, items, weights, bias in zip(*parts, strict=True):
         for i, j in zip(*np.nonzero(weights), strict=True):
             p, o = items[i], items[j]
-            z = x[user] @ (y[p] - y[o]) + s["item_bias"][p] - s["item_bias"][o]
+            z = x[user] @ (y[p] - y[o]) + bias[i] - bias[j]
             loss += s["llm_weight"] * weights[i, j] * max(0, s["margin"] - z) ** 2
     return loss
 

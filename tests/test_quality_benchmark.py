@@ -43,7 +43,8 @@ def test_pointwise_solves_for_the_ratings(load, tiny):
     settings = {"alpha": 5.0, "regularization": 20.0, "iterations": 4, "factors": 8}
     model = methods.pointwise(tiny, 0, llm_weight=3.0, recency_power=0.5, **settings)
     extra, backbone = model.regularizer_, model._fitted_backbone
-    y, bias = model.item_factors_[:, :-1].astype(float), model._bias
+    y = model.item_factors_[:, :8].astype(float)
+    bias = (model.user_factors_[:, 8:] @ model.item_factors_[:, 8:].T).astype(float)
     c = backbone.missing_weights(model._popularity)
     confidence = backbone.recent_confidence(model._matrix, model._age).toarray()
     weight = np.where(confidence > 0, confidence, c)
@@ -59,7 +60,7 @@ def test_pointwise_solves_for_the_ratings(load, tiny):
     for user in (0, 17, 60):
         A = (y * weight[user][:, None]).T @ y + 20 * np.eye(8)
         expected = np.linalg.solve(A, y.T @ (weight[user] * target[user]))
-        found = model.user_factors_[user, :-1]
+        found = model.user_factors_[user, :8]
         np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4)
 
 
@@ -78,14 +79,14 @@ def test_hinge_falls_in_each_sweep(load, tiny):
     class Watched(alternatives.Hinge):
         def weigh(self, users, items):
             terms, model = self.terms, self.model
-            scores = users.astype(float) @ items.T + self.bias
-            own = np.take_along_axis(scores[terms.users], terms.items, axis=1)
+            scores = users.astype(float) @ items.T
+            own = np.take_along_axis(scores[terms.users], terms.items, axis=1) + terms.bias
             hinges = np.maximum(0, self.margin - own[:, :, None] + own[:, None])
             # Below a tenth of the margin it is rounded off.
             floor = 0.1 * self.margin
             rounded = np.where(hinges > floor, hinges, (hinges**2 / floor + floor) / 2)
             X = model._matrix.toarray()
-            fit = np.where(X > 0, 50 * (1 - (scores - self.bias)) ** 2, (scores - self.bias) ** 2)
+            fit = np.where(X > 0, 50 * (1 - scores) ** 2, scores**2)
             losses.append(
                 fit.sum()
                 + 140 * (np.sum(users**2.0) + np.sum(items**2.0))

@@ -14,6 +14,7 @@ from sklearn_selreg._backbone import ALSBackbone
 from sklearn_selreg._evidence import cross_fitted_scores, slate_scores
 from sklearn_selreg._interactions import index_interactions
 from sklearn_selreg._slates import compare_candidates, place_slates
+from sklearn_selreg._trends import Trend
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.judges import PrecomputedJudge
 
@@ -336,7 +337,8 @@ def calibration_world(changed=None):
 def cross_fit(slates, matrix, model=None, features=None):
     model = backbone() if model is None else model
     start = model.start(*matrix.shape, np.random.default_rng(0))
-    return cross_fitted_scores(slates, model, matrix, features, start)
+    trend = Trend(matrix, np.zeros(1), None, now=False)
+    return cross_fitted_scores(slates, model, trend, features, start)
 
 
 @pytest.mark.parametrize("user", [0, 7, 19])
