@@ -19,16 +19,14 @@ from ._als import CG_STEPS, RegularizedALS, fold_in, single_threaded_blas
 from ._proximal import ProximalProblem, shrink_to_features
 
 _POPULARITY_PAD = 5.0  # interactions added to each item before its missing entries are weighed
-_BIAS_HALF = 10.0  # interactions at which an item has half of the bias it can get
+_BIAS_HALF = 5.0  # interactions at which an item has half of the bias it can get
 _BIAS_PRIOR = 3.0  # interactions that the bias expected from an item's features is worth
-_NO_TREND = 0.5  # interactions of an item in a period that its overall popularity is worth there
+_NO_TREND = 0.2  # interactions of an item in a period that its overall popularity is worth there
 _RECENCY_GAIN = 3.0  # confidence of the newest interaction, relative to no recency
 
 # Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/backbones.py.
 _SPREADS_PER_UNIT = 10.0  # standard deviations of scores in a unit of margin and item bias
-_SAMPLED_POPULARITY = (
-    3.0  # they sample what to rank low by popularity, which takes it out of scores
-)
+_SAMPLED_POPULARITY = 2.0  # they sample what to rank low by popularity: it is missing in scores
 _FEATURES_WORTH = 4.0  # interactions that what features lead to expect is worth, per prior_strength
 _USER_PULL = 2e4  # of staying at the backbone's factors, by the root of interactions + 1
 _ITEM_PULL = 1e6  # the same, by interactions
@@ -109,7 +107,7 @@ class ALSBackbone:
 
     defaults: ClassVar[dict] = {
         "factors": 64,
-        "regularization": 140.0,
+        "regularization": 85.0,
         "alpha": 50.0,
         "iterations": 30,
     }

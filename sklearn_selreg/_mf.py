@@ -91,7 +91,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     factors : int or None, default=None
         Number of latent factors. None: 64; 16 for LMF.
     regularization : float or None, default=None
-        L2 penalty :math:`\lambda` > 0 of the factors. None: 140 for ALS, where the right value
+        L2 penalty :math:`\lambda` > 0 of the factors. None: 85 for ALS, where the right value
         grows with the number of users and with `alpha`; .05 for BPR, 6 for LMF.
     alpha : float or None, default=None
         Confidence > 0 of an interaction per unit of strength. None: 50 for ALS, 10 for LMF. BPR,
@@ -114,12 +114,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     item_encoder : "auto", transformer or None, default="auto"
         Makes features of `item_data`: a scikit-learn transformer, fitted on its columns; "auto" for
         :class:`~sklearn_selreg.AutoItemEncoder`; None for no features.
-    prior_strength : float, default=1.2
+    prior_strength : float, default=2.5
         How strongly > 0 item factors lean on features: their penalty is `prior_strength` times
         `regularization` times the squared distance from what a ridge regression on the features
         expects. Without features it does nothing.
-    item_bias : float, default=0.15
-        Score >= 0 that an item gains by being popular: `item_bias * n / (n + 10)` for n
+    item_bias : float, default=0.3
+        Score >= 0 that an item gains by being popular: `item_bias * n / (n + 5)` for n
         interactions, with features shrunk to what they lead to expect. 0: none.
     trend_periods : int, default=8
         With `time_col`, that popularity is one of the time: the interactions are cut into so many
@@ -130,7 +130,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     missing_power : float, default=0.5
         A pair without interaction weighs `((n + 5) / mean(n + 5)) ** missing_power` for an item
         with n interactions: not having a popular item says more. 0: all weigh 1, as in `implicit`.
-    recency_power : float, default=0.5
+    recency_power : float, default=0.65
         In a last update of the users, their r-th newest interaction (from 0) has the confidence
         `3 * alpha / (1 + r) ** recency_power`. 0: no such update.
     judge : LLMJudge or None, default=None
@@ -154,7 +154,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     gate : "auto", ReliabilityGate or None, default="auto"
         Weighs preferences. "auto": `ReliabilityGate()`. None: all preferences weigh 1, wherever
         they are (global distillation).
-    llm_weight : float, default=12
+    llm_weight : float, default=8
         Weight :math:`\mu` >= 0 of all preferences.
     margin : float, default=0.4
         By how much >= 0 the score of the preferred item should be larger; beyond it a preference
@@ -301,15 +301,15 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         backbone_params=None,
         item_data=None,
         item_encoder="auto",
-        prior_strength=1.2,
-        item_bias=0.15,
+        prior_strength=2.5,
+        item_bias=0.3,
         trend_periods=8,
         trend_at="user",
         missing_power=0.5,
-        recency_power=0.5,
+        recency_power=0.65,
         judge=None,
         gate="auto",
-        llm_weight=12.0,
+        llm_weight=8.0,
         margin=0.4,
         refine_iterations=None,
         item_text=None,

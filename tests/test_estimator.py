@@ -297,7 +297,7 @@ def test_biases_are_the_last_column_and_grow_with_popularity(world):
     assert np.all(with_bias.user_factors_[:, -1] == 1)
     popularity = world.train["item"].value_counts().reindex(with_bias.items_).to_numpy()
     np.testing.assert_allclose(
-        with_bias.item_factors_[:, -1], 0.2 * popularity / (popularity + 10), rtol=1e-6
+        with_bias.item_factors_[:, -1], 0.2 * popularity / (popularity + 5), rtol=1e-6
     )
 
 

@@ -89,7 +89,7 @@ def test_hinge_falls_in_each_sweep(load, tiny):
             fit = np.where(X > 0, 50 * (1 - scores) ** 2, scores**2)
             losses.append(
                 fit.sum()
-                + 140 * (np.sum(users**2.0) + np.sum(items**2.0))
+                + 85 * (np.sum(users**2.0) + np.sum(items**2.0))
                 + self.llm_weight * np.sum(terms.weights * rounded)
             )
             return super().weigh(users, items)
