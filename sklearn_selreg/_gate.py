@@ -235,7 +235,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             f"{n_groups} users; it needs at least {self.min_pairs} pairs of at least {self.cv} "
             "users, right and wrong ones. Falling back to its global accuracy, shrunk to "
             f"{shrunk:.2f}. Give it more pairs, as by a larger max_slates or calibration_share of "
-            "the recommender.",
+            "the recommender, or more recorded slates.",
             GateWarning,
         )
         mean_gap = np.abs(gap).mean()

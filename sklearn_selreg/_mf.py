@@ -858,6 +858,10 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 f"version=); got {name_kind(self.judge)}."
             )
         self.judge._check_parameters()
+        if isinstance(self.gate, type):
+            raise TypeError(
+                f"gate must be 'auto', None or an instance; got {name_kind(self.gate)}."
+            )
         if isinstance(self.gate, ReliabilityGate):
             self.gate._validate_params()  # before anything is asked and paid
 
@@ -1592,8 +1596,8 @@ def _why_not_calibrated(n_slates, is_recorded):
     else:
         why = "No calibration question was asked and answered"
         what = (
-            "They need users with 4 or more interactions, calibration_share > 0, and answers: "
-            "allow more of them, "
+            "Such questions need users with 4 or more interactions, calibration_share > 0, and "
+            "answers: allow more of them, "
         )
     alike = "set gate=None to trust all preferences alike."
     what += f" Or {alike}" if n_slates else f"or {alike}"

@@ -46,7 +46,10 @@ def read_factors(ids, factors, name, *, copy):
     if isinstance(ids, list | tuple):  # np.asarray turns all ids of ["ann", 1] into strings
         ids = pd.Series(list(ids)).to_numpy()
     ids = np.asarray(ids)
-    factors = np.array(factors, dtype=np.float32, order="C", copy=True if copy else None)
+    try:
+        factors = np.array(factors, dtype=np.float32, order="C", copy=True if copy else None)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}_factors must be an array of numbers: {error}.") from error
     if factors.ndim != 2 or ids.shape != factors.shape[:1] or 0 in factors.shape:
         raise ValueError(
             f"{name}_factors must have a row for each of {name}_ids; got shapes {factors.shape} "

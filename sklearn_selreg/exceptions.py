@@ -21,7 +21,7 @@ class JudgeError(RuntimeError):
 
 
 class CacheError(RuntimeError):
-    """A cache file that cannot be read.
+    """A cache file that cannot be made or read.
 
     Examples
     --------

@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ._gate import ReliabilityGate
-from ._params import name_kind
+from ._params import check_integer, name_kind
 from ._slates import MAX_HISTORY
 from .metrics import RankingReport, compare_reports, ranking_report, report_intervals
 
@@ -144,6 +144,7 @@ class GateDisplay:
             Without matplotlib.
         """
         _require_matplotlib(cls)
+        check_integer("n_bins", n_bins, 1)
         _check_option("kind", kind, ("context", "calibration"))
         _check_option("response", response, _RESPONSES)
         gate, Z = _gate_and_pairs(_innermost(estimator), Z)

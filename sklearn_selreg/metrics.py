@@ -251,7 +251,7 @@ def _evaluate(
         "usual_width": getattr(model, "n_features_in_", None),  # fit has warned
     }
     held_out = index_interactions(X, y, **columns)
-    fitted = _remembered(model) if train is None else index_interactions(train, **columns)
+    fitted = _remembered(model) if train is None else _index_other("train", train, **columns)
     if score is None:
         score = _popularity_scorer(fitted, catalog)
     if hasattr(model, "users_"):  # a function tells nothing of what it knows
@@ -275,7 +275,7 @@ def _evaluate(
     pairs = user * len(catalog) + columns_of_items
     n_fitted = np.count_nonzero(np.isin(pairs[columns_of_items >= 0], removed[0]))
     if exclude is not None:
-        others = index_interactions(exclude, **columns)
+        others = _index_other("exclude", exclude, **columns)
         removed.append(_pair_ids(held_out.users, catalog, others))
     above, level, auc = _rank(
         lambda rows: score(held_out.users[rows]),
@@ -570,12 +570,23 @@ def _unwrap(model):
             return model, steps
 
 
+def _index_other(name, table, **columns):
+    """Index a table of interactions that is not X, and name it in errors."""
+    try:
+        return index_interactions(table, **columns)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name} is a table, read as X is. {error}") from error
+
+
 def _remembered(model):
     """Return the interactions that a model was fitted on."""
     matrix = getattr(model, "_matrix", None)
     if matrix is None:
+        what = repr(model) if isinstance(model, str) else name_kind(model)
         raise ValueError(
-            f"train must be given: a {type(model).__name__} does not tell what it was fitted on."
+            "train must be given, the interactions that the model was fitted on, as "
+            f"{what} does not tell; got None."
         )
     return Interactions(model.users_, model.items_, matrix, age=None)  # which no metric looks at
 
@@ -691,7 +702,7 @@ def _counts(ids, known_ids, counts):
 def _read_cohort(cohort, users):
     """Two boolean arrays of shape (n_users,): who is cold and who is warm."""
     cohort = pd.Series(cohort)
-    unknown = sorted(set(cohort.unique()) - {"cold", "warm"}, key=str)
+    unknown = sorted(set(cohort.unique().tolist()) - {"cold", "warm"}, key=str)
     if unknown:
         raise ValueError(f'cohort must map users to "cold" or "warm"; got {unknown[:5]}.')
     if not cohort.index.is_unique:

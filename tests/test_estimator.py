@@ -1024,6 +1024,12 @@ def test_bad_input_to_fit_is_named(world, settings, X, y, message):
     ("settings", "X", "y", "message"),
     [
         ({"judge": World}, None, None, "judge must be an LLMJudge"),
+        (
+            {"judge": PrecomputedJudge([RECORD]), "gate": ReliabilityGate},
+            None,
+            None,
+            "gate must be 'auto', None or an instance; got the class ReliabilityGate: make",
+        ),
         ({"item_data": 3}, None, None, "item_data"),
         ({}, np.ones((3, 2)), None, "user_col='user' names a column, but X is an array"),
         ({}, replaced("user", 3, [1, 2]), None, "hashable"),

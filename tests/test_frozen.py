@@ -168,3 +168,11 @@ class Refusing(joblib.parallel.SequentialBackend):
         raise AssertionError("Work was sent away.")
 
     apply_async = submit
+
+
+def test_what_is_no_judge_or_no_table_is_named():
+    slate = Slate(7, [1], [2, 3])
+    with pytest.raises(TypeError, match="judge must be an LLMJudge; got an int"):
+        FrozenJudge.record(3, [slate])
+    with pytest.raises(TypeError, match=r"table must be what FrozenJudge.record .* got a list"):
+        FrozenJudge([slate]).rate([slate])

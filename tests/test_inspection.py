@@ -341,6 +341,8 @@ def test_wrong_arguments_are_refused(models, reports):
     gated = models["gated"]
     with pytest.raises(ValueError, match=r"features must name columns of Z, .* got 'age'"):
         GateDisplay.from_estimator(gated, features=("age", "history_length"))
+    with pytest.raises(ValueError, match="n_bins must be an integer >= 1; got 0"):
+        GateDisplay.from_estimator(gated, n_bins=0)
     with pytest.raises(ValueError, match="two different columns"):
         GateDisplay.from_estimator(gated, features=("agreement", "agreement"))
     with pytest.raises(ValueError, match=r"response must be one of .*got 'love'"):

@@ -77,6 +77,11 @@ def test_slate_rejects(parts, message):
         Slate(**{"user": 1, "history": [1], "candidates": [2, 3], **parts})
 
 
+def test_candidates_of_a_slate_are_hashable():
+    with pytest.raises(TypeError, match="candidates must be hashable ids; got an unhashable type"):
+        Slate(1, [], [[2], [3]])
+
+
 @pytest.mark.parametrize("name", ["history", "candidates", "history_texts", "candidate_texts"])
 @pytest.mark.parametrize("value", ["Alien", 5, None])
 def test_parts_of_a_slate_are_lists(name, value):

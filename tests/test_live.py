@@ -26,6 +26,7 @@ from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
 from sklearn_selreg.exceptions import BudgetWarning, DataWarning, GateWarning, JudgmentWarning
 from sklearn_selreg.judges import (
     AnthropicJudge,
+    CacheError,
     JudgeError,
     LLMJudge,
     OpenAIJudge,
@@ -501,6 +502,14 @@ def test_ctrl_c_stores_what_is_under_way(server, tmp_path):
 # The cache
 
 
+def test_a_cache_that_cannot_be_made_is_named(server, tmp_path):
+    (tmp_path / "file").write_text("")
+    judge = claude(server, cache=tmp_path / "file" / "c")
+    with pytest.raises(CacheError, match=r"file.c cannot be made: .* Name another file as cache"):
+        judge.rate(make_slates(1))
+    assert n_asked(server) == 0
+
+
 def test_a_full_disk_loses_no_answer_that_had_arrived(server, tmp_path):
     judge = claude(server, cache=tmp_path / "c", concurrency=4)
     judge.rate(make_slates(2))
@@ -881,6 +890,7 @@ def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
     ("judge", "gate", "message"),
     [
         ({"max_requests": None}, {}, "max_requests or max_cost .* must be set"),
+        ({"batch_poll": "often"}, {}, "batch_poll must be a number >= 0; got 'often'"),
         ({"api_key_env": "NO_SUCH_VARIABLE"}, {}, "'NO_SUCH_VARIABLE', which is not set"),
         ({}, {"C": -1.0}, "'C' parameter of ReliabilityGate must be"),
     ],

@@ -170,9 +170,11 @@ def test_what_does_not_remember_needs_train(rows, model):
     forgetful = Forgetful()
     for name in ("users_", "items_", "user_factors_", "item_factors_"):
         setattr(forgetful, name, getattr(model, name))
-    with pytest.raises(ValueError, match="train must be given: a Forgetful does not tell"):
+    with pytest.raises(
+        ValueError, match=r"train must be given, .* as a Forgetful does not tell; got None"
+    ):
         ranking_report(forgetful, rows[1])
-    with pytest.raises(ValueError, match="train must be given: a function does not tell"):
+    with pytest.raises(ValueError, match=r"train must be given, .* as a function does not tell"):
         ranking_report(lambda users: np.zeros((len(users), 3)), rows[1], items=[1, 2, 3])
     with pytest.raises(Exception, match="needs a fitted estimator with users_"):
         auc_scorer()(DummyClassifier(), rows[1])

@@ -51,7 +51,7 @@ class Slate:
         If there is no candidate, if a candidate is listed twice, or if the number of texts is
         neither 0 nor the number of items.
     TypeError
-        If a sequence is none, or a single string.
+        If a sequence is none, or a single string; if a candidate is not hashable.
 
     Examples
     --------
@@ -755,7 +755,11 @@ def check_candidates(candidates):
     """Raise ValueError if there are no candidates, or if one is listed twice."""
     if not candidates:
         raise ValueError("candidates must hold at least one item; got none.")
-    if len(set(candidates)) < len(candidates):
+    try:
+        n_different = len(set(candidates))
+    except TypeError as error:
+        raise TypeError(f"candidates must be hashable ids; got an {error}.") from None
+    if n_different < len(candidates):
         twice = next(c for i, c in enumerate(candidates) if c in candidates[:i])
         raise ValueError(f"candidates must be all different; got {twice!r} twice.")
 

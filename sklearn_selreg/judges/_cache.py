@@ -122,7 +122,7 @@ class JudgmentCache:
             return connection
         try:
             if not self.path.exists():
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._make_folder()
             if not self.path.exists() or os.access(self.path, os.W_OK):
                 connection = self._sqlite(self.path)
                 connection.execute("PRAGMA synchronous = NORMAL")
@@ -144,6 +144,14 @@ class JudgmentCache:
                 f"The cache {self.path} is no SQLite file of judgments: {error}. Name another one."
             ) from None
         return self._connect_read_only()
+
+    def _make_folder(self):
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CacheError(
+                f"The cache {self.path} cannot be made: {error}. Name another file as cache."
+            ) from None
 
     def _connect_read_only(self):
         self.read_only = True

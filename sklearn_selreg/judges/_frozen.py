@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._params import name_kind
 from .._warn import warn
 from ..exceptions import JudgmentWarning
 from ._base import LLMJudge, _check_slates, _sha256
@@ -95,6 +96,8 @@ class FrozenJudge(LLMJudge):
         TypeError, ValueError, JudgeError
             As :meth:`LLMJudge.answers` of that judge.
         """
+        if not isinstance(judge, LLMJudge):
+            raise TypeError(f"judge must be an LLMJudge; got {name_kind(judge)}.")
         slates = list(dict.fromkeys(_check_slates(slates)))
         answers = judge.answers(slates)
         keys = _keys(slates)
@@ -130,13 +133,15 @@ class FrozenJudge(LLMJudge):
         Raises
         ------
         TypeError
-            If `slates` is not an iterable of :class:`Slate`.
+            If `slates` is not an iterable of :class:`Slate`, or `table` was not made by
+            :meth:`record`.
 
         Warns
         -----
         JudgmentWarning
             If a slate is not among those recorded.
         """
+        self._check_parameters()
         slates = _check_slates(slates)
         table, keys = self.table, _keys(slates)
         places = np.searchsorted(table.keys, keys)
@@ -155,6 +160,13 @@ class FrozenJudge(LLMJudge):
                 JudgmentWarning,
             )
         return answers
+
+    def _check_parameters(self):
+        if not isinstance(self.table, AnswerTable):
+            raise TypeError(
+                "table must be what FrozenJudge.record and plan.ask() make; got "
+                f"{name_kind(self.table)}."
+            )
 
     def _n_answered(self, slates):
         return int(np.isin(_keys(slates), self.table.keys).sum())

@@ -188,8 +188,9 @@ class LiveJudge(LLMJudge):
             ("max_retries", Integral, 0),
             ("max_tokens", Integral, 1),
             ("timeout", Real, 0),
+            ("batch_poll", Real, 0),
         ):
-            value = getattr(self, name)
+            value = getattr(self, name, least)  # batches are not for all
             optional = name in ("max_requests", "max_cost", "max_tokens")
             if value is None and optional:
                 continue
