@@ -50,3 +50,9 @@ def test_judges_of_ones_own(tmp_path, monkeypatch):
         assert ratings.tolist() == my_model(slate.candidate_texts)
     assert (tmp_path / "answers.sqlite").exists()
     assert asked[0] == (("Alien",), ("Heat", "Up"))
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_code_fits_the_width_of_a_page(page):
+    lines = "\n".join(BLOCK.findall(page.read_text(encoding="utf-8"))).splitlines()
+    assert [line for line in lines if len(line) > 92] == []
