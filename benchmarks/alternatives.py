@@ -12,7 +12,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
-from sklearn_selreg._als import RegularizedALS
+from sklearn_selreg._als import RegularizedALS, pack_pairs
 from sklearn_selreg._backbone import ALSBackbone, with_bias
 
 COLD_BELOW, TAIL_UP_TO = 3, 3
@@ -217,14 +217,14 @@ class Hinge:
 
     def trust(self, hinges):
         """Return the weights of the pairs' hinges."""
-        return self.terms.weights
+        return self.terms.matrices()
 
     def weigh(self, users, items):
         """Return the pairs of the majorizer as arguments of the problem."""
         hinges = self.hinges(users, items)
         floor = max(_SMALLEST_HINGE * self.margin, 1e-6)
         weights = self.trust(hinges) / (2 * np.maximum(hinges, floor))
-        terms = replace(self.terms, weights=weights.astype(np.float32))
+        terms = replace(self.terms, weights=pack_pairs(weights.astype(np.float32)))
         return {"slates": terms, "llm_weight": self.llm_weight, "margin": self.margin}
 
 
@@ -268,7 +268,7 @@ class JointGate(Hinge):
         tail = model._popularity[terms.items] <= TAIL_UP_TO
         self.z = np.stack([cold, tail, 2 * (1 - np.maximum(p, 1 - p)), np.ones_like(p)], axis=-1)
         self.coef = np.zeros(self.z.shape[-1])
-        self.pairs = np.nonzero(terms.weights)
+        self.pairs = np.nonzero(terms.matrices())
         self._adam = np.zeros((2, len(self.coef)))
         self._n = 0
         self.mean_weights = [self._mean_weight()]
@@ -284,7 +284,7 @@ class JointGate(Hinge):
     def trust(self, hinges):
         """Take the gate's steps, and return the weights of the pairs."""
         # The loss is linear in the weights: what matters of the hinges is their sum by item.
-        each = hinges * self.terms.weights
+        each = hinges * self.terms.matrices()
         slope = (each.sum(axis=2) + each.sum(axis=1)) / 2
         for _ in range(self.n_steps):
             alpha = self._alpha()
@@ -292,7 +292,7 @@ class JointGate(Hinge):
             self._step(gradient / max(slope.sum(), 1e-12))
         self.mean_weights.append(self._mean_weight())
         alpha = self._alpha()
-        return self.terms.weights * (alpha[:, :, np.newaxis] + alpha[:, np.newaxis]) / 2
+        return self.terms.matrices() * (alpha[:, :, np.newaxis] + alpha[:, np.newaxis]) / 2
 
     def _step(self, gradient):
         self._n += 1

@@ -116,7 +116,8 @@ def movielens_sweeps(data, repeat):
     slates = slates[~slates.calibrates]
     slates = slates[np.unique(slates.users, return_index=True)[1]]  # the first of each user
     gaps, _ = slates.gaps()
-    terms = SlateTerms(slates.users, slates.items, np.nan_to_num(np.maximum(gaps, 0)))
+    gaps = np.nan_to_num(np.maximum(gaps, 0))
+    terms = SlateTerms.from_matrices(slates.users, slates.items, gaps)
     popularity = interactions.matrix.getnnz(axis=0)
     parts = {
         "features": {"features": features},
@@ -179,8 +180,10 @@ def random_slates(rng, n_users, n_items, n_slates):
     places = (n_slates, SLATE_SIZE)
     items = np.arange(SLATE_SIZE) * width + rng.integers(width, size=places)
     ratings = rng.random(places, dtype=np.float32)
-    gaps = ratings[:, :, np.newaxis] - ratings[:, np.newaxis]
-    return SlateTerms(users, items, np.maximum(gaps, 0))
+    first, second = np.triu_indices(SLATE_SIZE, 1)
+    gaps = ratings[:, first]
+    gaps -= ratings[:, second]
+    return SlateTerms(users, items.astype(np.int32), gaps)
 
 
 def movielens_fits(data, repeat):

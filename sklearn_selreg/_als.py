@@ -24,13 +24,14 @@ entries weigh 1 again, by the compiled conjugate gradient kernel of ``implicit``
 one call of it. What the kernel does not know is put in as *pseudo-rows*: an entry of confidence
 :math:`-(1 + w)` on row v adds :math:`w\,v v^T` to the normal equations and nothing to the
 right-hand side; an entry of confidence 1 / d on row d b adds b to the right-hand side and a
-negligible :math:`d\,b b^T` to the matrix. The kernel sums a Gram matrix over all rows it is given,
-so pseudo-rows are scaled down by powers of two, which costs no precision.
+negligible :math:`d\,b b^T` to the matrix. The kernel sums a Gram matrix over the rows it is given;
+pseudo-rows are kept out of it, as they lie behind these in the same array (see `HalfSweep`).
 """
 
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
@@ -45,11 +46,13 @@ CG_STEPS = 3  # of a half-sweep, warm-started; implicit's own number
 # The kernel calls BLAS from threads of its own. Finding the libraries takes milliseconds: once.
 _THREADPOOLS = ThreadpoolController()
 
-DIRECTION_SCALE = 2.0**-30
+DIRECTION_SCALE = 2.0**-30  # so that 1 + w / e ** 2 loses nothing of a small w in float32
 _RHS_SCALE = 2.0**-40
 _PRODUCTS_WORTH_THREADS = 2**22  # some milliseconds; waking threads may take longer
 _SLATES_PER_CHUNK = 256  # 20 candidates and 64 factors: 1.3 MB, stays in the cache
-_LEAST_BLOCK = 2**18  # pseudo-rows of a block of users, if there are fewer items; each call costs
+_BLOCK = 2**14  # pseudo-rows of a block of users; 64 factors: 4 MB
+_ENTRIES_PER_PART = 2**18  # of a matrix that grows in place; a part is held twice
+_JITTER = 1e-12  # of the largest degree of a slate: what is singular has a Cholesky factor too
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +65,9 @@ class SlateTerms:
         Row of the user each slate belongs to, not decreasing.
     items : ndarray of shape (n_slates, slate_size), int
         Columns of the candidates; places without a candidate hold 0 and have no weights.
-    weights : ndarray of shape (n_slates, slate_size, slate_size), float32
-        ``weights[s, i, j]`` >= 0 is the weight of "candidate i above candidate j".
+    weights : ndarray of shape (n_slates, slate_size * (slate_size - 1) / 2), float32
+        Of each pair of places, in the order of ``np.triu_indices(slate_size, 1)``: the weight of
+        "first above second", or minus the weight of "second above first".
     bias : ndarray of shape (n_slates, slate_size), float32, or None
         Of the candidates' scores, :math:`b_{ui}`; None: 0.
     """
@@ -73,11 +77,41 @@ class SlateTerms:
     weights: np.ndarray
     bias: np.ndarray | None = None
 
-    def laplacian(self):
-        """Return the weighted graph Laplacians, (n_slates, slate_size, slate_size), float64."""
-        both = (self.weights + self.weights.transpose(0, 2, 1)).astype(np.float64)
-        degree = both.sum(axis=2)
-        return degree[:, :, np.newaxis] * np.eye(both.shape[1]) - both
+    @classmethod
+    def from_matrices(cls, users, items, weights, bias=None):
+        """Make terms of a matrix for each slate; `weights` as `pack_pairs` takes them."""
+        return cls(users, items, pack_pairs(weights), bias)
+
+    def matrices(self, which=slice(None)):
+        """Return the weights of some slates, as `pack_pairs` takes them."""
+        weights, size = self.weights[which], self.items.shape[1]
+        first, second = np.triu_indices(size, 1)
+        matrices = np.zeros((len(weights), size, size), dtype=np.float32)
+        matrices[:, first, second] = np.maximum(weights, 0)
+        matrices[:, second, first] = np.maximum(-weights, 0)
+        return matrices
+
+    def weighted(self, which=slice(None)):
+        """Return which candidates of some slates are in pairs with a weight, bool."""
+        matrices = self.matrices(which)
+        return matrices.any(axis=1) | matrices.any(axis=2)
+
+
+def pack_pairs(weights):
+    """Return the weights of pairs as `SlateTerms` has them.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_slates, slate_size, slate_size), float32
+        ``weights[s, i, j]`` >= 0 is the weight of "candidate i above candidate j"; of two
+        candidates one can be preferred.
+
+    Returns
+    -------
+    packed : ndarray of shape (n_slates, slate_size * (slate_size - 1) / 2), float32
+    """
+    first, second = np.triu_indices(weights.shape[1], 1)
+    return weights[:, first, second] - weights[:, second, first]
 
 
 class RegularizedALS:
@@ -110,8 +144,8 @@ class RegularizedALS:
     -----
     The squared hinge is majorized at the current factors: with :math:`z_0` the current difference,
     :math:`\max(0, m - z)^2 \le (t - z)^2` at :math:`t = \max(m, z_0)`. In a user half-sweep the
-    pairs of a slate are the quadratic form of its weighted graph Laplacian L, whose eigenvectors
-    make at most slate_size - 1 rank-one terms of it. In an item half-sweep both items of a pair
+    pairs of a slate are the quadratic form of its weighted graph Laplacian L, whose Cholesky factor
+    makes at most slate_size - 1 rank-one terms of it. In an item half-sweep both items of a pair
     move; :math:`(d_i - d_j)^2 \le 2 d_i^2 + 2 d_j^2` separates them. So no sweep raises the loss.
     """
 
@@ -155,32 +189,40 @@ class RegularizedALS:
 
     def _build(self, kernel, pull, factors):
         n_users, n_items = kernel.shape
-        pairs = self._pairs
-        no_rows = np.empty(0, dtype=np.intp)
+        pairs, entries = self._pairs, None
         # Where nothing but entries of the kernel's own kind is needed, there are no pseudo-rows
         # and the sweep is implicit's own.
-        item_rows = no_rows if pairs is None else pairs.item_rows
+        item_rows = np.empty(0, dtype=np.intp)
+        if pairs is not None:
+            item_rows, entries = pairs.item_rows, pairs.item_entries(n_users)
+            entries.data = -(1 + entries.data)
         if pull is not None or self._prior is not None:
             item_rows = np.arange(n_items)
         if pairs is not None:
             self._item_pairs_at = np.searchsorted(item_rows, pairs.item_rows)
         self._item_half = HalfSweep(
-            kernel.T.tocsr(), factors, rhs_rows=item_rows, entries=pairs and _entries(pairs)
+            kernel.T.tocsr(), factors, rhs_rows=item_rows, entries=entries, in_place=True
         )
-        # Users do not depend on each other: in blocks, the pseudo-rows of one at a time are held.
+        # Users do not depend on each other: each thread holds the pseudo-rows of one block.
         n_pseudo = np.zeros(n_users, dtype=np.int64)
         if pull is not None:
             n_pseudo += 1
         if pairs is not None:
-            n_pseudo += np.bincount(pairs.directions[0], minlength=n_users)
+            n_pseudo += pairs.directions_of_users(n_users)
             if pull is None:
                 n_pseudo[pairs.user_rows] += 1
-        blocks = _cut(n_pseudo, max(4 * n_items, _LEAST_BLOCK))
-        most = max(n_pseudo[block].sum() for block in blocks)
-        buffer = np.zeros((n_items + most, factors), dtype=np.float32)
-        self._user_blocks = [_UserBlock(kernel, pull, pairs, block, buffer) for block in blocks]
+        blocks, n_held, first = [slice(0, n_users)], 0, 0
+        if n_pseudo.any():
+            blocks, first = _cut(n_pseudo, _BLOCK), factors
+            n_held = max(n_pseudo[block].sum() for block in blocks)
+        self._user_blocks = [_UserBlock(kernel, pull, pairs, block) for block in blocks]
+        n_threads = min(self.num_threads or os.cpu_count(), len(blocks))
+        buffer = np.zeros((first + n_items + n_threads * n_held, factors), dtype=np.float32)
+        self._places = [
+            Place(buffer, first, first + n_items + thread * n_held) for thread in range(n_threads)
+        ]
         # The factors live in the arrays that the kernel reads: a sweep copies none of them.
-        self._x, self._y = self._item_half.others, buffer[:n_items]
+        self._x, self._y = self._item_half.others, buffer[first : first + n_items]
 
     @property
     def user_factors(self):
@@ -215,14 +257,40 @@ class RegularizedALS:
         return self.user_factors
 
     def _sweep_users(self, cg_steps):
-        for block in self._user_blocks:
-            half = block.half
-            rhs = None if block.pull is None else block.pull @ self._y
-            if block.n_slates:
-                pull = self._pairs.user_side(self._x, self._y, half.directions, block.slates)
-                rhs = _add_rows(rhs, block.pairs_at, pull)
-            half.set_rhs(rhs)
-            half.solve(self._x[block.users], self.regularization, self.num_threads, cg_steps)
+        place = self._places[0]
+        if place.first:
+            # Once for all blocks: rows with the same Gram matrix.
+            eigenvalues, vectors = np.linalg.eigh((self._y.T @ self._y).astype(np.float64))
+            place.buffer[: place.first] = (vectors * np.sqrt(np.maximum(eigenvalues, 0))).T
+        if len(self._user_blocks) == 1:
+            num_threads = self.num_threads
+            return self._sweep_block(self._user_blocks[0], place, num_threads, cg_steps)
+        # A thread for each block: the kernel's own would wait for each other in every call.
+        free = SimpleQueue()
+        for place in self._places:
+            free.put(place)
+
+        def do(block):
+            place = free.get()
+            self._sweep_block(block, place, 1, cg_steps)
+            free.put(place)
+
+        if len(self._places) == 1:
+            for block in self._user_blocks:
+                do(block)
+            return None
+        with ThreadPoolExecutor(len(self._places)) as pool:
+            return list(pool.map(do, self._user_blocks))
+
+    def _sweep_block(self, block, place, num_threads, cg_steps):
+        half = block.half(place)
+        rhs = None if block.pull is None else block.pull @ self._y
+        if block.n_slates:
+            slates = block.slates
+            pull = self._pairs.user_side(self._x, self._y, half.directions, slates, num_threads)
+            rhs = _add_rows(rhs, block.pairs_at, pull)
+        half.set_rhs(rhs)
+        half.solve(self._x[block.users], self.regularization, num_threads, cg_steps)
 
     def _sweep_items(self):
         rhs = None if self._pull_t is None else self._pull_t @ self._x
@@ -272,29 +340,40 @@ class _UserBlock:
         Which of the right-hand sides are those of users with slates.
     pull : csr_matrix of shape (n_block, n_items) or None
         See `scaled_confidence`.
-    half : HalfSweep
     """
 
-    def __init__(self, kernel, pull, pairs, users, buffer):
-        whole = users == slice(0, kernel.shape[0])
+    def __init__(self, kernel, pull, pairs, users):
         self.users, self.slates, self.n_slates = users, slice(0, 0), 0
-        self.pull = pull if whole or pull is None else pull[users]
-        rhs_rows, directions = np.empty(0, dtype=np.intp), None
+        self.pull = None if pull is None else _rows_of(pull, users)
+        self._kernel = _rows_of(kernel, users)
+        self._rhs_rows, self._pairs = np.empty(0, dtype=np.intp), pairs
         if pairs is not None:
-            rows, curvature = pairs.directions
             self.slates = _within(pairs.users, users)
             self.n_slates = self.slates.stop - self.slates.start
-            some = _within(rows, users)
-            directions = rows[some] - users.start, curvature[some]
-            rhs_rows = pairs.user_rows[_within(pairs.user_rows, users)] - users.start
-        judged = rhs_rows
+            self._rhs_rows = pairs.user_rows[_within(pairs.user_rows, users)] - users.start
+        judged = self._rhs_rows
         if pull is not None:
-            rhs_rows = np.arange(users.stop - users.start)
-        self.pairs_at = np.searchsorted(rhs_rows, judged)
-        self.half = HalfSweep(
-            kernel if whole else kernel[users], buffer.shape[1], rhs_rows=rhs_rows,
-            directions=directions, buffer=buffer,
+            self._rhs_rows = np.arange(users.stop - users.start)
+        self.pairs_at = np.searchsorted(self._rhs_rows, judged)
+
+    def half(self, place):
+        """Return the `HalfSweep`. Its matrix is made each time: that is fast, and it is large."""
+        directions = None
+        if self.n_slates:
+            directions = self._pairs.directions(self.users, self.slates)
+        return HalfSweep(
+            self._kernel, rhs_rows=self._rhs_rows, directions=directions, place=place
         )  # fmt: skip
+
+
+def _rows_of(matrix, rows):
+    """Return a slice of the rows of a CSR matrix, without copying its entries."""
+    indptr = matrix.indptr[rows.start : rows.stop + 1]
+    entries = slice(indptr[0], indptr[-1])
+    return sp.csr_matrix(
+        (matrix.data[entries], matrix.indices[entries], indptr - indptr[0]),
+        shape=(rows.stop - rows.start, matrix.shape[1]),
+    )
 
 
 def _within(sorted_rows, block):
@@ -310,12 +389,6 @@ def _cut(sizes, most):
         blocks.append(slice(start, min(max(stop, start + 1), len(sizes))))
         start = blocks[-1].stop
     return blocks
-
-
-def _entries(pairs):
-    """Return the kernel entries of the item half-sweep, on the users' own rows."""
-    items, users, curvature = pairs.item_curvature
-    return items, users, -(1 + curvature)
 
 
 def scaled_confidence(confidence, root):
@@ -463,96 +536,176 @@ class FeaturePrior:
 class PairLoss:
     """The pairs of slates as additions to the normal equations of both half-sweeps.
 
+    Of a slate the weights and a Cholesky factor are held, both without their zeros.
+
     Attributes
     ----------
     users : ndarray of shape (n_slates,), int
         Row of the user each slate belongs to, not decreasing.
     user_rows, item_rows : ndarrays of int, sorted
         Users and items with pairs: the rows that `user_side` and `item_side` return.
-    directions : tuple of ndarrays (rows, curvature)
-        User of each slate direction, sorted, and the curvature along it.
-    item_curvature : tuple of ndarrays (items, users, curvature)
-        Curvature of an item along each of its users, sorted by item.
     """
 
     def __init__(self, slates, llm_weight, margin, root, num_threads=0):
-        self.users, self._items, self._weights = slates.users, slates.items, slates.weights
+        self.users, self._weights, self._bias = slates.users, slates.weights, slates.bias
+        self._items = slates.items.astype(np.int32, copy=False)
         self._llm_weight, self._margin = np.float32(llm_weight), np.float32(margin)
-        self._root = root[slates.items]
-        self._unscaled = bool((self._root == 1).all())
-        self._bias = slates.bias
+        self._n_items = len(root)
+        self._root = None if (root == 1).all() else root
         self._num_threads = num_threads or os.cpu_count()
 
-        self._half = np.empty(self._weights.shape, dtype=np.float32)
-        self._kept = np.empty(self._items.shape, dtype=bool)
-        degree = np.empty(self._items.shape)
-        self._each_chunk(lambda chunk: self._decompose(chunk, degree))
-        n_kept = self._kept.sum(axis=1)
-        self._first_direction = np.append(0, np.cumsum(n_kept))
-        rows = np.repeat(self.users, n_kept)
-        self.directions = rows, np.full(len(rows), float(llm_weight))
+        size = slates.items.shape[1]
+        self._pairs = np.triu_indices(size, 1)
+        pair = np.arange(len(self._pairs[0]))
+        self._difference = np.zeros((len(pair), size), dtype=np.float32)
+        self._difference[pair, self._pairs[0]] = 1
+        self._difference[pair, self._pairs[1]] = -1
 
-        self._degree = degree.astype(np.float32)
+        self._triangle = np.tril_indices(size)
+        self._diagonal = np.flatnonzero(self._triangle[0] == self._triangle[1])
+        shape = len(self.users), len(self._triangle[0])
+        self._half = np.empty(shape, dtype=np.float32)
+        n_directions = np.empty(len(self.users), dtype=np.int64)
+        has_pairs = np.zeros(len(root), dtype=bool)
+        self._each_chunk(lambda chunk: self._decompose(chunk, n_directions, has_pairs))
+        self._first_direction = np.append(0, np.cumsum(n_directions))
         self.user_rows, self._first_slate = np.unique(self.users, return_index=True)
-        slate, place = np.nonzero(degree)
-        items, users = self._items[slate, place], self.users[slate]
-        order = np.argsort(items, kind="stable")
-        self._order = slate[order], place[order]
-        items, users = items[order], users[order]
-        curvature = 2 * llm_weight * (degree / self._root**2)[self._order]
-        self.item_curvature = items, users, curvature
-        self.item_rows, row = np.unique(items, return_inverse=True)
-        indptr = np.append(0, np.cumsum(np.bincount(row, minlength=len(self.item_rows))))
-        self._item_matrix = (users, indptr)
+        self.item_rows = np.flatnonzero(has_pairs)
 
-    def _decompose(self, chunk, degree):
-        """Take the Laplacians of some slates apart into directions."""
-        terms = SlateTerms(self.users[chunk], self._items[chunk], self._weights[chunk])
-        laplacian = terms.laplacian()
-        degree[chunk] = np.einsum("sii->si", laplacian)
-        eigenvalues, vectors = np.linalg.eigh(laplacian)
-        # The largest is last; a slate of n connected candidates has n - 1 above zero.
-        self._kept[chunk] = eigenvalues > 1e-9 * eigenvalues[:, -1:]
-        half = vectors * np.sqrt(np.maximum(eigenvalues, 0))[:, np.newaxis, :]
-        half *= DIRECTION_SCALE  # a power of two: nothing is lost
-        self._half[chunk] = half.transpose(0, 2, 1)
+    def directions_of_users(self, n_users):
+        """Return the number of slate directions of each user, (n_users,)."""
+        return np.diff(self._first_direction[np.searchsorted(self.users, np.arange(n_users + 1))])
 
-    def _each_chunk(self, do, slates=slice(None)):
+    def directions(self, users, slates):
+        """Return kernel entries of consecutive users on the directions of their slates.
+
+        Parameters
+        ----------
+        users, slates : slice
+
+        Returns
+        -------
+        curvature : csr_matrix of shape (n_block, n_directions), float32
+            Along each of the unscaled directions.
+        """
+        first_slate = np.searchsorted(self.users, np.arange(users.start, users.stop + 1))
+        indptr = (self._first_direction[first_slate] - self._first_direction[slates.start]).astype(
+            np.int32
+        )
+        n_directions = indptr[-1]
+        return sp.csr_matrix(
+            (
+                np.full(n_directions, self._llm_weight),
+                np.arange(n_directions, dtype=np.int32),
+                indptr,
+            ),
+            shape=(len(indptr) - 1, n_directions),
+        )
+
+    def item_entries(self, n_users):
+        """Return the curvature of items along their users, (n_items, n_users) csr float32."""
+        degrees = np.empty(self._items.shape, dtype=np.float32)
+
+        def do(chunk):
+            degrees[chunk] = 2 * self._llm_weight * self._degrees(chunk)
+            if self._root is not None:
+                degrees[chunk] /= self._root[self._items[chunk]] ** 2
+
+        self._each_chunk(do)
+        entries = self._by_user(degrees, n_users)
+        if not degrees.all():
+            entries = entries.copy()  # it shares the items
+            entries.eliminate_zeros()
+        return entries.T.tocsr()
+
+    def _by_user(self, values, n_users):
+        """Return values of candidates as a matrix of users and items, (n_users, n_items) csr."""
+        size = self._items.shape[1]
+        indptr = size * np.searchsorted(self.users, np.arange(n_users + 1))
+        dtype = np.int32 if indptr[-1] <= np.iinfo(np.int32).max else np.int64
+        places = self._items.reshape(-1).astype(dtype, copy=False), indptr.astype(dtype)
+        return sp.csr_matrix((values.reshape(-1), *places), (n_users, self._n_items))
+
+    def _each_chunk(self, do, slates=slice(None), num_threads=None):
         """Call a function for each chunk of slates; numpy computes on all threads at once."""
         start, stop, _ = slates.indices(len(self.users))
         size = _SLATES_PER_CHUNK
         chunks = [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
-        n_threads = min(self._num_threads, len(chunks))
+        n_threads = min(num_threads or self._num_threads, len(chunks))
         if n_threads < 2:
             return [do(chunk) for chunk in chunks]
-        with ThreadPoolExecutor(n_threads) as pool:
+        with single_threaded_blas(), ThreadPoolExecutor(n_threads) as pool:
             return list(pool.map(do, chunks))
+
+    def _degrees(self, chunk):
+        """Return the sum of the weights of each candidate's pairs, (n_slates, slate_size)."""
+        return np.abs(self._weights[chunk]) @ np.abs(self._difference)
+
+    def _decompose(self, chunk, n_directions, has_pairs):
+        """Take the Laplacians of some slates apart into directions."""
+        weights = np.abs(self._weights[chunk], dtype=np.float64)
+        degrees = weights @ np.abs(self._difference, dtype=np.float64)
+        connected = degrees > 0
+        has_pairs[self._items[chunk][connected]] = True
+        first, second = self._pairs
+        place = np.arange(degrees.shape[1])
+        laplacian = np.zeros((*degrees.shape, len(place)))
+        laplacian[:, second, first] = -weights
+        jitter = _JITTER * degrees.max(axis=1, keepdims=True)
+        laplacian[:, place, place] = np.where(connected, degrees + jitter, 1)
+        lower = np.linalg.cholesky(laplacian)
+        # The rank of n connected candidates is n - 1: there is nothing left for the last.
+        last = len(place) - 1 - np.argmax(connected[:, ::-1], axis=1)
+        connected[np.arange(len(last)), last] = False
+        n_directions[chunk] = connected.sum(axis=1)
+        lower *= DIRECTION_SCALE * connected[:, np.newaxis]  # a power of two: nothing is lost
+        self._half[chunk] = lower[:, self._triangle[0], self._triangle[1]]
+
+    def _directions_of(self, candidates, chunk, out):
+        """Write the directions of some slates, scaled, (n_directions, k)."""
+        packed = self._half[chunk]
+        row, column = self._triangle
+        half = np.zeros((*candidates.shape[:2], candidates.shape[1]), dtype=np.float32)
+        half[:, column, row] = packed
+        if len(out) == len(half) * (half.shape[1] - 1):  # all slates are full: no copy
+            out = out.reshape(len(half), -1, out.shape[1])
+            np.matmul(half[:, :-1], candidates, out=out)
+            return
+        rows = np.flatnonzero(packed[:, self._diagonal])
+        every = (half @ candidates).reshape(-1, out.shape[1])
+        np.take(every, rows, axis=0, out=out, mode="clip")
 
     def _candidates(self, x, y, chunk):
         """Return the factors and the scores (without bias) of the candidates of one chunk."""
         candidates = np.take(y, self._items[chunk], axis=0)
-        if not self._unscaled:
-            candidates /= self._root[chunk, :, np.newaxis]
+        if self._root is not None:
+            candidates /= self._root[self._items[chunk], np.newaxis]
         return candidates, (candidates @ x[self.users[chunk], :, np.newaxis])[..., 0]
 
+    def _preferred(self, scores, chunk):
+        """Return by how much the scores agree with each pair, (n_slates, n_pairs)."""
+        return (scores @ self._difference.T) * np.sign(self._weights[chunk])
+
     def _hinges(self, scores, chunk):
-        """Return max(0, m - z) of all pairs, (n_slates, slate_size, slate_size)."""
+        """Return max(0, m - z) of all pairs, (n_slates, n_pairs)."""
         total = scores if self._bias is None else scores + self._bias[chunk]
-        hinges = (total + self._margin)[:, np.newaxis, :] - total[:, :, np.newaxis]
+        hinges = self._margin - self._preferred(total, chunk)
         return np.maximum(hinges, 0, out=hinges)
 
-    def _push(self, scores, chunk):
-        """Return by how much the hinges of its pairs push each candidate up, weighted."""
-        hinges = self._hinges(scores, chunk)
-        hinges *= self._weights[chunk]
-        ones = np.ones(hinges.shape[1], dtype=np.float32)
-        return hinges @ ones - ones @ hinges
+    def _targets(self, scores, chunk):
+        """Return weight times target of all pairs, the bias taken off, (n_slates, n_pairs)."""
+        total = scores if self._bias is None else scores + self._bias[chunk]
+        targets = self._preferred(total, chunk)
+        np.maximum(targets, self._margin, out=targets)
+        if self._bias is not None:
+            targets -= self._preferred(self._bias[chunk], chunk)
+        targets *= self._weights[chunk]
+        return targets
 
-    def user_side(self, x, y, directions, slates=slice(None)):
+    def user_side(self, x, y, directions, slates=slice(None), num_threads=None):
         """Write the scaled slate directions into `directions`, return mu Y_S' r, a row per user.
 
-        Since t = z + max(0, m - z), r is the push of the hinges, plus L times the scores. `slates`
-        are all of some consecutive users.
+        `slates` are all of some consecutive users. `num_threads` None: as all else.
         """
         first, last, _ = slates.indices(len(self.users))
         factors = x.shape[1]
@@ -560,18 +713,14 @@ class PairLoss:
 
         def do(chunk):
             candidates, scores = self._candidates(x, y, chunk)
-            half = self._half[chunk]
-            r = half.transpose(0, 2, 1) @ (half @ (scores / DIRECTION_SCALE**2)[..., np.newaxis])
-            r = r[..., 0] + self._push(scores, chunk)
+            r = self._targets(scores, chunk) @ self._difference
             pull[chunk.start - first : chunk.stop - first] = (r[:, np.newaxis, :] @ candidates)[
                 :, 0
             ]
             ends = self._first_direction[[chunk.start, chunk.stop]] - self._first_direction[first]
-            out = directions[slice(*ends)]
-            kept = np.flatnonzero(self._kept[chunk])
-            np.take((half @ candidates).reshape(-1, factors), kept, axis=0, out=out, mode="clip")
+            self._directions_of(candidates, chunk, directions[slice(*ends)])
 
-        self._each_chunk(do, slates)
+        self._each_chunk(do, slates, num_threads)
         first_slate = self._first_slate[_within(self._first_slate, slice(first, last))] - first
         if len(first_slate) < len(pull):
             pull = np.add.reduceat(pull, first_slate)
@@ -583,66 +732,104 @@ class PairLoss:
 
         def do(chunk):
             _, scores = self._candidates(x, y, chunk)
-            r = self._push(scores, chunk) + 2 * self._degree[chunk] * scores
-            coefficients[chunk] = self._llm_weight * r / self._root[chunk]
+            r = (self._weights[chunk] * self._hinges(scores, chunk)) @ self._difference
+            r += 2 * self._degrees(chunk) * scores
+            r *= self._llm_weight
+            coefficients[chunk] = r if self._root is None else r / self._root[self._items[chunk]]
 
         self._each_chunk(do)
-        users, indptr = self._item_matrix
-        shape = len(self.item_rows), len(x)
-        return sp.csr_matrix((coefficients[self._order], users, indptr), shape=shape) @ x
+        return (self._by_user(coefficients, len(x)).T @ x)[self.item_rows]
 
     def loss(self, x, y):
         """Return the part of the objective, with its weight."""
 
         def of(chunk):
             _, scores = self._candidates(x, y, chunk)
-            return np.sum(self._weights[chunk] * self._hinges(scores, chunk) ** 2)
+            return np.sum(np.abs(self._weights[chunk]) * self._hinges(scores, chunk) ** 2)
 
         return self._llm_weight * sum(self._each_chunk(of))
+
+
+class Place(NamedTuple):
+    """Where in an array the rows are that rows are solved against.
+
+    Attributes
+    ----------
+    buffer : ndarray of shape (n, k), float32
+    first : int
+        Of the other side's own rows. Above 0: the kernel makes its Gram matrix of as many rows
+        before them, else of their own.
+    first_pseudo : int
+        Of the pseudo-rows.
+    """
+
+    buffer: np.ndarray
+    first: int
+    first_pseudo: int
 
 
 class HalfSweep:
     """One call of the kernel: the rows to solve, and all rows they are solved against.
 
+    The kernel is told of the rows alone that it is to make its Gram matrix of. Entries on others
+    point behind them, into the same array: the kernel does not check its indices.
+
     Parameters
     ----------
     confidence : csr_matrix of shape (n_rows, n_others), float32
         Kernel entries of the observed interactions.
-    factors : int
+    factors : int or None
+        None: as `place` has.
     rhs_rows : ndarray of int, sorted
         Rows with a right-hand side of their own.
-    directions : tuple of ndarrays (rows, curvature), or None
-        Rows that pseudo-rows act on, sorted, and the curvature along each.
-    entries : tuple of ndarrays (rows, columns, values), or None
-        More kernel entries on the other side's own rows, sorted by row.
-    buffer : ndarray of shape (n, factors), float32, or None
-        What the rows are held in, from its beginning; None: an array of its own.
+    directions : csr_matrix of shape (n_rows, n_directions), float32, or None
+        Curvature along pseudo-rows, before these are scaled by `DIRECTION_SCALE`.
+    entries : csr_matrix of shape (n_rows, n_others), float32, or None
+        More kernel entries on the others' own rows.
+    place : Place or None
+        None: an array of its own.
+    in_place : bool
+        True: `confidence` is used up, which takes less memory.
     """
 
     def __init__(
-        self, confidence, factors, *, rhs_rows, directions=None, entries=None, buffer=None
+        self,
+        confidence,
+        factors=None,
+        *,
+        rhs_rows,
+        directions=None,
+        entries=None,
+        place=None,
+        in_place=False,
     ):
-        nothing = np.empty(0, dtype=np.intp)
-        direction_rows, curvature = directions or (nothing, nothing)
-        n_others = confidence.shape[1]
-        first_rhs = n_others + len(direction_rows)
-        n_rows = first_rhs + len(rhs_rows)
-        self._matrix, (_, _, self._rhs_entries) = _append_entries(
-            (confidence.indptr, confidence.indices, confidence.data),
-            entries or (nothing, nothing, nothing),
-            (
-                direction_rows,
-                np.arange(n_others, first_rhs),
-                -(1 + curvature / DIRECTION_SCALE**2),
-            ),
-            (rhs_rows, np.arange(first_rhs, n_rows), np.ones(len(rhs_rows))),
-        )
-        if buffer is None:
-            buffer = np.zeros((n_rows, factors), dtype=np.float32)
-        self._rows = buffer[:n_rows]
-        self.others = self._rows[:n_others]
-        self.directions = self._rows[n_others:first_rhs]
-        self._rhs = self._rows[first_rhs:]
+        n_rows, n_others = confidence.shape
+        n_directions = 0 if directions is None else directions.shape[1]
+        n_pseudo = n_directions + len(rhs_rows)
+        if place is None:
+            buffer = np.zeros((n_others + n_pseudo, factors), dtype=np.float32)
+            place = Place(buffer, 0, n_others)
+        before, after = place.first, place.first_pseudo - place.first - n_others
+        parts = [_nothing(n_rows, before)] if before else []
+        parts.append(confidence)
+        if entries is not None:
+            parts.append(entries)
+        if after and n_pseudo:
+            parts.append(_nothing(n_rows, after))
+        if directions is not None:
+            scaled = -(1 + directions.data / np.float32(DIRECTION_SCALE**2))
+            places = directions.indices, directions.indptr
+            parts.append(sp.csr_matrix((scaled, *places), directions.shape))
+        if len(rhs_rows):
+            parts.append(_one_in_each(n_rows, rhs_rows))
+        folded = n_others if entries is not None else None
+        self._matrix = _beside(parts, folded, in_place)
+        self._rhs_entries = self._matrix[0][rhs_rows + 1] - 1  # the last of their rows
+        rows, (_, first, first_pseudo) = place.buffer, place
+        self.others = rows[first : first + n_others]
+        self._gram_rows = rows[:first] if first else self.others
+        self.directions = rows[first_pseudo : first_pseudo + n_directions]
+        self._rhs = rows[first_pseudo + n_directions : first_pseudo + n_pseudo]
 
     def set_rhs(self, rhs):
         """Set the right-hand sides, (n_rhs_rows, k) or None; d shrinks as they grow."""
@@ -658,7 +845,7 @@ class HalfSweep:
         n_entries = len(self._matrix[1])
         num_threads = useful_threads(num_threads, n_entries * rows.shape[1])
         _least_squares_cg(
-            *self._matrix, rows, self._rows, regularization, num_threads=num_threads,
+            *self._matrix, rows, self._gram_rows, regularization, num_threads=num_threads,
             cg_steps=cg_steps,
         )  # fmt: skip
 
@@ -671,40 +858,54 @@ def _add_rows(rhs, places, rows):
     return rhs
 
 
-def _append_entries(matrix, *groups):
-    """Append groups of entries to the rows of a CSR matrix, in linear time.
+def _nothing(n_rows, n_columns):
+    return sp.csr_matrix((n_rows, n_columns), dtype=np.float32)
+
+
+def _one_in_each(n_rows, rows):
+    """Return a matrix with a column for each of some rows, and 1 there."""
+    indptr = np.zeros(n_rows + 1, dtype=np.int32)
+    indptr[rows + 1] = 1
+    entries = np.ones(len(rows), np.float32), np.arange(len(rows), dtype=np.int32)
+    return sp.csr_matrix((*entries, np.cumsum(indptr, dtype=np.int32)), (n_rows, len(rows)))
+
+
+def _beside(parts, folded, in_place):
+    """Put CSR matrices beside one another.
 
     Parameters
     ----------
-    matrix : tuple of ndarrays (indptr, indices, data)
-    *groups : tuples of ndarrays (rows, columns, values) of shape (n_new,)
-        New entries, each group sorted by row.
+    parts : list of csr_matrix with the same number of rows
+    folded : int or None
+        What is subtracted from column numbers from `folded` on.
+    in_place : bool
+        True: the first matrix is used up: its rows are moved block by block, from the last.
 
     Returns
     -------
-    matrix : tuple of ndarrays (indptr, indices, data)
-        The same one if there is nothing to append.
-    places : list of ndarray of shape (n_new,), int
-        Where the new entries of each group are.
+    indptr, indices, data : ndarrays
+        Those of the only matrix itself.
     """
-    if not any(len(rows) for rows, _, _ in groups):
-        return matrix, [rows for rows, _, _ in groups]
-    indptr, indices, data = matrix
-    counts = [np.bincount(rows, minlength=len(indptr) - 1) for rows, _, _ in groups]
-    new_indptr = indptr + np.append(0, np.cumsum(sum(counts)))
-    end, places = new_indptr[:-1] + np.diff(indptr), []
-    for (rows, _, _), count in zip(groups, counts, strict=True):
-        rank = np.arange(len(rows)) - (np.cumsum(count) - count)[rows]
-        places.append(end[rows] + rank)
-        end = end + count
-    largest = max(new_indptr[-1], *(columns.max(initial=0) for _, columns, _ in groups))
+    if len(parts) == 1:
+        return parts[0].indptr, parts[0].indices, parts[0].data
+    if not in_place:
+        joined = sp.hstack(parts, format="csr")
+        if folded is not None:
+            joined.indices[joined.indices >= folded] -= folded
+        return joined.indptr, joined.indices, joined.data
+    matrix = parts[0]
+    indptr = sum(part.indptr.astype(np.int64) for part in parts)
+    largest = max(indptr[-1], sum(part.shape[1] for part in parts))
     dtype = np.int32 if largest <= np.iinfo(np.int32).max else np.int64
-    old = np.ones(new_indptr[-1], dtype=bool)
-    for new in places:
-        old[new] = False
-    new_indices = np.empty(len(old), dtype=dtype)
-    new_data = np.empty(len(old), dtype=np.float32)
-    new_indices[old], new_data[old] = indices, data
-    for new, (_, columns, values) in zip(places, groups, strict=True):
-        new_indices[new], new_data[new] = columns, values
-    return (new_indptr.astype(dtype), new_indices, new_data), places
+    # One after the other: what was copied is freed before more is taken.
+    indices = np.empty(indptr[-1], dtype)
+    indices[: matrix.nnz] = matrix.indices
+    matrix.indices = indices[: matrix.nnz]
+    data = np.empty(indptr[-1], np.float32)
+    data[: matrix.nnz] = matrix.data
+    matrix.data = data[: matrix.nnz]
+    for rows in reversed(_cut(np.diff(matrix.indptr), _ENTRIES_PER_PART)):
+        _, *joined = _beside([_rows_of(part, rows) for part in parts], folded, in_place=False)
+        to = slice(indptr[rows.start], indptr[rows.stop])
+        indices[to], data[to] = joined
+    return indptr.astype(dtype), indices, data

@@ -218,14 +218,13 @@ def _pushes(model, which):
     if slates.bias is not None:
         scores += slates.bias[which]
     unmet = model.pairs["margin"] - (scores[:, :, np.newaxis] - scores[:, np.newaxis])
-    unmet = slates.weights[which] * np.maximum(unmet, 0)
+    unmet = slates.matrices(which) * np.maximum(unmet, 0)
     return users, items, model.pairs["llm_weight"] * (unmet.sum(axis=2) - unmet.sum(axis=1))
 
 
 def _has_pairs(model, which):
     """Return which candidates of some slates have weights at all, (n_kept, slate_size) bool."""
-    weights = model.pairs["slates"].weights[which]
-    return weights.any(axis=1) | weights.any(axis=2)
+    return model.pairs["slates"].weighted(which)
 
 
 def _ridge(features, items, weights):

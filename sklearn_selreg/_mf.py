@@ -13,7 +13,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._als import SlateTerms
+from ._als import SlateTerms, pack_pairs
 from ._asking import JudgingPlan, ask, check_texts, counted, describe, make_slates
 from ._backbone import (
     BACKBONES,
@@ -74,6 +74,7 @@ _ENOUGH_TO_FIT = 1000  # interactions; with fewer, nobody wonders at factors of 
 _VANISHED = 0.02  # what the factors add to the score of a fitted pair
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _PAIRS_PER_CHUNK = 2**18
+_SLATES_PER_CHUNK = 2**11  # of 20 candidates: 390,000 pairs, some 60 MB of evidence
 
 
 class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
@@ -994,27 +995,33 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         users, items = with_bias(*factors[:3], shares)
         self._slates = slates
         self._slate_scores = slate_scores(slates, users[slates.users], items, self._popularity)
-        pairs, weights = self._preferences()
-        self.judge_stats_ |= {"pairs": len(weights), "pairs_weighted": int(np.sum(weights > 0))}
-        n_weighted = self.judge_stats_["pairs_weighted"]
-        _log.info("%d of %d preferences weigh more than 0.", n_weighted, len(weights))
-        size = slates.items.shape[1]
-        terms = np.zeros((len(slates), size, size), dtype=np.float32)
-        terms[pairs.slate, pairs.preferred, pairs.other] = weights
-        used = terms.any(axis=(1, 2))
+        size, n_pairs, n_weighted = slates.items.shape[1], 0, 0
+        packed = np.zeros((len(slates), size * (size - 1) // 2), dtype=np.float32)
+        for start in range(0, len(slates), _SLATES_PER_CHUNK):
+            some = slice(start, start + _SLATES_PER_CHUNK)
+            pairs, weights = self._preferences(some)
+            n_pairs, n_weighted = n_pairs + len(weights), n_weighted + int(np.sum(weights > 0))
+            matrices = np.zeros((len(packed[some]), size, size), dtype=np.float32)
+            matrices[pairs.slate, pairs.preferred, pairs.other] = weights
+            packed[some] = pack_pairs(matrices)
+        self.judge_stats_ |= {"pairs": n_pairs, "pairs_weighted": n_weighted}
+        _log.info("%d of %d preferences weigh more than 0.", n_weighted, n_pairs)
+        used = packed.any(axis=1)
         if not used.any():
             return {}
-        raters, candidates, bias = slates.users[used], np.maximum(slates.items[used], 0), None
+        raters, bias = slates.users[used], None
+        candidates = np.maximum(slates.items[used], 0).astype(np.int32)
         k = factors.users.shape[1]
         if users.shape[1] > k:
             bias = np.einsum("sp,sip->si", users[raters, k:], items[candidates, k:])
-        terms = SlateTerms(raters, candidates, terms[used], bias)
+        terms = SlateTerms(raters, candidates, packed[used], bias)
         return {"slates": terms, "llm_weight": self.llm_weight, "margin": self.margin}
 
-    def _preferences(self):
-        """Return the pairs that may regularize, and their weights."""
-        popularity = self._popularity[self._slates.items]
-        pairs = compare_candidates(self._slates, self._slate_scores, popularity, calibration=False)
+    def _preferences(self, which=slice(None)):
+        """Return the pairs of slates that may regularize, and their weights."""
+        slates, scores = self._slates[which], self._slate_scores[which]
+        popularity = self._popularity[slates.items]
+        pairs = compare_candidates(slates, scores, popularity, calibration=False)
         n_pairs = len(pairs.slate)
         if self.gate is None:
             return pairs, np.ones(n_pairs)

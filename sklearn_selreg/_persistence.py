@@ -97,6 +97,7 @@ def save_model(model, path, version):
     description = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
+        "arrays": sorted(arrays),  # some are optional: none may be lost unnoticed
         "version": version,
         "parameters": parameters,
         "left_behind": sorted({*model._left_behind, *left_behind}),
@@ -248,6 +249,7 @@ def _build(make, arrays, lists, version):
         f"it has format {about['format_version']!r}, expected {FORMAT_VERSION}; another version of "
         "the package may read it",
     )
+    _expect(sorted(arrays) == about["arrays"], f"its arrays are {sorted(arrays)}")
     made_by = _typed(about["version"], str, "version")
     parameters = _typed(about["parameters"], dict, "parameters")
     if made_by != version:  # which may have had other ones
@@ -333,8 +335,9 @@ def _taken_pairs(arrays, about, n_users, n_items):
     users = _taken(arrays, "pair_users", None, "i")
     items = _taken(arrays, "pair_items", None, "i")
     _expect(users.ndim == 1 and items.ndim == 2 and len(items) == len(users), "slates do not fit")
-    weights = _taken(arrays, "pair_weights", (*items.shape, items.shape[1]), "f4")
-    _expect((weights >= 0).all() and (np.diff(users) >= 0).all(), "slates are not in order")
+    n_pairs = items.shape[1] * (items.shape[1] - 1) // 2
+    weights = _taken(arrays, "pair_weights", (len(items), n_pairs), "f4")
+    _expect(np.isfinite(weights).all() and (np.diff(users) >= 0).all(), "slates are not in order")
     bias = None
     if "pair_bias" in arrays:
         bias = _taken(arrays, "pair_bias", items.shape, "f4")

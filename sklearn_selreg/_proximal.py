@@ -95,7 +95,7 @@ class ProximalProblem:
             self.users = self.items = nothing
         else:
             self.users, users = np.unique(slates.users, return_inverse=True)
-            used = slates.weights.any(axis=2) | slates.weights.any(axis=1)
+            used = slates.weighted()
             self.items = np.unique(slates.items[used])
         if features is not None:
             self.items = np.arange(len(item_center))
@@ -120,21 +120,25 @@ class ProximalProblem:
     def _build(self):
         """Make the kernel's matrices, each row divided by its weight."""
         factors, pairs = self._x.shape[1], self._pairs
-        rows, curvature = pairs.directions
+        n_users = len(self.users)
+        directions = pairs.directions(slice(0, n_users), slice(0, len(pairs.users)))
+        rows = np.repeat(np.arange(n_users), np.diff(directions.indptr))
+        directions.data /= self._x_weight[rows, 0]
         self._user_half = HalfSweep(
-            sp.csr_matrix((len(self.users), factors), dtype=np.float32),
+            sp.csr_matrix((n_users, factors), dtype=np.float32),
             factors,
-            rhs_rows=np.arange(len(self.users)),
-            directions=(rows, curvature / self._x_weight[rows, 0]),
+            rhs_rows=np.arange(n_users),
+            directions=directions,
         )
-        items, users, curvature = pairs.item_curvature
-        curvature = curvature / (self._y_weight[items, 0] + self._prior_weight)
-        rows = np.searchsorted(pairs.item_rows, items)
+        n_rows = len(pairs.item_rows)
+        curvature = pairs.item_entries(n_users)[pairs.item_rows]
+        rows = np.repeat(np.arange(n_rows), np.diff(curvature.indptr))
+        curvature.data /= (self._y_weight[pairs.item_rows, 0] + self._prior_weight)[rows]
         self._item_half = HalfSweep(
-            sp.csr_matrix((len(pairs.item_rows), factors + len(self.users)), dtype=np.float32),
+            sp.csr_matrix((n_rows, factors), dtype=np.float32),
             factors,
-            rhs_rows=np.arange(len(pairs.item_rows)),
-            entries=(rows, factors + users, -(1 + curvature / DIRECTION_SCALE**2)),
+            rhs_rows=np.arange(n_rows),
+            directions=curvature,
         )
         # What stays the same in all sweeps: the right-hand sides that keep rows at their centers.
         user_metric, item_metric = (metric.astype(np.float32) for metric in self._metrics)
@@ -142,7 +146,7 @@ class ProximalProblem:
         self._y_stay = self._y_center[pairs.item_rows] @ item_metric
         # The kernel makes the metrics of these rows, as the Gram matrix of all that it is given.
         self._user_half.others[:] = np.linalg.cholesky(self._metrics[0]).T
-        self._item_half.others[:factors] = np.linalg.cholesky(self._metrics[1]).T
+        self._item_half.others[:] = np.linalg.cholesky(self._metrics[1]).T
 
     def sweep(self):
         """Update the users, then the items, then the feature prior."""
@@ -173,9 +177,7 @@ class ProximalProblem:
         pull /= weight[rows]
         pull += self._y_stay if self._prior is None else target[rows] @ self._metrics[1]
         solved = self._y[rows]
-        np.multiply(
-            self._x, np.float32(DIRECTION_SCALE), out=self._item_half.others[solved.shape[1] :]
-        )
+        np.multiply(self._x, np.float32(DIRECTION_SCALE), out=self._item_half.directions)
         self._item_half.set_rhs(pull)
         self._item_half.solve(solved, 0.0, self.num_threads, self.cg_steps)
         self._y[:] = target

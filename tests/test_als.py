@@ -49,8 +49,9 @@ class Problem:
         self.weights = np.where(self.confidence > 0, self.confidence, self.c)
         self.pairs = []  # user, preferred item, other item, difference of biases, weight
         if self.slates is not None:
-            for s, i, j in zip(*np.nonzero(self.slates.weights), strict=True):
-                items, weight = self.slates.items[s], float(self.slates.weights[s, i, j])
+            matrices = self.slates.matrices()
+            for s, i, j in zip(*np.nonzero(matrices), strict=True):
+                items, weight = self.slates.items[s], float(matrices[s, i, j])
                 bias = np.zeros(len(items)) if self.slates.bias is None else self.slates.bias[s]
                 gain = float(bias[i]) - float(bias[j])
                 pair = self.slates.users[s], items[i], items[j], gain, self.llm_weight * weight
@@ -157,8 +158,9 @@ def random_slates(rng, users, sizes, n_items, largest_weight, bias=False):
         items[s, :size] = rng.choice(n_items, size, replace=False)
         preferred = np.triu(rng.random((size, size)) < 0.8, 1)
         weights[s, :size, :size] = preferred * largest_weight ** rng.uniform(-1, 1, (size, size))
+    weights[1::2] = weights[1::2].transpose(0, 2, 1)  # the later place is preferred
     biases = rng.uniform(0, 0.5, shape).astype(np.float32) if bias else None
-    return SlateTerms(np.array(users), items, weights, biases)
+    return SlateTerms.from_matrices(np.array(users), items, weights, biases)
 
 
 def random_factors(rng, n_rows, n_factors):
@@ -313,6 +315,25 @@ def test_many_slates_leave_no_trace_in_other_rows(rng, llm_weight):
     assert relative_energy(y[items], solve(equations), equations) < 1e-4
 
 
+def test_preferences_may_fall_into_separate_parts(rng):
+    """Pairs 0-1 and 2-3 of one slate have nothing in common; candidate 4 is in none."""
+    weights = np.zeros((1, 5, 5), dtype=np.float32)
+    weights[0, 0, 1], weights[0, 3, 2] = 2.0, 1e-3
+    slates = SlateTerms.from_matrices(np.array([1]), np.array([[3, 5, 6, 2, 0]]), weights)
+    problem = Problem(
+        random_matrix(rng, N_USERS, N_ITEMS, 0.2).toarray().astype(np.float64),
+        random_factors(rng, N_USERS, N_FACTORS),
+        random_factors(rng, N_ITEMS, N_FACTORS),
+        slates=slates,
+        llm_weight=1000.0,
+        regularization=0.1,
+    )
+    solver = problem.solver(cg_steps=4 * N_FACTORS)
+    solver.sweep()
+    equations = [problem.user_equations(problem.x, problem.y, 1)]
+    assert relative_error(solver.user_factors[[1]], solve(equations)) < 1e-4
+
+
 def test_factors_are_copies():
     problem = random_problem(0, missing=True)
     solver = problem.solver()
@@ -395,7 +416,7 @@ def test_sweeps_converge_to_a_stationary_point(rng, options):
         return np.abs(np.diff(ends, axis=1)) / (2 * step)
 
     solver = problem.solver()
-    for _ in range(300):
+    for _ in range(600):
         solver.sweep()
     start = slopes(problem.x, problem.y)
     end = slopes(solver.user_factors.astype(float), solver.item_factors.astype(float))
@@ -454,6 +475,60 @@ def test_kernel_starts_from_the_given_rows(rng):
         matrix.indptr, matrix.indices, matrix.data, found, y, 3.0, num_threads=1, cg_steps=0
     )
     np.testing.assert_array_equal(found, x)
+
+
+def test_kernel_reads_rows_behind_those_it_is_told_of(rng):
+    """Its Gram matrix is of the rows it is given; entries may be on others of the same array."""
+    rows = random_factors(rng, 50, N_FACTORS)
+    matrix = random_matrix(rng, 20, 50, 0.3)
+    expected = [
+        np.linalg.solve(
+            3.0 * np.eye(N_FACTORS)
+            + rows[:5].T @ rows[:5]
+            + rows.T @ ((c != 0) * (c - 1) * rows.T).T,
+            c @ rows,
+        )
+        for c in matrix.toarray().astype(np.float64)
+    ]
+    found, wide = np.zeros((20, N_FACTORS), np.float32), rows.astype(np.float32)
+    _least_squares_cg(
+        matrix.indptr, matrix.indices, matrix.data, found, wide[:5], 3.0,
+        num_threads=2, cg_steps=2 * N_FACTORS,
+    )  # fmt: skip
+    assert relative_error(found, expected) < 1e-5
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_matrices_are_put_beside_one_another(rng, folded, monkeypatch):
+    monkeypatch.setattr(_als, "_ENTRIES_PER_PART", 10)
+    first, second, third = (random_matrix(rng, 30, n, 0.2) for n in (8, 8, 5))
+    at = 8 if folded else None
+    for in_place in (False, True):
+        found = _als._beside([first.copy(), second, third], at, in_place)
+        if folded:  # entries on the same column add up
+            expected = sp.hstack([first + second, third])
+        else:
+            expected = sp.hstack([first, second, third])
+        indptr, indices, data = found
+        assert indices.dtype == indptr.dtype == np.int32
+        found = sp.csr_matrix((data, indices, indptr), expected.shape)
+        np.testing.assert_array_equal(found.toarray(), expected.toarray())
+    with_last = third.getnnz(axis=1) > 0
+    assert (indices[indptr[1:][with_last] - 1] >= (8 if folded else 16)).all()
+
+
+def test_slate_terms_hold_each_pair_once(rng):
+    slates = random_slates(rng, SLATE_USERS, SLATE_SIZES, N_ITEMS, 10.0)
+    matrices = slates.matrices()
+    assert slates.weights.shape == (len(SLATE_USERS), 21)
+    assert (matrices >= 0).all()
+    assert (matrices.transpose(0, 2, 1)[matrices > 0] == 0).all()
+    again = SlateTerms.from_matrices(slates.users, slates.items, matrices)
+    np.testing.assert_array_equal(again.weights, slates.weights)
+    np.testing.assert_array_equal(slates.matrices(slice(3, 5)), matrices[3:5])
+    empty = np.array(SLATE_SIZES) == 1
+    assert slates.weighted()[~empty].any(axis=1).all()
+    assert not slates.weighted()[empty].any()
 
 
 @pytest.mark.parametrize("filter_seen", [False, True])
@@ -656,14 +731,14 @@ def test_blocks_of_users_change_nothing(weighted, monkeypatch):
     start = [rng.random((n, 4), dtype=np.float32) for n in confidence.shape]
     missing_weights = rng.random(12) + 0.5 if weighted else None
     solved = []
-    for least_block in (_als._LEAST_BLOCK, 1):
-        monkeypatch.setattr(_als, "_LEAST_BLOCK", least_block)
+    for block in (_als._BLOCK, 1):
+        monkeypatch.setattr(_als, "_BLOCK", block)
         problem = RegularizedALS(
             sp.csr_matrix(confidence),
             *start,
             regularization=2.0,
             missing_weights=missing_weights,
-            slates=SlateTerms(users, items, weights),
+            slates=SlateTerms.from_matrices(users, items, weights),
             llm_weight=3.0,
             margin=0.2,
         )

@@ -38,7 +38,7 @@ def settings(seed, *, features):
         "margin": 0.8,
     }
     biases = rng.normal(size=N_ITEMS).astype(np.float32)[items]
-    return made | {"slates": SlateTerms(users, items, weights, biases)}
+    return made | {"slates": SlateTerms.from_matrices(users, items, weights, biases)}
 
 
 def ridge(y, F):
@@ -55,7 +55,7 @@ def objective(s, x, y, W):
         distance = y - s["features"].toarray() @ W
         loss += s["prior_weight"] * (sum(d @ B @ d for d in distance) + sum(w @ B @ w for w in W))
     slates = s["slates"]
-    parts = slates.users, slates.items, slates.weights, slates.bias
+    parts = slates.users, slates.items, slates.matrices(), slates.bias
     for user, items, weights, bias in zip(*parts, strict=True):
         for i, j in zip(*np.nonzero(weights), strict=True):
             p, o = items[i], items[j]
@@ -113,7 +113,7 @@ def test_rows_without_pairs_stay_and_none_is_changed_in_place():
     moved = np.any(problem.user_factors != before[0], axis=1)
     assert np.flatnonzero(moved).tolist() == [1, 3, 7, 11]
     slates = s["slates"]
-    used = slates.weights.any(axis=1) | slates.weights.any(axis=2)
+    used = slates.matrices().any(axis=1) | slates.matrices().any(axis=2)
     moved = np.any(problem.item_factors != before[1], axis=1)
     assert set(np.flatnonzero(moved)) == set(slates.items[used])
 

@@ -90,7 +90,7 @@ def test_hinge_falls_in_each_sweep(load, tiny):
             losses.append(
                 fit.sum()
                 + 85 * (np.sum(users**2.0) + np.sum(items**2.0))
-                + self.llm_weight * np.sum(terms.weights * rounded)
+                + self.llm_weight * np.sum(terms.matrices() * rounded)
             )
             return super().weigh(users, items)
 
