@@ -6,9 +6,11 @@ without a part is meant.
 
 import evaluation
 import worlds
-from alternatives import AlternativeMF, Hinge, RuleGate
+from alternatives import AlternativeMF, Hinge, Logistic, RuleGate
 from evaluation import columns, differences, evaluate
 from methods import _ours, no_llm, selective
+
+from sklearn_selreg import SelectiveLLMRegularizedMF
 
 EVIDENCE = (
     *("prior_popularity", "prior_model", "history_length", "popularity_rarer"),
@@ -20,6 +22,8 @@ DEFAULTS, NO_LLM = "defaults", "no LLM"
 CHANGES = {
     DEFAULTS: {},
     "no feature prior": {"item_encoder": None},
+    "no trend": {"trend_periods": 1},
+    "no item bias": {"item_bias": 0},
     "no calibration: all pairs weigh 1": {"gate": None},
     "no calibration: weight = gap": {"gate": RuleGate("gap")},
     "no uncertainty": {"gate": RuleGate(drop=("prior_model", "model_uncertainty"))},
@@ -35,20 +39,21 @@ CHANGES = {
     "margin .2": {"margin": 0.2},
     "margin .8": {"margin": 0.8},
 }
-HINGE = "hinge, not squared"
-HINGE_WEIGHT = 0.4  # of llm_weight: the same slope as the squared hinge at half of the margin
+# Other losses of the margin.
+LOSSES = {"hinge, not squared": Hinge, "logistic": Logistic}
+LOSS_WEIGHT = 0.4  # of llm_weight: the slope of the squared hinge at half of the margin .4
+WITHOUT = {"": {}, ", no feature prior": {"item_encoder": None}, ", no trend": {"trend_periods": 1}}
 
 
 def fit(name, seed):
     """Report on the test fold with one change."""
     data = worlds.load("movielens")
-    if name == NO_LLM:
-        model = no_llm(data, seed)
-    elif name == f"{NO_LLM}, no feature prior":
-        model = no_llm(data, seed, item_encoder=None)
-    elif name == HINGE:
-        model = _ours(data, seed, data.judge, AlternativeMF, llm_weight=12 * HINGE_WEIGHT)
-        model = model.with_regularizer(Hinge).fit(data.train)
+    if name.startswith(NO_LLM):
+        model = no_llm(data, seed, **WITHOUT[name.removeprefix(NO_LLM)])
+    elif name in LOSSES:
+        weight = SelectiveLLMRegularizedMF().llm_weight * LOSS_WEIGHT
+        model = _ours(data, seed, data.judge, AlternativeMF, llm_weight=weight)
+        model = model.with_regularizer(LOSSES[name]).fit(data.train)
     else:
         model = selective(data, seed, **CHANGES[name])
     return evaluate(model, data, "test")
@@ -57,7 +62,7 @@ def fit(name, seed):
 def main(seeds, n_jobs):
     """Run all, and write the results."""
     data = worlds.load("movielens")
-    names = [*CHANGES, HINGE, NO_LLM, f"{NO_LLM}, no feature prior"]
+    names = [*CHANGES, *LOSSES, *(NO_LLM + part for part in WITHOUT)]
     reports = evaluation.by_seed(fit, names, seeds, n_jobs, "ablations")
     against = {
         name: differences(report, reports[DEFAULTS], data)
@@ -69,6 +74,7 @@ def main(seeds, n_jobs):
         "without feature prior": differences(
             reports["no feature prior"], reports[f"{NO_LLM}, no feature prior"], data
         ),
+        "without trend": differences(reports["no trend"], reports[f"{NO_LLM}, no trend"], data),
     }
     results = {
         "table": {name: columns(report, data) for name, report in reports.items()},

@@ -4,7 +4,9 @@ They differ from `SelectiveLLMRegularizedMF` in what regularizes its last sweeps
 else: features, biases, weights, number of sweeps and the last update of the users are the same.
 """
 
+import copy
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,7 +14,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
-from sklearn_selreg._als import RegularizedALS, pack_pairs
+from sklearn_selreg._als import PairLoss, RegularizedALS, pack_pairs
 from sklearn_selreg._backbone import ALSBackbone, with_bias
 
 COLD_BELOW, TAIL_UP_TO = 3, 3
@@ -209,11 +211,14 @@ class Hinge:
 
     def hinges(self, users, items):
         """Return the hinges of all pairs, (n_slates, slate_size, slate_size)."""
+        return np.maximum(0, self.margin - self._differences(users, items))
+
+    def _differences(self, users, items):
         candidates = items[self.terms.items]
         scores = np.einsum("sk,sik->si", users[self.terms.users], candidates)
         if self.terms.bias is not None:
             scores += self.terms.bias
-        return np.maximum(0, self.margin - scores[:, :, np.newaxis] + scores[:, np.newaxis])
+        return scores[:, :, np.newaxis] - scores[:, np.newaxis]
 
     def trust(self, hinges):
         """Return the weights of the pairs' hinges."""
@@ -246,6 +251,54 @@ class _Reweighted:
 
     def solve_users(self):
         return self._next().solve_users()
+
+
+class Logistic(Hinge):
+    """The logistic loss T log(1 + exp((m - z) / T)) of the margin, T being a quarter of it.
+
+    It is majorized at the current factors by a square (Jaakkola & Jordan 2000), with a weight and a
+    target for each pair. Beyond the target the square is cut off, which leaves it above the loss.
+    """
+
+    def problem(self, backbone, make, matrix, confidence, features, factors):
+        """Return what sweeps with new weights and targets each time."""
+        return _Reweighted(self, partial(self._with_targets, make), factors)
+
+    def weigh(self, users, items):
+        """Return the pairs of the majorizer, with `targets` instead of the margin."""
+        temperature = self.margin / 4
+        differences = self._differences(users, items)
+        first, second = np.triu_indices(differences.shape[1], 1)
+        weights = self.terms.weights
+        beyond = np.sign(weights) * differences[:, first, second] - self.margin
+        beyond = np.where(np.abs(beyond) < 1e-3 * temperature, 1e-3 * temperature, beyond)
+        curvature = np.tanh(beyond / temperature / 2) / (4 * beyond)
+        pairs = {"slates": replace(self.terms, weights=(weights * curvature).astype(np.float32))}
+        targets = (self.margin + 1 / (4 * curvature)).astype(np.float32)
+        return pairs | {"llm_weight": self.llm_weight, "margin": 0.0, "targets": targets}
+
+    @staticmethod
+    def _with_targets(make, factors, *, targets, **pairs):
+        problem = make(factors, **pairs)
+        if problem._pairs is not None:
+            problem._pairs.__class__ = _PairTargets
+            problem._pairs.targets = targets
+        return problem
+
+
+class _PairTargets(PairLoss):
+    """Pairs of which each has a margin of its own, its target, (n_slates, n_pairs)."""
+
+    def _of(self, chunk):
+        part = copy.copy(self)
+        part._margin = self.targets[chunk]
+        return part
+
+    def _hinges(self, scores, chunk):
+        return PairLoss._hinges(self._of(chunk), scores, chunk)
+
+    def _targets(self, scores, chunk):
+        return PairLoss._targets(self._of(chunk), scores, chunk)
 
 
 class JointGate(Hinge):

@@ -131,7 +131,7 @@ def within_slates(data, chosen, fit_method):
     found = {"LLM": accuracy(np.nan_to_num(asked.ratings, nan=0.5))}
     found["popularity"] = accuracy(peers.popularity(data, 0)(users[:1])[0][place])
     for name in ("ALS", "ours, no LLM", "ours, selective"):
-        method, settings, _ = chosen[name]
+        method, settings, *_ = chosen[name]
         model = fit_method("movielens", method, 0, settings)
         if hasattr(model, "predict"):
             scores = model.predict(pd.DataFrame({"user": user, "item": asked.candidates}))

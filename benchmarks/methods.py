@@ -108,11 +108,11 @@ def joint_gate(data, seed, gate_rate, **settings):
 
 _BACKBONE = {
     "alpha": log_uniform(10, 100),
-    "regularization_per_alpha": log_uniform(1.5, 6),
-    "prior_strength": log_uniform(0.5, 2.5),
-    "item_bias": log_uniform(0.03, 0.3),
+    "regularization_per_alpha": log_uniform(1.3, 5),
+    "prior_strength": log_uniform(0.6, 4),
+    "item_bias": log_uniform(0.1, 0.6),
     "missing_power": choice(0.0, 0.25, 0.5, 0.75),
-    "recency_power": choice(0.0, 0.3, 0.5),
+    "recency_power": choice(0.0, 0.35, 0.65),
     "iterations": choice(20, 30),
     "llm_weight": log_uniform(2, 100),
     "margin": log_uniform(0.1, 1),
@@ -139,6 +139,7 @@ def _on_our_backbone(fit):
 PLAIN_ALS, NO_LLM, GLOBAL, SELECTIVE = "ALS", "ours, no LLM", "global pairwise", "ours, selective"
 METHODS = {
     "popularity": Method(peers.popularity, {}, biased=True),
+    "popularity of the time": Method(peers.popularity_of_the_time, {}, biased=True),
     "item-kNN": Method(
         peers.item_knn,
         {"similarity": choice("cosine", "tfidf", "bm25"), "K": log_integer(10, 1000)},

@@ -10,6 +10,11 @@ from implicit.bpr import BayesianPersonalizedRanking
 from implicit.lmf import LogisticMatrixFactorization
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
 
+from sklearn_selreg._backbone import popularity_bias
+from sklearn_selreg._interactions import index_interactions
+from sklearn_selreg._trends import Trend
+
+_PERIODS = 8  # as by default
 NEIGHBORS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
 
 
@@ -33,6 +38,35 @@ def popularity(data, seed):
     """Score items by their popularity."""
     count = table(data).matrix.getnnz(axis=0).astype(np.float32)
     return lambda users: np.tile(count, (len(users), 1))
+
+
+def trend_bias(data):
+    """Return what our estimator adds to scores with an `item_bias` of 1: popularity of the time.
+
+    Returns
+    -------
+    users : ndarray of shape (n_users,)
+        Ids, sorted.
+    gains : ndarray of shape (n_users, n_items), float32
+        Items as in `item_data`, in the period of each user's newest interaction.
+    """
+    if "trend_bias" not in data:
+        interactions = index_interactions(
+            data.train, user_col="user", item_col="item", time_col="time",
+            extra_items=data.item_data["item"].to_numpy(),
+        )  # fmt: skip
+        trend = Trend.of(interactions, _PERIODS)
+        described = data.features[np.searchsorted(data.item_data["item"], interactions.items)]
+        bias = popularity_bias(trend.popularity(), described).astype(np.float32)
+        place = np.searchsorted(interactions.items, data.item_data["item"])
+        data["trend_bias"] = interactions.users, trend.user_shares() @ bias[place].T
+    return data["trend_bias"]
+
+
+def popularity_of_the_time(data, seed):
+    """Score items by their popularity in the period of the user's newest interaction."""
+    users, gains = trend_bias(data)
+    return _scorer(users, lambda rows: gains[rows])
 
 
 def _scorer(users, score_rows):

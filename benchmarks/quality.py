@@ -28,19 +28,24 @@ OBJECTIVE_COLUMNS = (
     *("NDCG@10 overall", "NDCG@10 cold"),
     *("AUC overall", "AUC cold", "AUC tail", "AUC zero"),
 )
-BIASED = " + item bias"
+# Popularity overall, and in the period of the user's newest interaction, as ours has it.
+BIASED, TREND = " + item bias", " + trend"
 DEFAULTS = {"ours, no LLM, defaults": NO_LLM, "ours, selective, defaults": SELECTIVE}
 AGAINST = (PLAIN_ALS, NO_LLM, GLOBAL, "ours, no LLM, defaults", GLOBAL + ON_DEFAULTS)
 
 
-def with_item_bias(score, data, fold, bias):
-    """Add to the scores of a fold's users what items gain by being popular."""
+def with_item_bias(score, data, fold, bias, kind):
+    """Add to the scores of a fold's users what items gain by being popular, or popular then."""
     users = np.unique(data[fold]["user"])
     matrix = peers.table(data).matrix
     count = matrix.getnnz(axis=0)
     scores = score(users)
     spread = scores[:, count > 0].std(axis=1, keepdims=True)
-    biased = scores + (bias * spread * count / (count + 10)).astype(np.float32)
+    gains = count / (count + 10)
+    if kind == TREND:
+        everyone, gains = peers.trend_bias(data)
+        gains = gains[np.searchsorted(everyone, users)]
+    biased = scores + (bias * spread * gains).astype(np.float32)
     return lambda ids: biased[np.searchsorted(users, ids)]
 
 
@@ -54,12 +59,12 @@ def run_trial(dataset, method, trial):
     data, settings = worlds.load(dataset), METHODS[method].draw(method, trial)
     try:
         model = fit(dataset, method, 0, settings)
-        biases = (0.0,) if METHODS[method].biased else BIASES
         results = {}
-        for bias in biases:
-            biased = with_item_bias(model, data, "valid", bias) if bias else model
-            found = columns(evaluate(biased, data, "valid"), data)
-            results[str(bias)] = {name: found[name] for name in OBJECTIVE_COLUMNS}
+        for kind in ("",) if METHODS[method].biased else ("", BIASED, TREND):
+            for bias in BIASES[1:] if kind else (0.0,):
+                biased = with_item_bias(model, data, "valid", bias, kind) if bias else model
+                found = columns(evaluate(biased, data, "valid"), data)
+                results[f"{bias}{kind}"] = {name: found[name] for name in OBJECTIVE_COLUMNS}
     except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
         return settings, {"failed": str(error)[:200]}
     return settings, results
@@ -101,31 +106,32 @@ def best(dataset, n_trials):
     Returns
     -------
     chosen : dict
-        Name of a row -> (method, settings, item bias).
+        Name of a row -> (method, settings, item bias, kind of item bias).
     """
     found = {}
     for line in read_trials(dataset):
         most = max(1, n_trials // 2) if line["method"].endswith(ON_DEFAULTS) else n_trials
         if line["trial"] >= most or "failed" in line["results"]:
             continue
-        for bias, result in line["results"].items():
-            value = objective(result)
-            rows = [line["method"]] if bias == "0.0" else []
-            if not METHODS[line["method"]].biased:
-                rows.append(line["method"] + BIASED)
-            for row in rows:
+        for name, result in line["results"].items():
+            value, method = objective(result), line["method"]
+            bias, kind = name.split(" ", 1) if " " in name else (name, "")
+            kind = kind and f" {kind}"
+            kinds = [kind] if kind or METHODS[method].biased else ["", BIASED, TREND]
+            for row in (method + one for one in kinds):
                 if row not in found or value > found[row][0]:
-                    found[row] = value, (line["method"], line["settings"], float(bias))
-    order = [row for method in METHODS for row in (method, method + BIASED) if row in found]
+                    found[row] = value, (method, line["settings"], float(bias), kind)
+    variants = ("", BIASED, TREND)
+    order = [row for method in METHODS for kind in variants if (row := method + kind) in found]
     return {row: found[row][1] for row in order}
 
 
 def report_row(dataset, row, chosen, seed, fold="test"):
     """Fit the chosen settings of a row, and report on a fold."""
     data = worlds.load(dataset)
-    method, settings, bias = chosen[row]
+    method, settings, bias, kind = chosen[row]
     model = fit(dataset, method, seed, settings)
-    return evaluate(with_item_bias(model, data, fold, bias) if bias else model, data, fold)
+    return evaluate(with_item_bias(model, data, fold, bias, kind) if bias else model, data, fold)
 
 
 class _Row:
@@ -141,7 +147,7 @@ class _Row:
 def test(dataset, n_trials, seeds, n_jobs):
     """Report the chosen settings on `test`, with intervals against three of the rows."""
     data, chosen = worlds.load(dataset), best(dataset, n_trials)
-    chosen |= {row: (method, {}, 0.0) for row, method in DEFAULTS.items()}
+    chosen |= {row: (method, {}, 0.0, "") for row, method in DEFAULTS.items()}
     reports = evaluation.by_seed(_Row(dataset, chosen), list(chosen), seeds, n_jobs, dataset)
     against = {
         other: {

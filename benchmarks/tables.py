@@ -12,6 +12,7 @@ COMPARED = ("NDCG@10 overall", "AUC overall", "AUC cold", "AUC tail", "AUC zero"
 DOLLAR, CHEAPEST = "AUC cold", "claude-haiku-5-5"
 TITLES = {
     "movielens": "MovieLens",
+    "dense": "Made-up world",
     "sparse": "Made-up world, as sparse as Amazon",
 }
 

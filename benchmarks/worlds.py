@@ -11,11 +11,12 @@ from sklearn_selreg.datasets import load_movielens_coldstart, make_interactions
 from sklearn_selreg.judges import PrecomputedJudge
 
 WORLDS = {
-    # As sparse as the reviews of Amazon: about half of the users have fewer than 3 for training.
+    "dense": {"n_users": 1000, "n_items": 500, "n_interactions": 20_000},
+    # As sparse as the reviews of Amazon: two thirds of the users have fewer than 3 for training.
     "sparse": {"n_users": 3000, "n_items": 2000, "n_interactions": 15_000},
     "tiny": {"n_users": 120, "n_items": 80, "n_interactions": 1200},  # for tests
 }
-DATASETS = ("movielens", "sparse")
+DATASETS = ("movielens", "dense", "sparse")
 _COLD_BELOW = 3
 
 

@@ -71,26 +71,34 @@ def test_joint_gate_lowers_its_weights(load, tiny):
     assert (np.diff(weights) < 0).all()
 
 
-def test_hinge_falls_in_each_sweep(load, tiny):
-    """The majorizer lowers the objective with the hinge itself, computed here."""
+def rounded_hinge(short, margin):
+    """Below a tenth of the margin it is rounded off."""
+    hinges, floor = np.maximum(0, short), 0.1 * margin
+    return np.where(hinges > floor, hinges, (hinges**2 / floor + floor) / 2)
+
+
+def logistic(short, margin):
+    return margin / 4 * np.logaddexp(0, 4 * short / margin)
+
+
+@pytest.mark.parametrize("name, loss", [("Hinge", rounded_hinge), ("Logistic", logistic)])
+def test_other_losses_fall_in_each_sweep(load, tiny, name, loss):
+    """The majorizer lowers the objective with the loss itself, computed here."""
     alternatives = load("alternatives")
     losses = []
 
-    class Watched(alternatives.Hinge):
+    class Watched(getattr(alternatives, name)):
         def weigh(self, users, items):
             terms, model = self.terms, self.model
             scores = users.astype(float) @ items.T
             own = np.take_along_axis(scores[terms.users], terms.items, axis=1) + terms.bias
-            hinges = np.maximum(0, self.margin - own[:, :, None] + own[:, None])
-            # Below a tenth of the margin it is rounded off.
-            floor = 0.1 * self.margin
-            rounded = np.where(hinges > floor, hinges, (hinges**2 / floor + floor) / 2)
+            each = loss(self.margin - own[:, :, None] + own[:, None], self.margin)
             X = model._matrix.toarray()
             fit = np.where(X > 0, 50 * (1 - scores) ** 2, scores**2)
             losses.append(
                 fit.sum()
                 + 85 * (np.sum(users**2.0) + np.sum(items**2.0))
-                + self.llm_weight * np.sum(terms.matrices() * rounded)
+                + self.llm_weight * np.sum(terms.matrices() * each)
             )
             return super().weigh(users, items)
 
@@ -168,15 +176,20 @@ def test_smallest_run_is_resumed_and_reported(load, monkeypatch, tmp_path):
     assert (tmp_path / "tiny.jsonl").read_text() == log
     quality.test("tiny", 1, range(1), 1)
     results = json.loads((tmp_path / "tiny.json").read_text())
-    rows = [*names[:2], "EASE + item bias", "ALS", "ALS + item bias", *names[3:]]
+    variants = ("", quality.BIASED, quality.TREND)
+    peers = [name + variant for name in ("EASE", "ALS") for variant in variants]
+    rows = ["popularity", *peers, *names[3:]]
     assert list(results["table"]) == [*rows, *quality.DEFAULTS]
     for row in ("ALS", "ours, no LLM", "global pairwise", "ours, no LLM, defaults"):
         assert results["against"][row].keys() == results["table"].keys() - {row}
     # What is chosen is the best of the trials, at the best bias.
     line = next(li for li in map(json.loads, log.splitlines()) if li["method"] == "EASE")
     values = {b: evaluation.objective(r) for b, r in line["results"].items()}
-    chosen = results["settings"]["EASE + item bias"]["item bias"]
-    assert values[str(chosen)] == max(values.values())
+    for variant in variants:
+        chosen = results["settings"]["EASE" + variant]["item bias"]
+        name = f"{chosen}{variant if chosen else ''}"
+        least = {b: v for b, v in values.items() if b == "0.0" or (variant and variant in b)}
+        assert least[name] == max(least.values())
     quality.figures.draw()
     quality.tables.write()
     assert (tmp_path / "tiny.png").exists()
@@ -196,3 +209,13 @@ def test_paper_regimes_are_counted_by_hand(load, tiny):
     paper = evaluation.by_paper(report, tiny)
     assert paper.loc["cold", "interactions"] == few.sum()
     assert paper.loc["tail", "interactions"] == rare.sum()
+
+
+def test_popularity_of_the_time_is_that_of_our_estimator(load, tiny):
+    peers, methods = load("peers"), load("methods")
+    model = methods.no_llm(tiny, 0, item_bias=1.0, iterations=2, factors=8)
+    users = model.users_[:20]
+    expected = model.user_factors_[:20, 8:] @ model.item_factors_[:, 8:].T
+    place = np.searchsorted(model.items_, tiny.item_data["item"])
+    found = peers.popularity_of_the_time(tiny, 0)(users)
+    np.testing.assert_allclose(found, expected[:, place], rtol=1e-4, atol=1e-5)
