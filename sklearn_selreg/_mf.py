@@ -54,7 +54,7 @@ from ._recommend import (
 )
 from ._refining import locate, read_factors, refine_rows, shown_scores
 from ._slates import compare_candidates, place_slates
-from ._trends import Trend, positions, shares_of
+from ._trends import Trend, mean_user, positions, shares_of
 from ._warn import warn, warn_of_unknown
 from .exceptions import GateWarning, JudgmentWarning, ParameterWarning
 from .judges import LLMJudge, Slate
@@ -197,7 +197,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     user_factors_ : ndarray of shape (n_users, n_columns), float32
         `factors` columns, and with `item_bias`, BPR or LMF further ones for the user's period (a
         single one of ones, if there is a single period). A user without any interaction has the
-        mean of the others.
+        mean of the others, in the last period.
     item_factors_ : ndarray of shape (n_items, n_columns), float32
         Likewise; the further columns hold the item biases, in each period.
     gate_ : ReliabilityGate or None
@@ -524,7 +524,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.user_factors_, self.item_factors_ = with_bias(*factors[:3], trend.user_shares())
         # Nobody knows anything about a user without interactions.
         empty = np.diff(self._matrix.indptr) == 0
-        self.user_factors_[empty] = self.user_factors_[~empty].mean(axis=0)
+        self.user_factors_[empty] = mean_user(self.user_factors_[~empty], len(self._periods))
         self._own_bias, self._gain = factors.own_bias, factors.gain
         return self
 
@@ -1121,7 +1121,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """Return factors by row; -1 is the mean user."""
         factors = self.user_factors_[rows]
         if (rows < 0).any():
-            factors[rows < 0] = self.user_factors_.mean(axis=0)
+            factors[rows < 0] = mean_user(self.user_factors_, len(self._periods))
         return factors
 
     def score(self, X, y=None):
@@ -1461,7 +1461,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         factors = backbone.solve_users(matrix, items, self._popularity, age)
         if self.item_factors_.shape[1] > backbone.factors:
             factors = np.hstack([factors, self._shares(added)])
-        factors[np.diff(matrix.indptr) == 0] = self.user_factors_.mean(axis=0)
+        nobody = np.diff(matrix.indptr) == 0
+        factors[nobody] = mean_user(self.user_factors_, len(self._periods))
 
         if self._given is not None:
             self._given = ()  # its rows may be replaced

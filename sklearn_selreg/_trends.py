@@ -93,6 +93,26 @@ class Trend:
         return shares_of(known, known.data - 1, len(self.centers), now=self.now)
 
 
+def mean_user(user_factors, n_periods):
+    """Return the factors of a user of whom nothing is known: the mean, in the last period.
+
+    Parameters
+    ----------
+    user_factors : ndarray of shape (n_users, k), float32
+        Those of the periods are the last columns, if there are several.
+    n_periods : int
+
+    Returns
+    -------
+    factors : ndarray of shape (k,), float32
+    """
+    mean = user_factors.mean(axis=0)
+    if n_periods > 1:
+        mean[-n_periods:] = 0
+        mean[-1] = 1
+    return mean
+
+
 def as_numbers(times):
     """Return times as numbers, float64: datetimes and timedeltas in microseconds."""
     if times.dtype.kind in "mM":

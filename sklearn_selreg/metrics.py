@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._interactions import Interactions, encode, index_interactions
 from ._params import check_integer, name_kind
 from ._progress import tqdm
+from ._trends import mean_user
 from ._warn import warn, warn_of_unknown
 
 __all__ = [
@@ -645,11 +646,11 @@ def _factor_scorer(model, catalog):
             f"{catalog[:1].tolist()[0]!r}. Ids of another type are other ids."
         )
     item_factors = model.item_factors_[position[known]]
-    mean_user = model.user_factors_.mean(axis=0)
+    unknown = mean_user(model.user_factors_, len(getattr(model, "_periods", [0])))
 
     def score(user_ids):
         user = encode(model.users_, user_ids)
-        factors = np.where(user[:, None] >= 0, model.user_factors_[user], mean_user)
+        factors = np.where(user[:, None] >= 0, model.user_factors_[user], unknown)
         scores = np.empty((len(user_ids), len(catalog)), dtype=np.float32)
         scores[:, known] = factors @ item_factors.T
         scores[:, ~known] = scores[:, known].min(axis=1, keepdims=True)

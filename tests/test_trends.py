@@ -8,6 +8,9 @@ import scipy.sparse as sp
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg._interactions import index_interactions
 from sklearn_selreg._trends import Trend, as_numbers, period_shares, positions
+from sklearn_selreg.metrics import ranking_report
+
+COLUMNS = {"user_col": "user", "item_col": "item"}
 
 SETTINGS = {
     "factors": 4, "regularization": 5.0, "alpha": 5.0, "iterations": 5, "item_bias": 0.5,
@@ -155,3 +158,20 @@ def test_shown_parts_of_a_history_have_their_own_period():
     np.testing.assert_allclose(shares, [[1, 0], [0.5, 0.5], [0, 1]])
     np.testing.assert_allclose(trend.user_shares(), [[0, 1], [0.5, 0.5]])
     np.testing.assert_allclose(period_shares(np.float32([0.25]), 3), [[0.75, 0.25, 0]])
+
+
+def test_of_whom_nothing_is_known_is_in_the_last_period(table):
+    names = pd.DataFrame({"user": ["silent", "stranger"] * 20, "item": np.repeat(range(20), 2)})
+    silent = pd.concat([table, pd.DataFrame({"user": ["silent"], "item": [0], "time": [0.0]})])
+    strengths = np.append(np.ones(len(table)), 0.0)
+    model = SelectiveLLMRegularizedMF(time_col="time", **SETTINGS).fit(silent, strengths)
+    row = np.flatnonzero(model.users_ == "silent")[0]
+    np.testing.assert_array_equal(model.user_factors_[row, 4:], np.eye(8)[-1])
+    others = np.delete(model.user_factors_[:, :4], row, axis=0)
+    np.testing.assert_allclose(model.user_factors_[row, :4], others.mean(axis=0), rtol=1e-4)
+    scores = model.predict(names)
+    np.testing.assert_allclose(scores[1::2], scores[::2], rtol=1e-5)
+    report = ranking_report(model, names[:2], items=model.items_, train=table, **COLUMNS)
+    assert report.loc["overall", "users"] == 2
+    model.fold_in(names[::2], np.zeros(20))
+    np.testing.assert_allclose(model.user_factors_[row, 4:], np.eye(8)[-1])
