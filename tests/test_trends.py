@@ -173,5 +173,5 @@ def test_of_whom_nothing_is_known_is_in_the_last_period(table):
     np.testing.assert_allclose(scores[1::2], scores[::2], rtol=1e-5)
     report = ranking_report(model, names[:2], items=model.items_, train=table, **COLUMNS)
     assert report.loc["overall", "users"] == 2
-    model.fold_in(names[::2], np.zeros(20))
+    model.fold_in(names[::2].assign(time=0.0), np.zeros(20))
     np.testing.assert_allclose(model.user_factors_[row, 4:], np.eye(8)[-1])
