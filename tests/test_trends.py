@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg._interactions import index_interactions
 from sklearn_selreg._trends import Trend, as_numbers, period_shares, positions
+from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.metrics import ranking_report
 
 COLUMNS = {"user_col": "user", "item_col": "item"}
@@ -173,5 +174,6 @@ def test_of_whom_nothing_is_known_is_in_the_last_period(table):
     np.testing.assert_allclose(scores[1::2], scores[::2], rtol=1e-5)
     report = ranking_report(model, names[:2], items=model.items_, train=table, **COLUMNS)
     assert report.loc["overall", "users"] == 2
-    model.fold_in(names[::2].assign(time=0.0), np.zeros(20))
+    with pytest.warns(DataWarning, match="left out"):
+        model.fold_in(names[:1].assign(item=99, time=0.0))
     np.testing.assert_allclose(model.user_factors_[row, 4:], np.eye(8)[-1])
