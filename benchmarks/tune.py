@@ -35,17 +35,18 @@ def draw(rng):
     def log_uniform(low, high):
         return round(float(np.exp(rng.uniform(np.log(low), np.log(high)))), 4)
 
-    alpha = log_uniform(30, 80)
-    iterations = int(rng.choice([20, 24, 30, 40]))
+    alpha = log_uniform(15, 90)
+    iterations = int(rng.choice([20, 30, 40]))
     return {
         "alpha": alpha,
-        "regularization": round(alpha * log_uniform(2.6, 4.6), 2),
-        "prior_strength": log_uniform(0.6, 2),
-        "item_bias": log_uniform(0.04, 0.12),
-        "missing_power": float(rng.choice([0.25, 0.5, 0.75])),
-        "recency_power": float(rng.choice([0.0, 0.3, 0.5])),
-        "llm_weight": log_uniform(5, 200),
-        "margin": log_uniform(0.15, 1),
+        "regularization": round(alpha * log_uniform(1.3, 4.5), 2),
+        "prior_strength": log_uniform(0.6, 3),
+        "item_bias": log_uniform(0.1, 0.6),
+        "trend_periods": int(rng.choice([6, 8, 12])),
+        "missing_power": float(rng.choice([0.0, 0.25, 0.5, 0.75])),
+        "recency_power": float(rng.choice([0.2, 0.35, 0.5, 0.65])),
+        "llm_weight": log_uniform(4, 40),
+        "margin": log_uniform(0.2, 0.7),
         "iterations": iterations,
         "refine_iterations": iterations // 2,
     }
@@ -54,7 +55,12 @@ def draw(rng):
 def draw_near(rng, best):
     """Draw settings near one of the best."""
     settings, other = dict(best[rng.integers(len(best))]), best[rng.integers(len(best))]
-    groups = [["missing_power"], ["recency_power"], ["iterations", "refine_iterations"]]
+    groups = [
+        ["missing_power"],
+        ["recency_power"],
+        ["trend_periods"],
+        ["iterations", "refine_iterations"],
+    ]
     for group in groups:
         if rng.random() < 0.3:
             settings = settings | {name: other[name] for name in group}
