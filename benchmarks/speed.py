@@ -281,13 +281,19 @@ class Slates(Ours):
         self.terms = random_slates(rng, n_users, n_items, round(share * n_users))
 
     def fit(self):
+        import scipy.sparse as sp
+
         from sklearn_selreg._als import RegularizedALS
 
         start = time.perf_counter()
         rng = np.random.default_rng(SEED)
         factors = (rng.random((n, FACTORS), dtype=np.float32) * 0.01 for n in self.matrix.shape)
+        # As the estimator makes it: indices are shared.
+        matrix = self.matrix
+        parts = np.float32(ALPHA) * matrix.data, matrix.indices, matrix.indptr
+        confidence = sp.csr_matrix(parts, matrix.shape)
         self.problem = RegularizedALS(
-            self.matrix * np.float32(ALPHA), *factors, regularization=REGULARIZATION,
+            confidence, *factors, regularization=REGULARIZATION,
             slates=self.terms, llm_weight=LLM_WEIGHT, margin=MARGIN,
         )  # fmt: skip
         for _ in range(self.fit_sweeps):

@@ -16,6 +16,7 @@ from implicit.cpu.lmf import LogisticMatrixFactorization
 from sklearn.linear_model import Ridge
 
 from ._als import CG_STEPS, RegularizedALS, fold_in, single_threaded_blas
+from ._interactions import count_interactions
 from ._proximal import ProximalProblem, shrink_to_features
 
 _POPULARITY_PAD = 5.0  # interactions added to each item before its missing entries are weighed
@@ -193,7 +194,7 @@ class ALSBackbone:
         start : object
         """
         _, items = self.start(0, matrix.shape[1], random_state)
-        popularity = matrix.getnnz(axis=0)
+        popularity = count_interactions(matrix)
         users, items, _ = _resumed(self, matrix, features, old, known, items, None, popularity)
         return users, items
 
@@ -222,7 +223,7 @@ class ALSBackbone:
             regularization=self.regularization,
             item_regularization=self.regularization
             * (1 if features is None else self.prior_strength),
-            missing_weights=self.missing_weights(matrix.getnnz(axis=0)),
+            missing_weights=self.missing_weights(count_interactions(matrix)),
             features=features,
             num_threads=self.num_threads,
             cg_steps=self.cg_steps,
@@ -390,7 +391,7 @@ class SampledBackbone:
         with single_threaded_blas():
             model.fit(self._weighted(matrix), show_progress=False)
         users, items, bias = self._take_apart(model.user_factors, model.item_factors)
-        popularity = matrix.getnnz(axis=0)
+        popularity = count_interactions(matrix)
         known = popularity > 0
         center = items
         if features is not None:
@@ -443,7 +444,7 @@ class SampledBackbone:
         return _FEATURES_WORTH * self.prior_strength
 
     def _problem(self, matrix, features, factors, pairs):
-        lengths, popularity = np.diff(matrix.indptr), matrix.getnnz(axis=0)
+        lengths, popularity = np.diff(matrix.indptr), count_interactions(matrix)
         if pairs:
             pairs = pairs | {"margin": pairs["margin"] * factors.unit}
         metrics = score_metrics(factors.users[lengths > 0], factors.items[popularity > 0])
@@ -631,7 +632,7 @@ def _resumed(backbone, matrix, features, old, known, items, bias, popularity):
     if features is not None and not known_items.all():
         both = items if bias is None else np.column_stack([items, bias])
         worth = _FEATURES_WORTH * backbone.prior_strength
-        weights = np.where(known_items, matrix.getnnz(axis=0), 0)
+        weights = np.where(known_items, count_interactions(matrix), 0)
         expected = shrink_to_features(both, weights, features, worth)[~known_items]
         items[~known_items] = expected[:, : items.shape[1]]
         if bias is not None:
@@ -675,7 +676,7 @@ def score_metrics(users, items):
 
 def counted(matrix, by_period):
     """Return the interactions of each item in each period; None: there is a single one."""
-    return matrix.getnnz(axis=0)[:, np.newaxis] if by_period is None else by_period
+    return count_interactions(matrix)[:, np.newaxis] if by_period is None else by_period
 
 
 def with_bias(user_factors, item_factors, bias, shares=None):

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._backbone import no_watch, with_bias
+from ._interactions import count_interactions
 
 FOLDS = 4
 """Fits by which the gate is calibrated, at most."""
@@ -74,7 +75,7 @@ def cross_fitted_scores(slates, backbone, trend, features, start, watch=no_watch
         left_out = users[fold_of == fold]
         rest = without_rows(trend.matrix, left_out)
         asked = np.flatnonzero(fold_of[user] == fold)
-        known = rest.getnnz(axis=0)
+        known = count_interactions(rest)
         by_period = trend.popularity(left_out)
         factors = backbone.fit(rest, features, start, watch, by_period=by_period)
         shown = slates.shown[asked]

@@ -14,6 +14,7 @@ from ._trends import as_numbers
 from ._warn import warn
 
 _FEW_COLUMNS = 20  # what is wider is hardly a table of interactions
+_ENTRIES_PER_CHUNK = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -604,6 +605,15 @@ def _factorize(values):
             f"string or a number; got an {error}."
         ) from error
     return ids.astype(values.dtype, copy=False), codes.astype(np.int32)
+
+
+def count_interactions(matrix):
+    """Count the interactions of each item, (n_items,) intp; scipy's own copies the matrix."""
+    counts = np.zeros(matrix.shape[1], dtype=np.intp)
+    for start in range(0, matrix.nnz, _ENTRIES_PER_CHUNK):
+        chunk = matrix.indices[start : start + _ENTRIES_PER_CHUNK]
+        counts += np.bincount(chunk, minlength=len(counts))
+    return counts
 
 
 def _add_items(items, extra_items):

@@ -30,6 +30,7 @@ from ._gate import ReliabilityGate
 from ._interactions import (
     check_same_columns,
     concatenate_ids,
+    count_interactions,
     describe_columns,
     encode,
     index_interactions,
@@ -463,7 +464,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._fitted_backbone, self._given = backbone, None
         self._id_names = id_names(X, self.user_col, self.item_col)
         self._matrix, self._age = interactions.matrix, interactions.age
-        self._popularity = self._matrix.getnnz(axis=0)
+        self._popularity = count_interactions(self._matrix)
         n_periods = self.trend_periods if self.item_bias > 0 else 1
         trend = Trend.of(interactions, n_periods, now=self.trend_at == "now")
         self._periods = trend.centers
@@ -770,7 +771,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._matrix = located.spread(located.interactions.matrix.data, shape)
         self._age = located.interactions.age
         self._popularity = np.zeros(shape[1], dtype=np.int64)
-        self._popularity[located.columns] = located.interactions.matrix.getnnz(axis=0)
+        self._popularity[located.columns] = count_interactions(located.interactions.matrix)
         self.loss_curve_, self.n_iter_ = [], 0
         if judged is None:
             return self
@@ -842,7 +843,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             extra_items = table.ids
         interactions = index_interactions(X, y, **self._columns(), extra_items=extra_items)
         if isinstance(self.item_data, pd.DataFrame) and item_name not in self.item_data:
-            used = interactions.items[interactions.matrix.getnnz(axis=0) > 0]
+            used = interactions.items[count_interactions(interactions.matrix) > 0]
             warn_of_better_ids(table, used, item_name)
         if table is not None and self.item_encoder is not None:
             features, encoder = encode_items(self.item_encoder, table, interactions.items)

@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 
+from sklearn_selreg import _interactions
 from sklearn_selreg._interactions import (
+    count_interactions,
     encode,
     index_interactions,
     interactions_from_sparse,
@@ -632,3 +634,11 @@ def test_no_strengths_are_ones():
 def test_bad_strengths(y, error, match):
     with pytest.raises(error, match=match):
         read_strengths(y, 3)
+
+
+def test_interactions_are_counted_in_chunks(monkeypatch):
+    monkeypatch.setattr(_interactions, "_ENTRIES_PER_CHUNK", 7)
+    matrix = sp.random(20, 9, 0.3, format="csr", random_state=0)
+    matrix = sp.hstack([matrix, sp.csr_matrix((20, 2))], format="csr")  # nobody has these
+    np.testing.assert_array_equal(count_interactions(matrix), (matrix.toarray() > 0).sum(axis=0))
+    np.testing.assert_array_equal(count_interactions(matrix[:0]), np.zeros(11))
