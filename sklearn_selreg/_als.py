@@ -49,9 +49,10 @@ _THREADPOOLS = ThreadpoolController()
 DIRECTION_SCALE = 2.0**-30  # so that 1 + w / e ** 2 loses nothing of a small w in float32
 _RHS_SCALE = 2.0**-40
 _PRODUCTS_WORTH_THREADS = 2**22  # some milliseconds; waking threads may take longer
-_SLATES_PER_CHUNK = 256  # 20 candidates and 64 factors: 1.3 MB, stays in the cache
-_BLOCK = 2**14  # pseudo-rows of a block of users; 64 factors: 4 MB
-_ENTRIES_PER_PART = 2**18  # of a matrix that grows in place; a part is held twice
+_SLATES_PER_CHUNK = 128  # 20 candidates and 64 factors: 0.7 MB, stays in the cache
+_BLOCK = 2**14  # pseudo-rows of a block of users, at most; 64 factors: 4 MB
+_ENTRIES_PER_ROW = 8  # what a block takes for as many entries counts as a pseudo-row
+_ENTRIES_PER_PART = 2**16  # of a matrix that grows in place; a part is held twice
 _JITTER = 1e-12  # of the largest degree of a slate: what is singular has a Cholesky factor too
 
 
@@ -213,7 +214,8 @@ class RegularizedALS:
                 n_pseudo[pairs.user_rows] += 1
         blocks, n_held, first = [slice(0, n_users)], 0, 0
         if n_pseudo.any():
-            blocks, first = _cut(n_pseudo, _BLOCK), factors
+            sizes = n_pseudo + np.diff(kernel.indptr) // _ENTRIES_PER_ROW
+            blocks, first = _cut(sizes, _BLOCK), factors
             n_held = max(n_pseudo[block].sum() for block in blocks)
         self._user_blocks = [_UserBlock(kernel, pull, pairs, block) for block in blocks]
         n_threads = min(self.num_threads or os.cpu_count(), len(blocks))

@@ -14,7 +14,7 @@ from ._trends import as_numbers
 from ._warn import warn
 
 _FEW_COLUMNS = 20  # what is wider is hardly a table of interactions
-_ENTRIES_PER_CHUNK = 2**20
+_ENTRIES_PER_CHUNK = 2**17
 
 
 @dataclass(frozen=True, eq=False)
@@ -583,7 +583,10 @@ def _index_sparse(X, y, extra_items):
     matrix = sp.csr_matrix((data, codes, indptr), shape=(X.shape[0], len(items)))
     matrix.sort_indices()  # items may have been sorted
     matrix.has_canonical_format = True
-    age = np.repeat(indptr[1:], np.diff(indptr)) - 1 - np.arange(matrix.nnz, dtype=dtype)
+    age = np.repeat(indptr[1:] - 1, np.diff(indptr))
+    for start in range(0, matrix.nnz, _ENTRIES_PER_CHUNK):
+        part = age[start : start + _ENTRIES_PER_CHUNK]
+        part -= np.arange(start, start + len(part), dtype=dtype)
     return Interactions(np.arange(X.shape[0]), items, matrix, age.astype(np.int32, copy=False))
 
 

@@ -546,10 +546,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """Warn if the factors hardly add to the scores of fitted pairs, which should be 1."""
         if self._matrix.nnz < _ENOUGH_TO_FIT:
             return
-        users, items = (
-            codes[np.linspace(0, len(codes) - 1, _ENOUGH_TO_FIT).astype(int)]
-            for codes in self._matrix.nonzero()
-        )
+        entries = np.linspace(0, self._matrix.nnz - 1, _ENOUGH_TO_FIT).astype(int)
+        users = np.searchsorted(self._matrix.indptr, entries, side="right") - 1
+        items = self._matrix.indices[entries]
         scores = np.einsum("ij,ij->i", factors.users[users], factors.items[items])
         if scores.mean() < _VANISHED:
             warn(
