@@ -27,7 +27,7 @@ model = SelectiveLLMRegularizedMF(
 )
 search = GridSearchCV(
     model,
-    {"regularization": [70, 140, 280], "missing_power": [0, 0.5]},
+    {"regularization": [40, 85, 170], "missing_power": [0, 0.5]},
     cv=KFold(3, shuffle=True, random_state=0),
 )
 search.fit(data.train)
@@ -49,7 +49,7 @@ for missing_power, rows in results.groupby("param_missing_power"):
         label=f"missing_power={missing_power}",
     )
 axes.set_xscale("log")
-axes.set_xticks([70, 140, 280], [70, 140, 280])
+axes.set_xticks([40, 85, 170], [40, 85, 170])
 axes.minorticks_off()
 axes.set_xlabel("regularization")
 axes.set_ylabel("NDCG@10, mean of three folds")
