@@ -109,9 +109,9 @@ def joint_gate(data, seed, gate_rate, **settings):
 
 
 _BACKBONE = {
-    "alpha": log_uniform(10, 100),
-    "regularization_per_alpha": log_uniform(1.3, 5),
-    "prior_strength": log_uniform(0.6, 4),
+    "alpha": log_uniform(3, 100),
+    "regularization_per_alpha": log_uniform(1.2, 10),
+    "prior_strength": log_uniform(0.4, 4),
     "item_bias": log_uniform(0.1, 0.6),
     "missing_power": choice(0.0, 0.25, 0.5, 0.75),
     "recency_power": choice(0.0, 0.35, 0.65),

@@ -184,7 +184,9 @@ def main():
     parser.add_argument("--datasets", nargs="+", default=worlds.DATASETS)
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--trials", type=int, default=24, help="of each method on MovieLens")
-    parser.add_argument("--world-trials", type=int, default=10, help="of each on the made-up worlds")
+    parser.add_argument(
+        "--world-trials", type=int, default=10, help="of each on the made-up worlds"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     args = parser.parse_args()

@@ -12,7 +12,7 @@ weights :math:`a_{uij} \ge 0`; the objective is
     \sum_{ui\ observed} c_{ui} (1 - x_u \cdot y_i)^2
     + \sum_{ui\ missing} c_i (x_u \cdot y_i)^2
     + \lambda \sum_u |x_u|^2
-    + \lambda_I \Big(\sum_i c_i |y_i - W^T f_i|^2 + |W|^2\Big)
+    + \lambda_I \Big(\sum_i c_i |y_i - W^T f_i|^2 + \kappa |W|^2\Big)
     + \mu \sum_{u,\, i \succ j} a_{uij} \max(0, m - z_{uij})^2,
     \qquad z_{uij} = x_u \cdot (y_i - y_j) + b_{ui} - b_{uj}
 
@@ -42,6 +42,9 @@ from implicit.cpu.topk import topk
 from threadpoolctl import ThreadpoolController
 
 CG_STEPS = 3  # of a half-sweep, warm-started; implicit's own number
+# Items that a feature must have, about, to count half. With 1 features explain what is noise of
+# the items they are learned from, and nothing is left to regularize.
+FEATURE_RIDGE = 8.0
 
 # The kernel calls BLAS from threads of its own. Finding the libraries takes milliseconds: once.
 _THREADPOOLS = ThreadpoolController()
@@ -505,13 +508,13 @@ def single_threaded_blas():
 
 
 class FeaturePrior:
-    """Ridge regression W of scaled item factors on scaled features."""
+    r"""Ridge regression W of scaled item factors on scaled features, with penalty :math:`\kappa`."""
 
     def __init__(self, features, root):
         self._features = sp.csr_matrix(sp.diags(root) @ features, dtype=np.float32)
         wide = self._features.astype(np.float64)
         gram = (wide.T @ wide).toarray()
-        gram[np.diag_indices_from(gram)] += 1
+        gram[np.diag_indices_from(gram)] += FEATURE_RIDGE
         self._gram = scipy.linalg.cho_factor(gram, overwrite_a=True)
         self._coefficients = None
 
@@ -532,7 +535,7 @@ class FeaturePrior:
         distance, coefficients = y - self.mean(), self._coefficients.astype(np.float64)
         if root is not None:
             distance, coefficients = distance @ root, coefficients @ root
-        return np.sum(distance**2) + np.sum(coefficients**2)
+        return np.sum(distance**2) + FEATURE_RIDGE * np.sum(coefficients**2)
 
 
 class PairLoss:

@@ -26,6 +26,7 @@ import pandas as pd
 import scipy.linalg
 import scipy.sparse as sp
 
+from ._als import FEATURE_RIDGE
 from ._backbone import ALSBackbone
 
 _SMALLEST_MOVE = 1e-3  # relative singular value; what is below is numerical noise
@@ -231,7 +232,7 @@ def _ridge(features, items, weights):
     """Return the coefficients W of item factors on features, (n_features, k)."""
     weighted = sp.diags_array(weights) @ features
     gram = (features.T @ weighted).toarray()
-    gram[np.diag_indices_from(gram)] += 1
+    gram[np.diag_indices_from(gram)] += FEATURE_RIDGE
     return scipy.linalg.solve(gram, weighted.T @ items, assume_a="pos")
 
 

@@ -120,7 +120,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         How strongly > 0 item factors lean on features: their penalty is `prior_strength` times
         `regularization` times the squared distance from what a ridge regression on the features
         expects. Without features it does nothing.
-    item_bias : float, default=0.3
+    item_bias : float, default=0.25
         Score >= 0 that an item gains by being popular: `item_bias * n / (n + 5)` for n
         interactions, with features shrunk to what they lead to expect. 0: none.
     trend_periods : int, default=8
@@ -304,7 +304,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         item_data=None,
         item_encoder="auto",
         prior_strength=2.5,
-        item_bias=0.3,
+        item_bias=0.25,
         trend_periods=8,
         trend_at="user",
         missing_power=0.5,

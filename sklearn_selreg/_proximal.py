@@ -8,7 +8,7 @@ fixed biases :math:`b_{ui}` and pair weights :math:`a_{uij} \ge 0`; the objectiv
 .. math::
 
     \sum_u \rho_u |x_u - \bar x_u|_A^2 + \sum_i \rho_i |y_i - \bar y_i|_B^2
-    + s \Big(\sum_i |y_i - W^T f_i|_B^2 + |W|_B^2\Big)
+    + s \Big(\sum_i |y_i - W^T f_i|_B^2 + \kappa |W|_B^2\Big)
     + \mu \sum_{u,\, i \succ j} a_{uij} \max(0, m - z_{uij})^2,
     \qquad z_{uij} = x_u \cdot (y_i - y_j) + b_{ui} - b_{uj}
 

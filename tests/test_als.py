@@ -76,7 +76,7 @@ class Problem:
         """W, (n_features, k), by scikit-learn's ridge regression, and the items it expects."""
         if self.features is None:
             return np.zeros((0, y.shape[1])), np.zeros_like(y)
-        ridge = Ridge(alpha=1.0, fit_intercept=False).fit(self.features, y, sample_weight=self.c)
+        ridge = Ridge(alpha=8, fit_intercept=False).fit(self.features, y, sample_weight=self.c)
         return ridge.coef_.T, ridge.predict(self.features)
 
     def loss(self, x, y):
@@ -89,7 +89,7 @@ class Problem:
                 loss += self.weights[u, i] * (target - x[u] @ y[i]) ** 2
         for i in range(len(y)):
             loss += self.item_regularization * self.c[i] * np.sum((y[i] - expected[i]) ** 2)
-        loss += self.item_regularization * np.sum(coefficients**2)
+        loss += self.item_regularization * 8 * np.sum(coefficients**2)
         for u, i, j, gain, weight in self.pairs:
             loss += weight * max(0, self.margin - x[u] @ (y[i] - y[j]) - gain) ** 2
         return loss

@@ -42,7 +42,7 @@ def settings(seed, *, features):
 
 
 def ridge(y, F):
-    return np.linalg.solve(F.T @ F + np.eye(F.shape[1]), F.T @ y)
+    return np.linalg.solve(F.T @ F + 8 * np.eye(F.shape[1]), F.T @ y)
 
 
 def objective(s, x, y, W):
@@ -53,7 +53,9 @@ def objective(s, x, y, W):
     loss += sum(w * d @ B @ d for w, d in zip(s["item_weights"], dy, strict=True))
     if W is not None:
         distance = y - s["features"].toarray() @ W
-        loss += s["prior_weight"] * (sum(d @ B @ d for d in distance) + sum(w @ B @ w for w in W))
+        loss += s["prior_weight"] * (
+            sum(d @ B @ d for d in distance) + 8 * sum(w @ B @ w for w in W)
+        )
     slates = s["slates"]
     parts = slates.users, slates.items, slates.matrices(), slates.bias
     for user, items, weights, bias in zip(*parts, strict=True):
@@ -142,6 +144,6 @@ def test_shrinking_to_features_is_the_joint_minimum():
     A = np.zeros((n + N_FEATURES, n + N_FEATURES))
     A[:n, :n] = np.diag(weights + 1.7)
     A[:n, n:], A[n:, :n] = -1.7 * F, -1.7 * F.T
-    A[n:, n:] = 1.7 * (F.T @ F + np.eye(N_FEATURES))
+    A[n:, n:] = 1.7 * (F.T @ F + 8 * np.eye(N_FEATURES))
     b = np.vstack([weights[:, None] * center, np.zeros((N_FEATURES, K))])
     np.testing.assert_allclose(shrunk, np.linalg.solve(A, b)[:n], rtol=1e-3, atol=1e-4)
