@@ -508,7 +508,7 @@ def single_threaded_blas():
 
 
 class FeaturePrior:
-    r"""Ridge regression W of scaled item factors on scaled features, with penalty :math:`\kappa`."""
+    """Ridge regression W of scaled item factors on scaled features."""
 
     def __init__(self, features, root):
         self._features = sp.csr_matrix(sp.diags(root) @ features, dtype=np.float32)

@@ -416,7 +416,7 @@ def test_sweeps_converge_to_a_stationary_point(rng, options):
         return np.abs(np.diff(ends, axis=1)) / (2 * step)
 
     solver = problem.solver()
-    for _ in range(600):
+    for _ in range(1200):
         solver.sweep()
     start = slopes(problem.x, problem.y)
     end = slopes(solver.user_factors.astype(float), solver.item_factors.astype(float))
