@@ -16,7 +16,7 @@ help: ## list the targets
 demo: $(VENV)/installed ## run the MovieLens demonstration
 	$(PY) demo/movielens.py
 
-benchmark-quality: $(VENV)/installed ## compare with other recommenders and judges; an hour
+benchmark-quality: $(VENV)/installed ## compare with other recommenders and judges; half an hour
 	$(PY) -m pip install --quiet --editable '.[benchmarks]'
 	$(PY) benchmarks/quality.py
 
