@@ -16,7 +16,7 @@ def _save(figure, name):
 
 
 def quality(name):
-    """Draw a row of each method, with the better item bias: mostly the trend."""
+    """Draw a row of each method, with the trend where it has no item bias of its own."""
     results = read(name)["table"]
     rows = [row for row in results if f"{row} + trend" not in results and "+ item" not in row]
     figure = Figure(figsize=(12, 0.3 * len(rows) + 1.2), layout="constrained")
