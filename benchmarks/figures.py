@@ -56,7 +56,7 @@ def robustness():
 def learning():
     """Draw the learning curves."""
     curve = read("learning")["curve"]
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    figure = Figure(figsize=(11, 4.1), layout="constrained")
     columns = ("AUC overall", "AUC cold", "AUC tail")
     for axes, column in zip(figure.subplots(1, len(columns)), columns, strict=True):
         for asked, style in (("once", "o--"), ("both orders", "o-")):
@@ -72,14 +72,15 @@ def learning():
                 axes.plot(x, y, style, color=color, label=f"{choice}, {asked}")
         axes.axhline(0, color="black", linewidth=0.8)
         axes.set(title=column, xlabel="supervision questions", ylabel="minus no LLM")
-    axes.legend()
+    lines, labels = axes.get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     _save(figure, "learning")
 
 
 def collapse():
     """Draw the weights of the joint gate over training, and of ours."""
     results = read("collapse")
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()
     shades = mpl.colormaps["Oranges"](np.linspace(0.4, 0.9, len(results["joint gate"])))
     rates = sorted(results["joint gate"], key=float)
@@ -90,7 +91,7 @@ def collapse():
     axes.set(
         xlabel="regularized sweeps", ylabel="mean weight, relative to the start", ylim=(0, None)
     )
-    axes.legend()
+    figure.legend(loc="outside right center", frameon=False)
     _save(figure, "collapse")
 
 
