@@ -56,9 +56,9 @@ pd.concat([products, products[:1]]).to_csv(folder / "products.csv", index=False)
 # %%
 # Read them
 # ---------
-# Ids that look like numbers are to be read as text, in *both* files: else 00042 becomes 42. Dates
-# are to be parsed. Products must be there once, and every order needs a customer; missing values in
-# all other columns may stay.
+# Ids that look like numbers are to be read as text, in *both* files: else 00042 becomes 42. The
+# dates of orders are to be parsed. Products must be there once, and every order needs a customer;
+# missing values in all other columns may stay.
 ids = {"customer": str, "sku": str}
 orders = pd.read_csv(folder / "orders.csv", dtype=ids, parse_dates=["date"])
 products = pd.read_csv(folder / "products.csv", dtype=ids)
@@ -131,8 +131,8 @@ _ = axes.set_xlabel("AUC")
 # %%
 # New customers, new goods
 # ------------------------
-# A new customer's first orders are folded in; nothing is fitted again. Customers nobody knows are
-# recommended what the mean customer is.
+# A new customer's first orders are folded in; nothing is fitted again. They need a date, too: what
+# was popular then counts. Customers nobody knows are recommended what the mean customer is.
 new = pd.DataFrame({"customer": ["9000"] * 2, "sku": ["00031", "00040"]})
 model.fold_in(new.assign(date=orders["date"].max()))
 items, _ = model.recommend(["9000", "a stranger"], n_items=5)
