@@ -51,7 +51,7 @@ _THREADPOOLS = ThreadpoolController()
 
 DIRECTION_SCALE = 2.0**-30  # so that 1 + w / e ** 2 loses nothing of a small w in float32
 _RHS_SCALE = 2.0**-40
-_PRODUCTS_WORTH_THREADS = 2**22  # some milliseconds; waking threads may take longer
+_PRODUCTS_WORTH_THREADS = 2**20  # some milliseconds; waking threads may take longer
 _SLATES_PER_CHUNK = 128  # 20 candidates and 64 factors: 0.7 MB, stays in the cache
 _BLOCK = 2**14  # pseudo-rows of a block of users, at most; 64 factors: 4 MB
 _ENTRIES_PER_ROW = 8  # what a block takes for as many entries counts as a pseudo-row
