@@ -87,6 +87,11 @@ pd.DataFrame(items, index=["0001", "0002"])
 products.set_index("sku").loc[items[0], ["department", "price"]]
 
 # %%
+# How the columns of the products were read; one that is taken for an identifier, or for a date that
+# was not parsed, is left out:
+model.item_encoder_.column_kinds_
+
+# %%
 # Is it any good?
 # ---------------
 # Hold out the newest fifth of the orders, fit on what was before, and rank all goods. What is
