@@ -467,7 +467,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._popularity = count_interactions(self._matrix)
         n_periods = self.trend_periods if self.item_bias > 0 else 1
         trend = Trend.of(interactions, n_periods, now=self.trend_at == "now")
-        self._periods = trend.centers
+        self._periods, shares = trend.centers, trend.user_shares()
         self._slates = None
         self._features = features
         self._feature_names = feature_names(self.item_encoder_, features)
@@ -511,7 +511,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                             some, backbone, trend, features, new, watch
                         ),
                     )
-                pairs = self._weigh(slates, factors, trend.user_shares())
+                pairs = self._weigh(slates, factors, shares)
             if n_refine:
                 watch = self._watch(progress, final=True)
                 factors = backbone.refine(self._matrix, features, factors, n_refine, pairs, watch)
@@ -522,7 +522,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._warn_of_vanished_factors(factors)
         self._pairs = pairs or None
         self._as_of_fit = np.ones(len(self.users_), dtype=bool)
-        self.user_factors_, self.item_factors_ = with_bias(*factors[:3], trend.user_shares())
+        self.user_factors_, self.item_factors_ = with_bias(*factors[:3], shares)
         # Nobody knows anything about a user without interactions.
         empty = np.diff(self._matrix.indptr) == 0
         self.user_factors_[empty] = mean_user(self.user_factors_[~empty], len(self._periods))
