@@ -41,6 +41,8 @@ from implicit.cpu._als import _least_squares_cg
 from implicit.cpu.topk import topk
 from threadpoolctl import ThreadpoolController
 
+from ._finite import are_finite, quiet
+
 CG_STEPS = 3  # of a half-sweep, warm-started; implicit's own number
 # Items that a feature must have, about, to count half. With 1 features explain what is noise of
 # the items they are learned from, and nothing is left to regularize.
@@ -239,6 +241,11 @@ class RegularizedALS:
         """Current item factors, a copy, (n_items, k) float32."""
         return self._y / self._root[:, np.newaxis]
 
+    @property
+    def is_finite(self):
+        """Whether the factors are; one user that is not makes all items so in a sweep."""
+        return are_finite(self._y)
+
     def release(self):
         """Return user and item factors, without copying what fills its array; this is the end."""
         x, y = self._x, self._y
@@ -250,14 +257,14 @@ class RegularizedALS:
 
     def sweep(self):
         """Update the users, then the items, then the feature prior."""
-        with single_threaded_blas():
+        with single_threaded_blas(), quiet():
             self._sweep_users(self.cg_steps)
             self._sweep_items()
             self._fit_prior()
 
     def solve_users(self):
         """Solve for the users, to convergence, and return their factors, (n_users, k) float32."""
-        with single_threaded_blas():
+        with single_threaded_blas(), quiet():
             self._sweep_users(cg_steps=2 * self._x.shape[1])
         return self.user_factors
 
@@ -520,7 +527,9 @@ class FeaturePrior:
 
     def fit(self, y):
         rhs = (self._features.T @ y).astype(np.float64)
-        self._coefficients = scipy.linalg.cho_solve(self._gram, rhs).astype(np.float32)
+        # Factors that are not finite are told of by who watches the sweeps.
+        solved = scipy.linalg.cho_solve(self._gram, rhs, check_finite=False)
+        self._coefficients = solved.astype(np.float32)
 
     def mean(self):
         """Return what items are expected to be from their features, scaled, (n_items, k)."""
@@ -840,10 +849,11 @@ class HalfSweep:
         """Set the right-hand sides, (n_rhs_rows, k) or None; d shrinks as they grow."""
         if rhs is None:
             return
-        _, exponent = np.frexp(np.einsum("nk,nk->n", rhs, rhs))  # squared norms < 2 ** exponent
-        scale = np.ldexp(_RHS_SCALE, -np.maximum(exponent, 0))
-        np.multiply(rhs, scale[:, np.newaxis], out=self._rhs, casting="same_kind")
-        self._matrix[2][self._rhs_entries] = 1 / scale
+        with quiet():
+            _, exponent = np.frexp(np.einsum("nk,nk->n", rhs, rhs))  # squared norms < 2 ** exponent
+            scale = np.ldexp(_RHS_SCALE, -np.maximum(exponent, 0))
+            np.multiply(rhs, scale[:, np.newaxis], out=self._rhs, casting="same_kind")
+            self._matrix[2][self._rhs_entries] = 1 / scale
 
     def solve(self, rows, regularization, num_threads, cg_steps):
         """Update `rows` in place, warm-started from their values."""

@@ -13,9 +13,11 @@ import numpy as np
 import scipy.sparse as sp
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from implicit.cpu.lmf import LogisticMatrixFactorization
+from implicit.recommender_base import ModelFitError
 from sklearn.linear_model import Ridge
 
 from ._als import CG_STEPS, RegularizedALS, fold_in, single_threaded_blas
+from ._finite import check_finite_factors, explain_not_finite, quiet
 from ._interactions import count_interactions
 from ._proximal import ProximalProblem, shrink_to_features
 
@@ -132,9 +134,9 @@ class ALSBackbone:
 
     def confidence(self, matrix):
         """Return the confidences alpha * strength, (n_users, n_items) csr float32."""
-        return sp.csr_matrix(
-            (np.float32(self.alpha) * matrix.data, matrix.indices, matrix.indptr), matrix.shape
-        )
+        with quiet():
+            data = np.float32(self.alpha) * matrix.data
+        return sp.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
 
     def recent_confidence(self, matrix, age):
         """Return confidences that fall with age, alpha * strength * 3 / (1 + age) ** p.
@@ -169,7 +171,8 @@ class ALSBackbone:
         """
         if self.item_bias == 0:
             return None
-        return (self.item_bias * popularity_bias(by_period, features)).astype(np.float32)
+        with quiet():
+            return (self.item_bias * popularity_bias(by_period, features)).astype(np.float32)
 
     def start(self, n_users, n_items, random_state):
         """Return random factors, as implicit's own from the same generator."""
@@ -388,8 +391,12 @@ class SampledBackbone:
         model = self._model(copy.deepcopy(random_state))
         if resumed is not None:
             model.user_factors, model.item_factors = self._put_together(*resumed)
-        with single_threaded_blas():
-            model.fit(self._weighted(matrix), show_progress=False)
+        try:
+            with single_threaded_blas():
+                model.fit(self._weighted(matrix), show_progress=False)
+        except ModelFitError as error:
+            raise ValueError(explain_not_finite(self, matrix.data)) from error
+        check_finite_factors(self, matrix.data, model.user_factors, model.item_factors)
         users, items, bias = self._take_apart(model.user_factors, model.item_factors)
         popularity = count_interactions(matrix)
         known = popularity > 0
@@ -539,7 +546,8 @@ class LMFBackbone(SampledBackbone):
         )
 
     def _weighted(self, matrix):
-        data = np.float32(self.alpha) * matrix.data
+        with quiet():
+            data = np.float32(self.alpha) * matrix.data
         return sp.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
 
     @staticmethod

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from ._finite import quiet
 from ._params import name_kind
 from ._trends import as_numbers
 from ._warn import warn
@@ -684,7 +685,9 @@ def _sum_pairs(user_codes, item_codes, strengths, rows):
     """
     change = (user_codes[1:] != user_codes[:-1]) | (item_codes[1:] != item_codes[:-1])
     first, last = np.append(True, change), np.append(change, True)
-    sums = np.add.reduceat(strengths, np.flatnonzero(first), dtype=np.float64).astype(np.float32)
+    sums = np.add.reduceat(strengths, np.flatnonzero(first), dtype=np.float64)
+    with quiet():  # what float32 cannot hold makes the factors infinite, which is an error
+        sums = sums.astype(np.float32)
     return user_codes[first], item_codes[first], sums, rows[last]
 
 

@@ -26,6 +26,7 @@ from ._backbone import (
 from ._docs import DocLinkMixin
 from ._evidence import FOLDS, cross_fitted_scores, slate_scores
 from ._explain import Fitted, explain
+from ._finite import check_finite_factors, check_finite_model, explain_not_finite
 from ._gate import ReliabilityGate
 from ._interactions import (
     check_same_columns,
@@ -518,6 +519,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             progress.total = progress.n  # few users make fewer fits
         _log.info("Fitted by %d sweeps or epochs.", self.n_iter_)
         factors = backbone.finish(self._matrix, self._age, factors, pairs)
+        biases = () if factors.bias is None else (factors.bias,)
+        check_finite_factors(backbone, self._matrix.data, *factors[:2], *biases)
         if self.backbone == "als":
             self._warn_of_vanished_factors(factors)
         self._pairs = pairs or None
@@ -827,6 +830,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         def watch(problem):
             progress.update()
+            if not problem.is_finite:
+                raise ValueError(explain_not_finite(self._fitted_backbone, self._matrix.data))
             if final and self.compute_loss:
                 self.loss_curve_.append(problem.loss())
                 progress.set_postfix(loss=f"{self.loss_curve_[-1]:.6g}")
@@ -1104,6 +1109,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             parts = np.split(users, range(chunk, len(users), chunk))
             lowest = [self._score_all(part).min(axis=1) for part in parts]
             scores[unknown] = np.concatenate(lowest)[which]
+        check_finite_model(scores)
         return scores
 
     def _warn_of_foreign(self, what, unknown, n_ids):
@@ -1158,6 +1164,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         rows = encode(self.users_, held_out.users)
         columns = encode(self.items_, held_out.items)
         warn_of_unknown_ids(self, held_out.users, rows, held_out.items, columns)
+        check_finite_model(self.user_factors_, self.item_factors_)
         return mean_ndcg(
             lambda part: self._score_all(rows[part]),
             held_out.matrix,
@@ -1459,6 +1466,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         items = self.item_factors_[:, : backbone.factors]
         items = Factors(None, items, None, gain=self._gain)
         factors = backbone.solve_users(matrix, items, self._popularity, age)
+        check_finite_factors(backbone, matrix.data, factors)
         if self.item_factors_.shape[1] > backbone.factors:
             factors = np.hstack([factors, self._shares(added)])
         nobody = np.diff(matrix.indptr) == 0

@@ -23,6 +23,7 @@ import scipy.sparse as sp
 
 from ._als import SlateTerms
 from ._backbone import BACKBONES
+from ._finite import check_finite_model
 from ._warn import warn
 from .exceptions import ModelVersionWarning
 
@@ -73,8 +74,9 @@ def save_model(model, path, version):
     Raises
     ------
     ValueError
-        For ids that cannot be stored.
+        For ids that cannot be stored, and for factors that are not finite.
     """
+    check_finite_model(model.user_factors_, model.item_factors_)
     arrays, lists = {}, {}
     for name in ("users", "items"):
         _pack_ids(getattr(model, f"{name}_"), name, arrays, lists)

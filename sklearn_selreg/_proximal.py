@@ -33,6 +33,7 @@ from ._als import (
     SlateTerms,
     single_threaded_blas,
 )
+from ._finite import are_finite
 
 
 class ProximalProblem:
@@ -192,6 +193,11 @@ class ProximalProblem:
     def item_factors(self):
         """All item factors, a copy, (n_items, k) float32."""
         return _with_rows(self._centers[1], self.items, self._y)
+
+    @property
+    def is_finite(self):
+        """Whether the factors that may move are."""
+        return are_finite(self._x, self._y)
 
     def loss(self):
         """Return the objective at the current factors, summed in float64."""

@@ -1,0 +1,86 @@
+"""Factors that are no numbers: found as soon as they are, and told by what made them."""
+
+import numpy as np
+
+_LARGE = 1e5  # a confidence that hardly any log of interactions means
+
+
+def are_finite(*arrays):
+    """Tell whether all values are finite; a sum is, unless one of its terms is not."""
+    with quiet():
+        return all(bool(np.isfinite(np.sum(array, dtype=np.float64))) for array in arrays)
+
+
+def quiet():
+    """Keep numpy from warning of what is not finite: it is told by an error, with the cause."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
+def check_finite_factors(backbone, strengths, *arrays):
+    """Raise unless factors are finite, and say which setting they could not bear.
+
+    Parameters
+    ----------
+    backbone : ALSBackbone or SampledBackbone
+        With the settings the factors were made with.
+    strengths : ndarray of shape (nnz,), float32
+        Summed strengths of the interactions.
+    *arrays : ndarrays
+        Factors.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not are_finite(*arrays):
+        raise ValueError(explain_not_finite(backbone, strengths))
+
+
+def explain_not_finite(backbone, strengths):
+    """Say what factors that are not finite come from, and what to do.
+
+    Parameters
+    ----------
+    backbone, strengths
+        As in `check_finite_factors`.
+
+    Returns
+    -------
+    message : str
+    """
+    alpha = getattr(backbone, "alpha", None)
+    settings = f"regularization={backbone.regularization:g}"
+    if alpha is None:  # BPR, to which strengths do not matter
+        return (
+            "The factors are not finite (NaN or infinity): the steps of the fit were too large. "
+            f"Lower {settings} or learning_rate={backbone.learning_rate:g} (in backbone_params)."
+        )
+    largest = float(np.max(strengths, initial=0))
+    typical = float(np.median(strengths.astype(np.float64))) if len(strengths) else 0.0
+    cause = (
+        "The factors are not finite (NaN or infinity): the largest strength, repeated rows added "
+        f"up, is {largest:g} (the median is {typical:g}), which with alpha={alpha:g} and {settings}"
+        " is more than float32 can hold."
+    )
+    if alpha * largest < _LARGE:
+        others = ("regularization", "alpha", "prior_strength", "missing_power", "item_bias")
+        given = [
+            f"{name}={getattr(backbone, name):g}" for name in others if hasattr(backbone, name)
+        ]
+        return (
+            f"{cause} No strength is large, so it is a setting: bring {', '.join(given)} nearer to "
+            "the defaults, regularization not near 0."
+        )
+    return (
+        f"{cause} Compress the strengths, as by y = np.log1p(y); y /= y.mean(), or leave out such "
+        "rows; or lower alpha, or raise regularization."
+    )
+
+
+def check_finite_model(*arrays):
+    """Raise a ValueError unless the factors of a fitted model, or its scores, are finite."""
+    if not are_finite(*arrays):
+        raise ValueError(
+            "The factors of the model are not finite (NaN or infinity), so that its scores mean "
+            "nothing. Fit it anew; strengths that are too large are the usual cause."
+        )
