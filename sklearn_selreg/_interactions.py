@@ -372,7 +372,8 @@ def encode(ids, values):
     """Look up ids.
 
     Ids are the same if Python calls them equal, so ``1`` is ``1.0`` but not ``"1"`` (only an
-    array of booleans shares no id with one of numbers).
+    array of booleans shares no id with one of numbers). Where one side is integers, floats of the
+    other must be whole and exact: see `alike`.
 
     Parameters
     ----------
@@ -385,8 +386,13 @@ def encode(ids, values):
     -------
     positions : ndarray of shape (n_values,), intp
         Position of each value in `ids`, -1 where it is not known.
+
+    Raises
+    ------
+    ValueError
+        If one side is integers, and the other has floats that need not be what was meant.
     """
-    known, wanted = _to_index(ids), _to_index(values)
+    known, wanted = map(_to_index, alike(ids, values))
     if len(wanted) > len(known) // 4:
         return known.get_indexer(wanted)
     # A hash table of the few, and one pass over the many, is cheaper than one of the many.
@@ -396,6 +402,73 @@ def encode(ids, values):
     hits = np.flatnonzero(found >= 0)
     positions[found[hits]] = hits
     return positions[few.get_indexer(wanted)]
+
+
+def alike(ids, more):
+    """Make integers of the floats of one side, if the other side is integers.
+
+    A column of integers becomes one of floats where a value is missing, as in a CSV file with a
+    hole. From 2**53 on (float32: 2**24) floats no longer tell all integers apart, so that what is
+    looked up would be another id, or none.
+
+    Parameters
+    ----------
+    ids, more : ndarrays of shape (n,) and (m,)
+
+    Returns
+    -------
+    ids, more : ndarrays
+        Of the same dtypes but for such floats, which are int64.
+
+    Raises
+    ------
+    ValueError
+        If such a float is not whole, or so large that it may have been another integer.
+    """
+    ids, more = _to_numpy(ids), _to_numpy(more)
+    kinds = _id_kind(ids, more), _id_kind(more, ids)
+    if kinds == ("integer", "float"):
+        return ids, _as_integers(more)
+    if kinds == ("float", "integer"):
+        return _as_integers(ids), more
+    return ids, more
+
+
+def _id_kind(ids, others):
+    """Tell whether ids are "integer", or have a "float"; None where that does not matter.
+
+    Objects are only looked into if the others may be numbers: that takes time.
+    """
+    kind = {"i": "integer", "u": "integer", "f": "float"}.get(ids.dtype.kind)
+    if ids.dtype != object or others.dtype.kind not in "iufO" or not (len(ids) and len(others)):
+        return kind
+    if others.dtype == object and not isinstance(others[0], numbers.Real):
+        return None
+    inferred = pd.api.types.infer_dtype(ids, skipna=False)
+    return {"integer": "integer", "floating": "float", "mixed-integer-float": "float"}.get(inferred)
+
+
+def _as_integers(ids):
+    """Return floats as int64; of objects, the floats alone are changed."""
+    is_float = np.ones(len(ids), dtype=bool)
+    if ids.dtype == object:
+        is_float = np.array([isinstance(value, float | np.floating) for value in ids], dtype=bool)
+    floats = ids[is_float].astype(ids.dtype if ids.dtype.kind == "f" else np.float64)
+    exact = 2.0 ** (np.finfo(floats.dtype).nmant + 1)
+    wrong = ~((np.abs(floats) < exact) & (floats == np.floor(floats)))
+    if wrong.any():
+        raise ValueError(
+            "Ids are integers in one table and floats in another, as of a column of integers that "
+            f"has missing values. {wrong.sum()} of the floats are no whole numbers below "
+            f"2**{int(np.log2(exact))}, such as {_example(floats[wrong])}, and may stand for other "
+            'integers. Read the column as integers, as by pd.read_csv(path, dtype={"item": '
+            '"Int64"}), or in all tables as text (dtype=str).'
+        )
+    if is_float.all():
+        return floats.astype(np.int64)
+    ids = ids.copy()
+    ids[is_float] = floats.astype(np.int64).tolist()
+    return ids
 
 
 def interactions_from_sparse(csr):
@@ -560,6 +633,8 @@ def _index_sparse(X, y, extra_items):
         raise ValueError(
             f"A sparse X must be users x items, at least 1 of each; got shape {X.shape}."
         )
+    if X.format not in ("csr", "csc") and X.dtype.kind in "biuf":
+        X = X.astype(np.float64)  # what has several entries for a pair is summed in this dtype
     matrix = sp.csr_matrix(X)
     strengths = _as_strengths(matrix.data, "X")
     if not strengths.any():
@@ -627,6 +702,7 @@ def _add_items(items, extra_items):
         raise ValueError(f"The ids of item_data must be 1-D; got shape {extra_items.shape}.")
     check_no_missing(extra_items, "The id column of item_data")
     extra_items, _ = _factorize(extra_items)
+    items, extra_items = alike(items, extra_items)
     new = encode(items, extra_items) < 0
     if new.any() and new.all():
         warn(
@@ -640,7 +716,11 @@ def _add_items(items, extra_items):
 
 
 def concatenate_ids(ids, more):
-    """Concatenate ids without changing any: as objects if no dtype of one of their kinds fits."""
+    """Concatenate ids without changing any: as objects if no dtype of one of their kinds fits.
+
+    Floats beside integers become integers, as in `alike`.
+    """
+    ids, more = alike(ids, more)
     numbers_alone = ids.dtype.kind in "iuf" and more.dtype.kind in "iuf"
     if numbers_alone or ids.dtype.kind == more.dtype.kind:
         dtype = np.result_type(ids, more)

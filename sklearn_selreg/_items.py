@@ -651,8 +651,18 @@ def _check_ids(ids):
     if len(twice):
         raise ValueError(
             f"item_data must have one row an item; got several for {len(twice)} item ids, such as "
-            f"{twice[:5].tolist()}. Keep one of them, as by drop_duplicates."
+            f"{twice[:5].tolist()}. {_how_to_tell_apart(twice)}"
         )
+
+
+def _how_to_tell_apart(ids):
+    """Say what to do with ids that occur twice."""
+    if pd.api.types.is_float_dtype(ids.dtype) and (np.abs(ids) >= 2**53).any():
+        return (
+            "From 2**53 on floats do not tell all integers apart: read the column as integers, as "
+            'by pd.read_csv(path, dtype={"item": "Int64"}), or as text (dtype=str).'
+        )
+    return "Keep one of them, as by drop_duplicates."
 
 
 def _check_features(features, n_rows, encoder):
@@ -667,6 +677,8 @@ def _check_features(features, n_rows, encoder):
             "text column go into a ColumnTransformer.)"
         )
     try:
+        if sparse.issparse(features):  # its entries may be summed: not in 8 bits
+            features = features.astype(np.float32)
         features = sparse.csr_matrix(features, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(

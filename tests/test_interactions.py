@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from sklearn_selreg import _interactions
 from sklearn_selreg._interactions import (
+    concatenate_ids,
     count_interactions,
     encode,
     index_interactions,
@@ -470,6 +471,12 @@ MIXTURE = {
 @pytest.mark.parametrize("values", MIXTURE)
 @pytest.mark.parametrize("ids", MIXTURE)
 def test_encode_any_mixture(ids, values):
+    if "float" in {ids, values} and {ids, values} & {"int", "uint", "swapped"}:  # 1.5 and 1e300
+        with pytest.raises(
+            ValueError, match=r"integers in one table and floats in another.* 1\.5,"
+        ):
+            encode(MIXTURE[ids], MIXTURE[values])
+        return
     positions = encode(MIXTURE[ids], MIXTURE[values])
     assert positions.dtype == np.intp
     known = {id_: position for position, id_ in enumerate(MIXTURE[ids].tolist())}
@@ -481,6 +488,59 @@ def test_encode_any_mixture(ids, values):
         known = {}
     expected = [known.get(value, -1) for value in MIXTURE[values].tolist()]
     np.testing.assert_array_equal(positions, expected)
+
+
+WHOLE = {
+    "float64": np.array([2.0, 5.0, 2.0**53 - 1]),
+    "float32": np.array([2, 5, 2**24 - 1], dtype=np.float32),
+    "objects": np.array([2.0, 5.0, 2.0**53 - 1], dtype=object),
+    "mixed objects": np.array([2, 5.0, 2**60 + 1], dtype=object),
+}
+UNSURE = {
+    "float64": np.array([2.0, 2.0**53]),
+    "float32": np.array([2, 2**24], dtype=np.float32),
+    "a fraction": np.array([2.0, 2.5]),
+    "objects": np.array([2.0, -(2.0**60)], dtype=object),
+    "mixed objects": np.array([2, 2.0**60], dtype=object),
+}
+
+
+@pytest.mark.parametrize("integers", [np.int64, np.uint64, object])
+@pytest.mark.parametrize("floats", WHOLE)
+def test_whole_floats_are_the_integers_they_stand_for(integers, floats):
+    floats = WHOLE[floats]
+    ids = np.array([1, 2, int(floats[2]), 5, 2**60], dtype=integers)
+    np.testing.assert_array_equal(encode(ids, floats), [1, 3, 2])
+    np.testing.assert_array_equal(encode(floats, ids), [-1, 0, 2, 1, -1])
+    for joined in (concatenate_ids(ids, floats), concatenate_ids(floats, ids)):
+        assert {type(value) for value in joined.tolist()} == {int}
+        assert set(joined.tolist()) == {1, 2, int(floats[2]), 5, 2**60}
+
+
+@pytest.mark.parametrize("floats", UNSURE)
+def test_floats_that_may_be_other_integers_are_errors(floats):
+    ids = np.array([1, 2, 2**60 + 1])
+    for one, other in ((ids, UNSURE[floats]), (UNSURE[floats], ids)):
+        for use in (encode, concatenate_ids):
+            with pytest.raises(ValueError, match=r"floats in another.*Int64.*dtype=str"):
+                use(one, other)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int16, np.uint8, np.int8, bool])
+@pytest.mark.parametrize("container", ["coo_matrix", "coo_array", "csr_matrix", "csc_matrix"])
+def test_repeated_entries_of_any_dtype_add_up(dtype, container):
+    n = 300
+    pairs = np.ones(n, dtype), (np.zeros(n, int), np.zeros(n, int))
+    matrix = {
+        "coo_matrix": lambda: sp.coo_matrix(pairs, (2, 3)),
+        "coo_array": lambda: sp.coo_array(pairs, (2, 3)),
+        "csr_matrix": lambda: sp.csr_matrix((pairs[0], pairs[1][1], [0, n, n]), (2, 3)),
+        "csc_matrix": lambda: sp.csc_matrix((pairs[0], pairs[1][0], [0, n, n, n]), (2, 3)),
+    }[container]()
+    X, y = interactions_from_sparse(matrix)
+    assert (X.tolist(), y.tolist()) == ([[0, 0]], [300.0])
+    assert matrix.dtype == dtype
+    assert matrix.nnz == n
 
 
 # Bad input
