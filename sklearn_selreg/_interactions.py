@@ -14,6 +14,7 @@ from ._params import name_kind
 from ._trends import as_numbers
 from ._warn import warn
 
+_TIME_KINDS = {"M": "datetimes", "m": "timedeltas"}  # by numpy's letter; all others are numbers
 _FEW_COLUMNS = 20  # what is wider is hardly a table of interactions
 _ENTRIES_PER_CHUNK = 2**17
 
@@ -36,6 +37,8 @@ class Interactions:
         An item's place is that of its latest interaction.
     times : ndarray of shape (nnz,), float64, or None
         Likewise: when that was, as a number. None: nothing is known of time but the order.
+    time_kind : {"numbers", "datetimes", "timedeltas"} or None
+        What the times were.
     """
 
     users: np.ndarray
@@ -43,6 +46,7 @@ class Interactions:
     matrix: sp.csr_matrix
     age: np.ndarray
     times: np.ndarray | None = None
+    time_kind: str | None = None
 
     @property
     def history(self):
@@ -59,7 +63,15 @@ class Interactions:
 
 
 def index_interactions(
-    X, y=None, *, user_col=0, item_col=1, time_col=None, extra_items=None, usual_width=None
+    X,
+    y=None,
+    *,
+    user_col=0,
+    item_col=1,
+    time_col=None,
+    extra_items=None,
+    usual_width=None,
+    negatives="error",
 ):
     """Index a table of interactions, or a user-item matrix.
 
@@ -83,6 +95,10 @@ def index_interactions(
         Ids of further items; repeated and known ones are fine.
     usual_width : int, default=None
         As in `read_columns`.
+    negatives : {"error", "net", "keep"}, default="error"
+        What strengths below 0 are: an error, or parts of the sum of their pair. A pair whose sum
+        is not above 0 is no interaction ("net"), or keeps its sum, so that `matrix` has entries
+        below 0 ("keep"); they do not make it newer.
 
     Returns
     -------
@@ -100,17 +116,21 @@ def index_interactions(
         When none of the item ids of `X` is in `extra_items`, and as in `read_columns`.
     """
     if sp.issparse(X):
-        return _index_sparse(X, y, extra_items)
+        return _index_sparse(X, y, extra_items, negatives)
     user_ids, item_ids, times = read_columns(
         X, user_col=user_col, item_col=item_col, time_col=time_col, usual_width=usual_width
     )
+    time_kind = None if times is None else _TIME_KINDS.get(times.dtype.kind, "numbers")
     times = None if times is None else as_numbers(times)
-    strengths = read_strengths(y, len(user_ids))
+    strengths = read_strengths(y, len(user_ids), negatives)
     users, user_codes = _factorize(user_ids)
     items, item_codes = _factorize(item_ids)
+    if (strengths < 0).any():
+        strengths = _net(user_codes, item_codes, strengths, times, keep=negatives == "keep")
     if not strengths.any():
         raise ValueError(
-            f"y must hold a strength > 0, an interaction; got 0 in all of {len(strengths)} rows."
+            f"y must hold a strength > 0, an interaction; got 0 in all of {len(strengths)} rows"
+            f"{', those of a pair summed' * (negatives != 'error')}."
         )
     if extra_items is not None:
         items = _add_items(items, extra_items)
@@ -125,7 +145,8 @@ def index_interactions(
     matrix = sp.csr_matrix((strengths, item_codes, indptr), shape=(len(users), len(items)))
     matrix.has_canonical_format = True
     age = _rank_newest(by_time, rows, user_codes, indptr)
-    return Interactions(users, items, matrix, age, None if times is None else times[rows])
+    times = None if times is None else times[rows]
+    return Interactions(users, items, matrix, age, times, time_kind)
 
 
 def read_columns(X, *, user_col=0, item_col=1, time_col=None, usual_width=None):
@@ -335,7 +356,7 @@ def _make_table(X):
     return "pass X.collect(), which has its rows"
 
 
-def read_strengths(y, n_samples):
+def read_strengths(y, n_samples, negatives="error"):
     """Check the strengths of interactions.
 
     Parameters
@@ -344,11 +365,13 @@ def read_strengths(y, n_samples):
         Strengths; None = 1 each.
     n_samples : int
         Number of rows of X.
+    negatives : {"error", "net", "keep"}, default="error"
+        Whether strengths below 0 are an error.
 
     Returns
     -------
     strengths : ndarray of shape (n_samples,), float32
-        Finite, >= 0.
+        Finite; >= 0, if negative ones are an error.
 
     Raises
     ------
@@ -361,11 +384,12 @@ def read_strengths(y, n_samples):
         return np.ones(n_samples, dtype=np.float32)
     values = _to_numpy(y)
     if values.shape != (n_samples,):
+        column = " Take the column out: y[:, 0], of a DataFrame y.iloc[:, 0] (polars: y[:, 0])."
         raise ValueError(
             f"y must be 1-D with a strength for each of the {n_samples} rows of X; got shape "
-            f"{values.shape}."
+            f"{values.shape}.{column * (values.shape == (n_samples, 1))}"
         )
-    return _as_strengths(values, "y")
+    return _as_strengths(values, "y", negatives)
 
 
 def encode(ids, values):
@@ -602,19 +626,32 @@ def _as_ordered(values, kinds, label):
     return values
 
 
-def _as_strengths(values, label):
-    """Return `values`, called `label`, as float32, checked to be numbers, finite and >= 0."""
+def _as_strengths(values, label, negatives):
+    """Return `values`, called `label`, as float32, checked to be numbers, finite and in order."""
     check_no_missing(values, label)
+    if values.dtype == object and pd.api.types.infer_dtype(values) == "decimal":
+        values = values.astype(np.float64)
     values = _as_ordered(values, "iufb", label)
     with np.errstate(over="ignore"):
         strengths = values.astype(np.float32, copy=False)
-    wrong = ~((strengths >= 0) & (strengths < np.inf))
+    least = 0 if negatives == "error" else -np.inf
+    wrong = ~(((strengths >= 0) | (strengths > least)) & (strengths < np.inf))
     if wrong.any():
         raise ValueError(
-            f"{label} must hold strengths >= 0 in the range of float32; got {wrong.sum()} others. "
-            f"Negative values in data, the first: {_example(values[wrong])}."
+            f"{label} must hold strengths {'>= 0 ' * (least == 0)}in the range of float32; got "
+            f"{wrong.sum()} others. Negative values in data, the first: {_example(values[wrong])}."
+            + _HOW_TO_NET
+            * bool((values < 0).any() and least == 0)
         )
     return strengths
+
+
+_HOW_TO_NET = """ \
+If they are returns, negatives="net" takes them off what was bought; or do so beforehand:
+    net = X.assign(y=y).groupby(["user", "item"], as_index=False).agg({"y": "sum"})
+    net = net[net["y"] > 0]
+    model.fit(net[["user", "item"]], net["y"])
+If they are dislikes, leave these rows out: without an interaction an item ranks low anyway."""
 
 
 def _example(values):
@@ -622,7 +659,7 @@ def _example(values):
     return repr(values[:1].tolist()[0])
 
 
-def _index_sparse(X, y, extra_items):
+def _index_sparse(X, y, extra_items, negatives):
     """Index a user-item matrix: it is in order already, but for what has to be summed or left."""
     if y is not None:
         raise ValueError(
@@ -636,18 +673,19 @@ def _index_sparse(X, y, extra_items):
     if X.format not in ("csr", "csc") and X.dtype.kind in "biuf":
         X = X.astype(np.float64)  # what has several entries for a pair is summed in this dtype
     matrix = sp.csr_matrix(X)
-    strengths = _as_strengths(matrix.data, "X")
-    if not strengths.any():
-        raise ValueError(
-            f"A sparse X must hold a strength > 0, an interaction; got none in shape {X.shape}."
-        )
+    strengths = _as_strengths(matrix.data, "X", negatives)
     matrix = sp.csr_matrix((strengths, matrix.indices, matrix.indptr), X.shape)
-    if not (matrix.has_canonical_format and strengths.all()):
+    if not (matrix.has_canonical_format and (strengths > 0).all()):
         matrix = sp.csr_matrix(
             (strengths.astype(np.float64), matrix.indices, matrix.indptr), X.shape, copy=True
         )
         matrix.sum_duplicates()
+        np.maximum(matrix.data, 0, out=matrix.data)
         matrix.eliminate_zeros()
+    if not matrix.nnz:
+        raise ValueError(
+            f"A sparse X must hold a strength > 0, an interaction; got none in shape {X.shape}."
+        )
     items = np.arange(X.shape[1])
     codes = matrix.indices
     if extra_items is not None:
@@ -746,6 +784,35 @@ def _order_by_time(strengths, times):
     if times is not None:
         rows = rows[np.argsort(times[rows], kind="stable")]
     return rows.astype(np.int32)
+
+
+def _net(user_codes, item_codes, strengths, times, *, keep):
+    """Put the sum of each pair at its latest row above 0, else at its latest one.
+
+    Parameters
+    ----------
+    user_codes, item_codes, strengths : ndarrays of shape (n_samples,)
+    times : ndarray of shape (n_samples,) or None
+    keep : bool
+        False: sums below 0 are 0.
+
+    Returns
+    -------
+    strengths : ndarray of shape (n_samples,), float32
+        0 in all other rows.
+    """
+    rows = _order_by_time(strengths, times)
+    rows = _sort_rows(_sort_rows(rows, item_codes), user_codes)
+    users, items, values = user_codes[rows], item_codes[rows], strengths[rows]
+    change = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
+    first = np.flatnonzero(np.append(True, change))
+    sums = np.add.reduceat(values, first, dtype=np.float64)
+    place = np.where(values > 0, np.arange(len(rows)), -1)
+    place = np.maximum.reduceat(place, first)
+    last = np.append(first[1:], len(rows)) - 1
+    net = np.zeros_like(strengths)
+    net[rows[np.where(place >= 0, place, last)]] = sums if keep else np.maximum(sums, 0)
+    return net
 
 
 def _sum_pairs(user_codes, item_codes, strengths, rows):

@@ -5,6 +5,7 @@ import pickle
 import uuid
 import warnings
 from collections import defaultdict
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -694,6 +695,92 @@ def test_no_strengths_are_ones():
 def test_bad_strengths(y, error, match):
     with pytest.raises(error, match=match):
         read_strengths(y, 3)
+
+
+def test_a_column_as_y_is_told_how_to_take_it_out():
+    for y in (np.ones((3, 1)), pd.DataFrame({"y": [1, 2, 3]}), pl.DataFrame({"y": [1, 2, 3]})):
+        with pytest.raises(ValueError, match=r"got shape \(3, 1\).* y.iloc\[:, 0\]"):
+            read_strengths(y, 3)
+
+
+def test_decimals_are_numbers():
+    y = pd.Series([Decimal("1.5"), Decimal("2"), Decimal("0.25")])
+    for values in (y, y.to_numpy(), y.tolist(), pl.Series(y.tolist())):
+        np.testing.assert_array_equal(read_strengths(values, 3), [1.5, 2, 0.25])
+    with pytest.raises(ValueError, match="strengths >= 0"):
+        read_strengths(-y, 3)
+
+
+RETURNS = pd.DataFrame(
+    [
+        ("ann", "bag", 1, 5.0),
+        ("ann", "cup", 2, 3.0),
+        ("ann", "bag", 3, -2.0),  # a part comes back: 3 are left, as of the purchase
+        ("ann", "cup", 4, -3.0),  # all comes back
+        ("ann", "hat", 5, 1.0),
+        ("bob", "cup", 1, -4.0),  # of before the log: nothing is known of it
+        ("bob", "hat", 6, 2.0),
+        ("bob", "bag", 7, 1.5),
+        ("bob", "hat", 8, -1.0),
+        ("bob", "hat", 9, 0.5),
+        ("cat", "cup", 1, -1.0),
+    ],
+    columns=["user", "item", "time", "y"],
+)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("time_col", [None, "time"])
+def test_returns_are_taken_off(shuffled, time_col):
+    rows = RETURNS
+    if shuffled and time_col:
+        rows = rows.sample(frac=1, random_state=3)
+    columns = {"user_col": "user", "item_col": "item", "time_col": time_col}
+    net = index_interactions(rows, rows["y"], **columns, negatives="net")
+    sums, histories = as_dicts(net)
+    assert sums == {
+        ("ann", "bag"): 3, ("ann", "hat"): 1, ("bob", "hat"): 1.5, ("bob", "bag"): 1.5,
+    }  # fmt: skip
+    assert histories == {"ann": ["bag", "hat"], "bob": ["bag", "hat"]}
+    assert (net.users.tolist(), net.items.tolist()) == (
+        ["ann", "bob", "cat"],
+        ["bag", "cup", "hat"],
+    )
+    if time_col:
+        assert dict(zip(histories["bob"], sorted(net.times[2:]), strict=True)) == {
+            "bag": 7,
+            "hat": 9,
+        }
+
+
+def test_returns_are_an_error_that_says_how_to_net_them():
+    X, y = RETURNS[["user", "item"]], RETURNS["y"]
+    with pytest.raises(ValueError, match="returns") as told:
+        index_interactions(X, y)
+    lines = [line.strip() for line in str(told.value).splitlines() if line.startswith("    ")]
+    assert lines[-1].startswith("model.fit(")
+    names = {"X": X, "y": y}
+    exec("\n".join(lines[:-1]), names)  # the remedy is run as it is given
+    one = index_interactions(names["net"][["user", "item"]], names["net"]["y"])
+    other = index_interactions(X, y, negatives="net")
+    assert as_dicts(one)[0] == as_dicts(other)[0]
+    with pytest.raises(ValueError, match="got 0 in all of 2 rows, those of a pair summed"):
+        index_interactions([["a", 1], ["a", 1]], [1, -1], negatives="net")
+    with pytest.raises(ValueError, match="range of float32"):
+        index_interactions(X, y * 1e300, negatives="net")
+
+
+@pytest.mark.parametrize("container", [sp.csr_matrix, sp.coo_array])
+def test_returns_in_a_sparse_matrix(container):
+    X = container(np.array([[5.0, -1, 0], [2, 0, 1]]))
+    with pytest.raises(ValueError, match="returns"):
+        index_interactions(X)
+    net = index_interactions(X, negatives="net").matrix
+    np.testing.assert_array_equal(net.toarray(), [[5, 0, 0], [2, 0, 1]])
+    twice = sp.coo_matrix(([3, -2, 1, -1], ([0, 0, 1, 1], [1, 1, 0, 0])), (2, 2))
+    net = index_interactions(twice, negatives="net").matrix
+    np.testing.assert_array_equal(net.toarray(), [[0, 1], [0, 0]])
+    assert net.nnz == 1
 
 
 def test_interactions_are_counted_in_chunks(monkeypatch):
