@@ -97,6 +97,24 @@ class SlateTerms:
         matrices[:, second, first] = np.maximum(-weights, 0)
         return matrices
 
+    def of_users(self, rows, shares, item_bias):
+        """Return the slates of some users, who are numbered anew.
+
+        Parameters
+        ----------
+        rows : ndarray of int, sorted
+            The users.
+        shares : ndarray of shape (n_rows, n_periods), float32
+            Their periods.
+        item_bias : ndarray of shape (n_items, n_periods), float32
+            In each period; of 0 periods if there is none.
+        """
+        which = np.isin(self.users, rows)
+        users, items, bias = np.searchsorted(rows, self.users[which]), self.items[which], None
+        if self.bias is not None:
+            bias = np.einsum("sp,sip->si", shares[users], item_bias[items])
+        return SlateTerms(users, items, self.weights[which], bias)
+
     def weighted(self, which=slice(None)):
         """Return which candidates of some slates are in pairs with a weight, bool."""
         matrices = self.matrices(which)

@@ -10,13 +10,14 @@ from numbers import Integral, Real
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse as sp
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from implicit.cpu.lmf import LogisticMatrixFactorization
 from implicit.recommender_base import ModelFitError
 from sklearn.linear_model import Ridge
 
-from ._als import CG_STEPS, RegularizedALS, fold_in, single_threaded_blas
+from ._als import CG_STEPS, FeaturePrior, RegularizedALS, fold_in, single_threaded_blas
 from ._finite import check_finite_factors, explain_not_finite, quiet
 from ._interactions import count_interactions
 from ._proximal import ProximalProblem, shrink_to_features
@@ -24,7 +25,9 @@ from ._proximal import ProximalProblem, shrink_to_features
 _POPULARITY_PAD = 5.0  # interactions added to each item before its missing entries are weighed
 _BIAS_HALF = 5.0  # interactions at which an item has half of the bias it can get
 _BIAS_PRIOR = 3.0  # interactions that the bias expected from an item's features is worth
+_BIAS_RIDGE = 1.0  # penalty of what features lead to expect of the bias
 _NO_TREND = 0.2  # interactions of an item in a period that its overall popularity is worth there
+_HINGE_STEPS = 10  # solutions for a judged user, each with the preferences that are unmet then
 _RECENCY_GAIN = 3.0  # confidence of the newest interaction, relative to no recency
 
 # Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/backbones.py.
@@ -83,10 +86,42 @@ def popularity_bias(by_period, features):
     at_that_rate = popularity * (by_period + _NO_TREND) / (expected + _NO_TREND)
     bias = at_that_rate / (at_that_rate + _BIAS_HALF)
     if features is not None:
-        ridge = Ridge(alpha=1.0, solver="sparse_cg").fit(features, bias)
+        ridge = Ridge(alpha=_BIAS_RIDGE, solver="sparse_cg").fit(features, bias)
         expected = ridge.predict(features).reshape(bias.shape)
         bias = (popularity * bias + _BIAS_PRIOR * expected) / (popularity + _BIAS_PRIOR)
     return bias
+
+
+def expected_bias(new, features, bias, popularity):
+    """Return the biases that the features of items without interactions lead to expect.
+
+    Parameters
+    ----------
+    new, features : csr_matrices of shape (n_new, n_features) and (n_items, n_features)
+    bias : ndarray of shape (n_items, n_periods)
+        A multiple of `popularity_bias`.
+    popularity : ndarray of shape (n_items,), int
+
+    Returns
+    -------
+    bias : ndarray of shape (n_new, n_periods), float32
+
+    Notes
+    -----
+    With n interactions, :math:`b = (n r + p e) / (n + p)`, where e is the ridge regression of r.
+    So r is known from b and e, and its normal equations are those of a weighted regression.
+    """
+    n = np.maximum(popularity, 1)[:, np.newaxis]
+    known = (popularity > 0)[:, np.newaxis]
+    weights = 1 + known * _BIAS_PRIOR / n
+    ones = [sp.csr_matrix(np.ones((m.shape[0], 1))) for m in (features, new)]
+    wide = sp.hstack([features.astype(np.float64), ones[0]], format="csr")
+    gram = (wide.T @ wide.multiply(weights)).toarray()
+    penalized = np.arange(features.shape[1])
+    gram[penalized, penalized] += _BIAS_RIDGE
+    rhs = wide.T @ (known * (n + _BIAS_PRIOR) / n * bias)
+    coefficients = scipy.linalg.solve(gram, rhs, assume_a="pos")
+    return (sp.hstack([new, ones[1]], format="csr") @ coefficients).astype(np.float32)
 
 
 def no_watch(problem):
@@ -325,6 +360,70 @@ class ALSBackbone:
             return self.fold_in(self.confidence(matrix), factors.items, popularity)
         return self.fold_in(self.recent_confidence(matrix, age), factors.items, popularity)
 
+    def solve_judged(self, matrix, age, users, items, popularity, pairs):
+        """Solve for users of whom a judge has preferences, items fixed.
+
+        Parameters
+        ----------
+        matrix, age, popularity
+            As in `solve_users`.
+        users : ndarray of shape (n_users, factors), float32
+            To start from.
+        items : ndarray of shape (n_items, factors), float32
+        pairs : dict
+            As in `refine`; slates in the rows of `matrix`.
+
+        Returns
+        -------
+        user_factors : ndarray of shape (n_users, factors), float32
+        """
+        problem = RegularizedALS(
+            self.recent_confidence(matrix, age),
+            users,
+            items,
+            regularization=self.regularization,
+            missing_weights=self.missing_weights(popularity),
+            num_threads=self.num_threads,
+            **pairs,
+        )
+        for _ in range(_HINGE_STEPS - 1):
+            problem.solve_users()
+        return problem.solve_users()
+
+    def place_items(self, new, features, gram, items, bias, own_bias, popularity):
+        """Place items that nobody has by their features.
+
+        Without interactions the normal equations of an item are those of its prior, shrunk by what
+        missing entries say; their weight is on both sides.
+
+        Parameters
+        ----------
+        new : csr_matrix of shape (n_new, n_features), float32
+        features : csr_matrix of shape (n_items, n_features), float32
+        gram : ndarray of shape (factors, factors), float64
+            Of the users.
+        items : ndarray of shape (n_items, factors), float32
+            Without bias columns.
+        bias : ndarray of shape (n_items, n_periods), float32
+            0 periods if there is none.
+        own_bias : None
+            See `SampledBackbone.place_items`.
+        popularity : ndarray of shape (n_items,), int
+
+        Returns
+        -------
+        items, bias : ndarrays of shape (n_new, factors) and (n_new, n_periods), float32
+        own_bias : None
+        """
+        weights = self.missing_weights(popularity)
+        root = np.ones(len(items)) if weights is None else np.sqrt(weights)
+        prior = FeaturePrior(features, root.astype(np.float32))
+        prior.fit((root[:, np.newaxis] * items).astype(np.float32))
+        penalty = self.regularization * self.prior_strength
+        one = np.eye(len(gram))
+        placed = prior.predict(new) @ np.linalg.solve(gram + penalty * one, penalty * one)
+        return placed.astype(np.float32), expected_bias(new, features, bias, popularity), None
+
     def fold_in(self, confidence, item_factors, popularity):
         """Solve for users with the given confidences, items fixed.
 
@@ -445,6 +544,28 @@ class SampledBackbone:
             num_threads=self.num_threads,
         )
         return np.float32(factors.gain) * users
+
+    def place_items(self, new, features, gram, items, bias, own_bias, popularity):
+        """Place items that nobody has by their features; as `ALSBackbone.place_items`.
+
+        What the factors were before they leaned on features is not known, nor needed: the ridge
+        regression of leaning factors, all weighing alike, has the same coefficients.
+
+        Parameters
+        ----------
+        own_bias : ndarray of shape (n_items,), float32
+            The part of `bias` that the model learned.
+
+        Returns
+        -------
+        items, bias, own_bias : ndarrays, float32
+        """
+        prior = FeaturePrior(features, np.ones(len(items), dtype=np.float32))
+        prior.fit(np.column_stack([items, own_bias]))
+        placed = prior.predict(new)
+        own = placed[:, -1]
+        popular = expected_bias(new, features, bias - own_bias[:, np.newaxis], popularity)
+        return np.ascontiguousarray(placed[:, :-1]), popular + own[:, np.newaxis], own
 
     @property
     def _features_worth(self):

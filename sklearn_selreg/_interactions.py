@@ -14,7 +14,8 @@ from ._params import name_kind
 from ._trends import as_numbers
 from ._warn import warn
 
-_TIME_KINDS = {"M": "datetimes", "m": "timedeltas"}  # by numpy's letter; all others are numbers
+TIME_KINDS = "numbers", "datetimes", "timedeltas"
+_KIND_OF = {"M": TIME_KINDS[1], "m": TIME_KINDS[2]}  # by numpy's letter
 _FEW_COLUMNS = 20  # what is wider is hardly a table of interactions
 _ENTRIES_PER_CHUNK = 2**17
 
@@ -120,7 +121,7 @@ def index_interactions(
     user_ids, item_ids, times = read_columns(
         X, user_col=user_col, item_col=item_col, time_col=time_col, usual_width=usual_width
     )
-    time_kind = None if times is None else _TIME_KINDS.get(times.dtype.kind, "numbers")
+    time_kind = None if times is None else _KIND_OF.get(times.dtype.kind, TIME_KINDS[0])
     times = None if times is None else as_numbers(times)
     strengths = read_strengths(y, len(user_ids), negatives)
     users, user_codes = _factorize(user_ids)

@@ -14,6 +14,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
@@ -208,7 +209,10 @@ def encode_items(encoder, table, items):
             f"got {encoder!r}."
         )
     encoder = clone(encoder)
-    rows = _check_features(encoder.fit_transform(table.frame), len(table.ids), encoder)
+    # A global `transform_output` is for what users see: dense frames, which features are not.
+    with config_context(transform_output="default"):
+        rows = encoder.fit_transform(table.frame)
+    rows = _check_features(rows, len(table.ids), encoder)
     position = encode(table.ids, items)
     known = np.flatnonzero(position >= 0)
     pick = sparse.csr_matrix(
@@ -216,6 +220,25 @@ def encode_items(encoder, table, items):
         shape=(len(position), len(table.ids)),
     )
     return pick @ rows, encoder
+
+
+def transform_items(encoder, table, n_features):
+    """Make features of new items by a fitted encoder, (n_items, n_features) csr float32.
+
+    Raises
+    ------
+    ValueError
+        If the encoder's output is none as in the fit.
+    """
+    with config_context(transform_output="default"):
+        rows = encoder.transform(table.frame)
+    rows = _check_features(rows, len(table.ids), encoder)
+    if rows.shape[1] != n_features:
+        raise ValueError(
+            f"{type(encoder).__name__} made {rows.shape[1]} features of the new items, and "
+            f"{n_features} in fit: item_data must have the columns it had there."
+        )
+    return rows
 
 
 def feature_names(encoder, features):

@@ -27,6 +27,7 @@ from ._docs import DocLinkMixin
 from ._evidence import FOLDS, cross_fitted_scores, slate_scores
 from ._explain import Fitted, explain
 from ._finite import check_finite_factors, check_finite_model, explain_not_finite
+from ._folding import Histories, check_times, latest_positions, lost_pairs
 from ._gate import ReliabilityGate
 from ._interactions import (
     check_same_columns,
@@ -37,7 +38,13 @@ from ._interactions import (
     index_interactions,
     read_columns,
 )
-from ._items import encode_items, feature_names, read_item_data, warn_of_better_ids
+from ._items import (
+    encode_items,
+    feature_names,
+    read_item_data,
+    transform_items,
+    warn_of_better_ids,
+)
 from ._params import check_integer, check_nested, is_default, name_kind
 from ._persistence import check_version, load_model, save_model
 from ._progress import tqdm
@@ -56,7 +63,7 @@ from ._recommend import (
 )
 from ._refining import locate, read_factors, refine_rows, shown_scores
 from ._slates import compare_candidates, place_slates
-from ._trends import Trend, mean_user, positions, shares_of
+from ._trends import Trend, mean_user, period_shares
 from ._warn import warn, warn_of_unknown
 from .exceptions import GateWarning, JudgmentWarning, ParameterWarning
 from .judges import LLMJudge, Slate
@@ -172,6 +179,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Columns of `X` with the ids: positions, or names in a DataFrame.
     time_col : int, str or None, default=None
         Column of `X` that orders the interactions of a user. None: order of the rows.
+    negatives : "error" or "net", default="error"
+        What strengths below 0 are. "net": returns, which are taken off what the user has of the
+        item; a pair that has nothing left is no interaction.
     warm_start : bool, default=False
         Go on from the factors of the last `fit`, which are found by id: new users are folded in,
         new items start as their features lead to expect (else at random), and those no longer in
@@ -286,6 +296,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         "user_col": [Integral, str],
         "item_col": [Integral, str],
         "time_col": [Integral, str, None],
+        "negatives": [StrOptions({"error", "net"})],
         "warm_start": ["boolean"],
         "compute_loss": ["boolean"],
         "n_jobs": [Integral, None],
@@ -323,6 +334,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         user_col=0,
         item_col=1,
         time_col=None,
+        negatives="error",
         warm_start=False,
         compute_loss=False,
         n_jobs=None,
@@ -356,6 +368,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.user_col = user_col
         self.item_col = item_col
         self.time_col = time_col
+        self.negatives = negatives
         self.warm_start = warm_start
         self.compute_loss = compute_loss
         self.n_jobs = n_jobs
@@ -414,7 +427,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             are then the numbers of rows and columns.
         y : array-like of shape (n_samples,), default=None
             Strengths >= 0; repeated pairs add up; 0 names a user and an item without interaction.
-            None: 1.
+            Below 0: see `negatives`. None: 1.
 
         Returns
         -------
@@ -465,6 +478,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._fitted_backbone, self._given = backbone, None
         self._id_names = id_names(X, self.user_col, self.item_col)
         self._matrix, self._age = interactions.matrix, interactions.age
+        self._remember_times(interactions)
         self._popularity = count_interactions(self._matrix)
         n_periods = self.trend_periods if self.item_bias > 0 else 1
         trend = Trend.of(interactions, n_periods, now=self.trend_at == "now")
@@ -518,6 +532,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 factors = backbone.refine(self._matrix, features, factors, n_refine, pairs, watch)
             progress.total = progress.n  # few users make fewer fits
         _log.info("Fitted by %d sweeps or epochs.", self.n_iter_)
+        self._gram = None
+        if features is not None:  # of the users that the items were solved against
+            self._gram = factors.users.T.astype(np.float64) @ factors.users
         factors = backbone.finish(self._matrix, self._age, factors, pairs)
         biases = () if factors.bias is None else (factors.bias,)
         check_finite_factors(backbone, self._matrix.data, *factors[:2], *biases)
@@ -681,9 +698,10 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         )
         model._matrix = sp.csr_matrix((len(users), len(items)), dtype=np.float32)
         model._age, model._periods = np.empty(0, dtype=np.int32), np.zeros(1)
+        model._times = model._time_kind = model._time_span = None
         model._popularity = np.zeros(len(items), dtype=np.int64)
         model._slates = model._own_bias = model.gate_ = model.item_encoder_ = None
-        model._features = model._pairs = None
+        model._features = model._pairs = model._gram = None
         model._feature_names = np.empty(0, dtype=object)
         model._as_of_fit = np.zeros(len(users), dtype=bool)
         model.n_features_in_ = 2
@@ -744,7 +762,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             )
         self._check_judge()
         self.judge._check_ready()
-        added = _index_table(X, y, **self._columns())
+        added = _index_table(X, y, **self._reading())
         self._warn_of_what_a_file_lacked()
         n_silent = 0
         if self._is_recorded():
@@ -810,8 +828,19 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
 
+    def _remember_times(self, interactions):
+        """Keep what orders interactions that come later, and tells their unit."""
+        self._times, self._time_kind = interactions.times, interactions.time_kind
+        self._time_span = None
+        if self._times is not None:
+            self._time_span = float(self._times.min()), float(self._times.max())
+
     def _columns(self):
         return {"user_col": self.user_col, "item_col": self.item_col, "time_col": self.time_col}
+
+    def _reading(self):
+        """Return how interactions are read."""
+        return self._columns() | {"negatives": self.negatives}
 
     def _id_columns(self):
         """Return how to read tables after `fit`, which has warned of columns like these."""
@@ -845,7 +874,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             item_name = self._item_name(X)
             table = read_item_data(self.item_data, item_name)
             extra_items = table.ids
-        interactions = index_interactions(X, y, **self._columns(), extra_items=extra_items)
+        interactions = index_interactions(X, y, **self._reading(), extra_items=extra_items)
         if isinstance(self.item_data, pd.DataFrame) and item_name not in self.item_data:
             used = interactions.items[count_interactions(interactions.matrix) > 0]
             warn_of_better_ids(table, used, item_name)
@@ -1160,7 +1189,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """
         check_is_fitted(self)
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
-        held_out = _index_table(X, y, **self._id_columns())
+        held_out = _index_table(X, y, **self._id_columns(), negatives=self.negatives)
         rows = encode(self.users_, held_out.users)
         columns = encode(self.items_, held_out.items)
         warn_of_unknown_ids(self, held_out.users, rows, held_out.items, columns)
@@ -1424,19 +1453,24 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         sources = pd.Series(sources, dtype=object)  # None stays None, and numbers as they are
         return pd.DataFrame({"kind": kinds, "source": sources, "contribution": values})
 
-    def fold_in(self, X, y=None):
-        """Compute the factors of users from the interactions in X alone, items fixed.
+    def fold_in(self, X, y=None, *, known=None):
+        """Compute the factors of users from their interactions, items fixed.
 
         The model itself changes; to keep it as it is, fold in to a ``copy.copy`` of it. New users
-        are appended to `users_`. For a known user X replaces what was known: the
-        interactions, the factors, and what the judge said.
+        are appended to `users_`.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_samples, n_columns)
-            All interactions of these users. Those with unknown items are left out.
+            Interactions of these users. Those with unknown items are left out.
         y : array-like of shape (n_samples,), default=None
             Strengths, as in `fit`.
+        known : "append", "replace" or None, default=None
+            What becomes of the interactions of users that the model knows. "append": X adds to
+            them, as if its rows had come after those before: repeated pairs add up, the newest
+            ones by `time_col` (else X) count as such, and what a judge said goes on to act on the
+            user. "replace": X is all there is, also instead of what a judge said. None: the same,
+            with a warning if something is lost.
 
         Returns
         -------
@@ -1445,35 +1479,44 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            As in `predict`; and for strengths as in `fit`.
+            As in `predict`; for strengths as in `fit`, and if factors are not finite; TypeError for
+            times of another kind than in `fit`; ValueError if X is to be appended to what a model
+            of :meth:`from_factors` does not know.
 
         Warns
         -----
         DataWarning
-            If items are unknown, and if users have ids of another type than all known ones.
+            If what was known of users is replaced and `known` does not say so; if items are
+            unknown; if users have ids of another type than all known ones; if all times lie far
+            from those of `fit`.
+
+        Notes
+        -----
+        For BPR and LMF, and factors that were given, a user of whom more becomes known moves by as
+        much as least squares with fixed items do; what the fit and a judge had made beyond them
+        stays.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
+        >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
+        >>> model.fold_in([["bob", "Up"], ["dan", "Heat"]], known="append").users_.tolist()
+        ['ann', 'bob', 'cat', 'dan']
+        >>> model.recommend(["bob"], 1)[0].tolist()
+        [['Heat']]
         """
         check_is_fitted(self)
+        if known not in (None, "append", "replace"):
+            raise ValueError(f"known must be 'append', 'replace' or None; got {known!r}.")
         check_same_columns(self, X, **self._columns())
-        added = _index_table(X, y, **self._columns(), usual_width=self.n_features_in_)
+        # What takes off a strength may take it off what is known already.
+        signed = {"negatives": "keep"} if known == "append" and self.negatives == "net" else {}
+        added = _index_table(X, y, **self._reading() | signed, usual_width=self.n_features_in_)
         columns = encode(self.items_, added.items)
         unknown = columns < 0
         left_out = "their interactions are left out"
         warn_of_unknown("items", added.items[unknown], len(columns), self.items_, left_out)
-        matrix = _select_columns(added.matrix, columns, len(self.items_))
-        age = _select_columns(_with_data(added.matrix, added.age + 1), columns, len(self.items_))
-        age = age.data.astype(np.int32) - 1
-        backbone = self._fitted_backbone
-        items = self.item_factors_[:, : backbone.factors]
-        items = Factors(None, items, None, gain=self._gain)
-        factors = backbone.solve_users(matrix, items, self._popularity, age)
-        check_finite_factors(backbone, matrix.data, factors)
-        if self.item_factors_.shape[1] > backbone.factors:
-            factors = np.hstack([factors, self._shares(added)])
-        nobody = np.diff(matrix.indptr) == 0
-        factors[nobody] = mean_user(self.user_factors_, len(self._periods))
-
-        if self._given is not None:
-            self._given = ()  # its rows may be replaced
         rows = encode(self.users_, added.users)
         new = rows < 0
         warn_of_unknown(
@@ -1484,25 +1527,207 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             "they are added as new users",
             tolerated="same type",
         )
-        changed = rows[~new & (rows < len(self._as_of_fit))]
-        self._as_of_fit = self._as_of_fit.copy()  # it may be read-only, memory-mapped by joblib
-        self._as_of_fit[changed] = False
+        told = check_times(self._time_kind, self._time_span, added, self.time_col)
+        by_time = self.trend_at == "user" and len(self._periods) > 1
+        if told is not None and (by_time or known == "append"):
+            warn(told)
+        more = Histories.of(added, columns, len(self.items_))
+        histories = Histories(self._matrix, self._age, self._times)
+        before, after = histories[rows], more
+        if known == "append":
+            self._check_appendable(added.users, rows, before)
+            after = before.plus(more)
+        elif known is None:
+            self._warn_of_replaced(added.users, lost_pairs(before.matrix, after.matrix) > 0)
+        shares = self._shares(added, before if known == "append" else None)
+        factors = self._solve_folded(rows, before if known == "append" else None, after, shares)
+
+        if self._given is not None:
+            self._given = ()  # its rows may be replaced
+        if known != "append":
+            changed = rows[~new & (rows < len(self._as_of_fit))]
+            self._as_of_fit = self._as_of_fit.copy()  # it may be memory-mapped by joblib
+            self._as_of_fit[changed] = False
         rows[new] = len(self.users_) + np.arange(np.sum(new))
         source = np.arange(len(self.users_) + np.sum(new))  # where each user's row comes from
         source[rows] = len(self.users_) + np.arange(len(rows))
-        ages = [_with_data(self._matrix, self._age + 1), _with_data(matrix, age + 1)]
-        self._age = sp.vstack(ages, format="csr")[source].data.astype(np.int32) - 1
-        self._matrix = sp.vstack([self._matrix, matrix], format="csr")[source]
+        histories = histories.stacked(after)[source]
+        self._matrix, self._age, self._times = histories.matrix, histories.age, histories.times
         self.user_factors_ = np.concatenate([self.user_factors_, factors])[source]
         self.users_ = concatenate_ids(self.users_, added.users[new])
         return self
 
-    def _shares(self, interactions):
-        """Return the periods of users, in the fitted ones."""
-        when, n_periods = None, len(self._periods)
-        if n_periods > 1:
-            when = positions(interactions.times, self._periods)
-        return shares_of(interactions.matrix, when, n_periods, now=self.trend_at == "now")
+    def _check_appendable(self, users, rows, before):
+        """Raise if nothing is known of the interactions of users that others gave factors to."""
+        blank = (rows >= 0) & (np.diff(before.matrix.indptr) == 0)
+        if self._given is not None and blank.any():
+            raise ValueError(
+                "known='append' adds to interactions, of which from_factors knows none: "
+                f"{blank.sum()} users of X have factors alone, such as "
+                f"{users[blank].tolist()[0]!r}. Pass all of their interactions, with "
+                "known='replace'."
+            )
+
+    def _warn_of_replaced(self, users, replaced):
+        """Warn that histories are lost."""
+        if replaced.any():
+            warn(
+                f"{replaced.sum()} of {len(users)} users of X are known to the model, such as "
+                f"{users[replaced].tolist()[0]!r}, and X does not hold all of their items: it "
+                "replaces what was known, so they may be recommended what they have. Pass "
+                "known='append' to add X to it, or known='replace' if that is meant."
+            )
+
+    def _solve_folded(self, rows, before, after, shares):
+        """Solve for users whose interactions are as in `after`.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+            Of the users; -1 for new ones.
+        before : Histories or None
+            What was known of them, if `after` adds to it.
+        after : Histories
+        shares : ndarray of shape (n, n_periods), float32
+        """
+        backbone, k = self._fitted_backbone, self._fitted_backbone.factors
+        items = self.item_factors_[:, :k]
+        fixed = Factors(None, items, None, gain=self._gain)
+        factors = backbone.solve_users(after.matrix, fixed, self._popularity, after.age)
+        if before is not None and (self._given is not None or self.backbone != "als"):
+            moved = np.flatnonzero((rows >= 0) & (np.diff(before.matrix.indptr) > 0))
+            old = before[moved]
+            solved = backbone.solve_users(old.matrix, fixed, self._popularity, old.age)
+            factors[moved] += self.user_factors_[rows[moved], :k] - solved
+        elif before is not None and self._pairs is not None:
+            fitted = (rows >= 0) & (rows < len(self._as_of_fit))
+            fitted[fitted] = self._as_of_fit[rows[fitted]]
+            judged = np.flatnonzero(fitted & np.isin(rows, self._pairs["slates"].users))
+            judged = judged[np.argsort(rows[judged])]
+            if len(judged):
+                pairs = dict(self._pairs)
+                pairs["slates"] = pairs["slates"].of_users(
+                    rows[judged], shares[judged], self.item_factors_[:, k:]
+                )
+                some = after[judged]
+                factors[judged] = backbone.solve_judged(
+                    some.matrix, some.age, factors[judged], items, self._popularity, pairs
+                )
+        check_finite_factors(backbone, after.matrix.data, factors)
+        if self.item_factors_.shape[1] > k:
+            factors = np.hstack([factors, shares])
+        nobody = np.diff(after.matrix.indptr) == 0
+        factors[nobody] = mean_user(self.user_factors_, len(self._periods))
+        return factors
+
+    def _shares(self, added, before):
+        """Return the periods of users: that of their newest interaction, else the last one."""
+        times = added.times
+        if times is not None:
+            times = np.where(added.matrix.data > 0, times, -np.inf)
+        where = latest_positions(added.matrix, times, self._periods)
+        if before is not None:
+            where = np.maximum(where, latest_positions(before.matrix, before.times, self._periods))
+        last = len(self._periods) - 1
+        if self.trend_at == "now":
+            where[:] = last
+        return period_shares(np.where(where < 0, np.float32(last), where), last + 1)
+
+    def fold_in_items(self, item_data):
+        """Place new items by their features, users fixed.
+
+        They get the factors that a `fit` gives to items nobody has: what the ridge regression on
+        the features leads to expect, shrunk as there; and the popularity that it leads to expect.
+        From then on they can be recommended, and be in the X of `fold_in` and `predict`. The model
+        itself changes; to keep it as it is, use a ``copy.copy`` of it.
+
+        Parameters
+        ----------
+        item_data : DataFrame, Series or dict
+            As the parameter `item_data`, with the same columns. Items that the model knows stay as
+            they are.
+
+        Returns
+        -------
+        self : SelectiveLLMRegularizedMF
+
+        Raises
+        ------
+        ValueError
+            For a model without item features or (loaded from a file) without `item_encoder_`; for
+            item data as in `fit`.
+        TypeError
+            For item data as in `fit`.
+
+        Warns
+        -----
+        DataWarning
+            If no item is new, or if items have ids of another type than all known ones.
+
+        Notes
+        -----
+        The parameter `item_data` stays as it is: before another `fit` set it to one that has the
+        new items. Shares of missing entries (`missing_power`) are relative to the mean popularity
+        of all items, as in a fit that lists the new ones.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
+        >>> genres = {"Alien": "SciFi", "Heat": "Crime", "Up": "Family"}
+        >>> model = SelectiveLLMRegularizedMF(
+        ...     factors=2, regularization=1, item_data=genres, random_state=0).fit(likes)
+        >>> model.fold_in_items({"Tron": "SciFi", "Coco": "Family"}).items_.tolist()
+        ['Alien', 'Heat', 'Up', 'Tron', 'Coco']
+        >>> model.recommend(["bob"], items=["Tron", "Coco"], n_items=1)[0].tolist()
+        [['Tron']]
+        """
+        check_is_fitted(self)
+        if self._features is None or self.item_encoder_ is None:
+            raise ValueError(
+                "fold_in_items places items by their features, and the model has no "
+                + (
+                    "features: it was fitted without item_data or item_encoder."
+                    if self._features is None
+                    else "item_encoder_ to make them: a file does not hold it. Call fold_in_items "
+                    "before save, or pickle the model."
+                )
+            )
+        names = getattr(self, "feature_names_in_", ())
+        name = self.item_col
+        if not isinstance(name, str):
+            name = names[name] if len(names) > name else None
+        table = read_item_data(item_data, name)
+        new = encode(self.items_, table.ids) < 0
+        if not new.any():
+            warn(f"All of {len(new)} items of item_data are known to the model: nothing changes.")
+            return self
+        warn_of_unknown(
+            "items", table.ids[new], len(new), self.items_, "they are added as new items",
+            tolerated="same type",
+        )  # fmt: skip
+        features = transform_items(self.item_encoder_, table, self._features.shape[1])[new]
+        k = self._fitted_backbone.factors
+        items, bias, own_bias = self._fitted_backbone.place_items(
+            features,
+            self._features,
+            self._gram,
+            self.item_factors_[:, :k],
+            self.item_factors_[:, k:],
+            self._own_bias,
+            self._popularity,
+        )
+        check_finite_factors(self._fitted_backbone, self._matrix.data, items, bias)
+        n_items = len(self.items_) + len(items)
+        self.items_ = concatenate_ids(self.items_, table.ids[new])
+        self.item_factors_ = np.concatenate([self.item_factors_, np.hstack([items, bias])])
+        if own_bias is not None:
+            self._own_bias = np.concatenate([self._own_bias, own_bias])
+        self._popularity = np.pad(self._popularity, (0, len(items)))
+        self._features = sp.vstack([self._features, features], format="csr")
+        parts = self._matrix.data, self._matrix.indices, self._matrix.indptr
+        self._matrix = sp.csr_matrix(parts, (len(self.users_), n_items))
+        return self
 
     def save(self, path):
         """Save the fitted model to a file without pickle, which anyone can safely load.

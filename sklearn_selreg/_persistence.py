@@ -24,11 +24,12 @@ import scipy.sparse as sp
 from ._als import SlateTerms
 from ._backbone import BACKBONES
 from ._finite import check_finite_model
+from ._interactions import TIME_KINDS
 from ._warn import warn
 from .exceptions import ModelVersionWarning
 
 FORMAT = "sklearn_selreg model"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 NOT_SAVED = ("judge_", "gate_", "item_encoder_", "_slates", "_slate_scores", "_left_behind")
 """Fitted attributes that a file does not have; a loaded model has None for the public ones."""
 
@@ -82,8 +83,9 @@ def save_model(model, path, version):
         _pack_ids(getattr(model, f"{name}_"), name, arrays, lists)
     for name in ("user_factors_", "item_factors_", "_popularity", "_age", "_periods", "_as_of_fit"):
         arrays[name.strip("_")] = getattr(model, name)
-    if model._own_bias is not None:
-        arrays["own_bias"] = model._own_bias
+    for name in ("_own_bias", "_times", "_gram"):
+        if getattr(model, name) is not None:
+            arrays[name.strip("_")] = getattr(model, name)
     matrices = {"matrix": model._matrix}
     if model._features is not None:
         matrices["features"] = model._features
@@ -106,6 +108,8 @@ def save_model(model, path, version):
         "backbone": backbone,
         "backbone_settings": {k: _as_python(v) for k, v in asdict(model._fitted_backbone).items()},
         "gain": float(model._gain),
+        "time_kind": model._time_kind,
+        "time_span": None if model._time_span is None else list(model._time_span),
         "from_factors": model._given is not None,
         "id_names": list(model._id_names),
         "n_features_in": model.n_features_in_,
@@ -297,6 +301,15 @@ def _build(make, arrays, lists, version):
     length = np.diff(model._matrix.indptr)
     within = (model._age >= 0) & (model._age < np.repeat(length, length))
     _expect(within.all(), "an age is out of range")
+    model._times = None
+    if "times" in arrays:
+        model._times = _taken(arrays, "times", (model._matrix.nnz,), "f8")
+    model._time_kind, model._time_span = about["time_kind"], about["time_span"]
+    _expect(model._time_kind in (None, *TIME_KINDS), f"time_kind is {model._time_kind!r:.100}")
+    if model._time_kind is not None:
+        span = _typed(model._time_span, list, "time_span")
+        _expect(len(span) == 2 and all(map(_is_number, span)), f"time_span is {span!r:.100}")
+        model._time_span = tuple(span)
     model._popularity = _taken(arrays, "popularity", (n_items,), "i")
     _expect((model._popularity >= 0).all(), "a popularity is negative")
     model._as_of_fit = _taken(arrays, "as_of_fit", None, "b1")
@@ -308,6 +321,9 @@ def _build(make, arrays, lists, version):
     model._features = None
     if "features_data" in arrays:
         model._features = _taken_matrix(arrays, "features", (n_items, len(names)))
+    model._gram = None
+    if "gram" in arrays:
+        model._gram = _taken(arrays, "gram", (backbone.factors, backbone.factors), "f8")
     model._pairs = _taken_pairs(arrays, about, n_users, n_items)
     _expect(not arrays and not lists, f"there are {[*arrays, *lists]} in it")
 

@@ -442,7 +442,7 @@ def test_fold_in_solves_the_users_least_squares(world, settings, missing_power):
         {"user": [7, 7, 100, 7, 100, 100], "item": [4, 9, 9, 30, 2, 4]}  # 7 is known, 100 is new
     )
     y = np.array([1, 2, 1, 0.5, 1, 3])
-    assert model.fold_in(X, y) is model
+    assert model.fold_in(X, y, known="replace") is model
     assert model.users_.tolist() == [*range(N_USERS), 100]
     popularity = np.bincount(world.train["item"], minlength=N_ITEMS)
     for user in (7, 100):
@@ -471,7 +471,7 @@ def test_fold_in_leaves_other_users_alone(world):
     before = model.user_factors_.copy()
     others = np.delete(np.arange(N_USERS), 3)
     recommended = model.recommend(others, N_ITEMS)[0]
-    model.fold_in(pd.DataFrame({"user": [3, -5], "item": [1, 2]}))
+    model.fold_in(pd.DataFrame({"user": [3, -5], "item": [1, 2]}), known="replace")
     np.testing.assert_array_equal(model.user_factors_[others], before[others])
     np.testing.assert_array_equal(model.recommend(others, N_ITEMS)[0], recommended)
     assert model.users_.tolist() == [*range(N_USERS), -5]
@@ -496,7 +496,7 @@ def test_fold_in_of_a_shortened_history_knows_less(world):
     user = world.train[world.train["user"] == 3]
     scores = []
     for n in (1, 4, len(user)):
-        model.fold_in(user.iloc[:n])
+        model.fold_in(user.iloc[:n], known="replace")
         scores.append(model.predict(user).mean())
     assert scores[0] < scores[1] < scores[2]
 
@@ -835,7 +835,7 @@ def test_pickles_predict_and_recommend_the_same(world, judged):
     for a, b in zip(restored.recommend([1, 99]), judged.recommend([1, 99]), strict=True):
         np.testing.assert_array_equal(a, b)
     pd.testing.assert_frame_equal(restored.judgments_, judged.judgments_)
-    restored.fold_in(world.test)
+    restored.fold_in(world.test, known="replace")
 
 
 @pytest.mark.parametrize("llm_weight", [0.0, 1.0, 1e3])
@@ -1157,7 +1157,7 @@ def test_fold_in_goes_by_the_fitted_settings(world):
     changed.set_params(factors=3, alpha=100.0, regularization=1.0, item_bias=0)
     few = world.train.groupby("user").head(2)
     np.testing.assert_array_equal(
-        changed.fold_in(few).user_factors_, fitted.fold_in(few).user_factors_
+        *(m.fold_in(few, known="replace").user_factors_ for m in (changed, fitted))
     )
 
 

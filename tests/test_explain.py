@@ -39,7 +39,7 @@ def make(world, case, **more):
 @pytest.mark.parametrize("case", CASES)
 def test_contributions_sum_to_the_score(world, case, by_feature):
     model = make(world, case).fit(world.train)
-    model.fold_in(pd.DataFrame({"user": [-1, -1, 2], "item": [4, 9, 3]}))
+    model.fold_in(pd.DataFrame({"user": [-1, -1, 2], "item": [4, 9, 3]}), known="replace")
     for user in (0, 2, 31, -1, 10**6):  # fitted, folded in anew, fitted, folded in, unknown
         for item in (0, 7, N_ITEMS - 1):
             table = model.explain(user, item, by_feature=by_feature)

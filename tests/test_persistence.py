@@ -39,7 +39,7 @@ def model(request, world):
     if request.param == "plain":
         return world.model(item_bias=0.0, missing_power=0.0).fit(world.train)
     fitted = world.judged(recency_power=0.5, gate=ReliabilityGate(C=1.0)).fit(world.train)
-    return fitted.fold_in(NEW.assign(user=[-1, -1, 2, -2]))
+    return fitted.fold_in(NEW.assign(user=[-1, -1, 2, -2]), known="replace")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def answers(model, world):
     told = [model.predict(world.test), *model.recommend([3, -2, 10**6], 60)]
     told += [*model.similar_items([4, 9], 5), model.score(world.test)]
     told += [model.recommend([3], as_frame=True), model.explain(7, 3), model.explain(-2, 3)]
-    model = pickle.loads(pickle.dumps(model)).fold_in(NEW)
+    model = pickle.loads(pickle.dumps(model)).fold_in(NEW, known="replace")
     return [*told, model.predict(NEW), model.users_, *model.recommend([-3, 5], 3)]
 
 
@@ -111,7 +111,7 @@ def test_numpy_parameters_are_kept(world, tmp_path):
     model.fit(world.train).save(tmp_path / "m")
     kept = load(tmp_path / "m")
     assert (kept.factors, kept.alpha, kept.item_text) == (3, 2.5, ["a"])
-    kept.fold_in(NEW)
+    kept.fold_in(NEW, known="replace")
 
 
 def test_a_loaded_model_can_be_fitted_again(world, tmp_path):
@@ -131,13 +131,14 @@ import sys, numpy as np, pandas as pd
 from sklearn_selreg import SelectiveLLMRegularizedMF
 model = SelectiveLLMRegularizedMF.load(sys.argv[1])
 test, new = (pd.read_pickle(f"{sys.argv[2]}/{name}.pkl") for name in ("test", "new"))
-told = [model.predict(test), *model.recommend([3, -2], 3), model.fold_in(new).predict(new)]
+told = [model.predict(test), *model.recommend([3, -2], 3)]
+told.append(model.fold_in(new, known="replace").predict(new))
 np.savez(f"{sys.argv[2]}/told.npz", *told)
 """
     subprocess.run([sys.executable, "-W", "error", "-c", script, path, tmp_path], check=True)
     told = np.load(tmp_path / "told.npz")
     expected = [model.predict(world.test), *model.recommend([3, -2], 3)]
-    expected.append(pickle.loads(pickle.dumps(model)).fold_in(NEW).predict(NEW))
+    expected.append(pickle.loads(pickle.dumps(model)).fold_in(NEW, known="replace").predict(NEW))
     same(told.values(), expected)
 
 
@@ -320,7 +321,7 @@ TAMPERED = {
     "deep JSON": lambda _: {"model.json": "[" * 10**6},
     "long number": lambda _: {"model.json": '{"n_iter": ' + "9" * 10**5 + "}"},
     "other format": json_of(format="something"),
-    "later format": json_of(format_version=3),
+    "later format": json_of(format_version=4),
     "parameters": json_of(parameters={"factors": -1}),
     "unknown parameters": json_of(parameters={"shell": "ls"}),
     "parameter list": json_of(parameters=[1]),
@@ -452,8 +453,8 @@ def test_joblib_dumps_do_the_same(model, world, tmp_path):
     same(answers(joblib.load(tmp_path / "model.joblib"), world), answers(model, world))
     mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")  # read-only arrays
     same(answers(mapped, world), answers(model, world))
-    mapped.fold_in(NEW)
-    again = pickle.loads(pickle.dumps(model)).fold_in(NEW)
+    mapped.fold_in(NEW, known="replace")
+    again = pickle.loads(pickle.dumps(model)).fold_in(NEW, known="replace")
     same([mapped.predict(NEW), mapped.users_], [again.predict(NEW), again.users_])
 
 

@@ -1,0 +1,222 @@
+"""What comes after a fit: rows of users that add to, or replace, what was known of them.
+
+Knows histories; nothing of factors.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from ._trends import positions
+
+_FAR = 10  # times as far from the fitted ones as these span are hardly of the same unit
+
+
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """Interactions of some users, in the columns of a model.
+
+    Attributes
+    ----------
+    matrix : csr_matrix of shape (n_users, n_items), float32
+        Strengths.
+    age : ndarray of shape (nnz,), int32
+        0 for a user's newest item, without gaps.
+    times : ndarray of shape (nnz,), float64, or None
+        When that was.
+    """
+
+    matrix: sp.csr_matrix
+    age: np.ndarray
+    times: np.ndarray | None
+
+    @classmethod
+    def of(cls, interactions, columns, n_items):
+        """Take the interactions with known items out of `Interactions`.
+
+        Parameters
+        ----------
+        interactions : Interactions
+            Strengths may be below 0.
+        columns : ndarray of int
+            Where the model has their items; -1: nowhere.
+        n_items : int
+        """
+        coo = interactions.matrix.tocoo()
+        entry = np.flatnonzero(columns[coo.col] >= 0)
+        row, column = coo.row[entry], columns[coo.col[entry]]
+        entry = entry[np.lexsort((column, row))]
+        row, column = coo.row[entry], columns[coo.col[entry]]
+        return cls._sorted(
+            row,
+            column,
+            coo.data[entry],
+            -interactions.age[entry],
+            None if interactions.times is None else interactions.times[entry],
+            (interactions.matrix.shape[0], n_items),
+        )
+
+    @classmethod
+    def _sorted(cls, row, column, strengths, order, times, shape):
+        """Make it of entries sorted by user and item; of a user the largest `order` is newest."""
+        indptr = np.append(0, np.cumsum(np.bincount(row, minlength=shape[0])))
+        matrix = sp.csr_matrix((strengths.astype(np.float32), column, indptr), shape)
+        matrix.has_canonical_format = True
+        age = np.empty(len(row), dtype=np.int32)
+        by_age = np.lexsort((order, row))
+        age[by_age] = indptr[row + 1][by_age] - 1 - np.arange(len(row))
+        return cls(matrix, age, times)
+
+    def __getitem__(self, rows):
+        """Return those of some users; a row number of -1 is a user without history."""
+        lengths = np.where(rows >= 0, np.diff(self.matrix.indptr)[rows], 0)
+        indptr = np.append(0, np.cumsum(lengths))
+        first = np.repeat(self.matrix.indptr[rows] - indptr[:-1], lengths)
+        entry = first + np.arange(indptr[-1])
+        parts = self.matrix.data[entry], self.matrix.indices[entry], indptr
+        matrix = sp.csr_matrix(parts, (len(rows), self.matrix.shape[1]))
+        matrix.has_canonical_format = True
+        times = None if self.times is None else self.times[entry]
+        return Histories(matrix, self.age[entry], times)
+
+    def stacked(self, other):
+        """Return the users of both, one below the other."""
+        matrix = sp.vstack([self.matrix, other.matrix], format="csr")
+        matrix.has_canonical_format = True
+        times = None
+        if self.times is not None and other.times is not None:
+            times = np.concatenate([self.times, other.times])
+        return Histories(matrix, np.concatenate([self.age, other.age]), times)
+
+    def plus(self, later):
+        """Add later rows of the same users, as if all had been indexed at once.
+
+        Strengths of a pair add up; what is not above 0 then is no interaction. Where times are
+        known of both they order a history, else what is added is the newest.
+
+        Parameters
+        ----------
+        later : Histories
+            Of the same shape.
+
+        Returns
+        -------
+        histories : Histories
+        """
+        both = [(part, part.matrix.tocoo()) for part in (self, later)]
+        row, column, strengths = (
+            np.concatenate([getattr(coo, name) for _, coo in both])
+            for name in ("row", "col", "data")
+        )
+        # The place in the one history, then in the other: among equal times the order of the rows.
+        n_old = np.diff(self.matrix.indptr)
+        place = np.concatenate(
+            [
+                n_old[both[0][1].row] - 1 - self.age,
+                (n_old + np.diff(later.matrix.indptr))[both[1][1].row] - 1 - later.age,
+            ]
+        )
+        times = None
+        if self.times is not None and later.times is not None:
+            times = np.concatenate([self.times, later.times])
+        # What takes off a strength is no interaction: it makes no pair newer.
+        adds = strengths > 0
+        when = np.zeros(len(row)) if times is None else times
+        order = np.lexsort((place, when, adds, column, row))
+        row, column, place, when = row[order], column[order], place[order], when[order]
+        change = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
+        first, last = np.append(True, change), np.append(change, True)
+        starts = np.flatnonzero(first)[: len(row)]
+        if not len(row):
+            return self
+        sums = np.add.reduceat(strengths[order], starts, dtype=np.float64)
+        kept = np.flatnonzero(last)[sums > 0]
+        row, column, place, when = row[kept], column[kept], place[kept], when[kept]
+        rank = np.empty(len(row))
+        rank[np.lexsort((place, when))] = np.arange(len(row))
+        return self._sorted(
+            row,
+            column,
+            sums[sums > 0],
+            rank,
+            None if times is None else when,
+            self.matrix.shape,
+        )
+
+
+def latest_positions(matrix, times, periods):
+    """Return where the newest interaction of users lies among periods; -inf without any.
+
+    Parameters
+    ----------
+    matrix : csr_matrix of shape (n_users, n_items)
+    times : ndarray of shape (nnz,) or None
+    periods : ndarray of shape (n_periods,)
+        Their centers.
+
+    Returns
+    -------
+    where : ndarray of shape (n_users,), float32
+    """
+    where = np.full(matrix.shape[0], -np.inf, dtype=np.float32)
+    active = np.flatnonzero(np.diff(matrix.indptr))
+    if times is not None and len(active):
+        newest = np.maximum.reduceat(times, matrix.indptr[active])
+        where[active] = positions(newest, periods)
+    return where
+
+
+def check_times(kind, span, interactions, column):
+    """Check that times are what they were in the fit.
+
+    Parameters
+    ----------
+    kind : str or None
+        What they were; None: there were none.
+    span : tuple of (float, float) or None
+        The first and the last one.
+    interactions : Interactions
+    column : int or str or None
+        The parameter `time_col`.
+
+    Returns
+    -------
+    warning : str or None
+        What is to be said of times far from those of the fit.
+
+    Raises
+    ------
+    TypeError
+        For numbers where there were datetimes, and the like.
+    """
+    if kind is None or interactions.times is None:
+        return None
+    if interactions.time_kind != kind:
+        raise TypeError(
+            f"The times of X (time_col={column!r}) must be {kind}, as they were in fit; got "
+            f"{interactions.time_kind}. Convert them, as by pandas.to_datetime(..., unit='s') or "
+            "to numbers of the same unit."
+        )
+    first, last = span
+    low, high = float(interactions.times.min()), float(interactions.times.max())
+    distance = max(first - high, low - last)
+    if distance <= _FAR * (last - first) or last == first:
+        return None
+    before = high < first
+    shown = [low, high, first, last]
+    if kind == "datetimes":
+        shown = [np.datetime64(int(time), "us").astype("M8[s]") for time in shown]
+    low, high, first, last = map(str, shown)
+    return (
+        f"All times of X (time_col={column!r}), from {low} to {high}, lie far "
+        f"{'before' if before else 'after'} those of fit, from {first} to {last}: the users are "
+        f"taken to be of the {'first' if before else 'last'} period. If the unit is another one "
+        "(seconds, milliseconds), convert them."
+    )
+
+
+def lost_pairs(before, after):
+    """Count the items of each user in one matrix that are not in another, (n_users,) int."""
+    old, new = (matrix.astype(bool) for matrix in (before, after))
+    return np.diff(old.indptr) - np.diff(sp.csr_matrix(old.multiply(new)).indptr)

@@ -1,0 +1,406 @@
+"""What comes after a fit: rows that add to, or replace, what is known of users; new items."""
+
+import copy
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse as sp
+from sklearn.preprocessing import OneHotEncoder
+
+from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg._folding import Histories
+from sklearn_selreg._interactions import index_interactions
+from sklearn_selreg.exceptions import DataWarning
+from sklearn_selreg.judges import PrecomputedJudge
+
+N_USERS, N_ITEMS = 30, 24
+COLUMNS = {"user_col": "user", "item_col": "item"}
+SETTINGS = {"factors": 4, "regularization": 2.0, "alpha": 8.0, "iterations": 12, "random_state": 0}
+
+
+def make_log(seed=0, n=500):
+    rng = np.random.default_rng(seed)
+    user = rng.integers(0, N_USERS, n)
+    item = (rng.integers(0, N_ITEMS // 3, n) * 3 + user % 3 * (rng.random(n) < 0.8)) % N_ITEMS
+    return pd.DataFrame({"user": user, "item": item, "time": rng.integers(0, 90, n) * 1.0})
+
+
+def make_model(**parameters):
+    return SelectiveLLMRegularizedMF(**COLUMNS, **SETTINGS | parameters)
+
+
+@pytest.fixture(scope="module")
+def log():
+    return make_log()
+
+
+@pytest.fixture(scope="module")
+def judge(log):
+    """For each user a slate of items that are not the user's, rated by their number."""
+    records = []
+    for user, own in log.groupby("user")["item"]:
+        others = np.setdiff1d(np.arange(N_ITEMS), own)[:8].tolist()
+        ratings = [0.1 + item / 40 for item in others]
+        records.append({"user": user, "history": [], "candidates": others, "ratings": ratings})
+    return PrecomputedJudge(records)
+
+
+# Adding to histories
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("time_col", [None, "time"])
+@pytest.mark.parametrize("negatives", ["error", "net"])
+def test_adding_is_indexing_all_rows_at_once(seed, time_col, negatives):
+    rng = np.random.default_rng(seed)
+    rows = make_log(seed, 400)
+    y = rng.integers(0, 4, 400) / 2.0
+    if negatives == "net":
+        returned = rng.random((N_USERS, N_ITEMS)) < 0.2
+        y[250:] *= np.where(returned[rows["user"][250:], rows["item"][250:]], -1, 1)
+    columns = COLUMNS | {"time_col": time_col}
+
+    def read(part, how):
+        return index_interactions(rows[part], y[part], **columns, negatives=how)
+
+    whole = read(slice(None), negatives)
+    first, later = read(slice(250), negatives), read(slice(250, None), "keep")
+    # The later rows have users and items in another order, and new ones of both.
+    place = [np.searchsorted(whole.items, part.items) for part in (first, later)]
+    old, new = (
+        Histories.of(part, where, len(whole.items))
+        for part, where in zip((first, later), place, strict=True)
+    )
+    known = np.full(len(later.users), -1)
+    both = np.isin(later.users, first.users)
+    known[both] = np.searchsorted(first.users, later.users[both])
+    joined = old[known].plus(new)
+    expected = whole.matrix[np.searchsorted(whole.users, later.users)]
+    entries = sp.csr_matrix((whole.age + 1, whole.matrix.indices, whole.matrix.indptr))
+    np.testing.assert_allclose(joined.matrix.toarray(), expected.toarray())
+    ages = sp.csr_matrix((joined.age + 1, joined.matrix.indices, joined.matrix.indptr))
+    wanted = entries[np.searchsorted(whole.users, later.users)]
+    np.testing.assert_array_equal(ages.toarray(), wanted.toarray())
+    if time_col:
+        times = sp.csr_matrix((whole.times + 1, whole.matrix.indices, whole.matrix.indptr))
+        wanted = times[np.searchsorted(whole.users, later.users)].toarray()
+        found = sp.csr_matrix((joined.times + 1, joined.matrix.indices, joined.matrix.indptr))
+        np.testing.assert_array_equal(found.toarray(), wanted)
+
+
+@pytest.mark.parametrize("time_col", [None, "time"])
+@pytest.mark.parametrize("backbone", ["als", "bpr", "lmf"])
+def test_two_parts_are_as_the_whole(log, backbone, time_col):
+    settings = {"backbone": backbone, "time_col": time_col}
+    if backbone != "als":
+        settings |= {"alpha": None, "regularization": None}
+    model = make_model(**settings).fit(log)
+    rows = log[log["user"] < 6].assign(user=lambda rows: rows["user"] + 100)
+    y = np.arange(len(rows)) % 5 / 2 + 0.5
+    whole = copy.copy(model).fold_in(rows, y)
+    parts = copy.copy(model).fold_in(rows[:40], y[:40]).fold_in(rows[40:], y[40:], known="append")
+    order = np.argsort(parts.users_)
+    assert parts.users_[order].tolist() == whole.users_.tolist()
+    np.testing.assert_allclose(
+        parts.user_factors_[order], whole.user_factors_, rtol=1e-3, atol=1e-5
+    )
+    assert (parts._matrix[order] != whole._matrix).nnz == 0
+    recommended = parts.recommend(rows["user"], N_ITEMS)[0]
+    for row, user in zip(recommended, rows["user"], strict=True):
+        assert not set(row) & set(rows["item"][rows["user"] == user])
+
+
+def test_a_fitted_user_is_solved_with_all_rows(log):
+    model = make_model(recency_power=0.7, missing_power=0.6, item_bias=0).fit(log[:450])
+    items = model.item_factors_.astype(np.float64)
+    more = pd.DataFrame({"user": [3, 3, 3], "item": [23, 1, 23]})
+    model.fold_in(more, [1, 2, 0.5], known="append")
+    own = pd.concat([log[:450][log[:450]["user"] == 3][["user", "item"]], more])
+    strength = pd.Series([1.0] * (len(own) - 3) + [1, 2, 0.5]).groupby(own["item"].to_numpy()).sum()
+    newest = own["item"].drop_duplicates(keep="last")[::-1].tolist()
+    confidence = {
+        item: 8 * strength[item] * 3 / (1 + age) ** 0.7 for age, item in enumerate(newest)
+    }
+    popularity = log[:450].drop_duplicates(["user", "item"])["item"].value_counts()
+    padded = popularity.reindex(model.items_, fill_value=0).to_numpy() + 5.0
+    weight = (padded / padded.mean()) ** 0.6
+    weight[list(confidence)] = list(confidence.values())
+    left = (items * weight[:, None]).T @ items + 2 * np.eye(4)
+    expected = np.linalg.solve(left, items[list(confidence)].T @ list(confidence.values()))
+    np.testing.assert_allclose(model.user_factors_[3], expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("item_bias", [0, 0.2])
+def test_preferences_of_the_judge_go_on_to_act(log, judge, item_bias):
+    settings = {"judge": judge, "gate": None, "llm_weight": 3.0, "item_bias": item_bias}
+    model = make_model(**settings, missing_power=0, recency_power=0.5).fit(log)
+    more = pd.DataFrame({"user": [3, 3, 99], "item": [5, 23, 2]})
+    appended = copy.copy(model).fold_in(more, known="append")
+    # The objective of the user alone, by its gradient: it is 0 at the solution.
+    x = appended.user_factors_[3, :4].astype(np.float64)
+    items = appended.item_factors_[:, :4].astype(np.float64)
+    bias = appended.item_factors_[:, 4:].sum(axis=1)
+    own = pd.concat([log[log["user"] == 3][["user", "item"]], more[:2]])
+    strength = own["item"].value_counts()
+    newest = own["item"].drop_duplicates(keep="last")[::-1].tolist()
+    gradient = items.T @ (items @ x) + 2 * x
+    for age, item in enumerate(newest):
+        c = 8 * strength[item] * 3 / (1 + age) ** 0.5
+        gradient += (c * (items[item] @ x - 1) - items[item] @ x) * items[item]
+    scale = np.abs(gradient).max()  # without the preferences it is far from 0
+    table = model.judgments_
+    for _, row in table[table["user"] == 3].iterrows():
+        i, j = int(row["preferred"]), int(row["other"])
+        hinge = model.margin - ((items[i] - items[j]) @ x + bias[i] - bias[j])
+        gradient -= 3.0 * max(0, hinge) * (items[i] - items[j])
+    assert np.abs(gradient).max() < 1e-2 * scale
+    # They act on no one else, are explained, and a replaced history has none.
+    parts = appended.explain(3, 20)
+    assert "preference" in set(parts["kind"])
+    score = appended.predict(pd.DataFrame({"user": [3], "item": [20]}))[0]
+    assert parts["contribution"].sum() == pytest.approx(score, abs=1e-5)
+    without = make_model(recency_power=0.5, missing_power=0, item_bias=item_bias).fit(log)
+    replaced = copy.copy(model).fold_in(own, known="replace")
+    assert "preference" not in set(replaced.explain(3, 20)["kind"])
+    others = np.setdiff1d(np.arange(N_USERS), [3])
+    np.testing.assert_array_equal(appended.user_factors_[others], model.user_factors_[others])
+    assert without.users_.tolist() == model.users_.tolist()
+
+
+def test_appending_nothing_new_to_a_judged_user_changes_little(log, judge):
+    model = make_model(judge=judge, gate=None, recency_power=0.5).fit(log)
+    same = copy.copy(model).fold_in(log[log["user"] == 4][:1], [1e-6], known="append")
+    fitted, moved = model.user_factors_[4], same.user_factors_[4]
+    replaced = copy.copy(model).fold_in(log[log["user"] == 4], known="replace").user_factors_[4]
+    assert np.linalg.norm(moved - fitted) < 0.3 * np.linalg.norm(replaced - fitted)
+
+
+@pytest.mark.parametrize("backbone", ["bpr", "lmf"])
+def test_what_bpr_and_lmf_know_of_a_user_stays(log, judge, backbone):
+    parameters = {"regularization": None, "alpha": None, "item_bias": 0}
+    model = make_model(backbone=backbone, judge=judge, gate=None, **parameters).fit(log)
+    more = pd.DataFrame({"user": [3], "item": [23]})
+    history = log[log["user"] == 3][["user", "item"]]
+    alone = pd.concat([history.assign(user=100), more.assign(user=101)])
+    alone = pd.concat([alone, history.assign(user=101)])
+    solved = copy.copy(model).fold_in(alone).user_factors_
+    before = model.user_factors_[3]
+    model.fold_in(more, known="append")
+    np.testing.assert_allclose(
+        model.user_factors_[3] - before, solved[-1] - solved[-2], rtol=1e-3, atol=1e-4
+    )
+
+
+def test_the_period_is_that_of_the_newest_interaction(log):
+    model = make_model(time_col="time", trend_periods=4).fit(log)
+    for time in (0.0, 89.0):
+        more = pd.DataFrame({"user": [3, 200], "item": [2, 2], "time": [time] * 2})
+        folded = copy.copy(model).fold_in(more, known="append")
+        newest = max(time, log["time"][log["user"] == 3].max())
+        alone = copy.copy(model).fold_in(more.assign(user=201, time=newest)).user_factors_[-1, 4:]
+        np.testing.assert_allclose(folded.user_factors_[3, 4:], alone)
+
+
+def test_returns_are_taken_off_what_is_known(log):
+    model = make_model(negatives="net").fit(log)
+    item = int(log["item"][log["user"] == 3].iloc[-1])
+    bought = float(model._matrix[3, item])
+    more = pd.DataFrame({"user": [3, 3], "item": [item, 23]})
+    model.fold_in(more, [-bought, 1.0], known="append")
+    assert model._matrix[3, item] == 0
+    assert model._matrix[3, 23] == 1 + np.sum((log["user"] == 3) & (log["item"] == 23))
+    assert item in model.recommend([3], N_ITEMS)[0]
+    with pytest.raises(ValueError, match="returns"):
+        make_model().fit(log).fold_in(more, [-1, 1], known="append")
+
+
+# Replacing
+
+
+def test_replacing_warns_if_something_is_lost(log):
+    model = make_model().fit(log)
+    more = pd.DataFrame({"user": [3, 4, 99], "item": [23, 23, 2]})
+    with pytest.warns(DataWarning, match=r"2 of 3 users of X are known.*such as 3.*known='append'"):
+        implicit = copy.copy(model).fold_in(more)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        explicit = copy.copy(model).fold_in(more, known="replace")
+        copy.copy(model).fold_in(more, known="append")
+        copy.copy(model).fold_in(log[log["user"] == 3])  # all of it
+        copy.copy(model).fold_in(more[2:])
+    np.testing.assert_array_equal(implicit.user_factors_, explicit.user_factors_)
+    with pytest.raises(ValueError, match=r"known must be 'append', 'replace' or None; got 'add'"):
+        model.fold_in(more, known="add")
+
+
+def test_given_factors_have_nothing_to_append_to():
+    rng = np.random.default_rng(0)
+    model = SelectiveLLMRegularizedMF.from_factors(
+        ["ann", "bob"], [1, 2, 3], rng.normal(size=(2, 2)), rng.normal(size=(3, 2))
+    )
+    with pytest.raises(ValueError, match=r"from_factors knows none: 1 users.*'ann'"):
+        model.fold_in([["ann", 1], ["new", 2]], known="append")
+    model.fold_in([["new", 2]], known="append").fold_in([["new", 3]], known="append")
+    whole = copy.copy(model).fold_in([["other", 2], ["other", 3]]).user_factors_[-1]
+    np.testing.assert_allclose(model.user_factors_[-1], whole, rtol=1e-4, atol=1e-6)
+
+
+# Times
+
+
+KINDS = {
+    "numbers": lambda t: t * 86_400.0,
+    "datetimes": lambda t: pd.Timestamp("2024-01-01") + pd.to_timedelta(t, unit="D"),
+    "timedeltas": lambda t: pd.to_timedelta(t, unit="D"),
+}
+
+
+@pytest.mark.parametrize("given", KINDS)
+@pytest.mark.parametrize("fitted", KINDS)
+def test_times_are_of_the_kind_they_had(log, fitted, given, tmp_path):
+    model = make_model(time_col="time").fit(log.assign(time=KINDS[fitted](log["time"])))
+    rows = log[:9].assign(user=99, time=KINDS[given](log["time"][:9]))
+    model.save(tmp_path / "model.npz")
+    for m in (model, SelectiveLLMRegularizedMF.load(tmp_path / "model.npz")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            if given == fitted:
+                m.fold_in(rows)
+                continue
+            with pytest.raises(TypeError, match=f"must be {fitted}.*got {given}"):
+                m.fold_in(rows)
+        assert 99 not in m.users_
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("days", "side"), [(5000, "after"), (-5000, "before")])
+def test_far_times_warn(log, kind, days, side):
+    model = make_model(time_col="time").fit(log.assign(time=KINDS[kind](log["time"])))
+    rows = log[:9].assign(user=99, time=KINDS[kind](log["time"][:9] + days))
+    with pytest.warns(DataWarning, match=rf"far {side} those of fit.*seconds, milliseconds"):
+        copy.copy(model).fold_in(rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        usual = log[:1].assign(time=KINDS[kind](log["time"][:1]), user=99, item=N_ITEMS - 1)
+        model.fold_in(pd.concat([rows[rows["item"] < N_ITEMS - 1], usual]))
+
+
+def test_seconds_and_milliseconds(log):
+    epoch = 1.7e9 + 86_400 * log["time"]
+    model = make_model(time_col="time").fit(log.assign(time=epoch))
+    for unit in (1e3, 1e-9):
+        with pytest.warns(DataWarning, match="far"):
+            copy.copy(model).fold_in(log[:9].assign(user=99, time=epoch[:9] * unit))
+
+
+# Files
+
+
+@pytest.mark.parametrize("time_col", [None, "time"])
+def test_loaded_models_go_on(log, judge, tmp_path, time_col):
+    model = make_model(judge=judge, gate=None, time_col=time_col).fit(log)
+    unknown = pd.DataFrame({"user": [50, 50, 50], "item": [1, 2, 999], "time": [1.0, 2, 3]})
+    with pytest.warns(DataWarning, match="999"):
+        model.fold_in(unknown)  # the newest item is left out: ages have no gap
+    model.save(tmp_path / "model.npz")
+    loaded = SelectiveLLMRegularizedMF.load(tmp_path / "model.npz")
+    more = pd.DataFrame({"user": [3, 50, 60], "item": [23, 4, 5], "time": [30.0, 0.5, 30]})
+    pickled = pickle.loads(pickle.dumps(model))
+    for m in (model, loaded, pickled):
+        m.fold_in(more, known="append")
+        np.testing.assert_array_equal(m.user_factors_, model.user_factors_)
+        np.testing.assert_array_equal(m._age, model._age)
+    assert set(np.flatnonzero(model._matrix[-2].toarray())) == {1, 2, 4}
+
+
+# New items
+
+
+def catalog(ids):
+    kinds = [f"kind {k % 3}" for k in ids]
+    return pd.DataFrame({"item": ids, "kind": kinds, "price": [10.0 * (k % 7) + k for k in ids]})
+
+
+@pytest.mark.parametrize("missing_power", [0, 0.6])
+@pytest.mark.parametrize("backbone", ["als", "bpr", "lmf"])
+def test_new_items_are_as_those_that_nobody_has(log, backbone, missing_power):
+    known = [*range(N_ITEMS), *range(100, 112)]  # nobody has those from 100 on
+    parameters = {} if backbone == "als" else {"regularization": None, "alpha": None}
+    if backbone == "als":
+        parameters |= {"missing_power": missing_power, "iterations": 60}
+    model = make_model(
+        backbone=backbone, item_data=catalog(known), time_col="time", trend_periods=3, **parameters
+    ).fit(log)
+    fitted = model.item_factors_[N_ITEMS:].copy()
+    twins = catalog(range(100, 112)).assign(item=range(200, 212))
+    model.fold_in_items(twins)
+    assert model.items_[-12:].tolist() == list(range(200, 212))
+    placed = model.item_factors_[-12:]
+    np.testing.assert_allclose(placed[:, :4], fitted[:, :4], rtol=0.02, atol=2e-3)
+    np.testing.assert_allclose(placed[:, 4:], fitted[:, 4:], rtol=1e-3, atol=1e-4)
+    scores = [model.predict(pd.DataFrame({"user": 3, "item": ids})) for ids in (
+        range(100, 112), range(200, 212))]  # fmt: skip
+    np.testing.assert_allclose(*scores, rtol=0.02, atol=5e-3)
+
+
+def test_models_with_new_items_can_all_that_others_can(log, tmp_path):
+    model = make_model(item_data=catalog(range(N_ITEMS))).fit(log)
+    scores = model.predict(log)
+    model.fold_in_items(catalog(range(20, 40)))  # those from 24 on are new
+    assert model.items_.tolist() == list(range(40))
+    np.testing.assert_array_equal(model.predict(log), scores)
+    assert len(model.similar_items([30], 39)[0][0]) == 39
+    parts = model.explain(3, 30)
+    score = model.predict(pd.DataFrame({"user": [3], "item": [30]}))[0]
+    assert parts["contribution"].sum() == pytest.approx(score, abs=1e-5)
+    remainder = parts["contribution"][parts["kind"] == "remainder"].item()
+    assert abs(remainder) < 0.5 * abs(score)
+    model.save(tmp_path / "model.npz")
+    loaded = SelectiveLLMRegularizedMF.load(tmp_path / "model.npz")
+    for m in (model, loaded):
+        m.fold_in(pd.DataFrame({"user": [77, 77], "item": [30, 31]}))
+        assert 30 not in m.recommend([77], 38)[0]
+    np.testing.assert_array_equal(model.user_factors_, loaded.user_factors_)
+    with pytest.raises(ValueError, match=r"no item_encoder_.*before save"):
+        loaded.fold_in_items(catalog([50]))
+    again = model.set_params(warm_start=True, item_data=catalog(range(40))).fit(log)
+    assert again.items_.tolist() == list(range(40))
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        pl.DataFrame({"item": [50], "kind": ["kind 1"], "price": [3.0]}),
+        catalog([50]).set_index("item"),
+        {50: {"kind": "kind 1", "price": 3.0}},
+    ],
+)
+def test_new_items_may_come_in_any_container(log, new):
+    model = make_model(item_data=catalog(range(N_ITEMS))).fit(log)
+    assert model.fold_in_items(new) is model
+    assert model.items_[-1] == 50
+
+
+def test_what_is_wrong_with_new_items(log):
+    data = catalog(range(N_ITEMS))
+    plain = make_model().fit(log)
+    with pytest.raises(ValueError, match="no features: it was fitted without item_data"):
+        plain.fold_in_items(data)
+    model = make_model(item_data=data).fit(log)
+    with pytest.warns(DataWarning, match="All of 24 items .* are known"):
+        model.fold_in_items(data)
+    with pytest.raises(ValueError, match="feature names"):
+        model.fold_in_items(catalog([50]).rename(columns={"price": "cost"}))
+    with pytest.raises(ValueError, match="one row an item"):
+        model.fold_in_items(catalog([50, 50]))
+    with pytest.warns(DataWarning, match="another type"):
+        copy.copy(model).fold_in_items(catalog([50]).assign(item="50"))
+    assert model.items_.tolist() == list(range(N_ITEMS))
+    own = make_model(item_data=data[["item", "kind"]], item_encoder=OneHotEncoder()).fit(log)
+    with pytest.raises(ValueError, match="unknown categories"):
+        own.fold_in_items(pd.DataFrame({"item": [50], "kind": ["new"]}))
+    assert own.fold_in_items(catalog([50])[["item", "kind"]]).items_[-1] == 50
