@@ -1440,10 +1440,13 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._as_of_fit,
         )  # fmt: skip
         parts = explain(model, row, user_factors[:k], column, by_feature=by_feature)
-        source = self.items_.astype(object)[parts["position"]]
-        is_feature = parts["kind"] == "feature"
-        source[is_feature] = self._feature_names[parts["position"][is_feature]]
-        source[parts["position"] < 0] = None
+        position = parts["position"].to_numpy()
+        source = np.full(len(parts), None, dtype=object)
+        # Positions of features are none of items: there may be more features than items.
+        is_feature = (parts["kind"] == "feature").to_numpy()
+        is_item = ~is_feature & (position >= 0)
+        source[is_feature] = self._feature_names[position[is_feature]]
+        source[is_item] = self.items_[position[is_item]].astype(object)
         rows = list(zip(parts["kind"], source, parts["contribution"], strict=True))
         if self.item_factors_.shape[1] > k:
             rows.append(("bias", None, float(user_factors[k:] @ self.item_factors_[column, k:])))

@@ -164,3 +164,34 @@ def test_unknown_item_and_unfitted_model(world):
         clone(model).explain(0, 0)
     with pytest.raises(KeyError, match="1 of 1 item ids are unknown to the model: 'x'"):
         model.fit(world.train).explain(0, "x")
+
+
+@pytest.mark.parametrize("by_feature", [True, False])
+def test_more_features_than_items(by_feature):
+    # Of every pair: features of any number are named, and items are not taken for them.
+    rng = np.random.default_rng(0)
+    n_items = 30
+    X = pd.DataFrame({"user": rng.integers(0, 40, 400), "item": rng.integers(0, n_items, 400)})
+    items = pd.DataFrame(
+        {
+            "item": range(n_items),
+            "name": [f"word{k} thing{k % 7} color{k % 5}" for k in range(n_items)],
+            "price": rng.normal(size=n_items),
+            "weight": rng.normal(size=n_items),
+        }
+    )
+    model = SelectiveLLMRegularizedMF(
+        user_col="user", item_col="item", item_data=items, random_state=0, iterations=3
+    ).fit(X)
+    names = model.item_encoder_.get_feature_names_out()
+    assert len(names) > 2 * n_items
+    for user in range(0, 40, 7):
+        owned = set(X["item"][X["user"] == user])
+        for item in range(n_items):
+            table = model.explain(user, item, by_feature=by_feature)
+            score = model.predict(pd.DataFrame({"user": [user], "item": [item]}))[0]
+            assert table["contribution"].sum() == pytest.approx(score, abs=1e-5)
+            source = {kind: set(part["source"]) for kind, part in table.groupby("kind")}
+            assert source["history"] == owned
+            if by_feature:
+                assert source["feature"] == set(names[model._features[[item]].indices])
