@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._interactions import encode
+from ._interactions import as_objects, encode
 from ._items import item_texts
 from ._warn import warn
 from .exceptions import BudgetWarning, DataWarning, JudgmentWarning
@@ -188,7 +188,7 @@ def make_slates(questions, interactions, texts, slate_type):
     slate_type : type
         `Slate`.
     """
-    users = interactions.users[questions.users].tolist()
+    users = as_objects(interactions.users[questions.users]).tolist()
     bare = texts == ""
     if not bare.all():
         texts = np.where(bare, [str(item) for item in interactions.items], texts)
@@ -198,7 +198,7 @@ def make_slates(questions, interactions, texts, slate_type):
     ):
         candidates = candidates[candidates >= 0]
         described = () if bare.all() else (texts[history].tolist(), texts[candidates].tolist())
-        ids = interactions.items[history].tolist(), interactions.items[candidates].tolist()
+        ids = (as_objects(interactions.items[part]).tolist() for part in (history, candidates))
         slates.append(slate_type(user, *ids, *described))
     return slates
 

@@ -754,6 +754,13 @@ def _add_items(items, extra_items):
     return concatenate_ids(items, extra_items[new]) if new.any() else items
 
 
+def as_objects(ids):
+    """Return ids as an array of Python's objects; numpy makes ints of times in nanoseconds."""
+    if ids.dtype.kind in "mM":
+        return pd.Series(ids).astype(object).to_numpy()
+    return ids.astype(object)
+
+
 def concatenate_ids(ids, more):
     """Concatenate ids without changing any: as objects if no dtype of one of their kinds fits.
 
@@ -765,7 +772,7 @@ def concatenate_ids(ids, more):
         dtype = np.result_type(ids, more)
         if dtype.kind in (ids.dtype.kind, more.dtype.kind):
             return np.concatenate((ids, more), dtype=dtype)
-    return np.concatenate((ids.astype(object), more.astype(object)))
+    return np.concatenate((as_objects(ids), as_objects(more)))
 
 
 def _sort_ids(ids, codes):

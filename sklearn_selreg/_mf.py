@@ -30,6 +30,7 @@ from ._finite import check_finite_factors, check_finite_model, explain_not_finit
 from ._folding import Histories, check_times, latest_positions, lost_pairs
 from ._gate import ReliabilityGate
 from ._interactions import (
+    as_objects,
     check_same_columns,
     concatenate_ids,
     count_interactions,
@@ -1263,7 +1264,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         0  bob     1   Up
         """
         check_is_fitted(self)
-        users = read_ids(users, "users")
+        users = read_ids(users, "users", self.users_)
         check_integer("n_items", n_items, 1)
         everywhere, pairs = read_excluded(
             exclude, self.items_, users, self.users_, **self._id_columns()
@@ -1329,7 +1330,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             If `items` is not 1-D, or `n_items` not an integer >= 1.
         """
         check_is_fitted(self)
-        items = read_ids(items, "items")
+        items = read_ids(items, "items", self.items_)
         check_integer("n_items", n_items, 1)
         rows = find_known(self.items_, items, "item")
         columns, scores = similar_rows(
@@ -1428,7 +1429,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 "explain takes solutions of linear equations apart, which only factors fitted with "
                 f"backbone='als' are; got those of {made}."
             )
-        user, item = read_id(user, "user"), read_id(item, "item")
+        user, item = read_id(user, "user", self.users_), read_id(item, "item", self.items_)
         (row,), (column,) = encode(self.users_, user), find_known(self.items_, item, "item")
         if row < 0:
             self._warn_of_foreign("users", user, 1)
@@ -1446,7 +1447,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         is_feature = (parts["kind"] == "feature").to_numpy()
         is_item = ~is_feature & (position >= 0)
         source[is_feature] = self._feature_names[position[is_feature]]
-        source[is_item] = self.items_[position[is_item]].astype(object)
+        source[is_item] = as_objects(self.items_[position[is_item]])
         rows = list(zip(parts["kind"], source, parts["contribution"], strict=True))
         if self.item_factors_.shape[1] > k:
             rows.append(("bias", None, float(user_factors[k:] @ self.item_factors_[column, k:])))

@@ -5,16 +5,13 @@ times its own size, and gives a checked model or a ValueError. It is an ``.npz``
 ``.npy`` arrays) with JSON members. Nothing in it is compressed, so there are no zip bombs.
 """
 
-import datetime
 import json
 import math
 import os
 import tempfile
-import uuid
 import zipfile
 from contextlib import suppress
 from dataclasses import asdict, fields
-from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +22,7 @@ from ._als import SlateTerms
 from ._backbone import BACKBONES
 from ._finite import check_finite_model
 from ._interactions import TIME_KINDS
+from ._json_ids import id_from_json, id_to_json
 from ._warn import warn
 from .exceptions import ModelVersionWarning
 
@@ -36,20 +34,6 @@ NOT_SAVED = ("judge_", "gate_", "item_encoder_", "_slates", "_slate_scores", "_l
 _DESCRIPTION = "model.json"
 _MAX_DIMENSIONS = 3
 _MATRIX_PARTS = "data", "indices", "indptr"
-# Ids in arrays of objects that JSON has no type for: name, type, and from and to strings.
-_TAGS = (
-    ("timestamp", pd.Timestamp, pd.Timestamp.isoformat, pd.Timestamp),
-    (
-        "datetime",
-        datetime.datetime,
-        datetime.datetime.isoformat,
-        datetime.datetime.fromisoformat,
-    ),
-    ("date", datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
-    ("uuid", uuid.UUID, str, uuid.UUID),
-    ("bytes", bytes, bytes.hex, bytes.fromhex),
-)
-_READERS = {name: read for name, _, _, read in _TAGS}
 
 
 def check_version(version, current):
@@ -443,17 +427,15 @@ def _pack_ids(ids, name, arrays, lists):
 
 
 def _pack_id(value, name):
-    if isinstance(value, np.bool_ | np.number) and not isinstance(value, np.timedelta64):
-        value = value.item()
-    if isinstance(value, str | bool | Integral) or (isinstance(value, Real) and _is_number(value)):
-        return value
-    for tag, kind, write, _ in _TAGS:
-        if isinstance(value, kind):
-            return {tag: write(value)}
-    raise ValueError(
-        f"{name}_ holds {value!r}, a {type(value).__name__}. Ids that can be saved are str, int, "
-        "float, bool, bytes, date, datetime and UUID; pickle the model instead."
-    )
+    try:
+        if isinstance(value, tuple | np.datetime64):
+            raise TypeError
+        return id_to_json(value)
+    except TypeError as error:
+        raise ValueError(
+            f"{name}_ holds {value!r}, a {type(value).__name__}. Ids that can be saved are str, "
+            "int, float, bool, bytes, date, datetime, UUID and Decimal; pickle the model instead."
+        ) from error
 
 
 def _unpack_ids(name, arrays, lists):
@@ -463,7 +445,7 @@ def _unpack_ids(name, arrays, lists):
     else:
         _expect(f"{name}.json" in lists, f"there are no {name}")
         content = lists.pop(f"{name}.json")
-        values = [_unpack_id(value) for value in _typed(content["ids"], list, name)]
+        values = [id_from_json(value) for value in _typed(content["ids"], list, name)]
         if content["dtype"] == "StringDType":
             ids = np.array(_strings(values, name), dtype=np.dtypes.StringDType())
         else:
@@ -476,14 +458,6 @@ def _unpack_ids(name, arrays, lists):
     distinct = pd.Index(hashed, dtype=hashed.dtype, tupleize_cols=False).is_unique
     _expect(distinct, f"{name} hold an id twice")
     return ids
-
-
-def _unpack_id(value):
-    if isinstance(value, dict):
-        ((tag, text),) = value.items()
-        return _READERS[tag](_typed(text, str, tag))
-    _expect(isinstance(value, str | bool | int | float), f"an id is {value!r}")
-    return value
 
 
 # -- checks ----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ._als import top_k
-from ._interactions import check_no_missing, encode, read_columns
+from ._interactions import as_objects, check_no_missing, encode, read_columns
 from ._progress import tqdm
 from ._warn import warn_of_unknown
 
@@ -108,7 +108,7 @@ def similar_rows(item_factors, rows, n_items, *, num_threads, verbose=0):
     )
 
 
-def read_ids(values, name):
+def read_ids(values, name, known):
     """Read a 1-D collection of ids, without changing any.
 
     Parameters
@@ -116,6 +116,8 @@ def read_ids(values, name):
     values : array-like of shape (n_ids,) or set
     name : str
         What the error calls it.
+    known : ndarray of shape (n_known,)
+        Ids of the model. Tuples are ids if some of these are.
 
     Returns
     -------
@@ -126,7 +128,7 @@ def read_ids(values, name):
     ValueError
         If it is not 1-D, or an id is missing.
     """
-    array = _as_array(values)
+    array = _as_array(values, known)
     if array.ndim != 1:
         kind = "user" if name == "users" else "item"
         raise ValueError(f"{name} must be a 1-D array of {kind} ids; got {_shape(array)}.")
@@ -141,14 +143,14 @@ def _shape(array):
     return f"{array.item()!r}. Pass a list of it, [{array.item()!r}]"
 
 
-def read_id(value, name):
+def read_id(value, name, known):
     """Read a single id as an array of it.
 
     Parameters
     ----------
     value : user or item id
-    name : str
-        What the error calls it.
+    name, known
+        As in `read_ids`.
 
     Returns
     -------
@@ -159,9 +161,10 @@ def read_id(value, name):
     ValueError
         If it is a collection, or missing.
     """
-    if not isinstance(value, str | bytes) and np.ndim(value):
+    is_id = isinstance(value, str | bytes) or (isinstance(value, tuple) and _has_tuples(known))
+    if not is_id and np.ndim(value):
         raise ValueError(f"{name} must be a single {name} id; got {value!r}: call it for each.")
-    return read_ids([value], name)
+    return read_ids([value], name, known)
 
 
 def find_known(known, ids, what):
@@ -225,7 +228,7 @@ def find_candidates(known, items):
     DataWarning
         If some of it is unknown.
     """
-    ids = read_ids(items, "items")
+    ids = read_ids(items, "items", known)
     if not len(ids):
         raise ValueError("items must hold at least one item id, or be None for all; got none.")
     columns = encode(known, ids)
@@ -272,7 +275,7 @@ def read_excluded(exclude, known, users, known_users, **columns):
     if exclude is None:
         return nothing, None
     if not hasattr(exclude, "columns"):
-        exclude = _as_array(exclude)
+        exclude = _as_excluded(exclude, known)
         if exclude.ndim not in (1, 2):
             raise ValueError(
                 "exclude must be a 1-D array of item ids, or a table with a user and an item in "
@@ -318,18 +321,44 @@ def _hashed(ids):
     return ids.astype(object) if ids.dtype.kind in "STU" else ids
 
 
-def _as_array(values):
-    """Make an array; lists and sets as objects: np.asarray makes strings of all of ["ann", 1]."""
-    if isinstance(values, list | tuple | set | frozenset):
-        return np.array(list(values), dtype=object)
-    return np.asarray(values)
+def _as_array(values, known):
+    """Make an array; lists and sets as objects: np.asarray makes strings of all of ["ann", 1].
+
+    Tuples are ids if some of `known` are, else rows.
+    """
+    if not isinstance(values, list | tuple | set | frozenset):
+        return np.asarray(values)
+    values = list(values)
+    if any(isinstance(value, tuple) for value in values) and _has_tuples(known):
+        array = np.empty(len(values), dtype=object)
+        array[:] = values
+        return array
+    return np.array(values, dtype=object)
+
+
+def _has_tuples(ids):
+    return ids.dtype == object and any(isinstance(value, tuple) for value in ids)
+
+
+def _as_excluded(exclude, known):
+    """Make an array of what to exclude: where ids are tuples, rows are told apart from these."""
+    if not isinstance(exclude, list | tuple | set | frozenset) or not _has_tuples(known):
+        return _as_array(exclude, known)
+    rows = list(exclude)
+    if not rows or not all(isinstance(row, list | tuple) for row in rows):
+        return _as_array(exclude, known)
+    if all(isinstance(row, tuple) for row in rows):
+        array = _as_array(rows, known)
+        if (encode(known, array) >= 0).any():
+            return array
+    return pd.DataFrame(rows)
 
 
 def pick_ids(ids, columns):
     """Return the ids at `columns`; None at -1, in an array of objects then."""
     if (columns >= 0).all():
         return ids[columns]
-    picked = ids.astype(object)[columns]
+    picked = as_objects(ids)[columns]
     picked[columns < 0] = None
     return picked
 

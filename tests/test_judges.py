@@ -1,9 +1,12 @@
+import datetime
 import gzip
 import itertools
 import json
 import math
 import pickle
 import re
+import uuid
+from decimal import Decimal
 
 import joblib
 import numpy as np
@@ -425,3 +428,88 @@ def test_no_records(judgments, tmp_path):
 def test_judgments_of_another_kind(judgments):
     with pytest.raises(TypeError, match="path, a list of dict or a DataFrame; got "):
         PrecomputedJudge(judgments).questions()
+
+
+# Files
+
+
+ID_KINDS = {
+    "str": "id {}".format,
+    "int": int,
+    "UUID": lambda k: uuid.UUID(int=k),
+    "bytes": lambda k: b"id%d" % k,
+    "date": lambda k: datetime.date(2020, 1, 1) + datetime.timedelta(days=k),
+    "datetime": lambda k: datetime.datetime(2020, 1, 1) + datetime.timedelta(hours=k),
+    "Timestamp": lambda k: pd.Timestamp("2020-01-01", tz="UTC") + pd.Timedelta(k, unit="D"),
+    "numpy datetime": lambda k: np.datetime64("2020-01-01", "ns") + np.timedelta64(k, "D"),
+    "Decimal": lambda k: Decimal(k) / 4,
+    "tuple": lambda k: ("shop", (k, uuid.UUID(int=k))),
+}
+
+
+@pytest.mark.parametrize("kind", ID_KINDS)
+def test_exports_hold_ids_of_all_kinds(kind, tmp_path):
+    make = ID_KINDS[kind]
+    judge = LLMJudge.from_callable(
+        lambda slate: np.arange(len(slate.candidates)) / 4,
+        name=f"of {kind}", version="1", reads_texts=False,
+    )  # fmt: skip
+    slates = [Slate(make(k), [make(1)], [make(2), make(3), make(k + 4)]) for k in range(5)]
+    rated = judge.rate(slates)
+    table = judge.export(tmp_path / "answers.jsonl")
+    assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 5
+    for recorded in (PrecomputedJudge(tmp_path / "answers.jsonl"), PrecomputedJudge(table)):
+        np.testing.assert_array_equal(recorded.rate(slates), rated)
+        assert len(recorded.questions().user) == 5
+
+
+@pytest.mark.parametrize("kind", ["UUID", "numpy datetime", "tuple", "Decimal"])
+def test_exported_ids_are_those_of_the_interactions(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    ids = np.empty(20, dtype=object)
+    ids[:] = [ID_KINDS[kind](k) for k in range(20)]
+    ids = pd.Series(ids).infer_objects()
+    X = pd.DataFrame({name: ids[rng.integers(0, 20, 150)].to_numpy() for name in ("u", "i")})
+    judge = LLMJudge.from_callable(
+        lambda slate: np.arange(len(slate.candidates)) / 20,
+        name=f"again of {kind}", version="1", reads_texts=False,
+    )  # fmt: skip
+    settings = {"factors": 2, "iterations": 2, "random_state": 0, "gate": None, "max_slates": 9}
+    asked = SelectiveLLMRegularizedMF(judge=judge, slate_size=8, **settings).fit(X)
+    judge.export(tmp_path / "answers.jsonl")
+    recorded = PrecomputedJudge(tmp_path / "answers.jsonl")
+    again = SelectiveLLMRegularizedMF(judge=recorded, **settings).fit(X)
+    assert again.judge_stats_["pairs"] == asked.judge_stats_["pairs"] > 0
+    np.testing.assert_allclose(again.item_factors_, asked.item_factors_, rtol=1e-3, atol=1e-5)
+
+
+def test_an_export_of_nothing_says_so(tmp_path):
+    judge = LLMJudge.from_callable(len, name="never asked", version="1", cache=None)
+    with pytest.warns(JudgmentWarning, match="nothing to export"):
+        assert not len(judge.export(tmp_path / "answers.jsonl"))
+
+
+@pytest.mark.parametrize("bad", [{"uuid": "no"}, {"a": 1, "b": 2}, {"uuid": 7}, {"list": []}, {}])
+def test_objects_that_are_no_ids(bad):
+    with pytest.raises(ValueError, match="Record 0"):
+        PrecomputedJudge([{**RECORDS[0], "user": bad}]).questions()
+
+
+@pytest.mark.parametrize("name", ["answers.jsonl", "answers.jsonl.gz"])
+def test_byte_order_marks_are_no_part_of_a_file(name, tmp_path):
+    text = "".join(json.dumps(record) + "\n" for record in RECORDS)
+    with (gzip.open if name.endswith("gz") else open)(tmp_path / name, "wb") as file:
+        file.write(text.encode("utf-8-sig"))
+    read, expected = (PrecomputedJudge(j).questions() for j in (tmp_path / name, RECORDS))
+    assert read.candidates.tolist() == expected.candidates.tolist()
+    np.testing.assert_array_equal(read.ratings, expected.ratings)
+
+
+def test_parquet_files(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "answers.parquet"
+    pd.DataFrame(RECORDS).assign(more=1).to_parquet(path)
+    for judgments in (path, str(path)):
+        read, expected = (PrecomputedJudge(j).questions() for j in (judgments, RECORDS))
+        assert read.candidates.tolist() == expected.candidates.tolist()
+        np.testing.assert_array_equal(read.answers, expected.answers)

@@ -1,7 +1,10 @@
 """Recommending and similar items, against loops over all scores."""
 
+import datetime
 import tracemalloc
+import uuid
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -304,3 +307,67 @@ def test_similar_to_unknown_items(model):
         KeyError, match=r"^2 of 3 item ids are unknown to the model: 'x', 5\. Known"
     ):
         model.similar_items(["x", 10, 5])
+
+
+# Ids of all kinds
+
+
+ID_KINDS = {
+    "tuples": lambda k: ("shop", k),
+    "UUIDs": lambda k: uuid.UUID(int=k),
+    "bytes": lambda k: b"id%02d" % k,
+    "dates": lambda k: datetime.date(2020, 1, 1) + datetime.timedelta(days=k),
+    "datetimes": lambda k: pd.Timestamp("2020-01-01") + pd.Timedelta(days=k),
+    "decimals": Decimal,
+}
+
+
+@pytest.mark.parametrize("container", [list, tuple, "array"])
+@pytest.mark.parametrize("kind", ID_KINDS)
+def test_ids_of_all_kinds_are_asked_for_as_they_are(kind, container):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"user": rng.integers(0, 20, 150), "item": rng.integers(0, 12, 150)})
+    numbers = SelectiveLLMRegularizedMF(factors=3, iterations=3, random_state=0).fit(X)
+    make = ID_KINDS[kind]
+
+    def ids(values):
+        column = np.empty(len(values), dtype=object)
+        column[:] = [make(int(value)) for value in values]
+        return pd.Series(column).infer_objects()
+
+    def given(values):
+        values = ids(values)
+        return values.to_numpy() if container == "array" else container(values.tolist())
+
+    model = SelectiveLLMRegularizedMF(factors=3, iterations=3, random_state=0)
+    model.fit(pd.DataFrame({"user": ids(X["user"]), "item": ids(X["item"])}))
+
+    def same(found, expected):
+        for row, other in zip(found.tolist(), expected.tolist(), strict=True):
+            wanted = [None if value is None else make(value) for value in other]
+            assert [None if v is None else make_plain(v) for v in row] == wanted
+
+    def make_plain(value):  # numpy makes ints of nanoseconds
+        return pd.Timestamp(value) if kind == "datetimes" else value
+
+    users, some, out = [3, 7], [1, 2, 5, 8], [2, 8]
+    pairs = [(3, 1), (7, 5)]
+    same(model.recommend(given(users), 4)[0], numbers.recommend(users, 4)[0])
+    same(
+        model.recommend(given(users), 5, items=given(some), filter_seen=False)[0],
+        numbers.recommend(users, 5, items=some, filter_seen=False)[0],
+    )
+    same(
+        model.recommend(given(users), 12, exclude=given(out))[0],
+        numbers.recommend(users, 12, exclude=out)[0],
+    )
+    for row in (list, tuple):
+        same(
+            model.recommend(given(users), 12, exclude=[row(map(make, pair)) for pair in pairs])[0],
+            numbers.recommend(users, 12, exclude=pairs)[0],
+        )
+    same(model.similar_items(given(some), 3)[0], numbers.similar_items(some, 3)[0])
+    parts, others = model.explain(make(3), make(5)), numbers.explain(3, 5)
+    np.testing.assert_allclose(parts["contribution"], others["contribution"], atol=1e-6)
+    history = others["kind"] == "history"
+    assert parts["source"][history].tolist() == [make(k) for k in others["source"][history]]

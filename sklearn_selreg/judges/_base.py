@@ -16,8 +16,11 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from .._docs import DocLinkMixin
+from .._json_ids import KINDS, id_from_json, id_to_json
 from .._params import name_kind
 from .._progress import tqdm
+from .._warn import warn
+from ..exceptions import JudgmentWarning
 from ._cache import ANSWERED, GRANTED, TAKEN, open_cache
 
 _log = logging.getLogger("sklearn_selreg")
@@ -456,13 +459,19 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         judgments : DataFrame
             One row an answer, with the columns `user`, `history`, `candidates` (in the order
-            shown) and `ratings`. Questions whose ids JSON does not know (anything but strings,
-            numbers and booleans) are left out.
+            shown) and `ratings`. In the file ids that JSON has no type for (bytes, dates, UUIDs,
+            decimals, tuples) are objects such as ``{"date": "2024-05-01"}``, which
+            :class:`PrecomputedJudge` reads; questions with ids of other types are left out.
 
         Raises
         ------
         TypeError
             If this judge has no cache.
+
+        Warns
+        -----
+        JudgmentWarning
+            If there are no answers.
 
         Examples
         --------
@@ -486,6 +495,16 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         if path is not None:
             lines = [json.dumps(record) + "\n" for record in records]
             Path(path).write_text("".join(lines), encoding="utf-8")
+        if not records:
+            warn(
+                f"There is nothing to export: {self._title()} has no answers yet, or of other ids "
+                f"than {KINDS}.",
+                JudgmentWarning,
+            )
+        for record in records:
+            record["user"] = id_from_json(record["user"])
+            for name in ("history", "candidates"):
+                record[name] = [id_from_json(item) for item in record[name]]
         return pd.DataFrame(records, columns=["user", "history", "candidates", "ratings"])
 
     def preferences(self, slates):
@@ -648,7 +667,11 @@ class _Question:
         self.links = []
         for key, asked in zip(self.keys, self.asked, strict=True):
             try:
-                ids = [_plain(asked.user), _plain_all(asked.history), _plain_all(asked.candidates)]
+                ids = (
+                    id_to_json(asked.user),
+                    [id_to_json(item) for item in asked.history],
+                    [id_to_json(item) for item in asked.candidates],
+                )
                 self.links.append((key, *(json.dumps(part, allow_nan=False) for part in ids)))
             except (TypeError, ValueError):
                 pass
@@ -690,10 +713,6 @@ def _reorder(slate, order):
 def _plain(value):
     """Return a scalar of numpy as one of Python."""
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _plain_all(values):
-    return [_plain(value) for value in values]
 
 
 def _json_or_hash(value):

@@ -11,6 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
+from .._json_ids import id_from_json
 from .._params import name_kind
 from ._base import LLMJudge, check_candidates, check_ratings
 
@@ -88,7 +89,8 @@ class PrecomputedJudge(LLMJudge):
     ----------
     judgments : str, path-like, list of dict, or DataFrame
         A JSON Lines file with one record a line (gzip-compressed if its name ends in `.gz`), a
-        list of records, or a pandas or polars DataFrame with one record a row.
+        Parquet file (named `.parquet`; it takes pyarrow), a list of records, or a pandas or polars
+        DataFrame with one record a row.
 
     See Also
     --------
@@ -170,7 +172,11 @@ def _question(user, history, candidates):
 def _read(judgments):
     """Yield (where, record): where a record is, for error messages, and its dict."""
     if isinstance(judgments, str | os.PathLike):
-        yield from _read_lines(Path(judgments))
+        path = Path(judgments)
+        if path.suffix in (".parquet", ".pq"):
+            yield from _read(_read_parquet(path))
+        else:
+            yield from _read_lines(path)
     elif isinstance(judgments, Sequence):
         yield from ((f"Record {i}", record) for i, record in enumerate(judgments))
     else:
@@ -185,9 +191,23 @@ def _read(judgments):
         yield from ((f"Row {i}", dict(zip(_KEYS, row, strict=True))) for i, row in enumerate(rows))
 
 
+def _read_parquet(path):
+    """Read a Parquet file, which may take pyarrow."""
+    try:
+        return pd.read_parquet(path, columns=list(_KEYS))
+    except ImportError as error:
+        raise ImportError(
+            f"Reading {path} takes pyarrow, which is not installed: pip install pyarrow, or pass a "
+            "DataFrame, such as polars.read_parquet(path)."
+        ) from error
+
+
 def _read_lines(path):
-    """Yield (where, record) for each line of a JSON Lines file that is not blank."""
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
+    """Yield (where, record) for each line of a JSON Lines file that is not blank.
+
+    Some programs of Windows begin a file with a byte order mark.
+    """
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             where = f"Line {number} of {path}"
             if not line.isspace():
@@ -265,14 +285,15 @@ def _check_record(where, record):
         raise ValueError(f"{where} must be an object with the keys {list(_KEYS)}; got {record!r}.")
     _check_keys(where, record)
     try:
+        user = _id(record["user"])
         history = _id_tuple("history", record["history"])
         candidates = _id_tuple("candidates", record["candidates"])
-        _check_ids((record["user"], *history, *candidates))
+        _check_ids((user, *history, *candidates))
         check_candidates(candidates)
         ratings = check_ratings(record["ratings"], len(candidates))
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    return _question(record["user"], history, candidates), candidates, ratings
+    return _question(user, history, candidates), candidates, ratings
 
 
 def _id_tuple(name, ids):
@@ -281,7 +302,12 @@ def _id_tuple(name, ids):
         ids = ids.tolist()
     if not isinstance(ids, list | tuple):
         raise ValueError(f"{name} must be a list of item ids; got {ids!r}.")
-    return tuple(ids)
+    return tuple(map(_id, ids))
+
+
+def _id(value):
+    """Return an id; what JSON has no type for is an object there, see `LLMJudge.export`."""
+    return id_from_json(value) if isinstance(value, dict) else value
 
 
 def _check_ids(ids):
