@@ -1230,7 +1230,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Returns
         -------
         items : ndarray of shape (n_users, n_items)
-            Item ids, best first; None where there are not enough candidates.
+            Item ids, best first; None where there are not enough candidates. An `n_items` far
+            above the number of items makes lists that are 1,000 longer than this number.
         scores : ndarray of shape (n_users, n_items), float32
             Their scores, as of `predict`; NaN there.
         table : DataFrame of shape (<= n_users * n_items, 4)

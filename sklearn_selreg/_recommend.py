@@ -13,6 +13,7 @@ from ._progress import tqdm
 from ._warn import warn_of_unknown
 
 DEFAULT_NAMES = "user", "item"
+MOST_PADDING = 1000
 _USERS_PER_CHUNK = 10_000
 
 
@@ -49,10 +50,12 @@ def best_items(
     Returns
     -------
     columns : ndarray of shape (n_users, n_items), int32
-        Best first; -1 where a user has too few candidates.
+        Best first; -1 where a user has too few candidates. No more than `MOST_PADDING` wider than
+        there are items: somebody who asks for ten million wants all.
     scores : ndarray of shape (n_users, n_items), float32
         NaN there.
     """
+    n_items = min(n_items, len(item_factors) + MOST_PADDING)
     columns = np.full((n_users, n_items), -1, dtype=np.int32)
     scores = np.full((n_users, n_items), np.nan, dtype=np.float32)
     if candidates is not None:

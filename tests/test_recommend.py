@@ -309,6 +309,24 @@ def test_similar_to_unknown_items(model):
         model.similar_items(["x", 10, 5])
 
 
+@pytest.mark.parametrize("method", ["recommend", "similar_items"])
+def test_as_many_as_there_are_take_little_memory(likes, method):
+    model = SelectiveLLMRegularizedMF(**COLUMNS, **SETTINGS).fit(likes)
+    ask = getattr(model, method)
+    ids = USERS[:3] if method == "recommend" else ITEMS[:3]
+    tracemalloc.start()
+    found, scores = ask(ids, 10**7)
+    table = ask(ids, 10**7, as_frame=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
+    expected, expected_scores = ask(ids, 25)
+    np.testing.assert_array_equal(found[:, :25], expected)
+    np.testing.assert_array_equal(scores[:, :25], expected_scores)
+    assert (found[:, 25:] == None).all()  # noqa: E711
+    assert len(table) == np.sum(expected != None)  # noqa: E711
+
+
 # Ids of all kinds
 
 
