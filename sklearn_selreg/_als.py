@@ -42,6 +42,7 @@ from implicit.cpu.topk import topk
 from threadpoolctl import ThreadpoolController
 
 from ._finite import are_finite, quiet
+from ._plain import gram, is_dense
 
 CG_STEPS = 3  # of a half-sweep, warm-started; implicit's own number
 # Items that a feature must have, about, to count half. With 1 features explain what is noise of
@@ -536,11 +537,15 @@ class FeaturePrior:
     """Ridge regression W of scaled item factors on scaled features."""
 
     def __init__(self, features, root):
-        self._features = sp.csr_matrix(sp.diags(root) @ features, dtype=np.float32)
-        wide = self._features.astype(np.float64)
-        gram = (wide.T @ wide).toarray()
-        gram[np.diag_indices_from(gram)] += FEATURE_RIDGE
-        self._gram = scipy.linalg.cho_factor(gram, overwrite_a=True)
+        if is_dense(features):  # such as embeddings: BLAS is faster by far
+            self._features = features.toarray()
+            self._features *= root[:, np.newaxis]
+            moments = gram(features, root.astype(np.float64) ** 2)
+        else:
+            self._features = sp.csr_matrix(sp.diags(root) @ features, dtype=np.float32)
+            moments = gram(self._features)
+        moments[np.diag_indices_from(moments)] += FEATURE_RIDGE
+        self._gram = scipy.linalg.cho_factor(moments, overwrite_a=True)
         self._coefficients = None
 
     def fit(self, y):

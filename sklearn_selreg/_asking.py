@@ -1,12 +1,11 @@
 """Asking a judge the chosen questions: from matrix positions to slates, and from answers back."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from ._interactions import as_objects, encode
-from ._items import item_texts
+from ._items import are_codes, item_texts
 from ._warn import warn
 from .exceptions import BudgetWarning, DataWarning, JudgmentWarning
 from .judges import CostEstimate, FrozenJudge, JudgedSlates, LLMJudge
@@ -122,7 +121,7 @@ def describe(items, table, columns):
     return np.append(item_texts(table, columns), "")[encode(table.ids, items)]
 
 
-def check_texts(texts, interactions, judge):
+def check_texts(texts, interactions, judge, hidden=()):
     """Check that a judge who reads texts has something to read.
 
     Parameters
@@ -131,6 +130,8 @@ def check_texts(texts, interactions, judge):
         Empty where nothing is known; the judge is shown the id then.
     interactions : Interactions
     judge : LLMJudge
+    hidden : list, default=()
+        Columns of item data that the judge is not shown, as they seem to hold identifiers.
 
     Raises
     ------
@@ -140,11 +141,21 @@ def check_texts(texts, interactions, judge):
     Warns
     -----
     DataWarning
-        If more than 1 in 20 have none.
+        If columns are hidden, and if more than 1 in 20 items have no text.
     """
+    if not judge.reads_texts:
+        return
+    show = f"To show them, name them in item_text: item_text={list(map(str, hidden))}."
+    if len(hidden):
+        some = (texts != "").any()
+        warn(
+            f"{_sentence(judge)} is not shown {', '.join(map(repr, hidden))} of item_data, which "
+            f"seem{'s' * (len(hidden) == 1)} to hold identifiers. {show if some else ''}".rstrip(),
+            DataWarning,
+        )
     used = interactions.matrix.getnnz(axis=0) > 0
     bare = interactions.items[used & (texts == "")]
-    if not judge.reads_texts or len(bare) <= _FEW_BARE * used.sum() or _are_words(bare):
+    if len(bare) <= _FEW_BARE * used.sum() or not are_codes(bare):
         return
     what = (
         f"{_sentence(judge)} reads what items are, but {len(bare)} of the {used.sum()} items "
@@ -155,7 +166,7 @@ def check_texts(texts, interactions, judge):
         "the same type. If the ids do tell what items are, give them as texts."
     )
     if len(bare) == used.sum():
-        raise ValueError(f"{what}. {advice}")
+        raise ValueError(f"{what}. {advice}{f' {show}' * bool(len(hidden))}")
     warn(f"{what}: it is shown the bare id. {advice}", DataWarning)
 
 
@@ -163,17 +174,6 @@ def _sentence(judge):
     """Name a judge at the begin of a sentence."""
     title = judge._title()
     return title[0].upper() + title[1:]
-
-
-def _are_words(ids):
-    """Whether most ids are words, not numbers or codes such as "B000123" or "item_12"."""
-    words = [
-        " ".join(re.findall(r"(?<![^\W_])[^\W\d_]{2,}(?![^\W_])", item))
-        if isinstance(item, str)
-        else ""
-        for item in ids.tolist()
-    ]
-    return len(set(words)) > len(words) / 2 if len(words) > 1 else bool(words[0])
 
 
 def make_slates(questions, interactions, texts, slate_type):

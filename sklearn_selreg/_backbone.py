@@ -20,6 +20,7 @@ from sklearn.linear_model import Ridge
 from ._als import CG_STEPS, FeaturePrior, RegularizedALS, fold_in, single_threaded_blas
 from ._finite import check_finite_factors, explain_not_finite, quiet
 from ._interactions import count_interactions
+from ._plain import gram
 from ._proximal import ProximalProblem, shrink_to_features
 
 _POPULARITY_PAD = 5.0  # interactions added to each item before its missing entries are weighed
@@ -114,13 +115,13 @@ def expected_bias(new, features, bias, popularity):
     n = np.maximum(popularity, 1)[:, np.newaxis]
     known = (popularity > 0)[:, np.newaxis]
     weights = 1 + known * _BIAS_PRIOR / n
-    ones = [sp.csr_matrix(np.ones((m.shape[0], 1))) for m in (features, new)]
-    wide = sp.hstack([features.astype(np.float64), ones[0]], format="csr")
-    gram = (wide.T @ wide.multiply(weights)).toarray()
+    ones = [sp.csr_matrix(np.ones((m.shape[0], 1), dtype=np.float32)) for m in (features, new)]
+    wide = sp.hstack([features, ones[0]], format="csr")
+    moments = gram(wide, weights[:, 0])
     penalized = np.arange(features.shape[1])
-    gram[penalized, penalized] += _BIAS_RIDGE
+    moments[penalized, penalized] += _BIAS_RIDGE
     rhs = wide.T @ (known * (n + _BIAS_PRIOR) / n * bias)
-    coefficients = scipy.linalg.solve(gram, rhs, assume_a="pos")
+    coefficients = scipy.linalg.solve(moments, rhs, assume_a="pos")
     return (sp.hstack([new, ones[1]], format="csr") @ coefficients).astype(np.float32)
 
 

@@ -28,6 +28,7 @@ import scipy.sparse as sp
 
 from ._als import FEATURE_RIDGE
 from ._backbone import ALSBackbone
+from ._plain import gram
 
 _SMALLEST_MOVE = 1e-3  # relative singular value; what is below is numerical noise
 
@@ -175,7 +176,7 @@ def _item_parts(model, column, items):
         regularization *= backbone.prior_strength
         described = model.features[[column]]
         features = described.indices
-        coefficients = _ridge(model.features.astype(np.float64), items, weights)
+        coefficients = _ridge(model.features, items, weights)
         prior = described.data[:, np.newaxis] * coefficients[features]
     system = _normal_matrix(users, weights[[column]], entries.row, entries.data)
     system[np.diag_indices_from(system)] += regularization * weights[column]
@@ -230,10 +231,10 @@ def _has_pairs(model, which):
 
 def _ridge(features, items, weights):
     """Return the coefficients W of item factors on features, (n_features, k)."""
-    weighted = sp.diags_array(weights) @ features
-    gram = (features.T @ weighted).toarray()
-    gram[np.diag_indices_from(gram)] += FEATURE_RIDGE
-    return scipy.linalg.solve(gram, weighted.T @ items, assume_a="pos")
+    moments = gram(features, weights)
+    moments[np.diag_indices_from(moments)] += FEATURE_RIDGE
+    weighted = features.T @ (weights[:, np.newaxis] * items)
+    return scipy.linalg.solve(moments, weighted, assume_a="pos")
 
 
 def _solve(system, terms):

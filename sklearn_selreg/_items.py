@@ -5,8 +5,10 @@
 any scikit-learn transformer; :func:`item_texts` makes the texts a judge reads.
 """
 
+import datetime
 import math
 import re
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import joblib
@@ -24,12 +26,27 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from ._docs import DocLinkMixin
 from ._interactions import encode
 from ._params import check_integer, name_kind
+from ._plain import (
+    PlainNumbers,
+    as_vectors,
+    check_finite_numbers,
+    is_dense,
+    is_number,
+    read_number,
+    read_vectors,
+)
 from ._warn import warn
 
 # Numbers with at most this many distinct values are categories.
 _FEW_VALUES = 10
 # In smaller tables, short distinct texts and sorted integers are not taken for identifiers.
 _MIN_ROWS_OF_IDENTIFIERS = 20
+# More columns of numbers and flags than this are taken as they are, as one block.
+_MANY_NUMBERS = 30
+_COLUMN_KINDS = "list", "category", "number", "text"  # those that each column has for itself
+_ENTRIES_PER_CHUNK, _ROWS_PER_CHUNK = 2**22, 2**14
+# Numbers with commas between thousands, and with a currency.
+_WRITTEN_NUMBER = r"\s*[-+]?[$€£¥]?\s?[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?\s?[$€£¥]?\s*"
 # Text is a category if values that repeat fill at least this share of the rows.
 _CATEGORY_SHARE = 0.25
 # Text is a list if its separator is in at least this share of the values, ...
@@ -42,6 +59,7 @@ _UNIT_SEPARATOR = "\x1f"
 _TEXT_SHARE = 0.02
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _DIGIT = re.compile(r"\d")
+_WORD = re.compile(r"(?<![^\W_])[^\W\d_]{2,}(?![^\W_])")
 
 
 @dataclass(frozen=True)
@@ -213,13 +231,28 @@ def encode_items(encoder, table, items):
     with config_context(transform_output="default"):
         rows = encoder.fit_transform(table.frame)
     rows = _check_features(rows, len(table.ids), encoder)
+    _warn_of_unread_columns(encoder)
     position = encode(table.ids, items)
+    if is_dense(rows) and np.array_equal(position, np.arange(len(table.ids))):
+        return rows, encoder  # they are large, and need no copy
     known = np.flatnonzero(position >= 0)
     pick = sparse.csr_matrix(
         (np.ones(known.size, dtype=np.float32), (known, position[known])),
         shape=(len(position), len(table.ids)),
     )
     return pick @ rows, encoder
+
+
+def _warn_of_unread_columns(encoder):
+    """Warn of columns that hold something, of a type that AutoItemEncoder does not read."""
+    dropped = getattr(encoder, "dropped_", {})
+    unread = {n: why for n, why in dropped.items() if why.startswith(("values of", "vectors"))}
+    if unread:
+        told = ", ".join(f"{name!r} ({why})" for name, why in unread.items())
+        warn(
+            f"Columns of item_data are left out of the features: {told}. Make numbers, texts or "
+            "vectors of one length of them, or drop them."
+        )
 
 
 def transform_items(encoder, table, n_features):
@@ -302,7 +335,7 @@ def item_texts(table, columns=None):
     return texts.str.removesuffix("; ").to_numpy(dtype=object)
 
 
-class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
+class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Encode a table of item data as sparse features, choosing an encoding for each column.
 
     Each column becomes a block of features according to its kind:
@@ -317,10 +350,17 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
     - ``"text"``: TF-IDF of words, numbers and punctuation marks (which tell sequels and subtitles)
       that occur in at least 0.5 % of the rows, together with two facts about the text's form: how
       long it is and whether it has digits.
+    - ``"vector"``: lists or arrays of numbers, all of one length, such as embeddings: each
+      coordinate standardized, all together one block; where the vector is missing, zeros and a 0/1
+      feature for that. (Lists of integers are entries, unless some are negative or all are 0 or 1.)
+    - ``"plain number"`` and ``"plain flag"``: in tables with more than 30 columns of numbers and
+      flags, these: standardized, and 0 and 1 as they are, all together one block each; where a
+      value is missing, 0 and a 0/1 feature for that.
     - ``"dropped"``: constant columns, columns without values, identifiers (in tables of more than
       20 rows: text without spaces that hardly ever repeats, such as links and hashes, and strictly
-      increasing integers, such as row numbers), and values that are none of the above, such as
-      vectors.
+      increasing integers, such as row numbers), and values that are none of the above.
+
+    Text such as "1,023.50" or "$ 20", if all of a column is, is read as numbers.
 
     Each block is then divided by the root mean square of the Euclidean norms of its non-zero
     rows, so that under one ridge penalty every column of the table counts about alike. There is no
@@ -342,8 +382,9 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
         Column name -> kind, as above.
     dropped_ : dict
         Name of each dropped column -> reason.
-    column_transformer_ : ColumnTransformer
-        The fitted scikit-learn transformers, one per column.
+    column_transformer_ : ColumnTransformer or None
+        The fitted scikit-learn transformers, one per column. None: there are vectors and plain
+        numbers alone.
     scale_ : ndarray of shape (n_features,)
         Each feature's factor, the same for all features of a column.
     n_features_in_ : int
@@ -358,6 +399,7 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     Columns are looked at in `fit` alone; `transform` expects the same columns in the same order.
+    Features are always a CSR matrix, whatever scikit-learn's global `transform_output` is.
 
     Examples
     --------
@@ -430,7 +472,7 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
             check_integer(name, getattr(self, name), least)
         frame = self._read(X, reset=True)
         min_count = min(self.min_count, max(1, len(frame) // 10))
-        kinds = {name: _column_kind(frame[name], min_count) for name in frame.columns}
+        kinds = _column_kinds(frame, min_count)
         self.column_kinds_ = {name: kind for name, (kind, _) in kinds.items()}
         self.dropped_ = {name: why for name, (kind, why) in kinds.items() if kind == "dropped"}
         if len(self.dropped_) == len(kinds):
@@ -438,27 +480,63 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
                 f"Item data (n_samples = {len(frame)}) must have a column that tells items apart; "
                 "got none: "
                 + ", ".join(f"{name!r} ({why})" for name, why in self.dropped_.items())
-                + "."
+                + ". In SelectiveLLMRegularizedMF item_encoder=None is a model without features; a "
+                "judge reads the columns of item_text all the same."
             )
         plain = self._plain(frame)
-        self.column_transformer_ = ColumnTransformer(
-            [
-                # Numbered, since ColumnTransformer does not take every column name as a name.
-                (str(position), *self._block(plain[name], kind, separator, min_count))
-                for position, (name, (kind, separator)) in enumerate(kinds.items())
-                if kind != "dropped"
-            ],
-            sparse_threshold=1.0,
-        )
-        with _in_this_process():
-            features = self.column_transformer_.fit_transform(plain)
-        features = sparse.csr_matrix(features, dtype=np.float32)
-        self.scale_ = np.ones(features.shape[1], dtype=np.float32)
-        for block in self.column_transformer_.output_indices_.values():
-            square_norms = np.asarray(features[:, block].power(2).sum(axis=1))
-            if square_norms.any():
-                self.scale_[block] = 1 / np.sqrt(square_norms[square_norms > 0].mean())
-        features.data *= self.scale_[features.indices]
+        transformers = [
+            # Numbered, since ColumnTransformer does not take every column name as a name.
+            (str(position), *self._block(plain[name], kind, separator, min_count))
+            for position, (name, (kind, separator)) in enumerate(kinds.items())
+            if kind in _COLUMN_KINDS
+        ]
+        parts, self.column_transformer_ = [], None
+        if transformers:
+            self.column_transformer_ = ColumnTransformer(transformers, sparse_threshold=1.0)
+            with _in_this_process():
+                features = self.column_transformer_.fit_transform(plain)
+            features = sparse.csr_matrix(features, dtype=np.float32)
+            scale = np.ones(features.shape[1], dtype=np.float32)
+            for block in self.column_transformer_.output_indices_.values():
+                scale[block] = _block_scale(features[:, block])
+            parts.append((features, scale))
+        self._numbers = []
+        for columns, values, numbers in self._plain_blocks(frame):
+            features = numbers.fit_transform(values)
+            self._numbers.append((columns, numbers))
+            scale = np.full(features.shape[1], _block_scale(features), dtype=np.float32)
+            parts.append((features, scale))
+        self.scale_ = np.concatenate([scale for _, scale in parts])
+        return self._joined([features for features, _ in parts])
+
+    def _plain_blocks(self, frame):
+        """Yield the blocks of numbers that are taken as they are.
+
+        Yields
+        ------
+        columns : str or list of str
+            A column of vectors, or columns of numbers.
+        values : ndarray or DataFrame
+        numbers : PlainNumbers
+        """
+        by_kind = {kind: [] for kind in ("vector", "plain number", "plain flag")}
+        for name, kind in self.column_kinds_.items():
+            if kind in by_kind:
+                by_kind[kind].append(name)
+        for name in by_kind.pop("vector"):
+            values = as_vectors(frame[name])
+            names = [f"{name}={place}" for place in range(values.shape[1])]
+            yield name, values, PlainNumbers(names, missing=f"{name}=missing")
+        for kind, names in by_kind.items():
+            if names:
+                yield names, frame[names], PlainNumbers(names, flags=kind == "plain flag")
+
+    def _joined(self, parts):
+        """Put blocks beside one another, scaled."""
+        features = parts[0] if len(parts) == 1 else sparse.hstack(parts, format="csr")
+        for start in range(0, features.nnz, _ENTRIES_PER_CHUNK):
+            part = slice(start, start + _ENTRIES_PER_CHUNK)
+            features.data[part] *= self.scale_[features.indices[part]]
         return features
 
     def transform(self, X):
@@ -475,12 +553,17 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
             The features. Entries and words not seen in `fit` are ignored, categories count as rare.
         """
         check_is_fitted(self)
-        frame = self._plain(self._read(X, reset=False))
-        with _in_this_process():
-            features = self.column_transformer_.transform(frame)
-        features = sparse.csr_matrix(features, dtype=np.float32)
-        features.data *= self.scale_[features.indices]
-        return features
+        frame, parts = self._read(X, reset=False), []
+        if self.column_transformer_ is not None:
+            with _in_this_process():
+                features = self.column_transformer_.transform(self._plain(frame))
+            parts.append(sparse.csr_matrix(features, dtype=np.float32))
+        for columns, numbers in self._numbers:
+            values = frame[columns]
+            if isinstance(columns, str):
+                values = read_vectors(values, len(numbers.names))
+            parts.append(numbers.transform(values))
+        return self._joined(parts)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the features.
@@ -494,15 +577,18 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_features,), object
             ``"column=entry"``, for instance ``"genres=Comedy"``; for a number, ``"year=1995"`` is
-            the hat function at the knot 1995.
+            the hat function at the knot 1995; for a vector, ``"plot=0"`` is its first coordinate;
+            plain numbers have the name of the column. Vectors and plain numbers come last.
         """
         check_is_fitted(self)
-        columns = list(self.column_kinds_)
-        names = self.column_transformer_.get_feature_names_out()
-        parts = (name.partition("__") for name in names)
-        return np.array(
-            [f"{columns[int(block)]}={entry}" for block, _, entry in parts], dtype=object
-        )
+        columns, found = list(self.column_kinds_), []
+        if self.column_transformer_ is not None:
+            names = self.column_transformer_.get_feature_names_out()
+            parts = (name.partition("__") for name in names)
+            found = [f"{columns[int(block)]}={entry}" for block, _, entry in parts]
+        for _, numbers in self._numbers:
+            found += numbers.feature_names()
+        return np.array(found, dtype=object)
 
     def _read(self, X, *, reset):
         """Validate `X`; return it as a pandas frame with str column names on a RangeIndex."""
@@ -528,7 +614,7 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator):
                 if kind == "number"
                 else _strings(frame[name], _UNIT_SEPARATOR).fillna(missing[kind])
                 for name, kind in self.column_kinds_.items()
-                if kind != "dropped"
+                if kind in _COLUMN_KINDS
             }
         )
 
@@ -617,9 +703,24 @@ class _LinearSpline(TransformerMixin, BaseEstimator):
         )
 
 
+def _block_scale(features):
+    """Return what makes the root mean square of the norms of a block's non-zero rows 1."""
+    squares = [
+        np.asarray(features[start : start + _ROWS_PER_CHUNK].power(2).sum(axis=1))
+        for start in range(0, features.shape[0], _ROWS_PER_CHUNK)
+    ]
+    squares = np.concatenate(squares)
+    return 1 / np.sqrt(squares[squares > 0].mean()) if squares.any() else 1
+
+
+@contextmanager
 def _in_this_process():
-    """Keep ColumnTransformer from sending columns to the workers of a search's cluster."""
-    return joblib.parallel_config(backend="sequential")
+    """Keep ColumnTransformer from sending columns to the workers of a search's cluster.
+
+    And from making frames of them, as a global `transform_output` has it: they are sparse.
+    """
+    with joblib.parallel_config(backend="sequential"), config_context(transform_output="default"):
+        yield
 
 
 def _dict_to_frame(item_data):
@@ -701,7 +802,7 @@ def _check_features(features, n_rows, encoder):
         )
     try:
         if sparse.issparse(features):  # its entries may be summed: not in 8 bits
-            features = features.astype(np.float32)
+            features = features.astype(np.float32, copy=False)
         features = sparse.csr_matrix(features, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(
@@ -733,8 +834,11 @@ def _value_type(values):
     if inferred.startswith("mixed") and inferred != "mixed-integer-float":
         types = set(present.map(type))
         if types <= {list, tuple, set, frozenset, np.ndarray}:
-            floats = pd.api.types.infer_dtype(present.iloc[:100].explode().dropna()) == "floating"
-            return "vector" if floats else "list"
+            first = pd.api.types.infer_dtype(present.iloc[:100].explode().dropna())
+            if first in ("floating", "mixed-integer-float"):
+                return "vector"
+            whole = first in ("integer", "boolean") and as_vectors(values) is not None
+            return "vector" if whole else "list"
         if all(issubclass(t, (str, int, float, np.number, np.bool_)) for t in types):
             return "text"
         return " and ".join(sorted(t.__name__ for t in types))
@@ -750,6 +854,34 @@ def _value_type(values):
         "boolean": "flag",
         "string": "text",
     }.get(inferred, inferred)
+
+
+def _column_kinds(frame, min_count):
+    """Choose the kinds of all columns, name -> (kind, detail); see `_column_kind`."""
+    numbers = [name for name in frame.columns if is_number(frame[name])]
+    if len(numbers) <= _MANY_NUMBERS:
+        numbers = []
+    quick = set(numbers)
+    return {
+        name: _number_kind(frame[name]) if name in quick else _column_kind(frame[name], min_count)
+        for name in frame.columns
+    }
+
+
+def _number_kind(column):
+    """Choose the kind of one of many columns of numbers, as `_column_kind` does."""
+    numbers = read_number(column)
+    present = numbers[~np.isnan(numbers)]
+    if not len(present):
+        return "dropped", "no values"
+    low, high = present.min(), present.max()
+    if low == high and len(present) == len(numbers):
+        return "dropped", "constant"
+    if low >= 0 and high <= 1 and ((present == 0) | (present == 1)).all():
+        return "plain flag", ""
+    if _are_row_numbers(numbers):
+        return "dropped", "identifiers"
+    return "plain number", ""
 
 
 def _column_kind(values, min_count):
@@ -771,11 +903,17 @@ def _column_kind(values, min_count):
     value_type = _value_type(values)
     if value_type == "nothing":
         return "dropped", "no values"
+    if value_type == "vector":
+        return ("dropped", "vectors of several lengths") if as_vectors(values) is None else (
+            "vector", ""
+        )  # fmt: skip
     if value_type not in ("number", "date", "text", "flag", "list"):
         return "dropped", f"values of type {value_type}"
     strings = _strings(values, _UNIT_SEPARATOR)
     if strings.nunique(dropna=False) == 1:
         return "dropped", "constant"
+    if value_type == "text" and _are_written_numbers(strings):
+        return ("category" if strings.nunique() <= _FEW_VALUES else "number"), ""
     if _is_identifier(values):
         return "dropped", "identifiers"
     if value_type in ("number", "date"):
@@ -822,13 +960,59 @@ def _is_identifier(values):
         return False
     value_type = _value_type(values)
     if value_type == "number":
-        numbers = _numbers(values)
-        return bool((np.diff(numbers) > 0).all() and (numbers % 1 == 0).all())
+        return _are_row_numbers(_numbers(values))
     if value_type != "text":
         return False
     # Printable ASCII without spaces: languages written without spaces are no codes.
     strings = _strings(present)
-    return strings.nunique() > 0.9 * len(strings) and bool(strings.str.fullmatch(r"[!-~]+").all())
+    return (
+        strings.nunique() > 0.9 * len(strings)
+        and bool(strings.str.fullmatch(r"[!-~]+").all())
+        and not _are_written_numbers(strings)
+    )
+
+
+def _are_row_numbers(numbers):
+    """Tell whether numbers are whole and strictly increasing, as those of rows."""
+    if len(numbers) <= _MIN_ROWS_OF_IDENTIFIERS:
+        return False
+    return bool((np.diff(numbers) > 0).all() and (numbers % 1 == 0).all())
+
+
+def _are_written_numbers(strings):
+    """Tell whether all texts are numbers as in "1,023.50", and at least one is no plain one."""
+    present = strings.dropna()
+    return bool(
+        present.str.fullmatch(_WRITTEN_NUMBER).all()
+        and present.str.contains(r"[,$€£¥]", regex=True).any()
+    )
+
+
+def are_codes(texts):
+    """Tell whether most of some texts are numbers or codes such as "B000123", not words.
+
+    Parameters
+    ----------
+    texts : ndarray of shape (n,), object
+        What is no str is a code.
+    """
+    words = [
+        " ".join(_WORD.findall(text)) if isinstance(text, str) else "" for text in texts.tolist()
+    ]
+    return len(set(words)) <= len(words) / 2 if len(words) > 1 else not words[0]
+
+
+def _are_links_or_codes(texts):
+    return texts.str.contains("://", regex=False).mean() > 0.5 or are_codes(texts.to_numpy())
+
+
+def hidden_columns(table):
+    """Return the columns that a judge is not shown because they were taken for identifiers."""
+    return [
+        name
+        for name in table.frame
+        if _is_identifier(table.frame[name]) and not _is_readable(table.frame[name])
+    ]
 
 
 def _is_readable(values):
@@ -838,27 +1022,48 @@ def _is_readable(values):
             numbers = _numbers(values.dropna())
             return bool((numbers % 1 == 0).all()) and not _is_identifier(values)
         case "text":
-            return not _is_identifier(values)
+            return not (_is_identifier(values) and _are_links_or_codes(_strings(values).dropna()))
         case value_type:
             return value_type in ("date", "flag", "list")
 
 
 def _numbers(values):
     """Read numbers, or dates as decimal years (UTC): float64 of shape (n,), NaN where missing."""
-    if _value_type(values) == "date":
-        since_epoch = _timestamps(values) - pd.Timestamp(0, tz="UTC")
-        return (1970 + since_epoch / pd.Timedelta(days=365.2425)).to_numpy()
+    match _value_type(values):
+        case "date":
+            days = _timestamps(values) - np.datetime64(0, "us")
+            return 1970 + days / np.timedelta64(1, "us") / (365.2425 * 86_400e6)
+        case "text":
+            written = _strings(values).str.replace(r"[,$€£¥\s]", "", regex=True)
+            values = pd.to_numeric(written, errors="coerce").rename(values.name)
     numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
-    if np.isinf(numbers).any():
-        raise ValueError(
-            f"Column {values.name!r} of the item data must hold finite numbers; got infinity."
-        )
+    check_finite_numbers(numbers, values.name)
     return numbers
 
 
 def _timestamps(values):
-    """Read dates as a datetime Series in UTC."""
-    return pd.to_datetime(values.astype(object), utc=True, errors="coerce")
+    """Read dates as datetimes in UTC, (n,) datetime64[us].
+
+    Nanoseconds hold the years 1678 to 2262 alone, and "9999-12-31" is a common "no end".
+    """
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    if values.dtype.kind == "M":
+        return values.to_numpy().astype("M8[us]")
+    return np.array([_timestamp(value) for value in values], dtype="M8[us]")
+
+
+def _timestamp(value):
+    """Read a date, datetime or Timestamp, or a missing value."""
+    if pd.isna(value):
+        return np.datetime64("NaT", "us")
+    if getattr(value, "tzinfo", None) is not None:
+        with suppress(OverflowError):  # the first or last day there is
+            value = value.astimezone(datetime.timezone.utc)
+        value = value.replace(tzinfo=None)
+    if isinstance(value, pd.Timestamp):
+        value = value.to_datetime64()
+    return np.datetime64(value).astype("M8[us]")
 
 
 def _strings(values, joint=", "):
@@ -872,7 +1077,8 @@ def _strings(values, joint=", "):
         case "number":
             texts = pd.Series(_numbers(present), index=present.index).map("{:.15g}".format)
         case "date":
-            texts = _timestamps(present).dt.strftime("%Y-%m-%d %H:%M:%S")
+            times = np.datetime_as_string(_timestamps(present).astype("M8[s]"))
+            texts = pd.Series(times, index=present.index).str.replace("T", " ")
             texts = texts.str.removesuffix(" 00:00:00")
         case "list":
             texts = present.map(lambda entries: _join(entries, joint))

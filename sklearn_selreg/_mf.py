@@ -42,6 +42,7 @@ from ._interactions import (
 from ._items import (
     encode_items,
     feature_names,
+    hidden_columns,
     read_item_data,
     transform_items,
     warn_of_better_ids,
@@ -904,7 +905,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     def _choose_slates(self, table, interactions, features):
         """Choose the slates to ask the judge."""
         texts = describe(interactions.items, table, self.item_text)
-        check_texts(texts, interactions, self.judge)
+        shown = table is None or self.item_text is not None
+        check_texts(texts, interactions, self.judge, () if shown else hidden_columns(table))
         questions = choose_questions(
             interactions,
             features,
@@ -1062,7 +1064,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             return pairs, np.ones(n_pairs)
         if self.gate_ is None or not n_pairs:
             return pairs, np.zeros(n_pairs)
-        return pairs, self.gate_.transform(pairs.evidence)[:, 0]
+        return pairs, np.asarray(self.gate_.transform(pairs.evidence))[:, 0]  # it may be a frame
 
     @property
     def judgments_(self):

@@ -156,7 +156,7 @@ class GateDisplay:
                 f"features must name columns of Z, which has {Z.columns.to_list()}; got "
                 f"{missing[0]!r}."
             )
-        values = gate.trust(Z) if response == "trust" else gate.transform(Z)[:, 0]
+        values = gate.trust(Z) if response == "trust" else np.asarray(gate.transform(Z))[:, 0]
         x, y = (_bin(Z[name]) for name in features)
         grouped = pd.Series(values, index=Z.index).groupby([y, x], observed=False)
         display = cls(

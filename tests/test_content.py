@@ -1,6 +1,10 @@
 import numpy as np
 import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.pipeline import make_pipeline
 
 from sklearn_selreg.judges import ContentJudge, Slate
 from sklearn_selreg.judges.testing import JudgeContract
@@ -87,3 +91,16 @@ def test_what_is_no_vectorizer_is_named():
         ContentJudge(3).rate([make_slate()])
     with pytest.raises(ValueError, match=r"each of the 6 texts; got an array of shape \(1, 1\)"):
         ContentJudge(lambda texts: [[1]]).rate([make_slate()])
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_frames_as_the_output_of_transformers_change_nothing(output):
+    texts = ["red wine", "white wine", "a glass for red wine", "cheese"]
+    slate = Slate(7, [1], [2, 3, 4], texts[:1], texts[1:])
+    for vectorizer in (None, make_pipeline(TfidfVectorizer(), TruncatedSVD(2, random_state=0))):
+        expected = ContentJudge(vectorizer).rate([slate])
+        with sklearn.config_context(transform_output=output):
+            fitted = None if vectorizer is None else clone(vectorizer).fit(texts)
+            found = ContentJudge(vectorizer).rate([slate])
+            ContentJudge(fitted).rate([slate])
+        np.testing.assert_allclose(found, expected)

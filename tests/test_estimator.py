@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+import sklearn
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
@@ -1182,3 +1183,13 @@ def test_movielens_recommends_unseen_films(movielens, movielens_model):
     assert not table.merge(movielens.train, on=["user", "item"]).size
     assert np.all(np.diff(scores, axis=1) <= 0)
     np.testing.assert_allclose(movielens_model.predict(table), scores.ravel(), atol=1e-5)
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_frames_as_the_output_of_transformers_change_nothing(world, judged, output):
+    with sklearn.config_context(transform_output=output):
+        model = world.judged().fit(world.train)
+        pd.testing.assert_frame_equal(model.judgments_, judged.judgments_)
+    assert same_factors(model, judged)
+    gate = ReliabilityGate().set_output(transform=output)
+    assert same_factors(world.judged(gate=gate).fit(world.train), judged)

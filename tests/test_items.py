@@ -357,7 +357,7 @@ def chosen(rng):
         "links": ([f"https://example.org/{h}" for h in hashes], "identifiers"),
         "row numbers": (np.arange(N) * 3 + 1, "identifiers"),
         "dicts": ([{"a": 1}] * N, "values of type dict"),
-        "vectors": (list(rng.normal(size=(N, 4))), "values of type vector"),
+        "vectors": (list(rng.normal(size=(N, 4))), "vector"),
         "durations": (pd.to_timedelta(ages, unit="D"), "values of type timedelta"),
     }
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -87,8 +88,8 @@ def _vectorize_by(vectorizer):
         try:
             check_is_fitted(vectorizer)
         except NotFittedError:
-            return lambda texts: clone(vectorizer).fit_transform(texts)
-        return vectorizer.transform
+            return _checked(lambda texts: clone(vectorizer).fit_transform(texts))
+        return _checked(vectorizer.transform)
     if callable(vectorizer):
         return _checked(vectorizer)
     raise TypeError(
@@ -99,7 +100,8 @@ def _vectorize_by(vectorizer):
 
 def _checked(encode):
     def vectorize(texts):
-        vectors = encode(texts)
+        with config_context(transform_output="default"):  # frames cannot hold sparse vectors
+            vectors = encode(texts)
         if not sp.issparse(vectors):
             vectors = np.asarray(vectors, dtype=np.float64)
         if vectors.ndim != 2 or vectors.shape[0] != len(texts):
