@@ -1095,39 +1095,56 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
     # -- using ---------------------------------------------------------------------------------
 
-    def predict(self, X):
+    def predict(self, X, *, unknown_items="lowest"):
         """Score user-item pairs.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_samples, n_columns)
             Users and items, in the columns `user_col` and `item_col`.
+        unknown_items : "lowest" or "nan", default="lowest"
+            What the score of an item is that the model does not know: the lowest one of the user,
+            with a warning, or NaN.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,), float32
             Products of user and item factors, finite; they rank items for a user, and are no
             probabilities. An unknown user has the mean user's scores, an unknown item the lowest
-            score of that user.
+            score of that user, or NaN.
 
         Raises
         ------
         TypeError
             For a sparse matrix: its rows do not say which users they are.
         ValueError
-            As in `fit`.
+            As in `fit`; for another `unknown_items`.
 
         Warns
         -----
         DataWarning
-            If users or items have ids of another type than all fitted ones.
+            If users have ids of another type than all fitted ones, and if items are unknown
+            (unless they get NaN, and have ids of the type of others).
         """
         check_is_fitted(self)
+        if unknown_items not in ("lowest", "nan"):
+            raise ValueError(f"unknown_items must be 'lowest' or 'nan'; got {unknown_items!r}.")
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
         users, items, _ = read_columns(X, **self._id_columns())
         rows, columns = encode(self.users_, users), encode(self.items_, items)
-        self._warn_of_foreign("users", users[rows < 0], len(rows))
-        self._warn_of_foreign("items", items[columns < 0], len(rows))
+        self._warn_of_foreign(users[rows < 0], len(rows))
+        as_nan = unknown_items == "nan"
+        warn_of_unknown(
+            "items",
+            items[columns < 0],
+            len(rows),
+            self.items_,
+            "they are NaN"
+            if as_nan
+            else "they have each user's lowest score, which looks like any other. To tell them "
+            "apart, pass unknown_items='nan'",
+            tolerated="same type" if as_nan else "none",
+        )
         scores = np.empty(len(rows), dtype=np.float32)
         for start in range(0, len(rows), _PAIRS_PER_CHUNK):
             part = slice(start, start + _PAIRS_PER_CHUNK)
@@ -1135,6 +1152,10 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 "nk,nk->n", self._user_rows(rows[part]), self.item_factors_[columns[part]]
             )
         unknown = np.flatnonzero(columns < 0)
+        if as_nan:
+            check_finite_model(scores)
+            scores[unknown] = np.nan
+            return scores
         if len(unknown):
             users, which = np.unique(rows[unknown], return_inverse=True)
             chunk = max(1, _SCORES_PER_CHUNK // len(self.items_))
@@ -1144,13 +1165,16 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         check_finite_model(scores)
         return scores
 
-    def _warn_of_foreign(self, what, unknown, n_ids):
-        """Warn of unknown ids of another type: new users and items have ids like the others."""
-        known, consequence = {
-            "users": (self.users_, "they are taken as the mean user"),
-            "items": (self.items_, "they have each user's lowest score"),
-        }[what]
-        warn_of_unknown(what, unknown, n_ids, known, consequence, tolerated="same type")
+    def _warn_of_foreign(self, unknown, n_ids):
+        """Warn of unknown users with ids of another type: new users have ids like the others."""
+        warn_of_unknown(
+            "users",
+            unknown,
+            n_ids,
+            self.users_,
+            "they are taken as the mean user",
+            tolerated="same type",
+        )
 
     def _score_all(self, rows):
         return self._user_rows(rows) @ self.item_factors_.T
@@ -1277,7 +1301,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             everything = np.arange(len(self.items_)) if candidates is None else candidates
             candidates = np.setdiff1d(everything, everywhere)
         rows, seen = encode(self.users_, users), self._seen
-        self._warn_of_foreign("users", users[rows < 0], len(rows))
+        self._warn_of_foreign(users[rows < 0], len(rows))
 
         def barred(part):
             own = seen[rows[part]] if filter_seen else None
@@ -1435,7 +1459,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         user, item = read_id(user, "user", self.users_), read_id(item, "item", self.items_)
         (row,), (column,) = encode(self.users_, user), find_known(self.items_, item, "item")
         if row < 0:
-            self._warn_of_foreign("users", user, 1)
+            self._warn_of_foreign(user, 1)
         user_factors = self._user_rows(np.array([row]))[0]
         k = backbone.factors
         model = Fitted(

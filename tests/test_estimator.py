@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF, interactions_from_sparse
 from sklearn_selreg.datasets import load_movielens_coldstart
+from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.judges import PrecomputedJudge
 from sklearn_selreg.metrics import ranking_report
 
@@ -331,7 +332,15 @@ def test_predict_for_unknown_users_and_items(model):
     mean = scores.mean(axis=0)
     X = pd.DataFrame({"user": [3, 999, 3, 999, 4], "item": [777, 5, 6, 777, 777]})
     expected = [scores[3].min(), mean[5], scores[3, 6], mean.min(), scores[4].min()]
-    np.testing.assert_allclose(model.predict(X), expected, atol=1e-6)
+    with pytest.warns(DataWarning, match=r"3 of 5 items are unknown.* 777.*unknown_items='nan'"):
+        np.testing.assert_allclose(model.predict(X), expected, atol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = model.predict(X, unknown_items="nan")
+        assert (model.predict(X[1:3]) == found[1:3]).all()
+    assert np.isnan(found).tolist() == [True, False, False, True, True]
+    with pytest.raises(ValueError, match="unknown_items must be 'lowest' or 'nan'; got 'mean'"):
+        model.predict(X, unknown_items="mean")
 
 
 def ndcg_by_loop(model, fitted, X, y):

@@ -59,8 +59,18 @@ def test_ids_of_another_type_are_told(model, call, texts):
 
 def test_new_ids_of_the_same_type_are_expected(model):
     new = pd.DataFrame({"user": [99, 0], "item": [98, 3]})
-    told = caught(lambda: (model.recommend([99]), model.predict(new), model.explain(99, 3)))
+    told = caught(
+        lambda: (
+            model.recommend([99]),
+            model.predict(new, unknown_items="nan"),
+            model.predict(new[1:].assign(user=99)),
+            model.explain(99, 3),
+        )
+    )
     assert not told
+    (warning,) = caught(lambda: model.predict(new))  # a score that looks like one
+    assert str(warning.message).startswith("1 of 2 items are unknown to the model, such as 98")
+    assert warning.filename == __file__
 
 
 def test_unknown_items_to_exclude_are_told_whatever_their_type(model):
