@@ -240,6 +240,10 @@ class _Reweighted:
         self._regularizer, self._make = regularizer, make
         self.user_factors, self.item_factors = factors
 
+    @property
+    def is_finite(self):
+        return bool(np.isfinite(self.item_factors).all())
+
     def _next(self):
         factors = self.user_factors, self.item_factors
         return self._make(factors, **self._regularizer.weigh(*factors))

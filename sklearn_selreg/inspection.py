@@ -10,7 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 from ._gate import ReliabilityGate
 from ._params import check_integer, name_kind
 from ._slates import MAX_HISTORY
-from .metrics import RankingReport, compare_reports, ranking_report, report_intervals
+from .metrics import (
+    RankingReport,
+    compare_reports,
+    ranking_report,
+    report_intervals,
+    warn_of_other_catalog,
+)
 
 __all__ = ["GateDisplay", "LossDisplay", "RegimeDisplay"]
 
@@ -391,10 +397,11 @@ class RegimeDisplay:
             "confidence": confidence,
             "verbose": verbose,
         }
-        tables = {}
+        tables, first = {}, next(iter(others.values()))
         for name, report in others.items():
             if reference is None:
                 table = report_intervals(report, **bootstrap)
+                warn_of_other_catalog(report, first)
             else:
                 table = compare_reports(report, reports[reference], **bootstrap)
             if metric not in table.columns.levels[0]:

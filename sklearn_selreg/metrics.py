@@ -53,10 +53,12 @@ class RankingReport(pd.DataFrame):
         negatives it beats (NaN for a user without negatives).
     k : int
         The cutoff of `gain` and `hit`.
+    catalog : ndarray of shape (n_items,)
+        Ids of the items that were ranked.
 
     Notes
     -----
-    Both attributes are kept by pickling, copying, slicing and rounding.
+    The attributes are kept by pickling, copying, slicing and rounding.
 
     Examples
     --------
@@ -73,7 +75,7 @@ class RankingReport(pd.DataFrame):
     0  ann  Heat  1.0
     """
 
-    _metadata = ["details", "k"]  # noqa: RUF012 (pandas' own protocol)
+    _metadata = ["details", "k", "catalog"]  # noqa: RUF012 (pandas' own protocol)
 
     @property
     def _constructor(self):
@@ -300,7 +302,7 @@ def _evaluate(
             "auc": auc,
         }
     )
-    return _report(details, k), n_fitted
+    return _report(details, k, catalog), n_fitted
 
 
 def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95, verbose=0):
@@ -331,6 +333,11 @@ def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95, 
         If `a` or `b` does not come from `ranking_report`.
     ValueError
         If the reports differ in k, in their held-out interactions or in the regimes of these.
+
+    Warns
+    -----
+    DataWarning
+        If they rank different catalogs.
 
     Notes
     -----
@@ -955,13 +962,13 @@ def _interval_table(values, k, name):
     return pd.DataFrame(values, index=list(_REGIMES), columns=columns)
 
 
-def _report(details, k):
+def _report(details, k, catalog=None):
     """Average the details into a report."""
     sums = _user_sums(details, k)
     report = RankingReport(_means(sums), index=list(_REGIMES), columns=_metric_names(k))
     report["users"] = sums[:, 1, :, 0].sum(axis=0).astype(np.int64)
     report["interactions"] = _regimes(details).sum(axis=0).astype(np.int64)
-    report.details, report.k = details, int(k)
+    report.details, report.k, report.catalog = details, int(k), catalog
     return report
 
 
@@ -982,4 +989,24 @@ def _check_comparable(a, b):
                 for r in (a, b)
             )
             + "."
+        )
+    warn_of_other_catalog(a, b)
+
+
+def warn_of_other_catalog(a, b):
+    """Warn if two reports rank different items: among fewer a place is higher.
+
+    Parameters
+    ----------
+    a, b : RankingReport
+    """
+    catalogs = [getattr(report, "catalog", None) for report in (a, b)]
+    if any(catalog is None for catalog in catalogs):  # pickled by an earlier version
+        return
+    missing = [np.sum(encode(*pair) < 0) for pair in (catalogs, catalogs[::-1])]
+    if any(missing):
+        warn(
+            f"The reports rank different items, {len(catalogs[0])} and {len(catalogs[1])}, of "
+            f"which {missing[1]} and {missing[0]} are in one catalog alone; so their difference is "
+            "also one of the catalogs. Pass the same items= to ranking_report, such as the union."
         )

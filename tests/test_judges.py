@@ -18,7 +18,7 @@ from sklearn.base import clone
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.exceptions import JudgmentWarning
-from sklearn_selreg.judges import LLMJudge, PrecomputedJudge, Slate
+from sklearn_selreg.judges import CacheError, LLMJudge, PrecomputedJudge, Slate
 
 RECORDS = [
     {"user": "u", "history": ["a"], "candidates": ["b", "c", "d"], "ratings": [0.1, 0.5, 0.9]},
@@ -513,3 +513,23 @@ def test_parquet_files(tmp_path):
         read, expected = (PrecomputedJudge(j).questions() for j in (judgments, RECORDS))
         assert read.candidates.tolist() == expected.candidates.tolist()
         np.testing.assert_array_equal(read.answers, expected.answers)
+
+
+@pytest.mark.parametrize("cache", ["default", "~/answers.sqlite", "~nobody_at_all/answers.sqlite"])
+def test_without_home_a_file_must_be_named(cache, monkeypatch, tmp_path):
+    pwd = pytest.importorskip("pwd")
+
+    def nobody(*args):  # as in a container that runs with any user id
+        raise KeyError("no such user")
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(pwd, "getpwnam", nobody)
+    monkeypatch.chdir(tmp_path)
+    slates = [Slate(1, [2], [3, 4])]
+    judge = LLMJudge.from_callable(lambda slate: [0.5, 1], name="x", version="1", cache=cache)
+    with pytest.raises(CacheError, match=r'has no place.*cache="answers.sqlite".*HOME'):
+        judge.rate(slates)
+    assert not list(tmp_path.iterdir())
+    np.testing.assert_array_equal(judge.set_params(cache="answers.sqlite").rate(slates), [[0.5, 1]])

@@ -15,6 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_selreg import metrics
+from sklearn_selreg.exceptions import DataWarning
+from sklearn_selreg.inspection import RegimeDisplay
 from sklearn_selreg.metrics import compare_reports, ranking_report
 
 REGIMES = ["overall", "cold", "warm", "tail", "zero"]
@@ -436,6 +438,33 @@ def test_report_keeps_its_details(two_reports, keep):
         kept = keep(a)
         compared = compare_reports(kept, b, n_bootstrap=20)
     pd.testing.assert_frame_equal(compared, compare_reports(a, b, n_bootstrap=20))
+
+
+def test_reports_over_different_catalogs_say_so():
+    rng = np.random.default_rng(0)
+    train, held_out = rng.integers(20, size=(100, 2)), rng.integers(20, size=(50, 2))
+    few, many = (
+        ranking_report("popularity", held_out, train=train, items=items)
+        for items in (np.arange(20), np.arange(5, 100))
+    )
+    assert few.catalog.tolist() == list(range(20))
+    message = "different items, 20 and 95, of which 5 and 80 are in one catalog alone"
+    for use in (
+        lambda: compare_reports(few, many, n_bootstrap=2),
+        lambda: compare_reports(pickle.loads(pickle.dumps(few)), many.round(3), n_bootstrap=2),
+    ):
+        with pytest.warns(DataWarning, match=message):
+            use()
+    for reference in (None, "b"):
+        with pytest.warns(DataWarning, match="different items"):
+            RegimeDisplay.from_reports(
+                {"a": few, "b": many, "c": many}, reference=reference, n_bootstrap=2
+            )
+    same = ranking_report("popularity", held_out, train=train, items=np.arange(20)[::-1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compare_reports(few, same, n_bootstrap=2)
+        RegimeDisplay.from_reports({"a": few, "b": same}, n_bootstrap=2)
 
 
 def test_reports_that_do_not_compare():

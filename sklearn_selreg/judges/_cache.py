@@ -76,8 +76,15 @@ def open_cache(cache, identity):
     if cache is None:
         name = ("memory", identity)
     elif isinstance(cache, str | os.PathLike):
-        path = default_path() if cache == "default" else Path(cache)
-        name = ("file", path.expanduser().resolve())
+        try:
+            path = default_path() if cache == "default" else Path(cache)
+            name = ("file", path.expanduser().resolve())
+        except RuntimeError as error:  # as of a user of a container who is in no list of users
+            raise CacheError(
+                f"The cache {os.fspath(cache)!r} has no place: {error}. Name a file for the answers, as "
+                'in cache="answers.sqlite", or set the environment variable HOME; cache=None keeps '
+                "them in memory alone."
+            ) from error
     else:
         raise TypeError(f'cache must be "default", a path or None; got {cache!r}.')
     with _open_lock:
@@ -137,7 +144,8 @@ class JudgmentCache:
         except sqlite3.OperationalError as error:
             if "readonly" not in str(error) and "read-only" not in str(error):
                 raise CacheError(
-                    f"The cache {self.path} cannot be opened: {error}. Name another file as cache."
+                    f"The cache {self.path} cannot be opened: {error}. Name another file as "
+                    "cache, as in cache='answers.sqlite'."
                 ) from None
         except sqlite3.DatabaseError as error:
             raise CacheError(
@@ -150,7 +158,8 @@ class JudgmentCache:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CacheError(
-                f"The cache {self.path} cannot be made: {error}. Name another file as cache."
+                f"The cache {self.path} cannot be made: {error}. Name another file as "
+                "cache, as in cache='answers.sqlite'."
             ) from None
 
     def _connect_read_only(self):
