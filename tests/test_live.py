@@ -36,7 +36,7 @@ from sklearn_selreg.judges import (
     _cache,
 )
 from sklearn_selreg.judges._cache import GRANTED
-from sklearn_selreg.judges._live import Work
+from sklearn_selreg.judges._live import Work, as_sentence
 from sklearn_selreg.judges.testing import JudgeContract
 
 KEY = "sk-secret-0123456789"
@@ -669,11 +669,30 @@ def test_a_missing_key_is_named_and_costs_nothing(server, monkeypatch, tmp_path,
             judge.rate(make_slates(3))
         with pytest.raises(JudgeError, match="'NO_SUCH_VARIABLE', which is not set"):
             make(server, api_key_env="NO_SUCH_VARIABLE", **settings).rate(make_slates(3))
+        if batch is None:
+            with pytest.raises(JudgeError, match=f"OPENAI_BASE_URL, {server.url}/v1, needs no key"):
+                judge.rate(make_slates(3))
     assert not judge.stats_.get("requests")
     assert not judge.stats_.get("cost")
     monkeypatch.setenv(f"{name}_API_KEY", KEY)
     assert_rated(judge.rate(make_slates(3)), make_slates(3))
     assert judge.stats_["requests"] == n_asked(server) == 6
+
+
+@pytest.mark.parametrize("make", [claude, gpt])
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("404", "404: model: no-such-model. Is the name"), ("401", "401: invalid x-api-key. Is the")],
+)
+def test_what_a_service_says_ends_with_a_full_stop(server, make, status, said):
+    server.configure(script=[status] * 9)
+    with pytest.raises(JudgeError, match=said):
+        make(server, concurrency=1).rate(make_slates(1))
+
+
+@pytest.mark.parametrize("message", ["Too slow", "Too slow.", " Too slow. ", "Too slow!"])
+def test_messages_become_sentences(message):
+    assert as_sentence(message) in ("Too slow.", "Too slow!")
 
 
 @pytest.mark.parametrize("make", [claude, gpt])

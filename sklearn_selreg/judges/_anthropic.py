@@ -17,6 +17,7 @@ from ._live import (
     TransientError,
     Work,
     _log,
+    as_sentence,
     hide,
     no_connection,
     no_key,
@@ -452,7 +453,9 @@ class _Batches:
             except (TransientError, JudgeError):
                 raise
             except Exception as error:  # the stream breaks off, as one of many exceptions
-                failure = TransientError(hide(str(error), client.api_key), billed=False)
+                failure = TransientError(
+                    as_sentence(hide(str(error), client.api_key)), billed=False
+                )
             raise failure
 
         return self.work.attempts(read)

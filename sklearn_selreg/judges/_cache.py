@@ -81,9 +81,9 @@ def open_cache(cache, identity):
             name = ("file", path.expanduser().resolve())
         except RuntimeError as error:  # as of a user of a container who is in no list of users
             raise CacheError(
-                f"The cache {os.fspath(cache)!r} has no place: {error}. Name a file for the answers, as "
-                'in cache="answers.sqlite", or set the environment variable HOME; cache=None keeps '
-                "them in memory alone."
+                f"The cache {os.fspath(cache)!r} has no place: {error}. Name a file for the "
+                'answers, as in cache="answers.sqlite", or set the environment variable HOME; '
+                "cache=None keeps them in memory alone."
             ) from error
     else:
         raise TypeError(f'cache must be "default", a path or None; got {cache!r}.')

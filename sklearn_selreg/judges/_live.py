@@ -713,7 +713,7 @@ def transient_or_fatal(status, message, *, retry_after, key, service):
     service : str
         What to look up, for the user.
     """
-    message = hide(message, key)
+    message = as_sentence(hide(message, key))
     if status in _TRANSIENT:
         limited = status in (429, 503, 529)
         return TransientError(
@@ -731,7 +731,7 @@ def transient_or_fatal(status, message, *, retry_after, key, service):
 def no_connection(error, key):
     """Return the exception for a client's connection error, whose cause tells how far it got."""
     sent = type(error.__cause__).__name__ not in _NO_CONNECTION
-    return TransientError(hide(str(error), key), billed=sent, sent=sent)
+    return TransientError(as_sentence(hide(str(error), key)), billed=sent, sent=sent)
 
 
 def not_sent(message):
@@ -741,17 +741,23 @@ def not_sent(message):
     return failure
 
 
-def no_key(variable):
-    """Return the exception for a missing key."""
+def no_key(variable, hint=""):
+    """Return the exception for a missing key; `hint` is said after it."""
     return not_sent(
         f"There is no key: set the environment variable {variable}, or name another one with "
-        "api_key_env."
+        f"api_key_env.{hint}"
     )
 
 
 def hide(message, key):
     """Take a key out of a message."""
     return message.replace(key, "***") if key else message
+
+
+def as_sentence(message):
+    """End a message of a service with a full stop, as more is said after it."""
+    message = message.strip()
+    return message if message.endswith((".", "!", "?", "。")) else f"{message}."
 
 
 def retry_after(headers):

@@ -1,6 +1,7 @@
 """A judge that asks GPT, or any model behind an API of that kind."""
 
 import json
+import os
 
 from ._live import (
     LiveJudge,
@@ -58,7 +59,8 @@ max_retries, api_key_env, verbose
         Whether to ask for an answer of a given JSON schema. If the server does not know that, it is
         not asked for again.
     base_url : str or None, default=None
-        Address of the server, such as ``"http://localhost:8000/v1"``. None: the client's own.
+        Address of the server, such as ``"http://localhost:8000/v1"``. None: the client's own, which
+        is that of the environment variable `OPENAI_BASE_URL`, else OpenAI's.
 
     See Also
     --------
@@ -134,10 +136,20 @@ max_retries, api_key_env, verbose
         try:
             return openai.OpenAI(api_key=key, **address)
         except openai.OpenAIError as error:
-            failure = not_sent(hide(str(error), key)) if key else no_key(_KEY)
+            failure = not_sent(hide(str(error), key)) if key else self._no_key()
         if self.base_url is None:
             raise failure
         return openai.OpenAI(api_key=_NO_KEY, **address)
+
+    @staticmethod
+    def _no_key():
+        """Return the exception for a missing key; a server of one's own may need none."""
+        address = os.environ.get("OPENAI_BASE_URL")
+        hint = (
+            f" If the server of the environment variable OPENAI_BASE_URL, {address}, needs no key, "
+            "name it as base_url."
+        )
+        return no_key(_KEY, hint * bool(address))
 
     def _arguments(self, slate, json_schema):
         system, message, schema = self._instructions(slate)
