@@ -572,11 +572,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         users = np.searchsorted(self._matrix.indptr, entries, side="right") - 1
         items = self._matrix.indices[entries]
         scores = np.einsum("ij,ij->i", factors.users[users], factors.items[items])
+        backbone = self._fitted_backbone
         if scores.mean() < _VANISHED:
             warn(
                 "Little is left of the factors, and all users are recommended about the same: "
-                "regularization is too large for these interactions and alpha. Lower it, or raise "
-                "alpha.",
+                f"regularization={backbone.regularization:g} is too large for these "
+                f"interactions and alpha={backbone.alpha:g}. Lower it, or raise alpha.",
                 ParameterWarning,
             )
 

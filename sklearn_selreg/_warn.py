@@ -2,12 +2,13 @@
 
 import sys
 import warnings
+import weakref
 from pathlib import Path
 
 import joblib
 import sklearn
 
-from .exceptions import DataWarning
+from .exceptions import DataWarning, ParameterWarning
 
 # What stands between a user's line and our own: Pipelines, searches and their workers too.
 _INNER = tuple(
@@ -16,9 +17,16 @@ _INNER = tuple(
     for sep in ("/", "\\")
 )
 
+# Searches and cross-validations; each call has an object of its own that runs the fits, by which
+# is kept what was told. (Python's own memory is cleared whenever scikit-learn catches warnings.)
+_SEARCHES = str(Path(sklearn.__file__).parent / "model_selection")
+_told = weakref.WeakKeyDictionary()
+
 
 def warn(message, category=DataWarning):
     """Warn at the first line outside of this package, scikit-learn and joblib.
+
+    In a search or cross-validation a `ParameterWarning` is given once, not for each fold.
 
     Parameters
     ----------
@@ -26,9 +34,16 @@ def warn(message, category=DataWarning):
         What happened, and what to do.
     category : class, default=DataWarning
     """
-    frame, level = sys._getframe(1), 2
+    frame, level, search = sys._getframe(1), 2, None
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_INNER):
+        if frame.f_code.co_filename.startswith(_SEARCHES):
+            search = frame.f_locals.get("parallel", search)
         frame, level = frame.f_back, level + 1
+    if search is not None and issubclass(category, ParameterWarning):
+        told = _told.setdefault(search, set())
+        if message in told:
+            return
+        told.add(message)
     warnings.warn(message, category, stacklevel=level)
 
 

@@ -1,5 +1,6 @@
 """What is said of unknown ids, and that warnings point at the user's line."""
 
+import itertools
 import pickle
 import warnings
 
@@ -7,12 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    ParameterGrid,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
-from sklearn_selreg.exceptions import DataWarning
+from sklearn_selreg.exceptions import DataWarning, ParameterWarning
 from sklearn_selreg.judges import PrecomputedJudge
 from sklearn_selreg.metrics import auc_scorer, ranking_report
 
@@ -196,3 +203,59 @@ def test_exclude_is_named_in_its_errors(model):
         named.fit(X).recommend([1], exclude=pd.DataFrame({"user": [1], "film": [2]}))
     with pytest.raises(TypeError, match=r"user_col='user' .* pass a DataFrame with this column"):
         named.predict(X.to_numpy())
+
+
+def few_settings(**parameters):
+    return SelectiveLLMRegularizedMF(
+        user_col="user", item_col="item", factors=2, iterations=2, random_state=0, **parameters
+    )
+
+
+SEARCHES = {
+    "grid": lambda model, grid: GridSearchCV(model, grid, cv=3, n_jobs=1).fit,
+    "halving": lambda model, grid: (
+        HalvingGridSearchCV(model, grid, cv=3, min_resources=3000, factor=2).fit
+    ),
+    "pipeline": lambda model, grid: (
+        GridSearchCV(
+            make_pipeline(FunctionTransformer(), model),
+            {f"selectivellmregularizedmf__{name}": values for name, values in grid.items()},
+            cv=3,
+        ).fit
+    ),
+    "validation": lambda model, grid: (
+        lambda X: [
+            cross_validate(clone(model).set_params(**setting), X, cv=3)
+            for setting in ParameterGrid(grid)
+        ]
+    ),
+}
+
+
+def caught_of_parameters(function):
+    return [warning for warning in caught(function) if warning.category is ParameterWarning]
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_search_tells_each_setting_once(search):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"user": rng.integers(0, 200, 6000), "item": rng.integers(0, 100, 6000)})
+    grid = {"regularization": [1, 1e6, 1e8], "alpha": [5, 7]}
+    run = SEARCHES[search](few_settings(), grid)
+    for _ in range(2):  # a second search tells it again
+        told = caught_of_parameters(lambda: run(X))
+        texts = [str(warning.message) for warning in told]
+        assert len(texts) == len(set(texts)) == 4
+        for r, a in itertools.product(("1e+06", "1e+08"), (5, 7)):
+            assert sum(f"regularization={r} " in t and f"alpha={a}." in t for t in texts) == 1
+        assert {warning.filename for warning in told} == {__file__}
+
+
+def test_a_search_tells_idle_parameters_once():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"user": rng.integers(0, 20, 300), "item": rng.integers(0, 10, 300)})
+    grid = {"missing_power": [0, 0.1, 0.2], "recency_power": [0, 0.3]}
+    search = GridSearchCV(few_settings(backbone="bpr"), grid, cv=3)
+    texts = [str(w.message) for w in caught_of_parameters(lambda: search.fit(X))]
+    assert len(texts) == len(set(texts)) == 5
+    assert sum("missing_power=0.1 and recency_power=0.3" in text for text in texts) == 1
