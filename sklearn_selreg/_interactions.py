@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ._finite import quiet
-from ._params import name_kind
+from ._params import how_to_read, name_kind
 from ._trends import as_numbers
 from ._warn import warn
 
@@ -129,9 +129,13 @@ def index_interactions(
     if (strengths < 0).any():
         strengths = _net(user_codes, item_codes, strengths, times, keep=negatives == "keep")
     if not strengths.any():
+        if negatives != "error":
+            raise ValueError(
+                "y must hold strengths >= 0, of which those below 0 leave something; got nothing "
+                f"left in {len(strengths)} rows, those of a pair summed."
+            )
         raise ValueError(
-            f"y must hold a strength > 0, an interaction; got 0 in all of {len(strengths)} rows"
-            f"{', those of a pair summed' * (negatives != 'error')}."
+            f"y must hold a strength > 0, an interaction; got 0 in all of {len(strengths)} rows."
         )
     if extra_items is not None:
         items = _add_items(items, extra_items)
@@ -353,7 +357,7 @@ def _make_table(X):
     if isinstance(X, dict):
         return "pass pd.DataFrame(X), if its values are columns"
     if isinstance(X, str | Path):
-        return "pass what is read from it, such as pd.read_csv(X)"
+        return f"pass what is read from it, such as {how_to_read(X, 'X')}"
     return "pass X.collect(), which has its rows"
 
 

@@ -10,6 +10,7 @@ import math
 import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import joblib
 import narwhals as nw
@@ -25,7 +26,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ._docs import DocLinkMixin
 from ._interactions import encode
-from ._params import check_integer, name_kind
+from ._params import check_integer, how_to_read, name_kind
 from ._plain import (
     PlainNumbers,
     as_vectors,
@@ -742,9 +743,11 @@ def _eager_to_pandas(frame, name):
     try:
         frame = nw.from_native(frame, eager_only=True)
     except TypeError as error:
+        is_path = isinstance(frame, str | Path)
+        hint = f" Pass what is read from it: {how_to_read(frame, name)}." if is_path else ""
         raise TypeError(
             f"{name} must be a pandas or polars DataFrame (collected, not lazy), a pandas Series "
-            f"or a dict; got {name_kind(frame)}."
+            f"or a dict; got {name_kind(frame)}.{hint}"
         ) from error
     return pd.DataFrame(frame.to_dict(as_series=False))
 

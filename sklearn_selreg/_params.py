@@ -4,6 +4,13 @@ from numbers import Integral, Number
 
 from sklearn.utils._param_validation import InvalidParameterError
 
+_READERS = {
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".jsonl", ".jsonl.gz", ".ndjson", ".json"), "json"),
+    **dict.fromkeys((".xlsx", ".xls"), "excel"),
+    ".feather": "feather",
+}
+
 
 def check_integer(name, value, least, why=""):
     """Raise an error that is a ValueError and a TypeError unless a value is an integer >= `least`.
@@ -27,6 +34,14 @@ def name_kind(value):
         return f"the class {value.__name__}: make an instance of it, {value.__name__}(...)"
     kind = type(value).__name__
     return "None" if value is None else f"{'an' if kind[0] in 'AEIOaeio' else 'a'} {kind}"
+
+
+def how_to_read(path, name):
+    """Tell what reads a file, whose path is a parameter called `name`: "pd.read_parquet(X)"."""
+    path = str(path).lower()
+    kind = next((k for end, k in _READERS.items() if path.endswith(end)), "csv")
+    lines = ", lines=True" if kind == "json" and not path.endswith(".json") else ""
+    return f"pd.read_{kind}({name}{lines})"
 
 
 def check_nested(estimator, params, instances):

@@ -253,7 +253,8 @@ def _evaluate(
         "item_col": getattr(model, "item_col", 1) if item_col is None else item_col,
         "usual_width": getattr(model, "n_features_in_", None),  # fit has warned
     }
-    held_out = index_interactions(X, y, **columns)
+    returns = getattr(model, "negatives", "error")
+    held_out = index_interactions(X, y, **columns, negatives=returns)
     fitted = _remembered(model) if train is None else _index_other("train", train, **columns)
     if score is None:
         score = _popularity_scorer(fitted, catalog)

@@ -62,7 +62,9 @@ class _HistorySplit(BaseCrossValidator):
         if times is not None:
             columns["time_col"] = times
         names = {parameter: parameter for parameter in columns}
-        interactions = index_interactions(pd.DataFrame(columns), y, **names)
+        # What has a remedy in the estimator (`negatives`) is left to it.
+        table = pd.DataFrame(columns)
+        interactions = index_interactions(table, y, **names, negatives="net")
         user = encode(interactions.users, users)
         matrix = interactions.matrix
         lengths = np.diff(matrix.indptr)

@@ -4,6 +4,7 @@ import datetime
 import pickle
 import re
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg._items import AutoItemEncoder, encode_items, item_texts, read_item_data
 
 WORDS = np.array(["red", "blue", "green", "fast", "slow", "big", "small", "warm", "cold", "old"])
@@ -471,6 +473,21 @@ def test_column_names_may_be_anything(rng):
 @parametrize_with_checks([AutoItemEncoder()])
 def test_sklearn_conventions(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    ("path", "reader"),
+    [
+        ("films.parquet", "pd.read_parquet({})"),
+        (Path("films.csv.gz"), "pd.read_csv({})"),
+        ("films.jsonl", "pd.read_json({}, lines=True)"),
+    ],
+)
+def test_paths_are_told_what_reads_them(path, reader):
+    with pytest.raises(TypeError, match="item_data must.*" + re.escape(reader.format("item_data"))):
+        read_item_data(path, "item")
+    with pytest.raises(ValueError, match="X must.*" + re.escape(reader.format("X"))):
+        SelectiveLLMRegularizedMF().fit(path)
 
 
 # -- item_texts --------------------------------------------------------------------------------
