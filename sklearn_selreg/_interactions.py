@@ -1,6 +1,7 @@
 """Interactions: from a table of (user, item) rows, or a matrix, to ids, matrix and histories."""
 
 import numbers
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -621,6 +622,9 @@ def _as_ordered(values, kinds, label):
     """Convert objects to their common dtype, raise a TypeError if its kind is not in `kinds`."""
     if values.dtype == object:
         values = _to_numpy(pd.Series(values).infer_objects())
+    if values.dtype == object and "M" in kinds and pd.api.types.infer_dtype(values) == "datetime":
+        with suppress(TypeError, ValueError):  # beyond the years that nanoseconds hold
+            values = np.array([np.datetime64(value, "us") for value in values])
     if values.dtype.kind not in kinds:
         expected = "numbers or datetimes" if "M" in kinds else "numbers"
         hint = " Convert it, as by pandas.to_datetime." if "M" in kinds else ""
@@ -696,7 +700,8 @@ def _index_sparse(X, y, extra_items, negatives):
     if extra_items is not None:
         more = _add_items(items, extra_items)
         items, codes = _sort_ids(more, codes)
-    dtype = sp.get_index_dtype(maxval=max(matrix.nnz, *X.shape, len(items)))
+    largest = max(matrix.nnz, *X.shape, len(items))
+    dtype = np.int32 if largest <= np.iinfo(np.int32).max else np.int64
     codes, indptr = (np.array(part, dtype=dtype) for part in (codes, matrix.indptr))
     data = np.array(matrix.data, dtype=np.float32)
     matrix = sp.csr_matrix((data, codes, indptr), shape=(X.shape[0], len(items)))

@@ -704,7 +704,7 @@ def test_a_column_as_y_is_told_how_to_take_it_out():
 
 
 def test_decimals_are_numbers():
-    y = pd.Series([Decimal("1.5"), Decimal("2"), Decimal("0.25")])
+    y = pd.Series([Decimal("1.50"), Decimal("2.00"), Decimal("0.25")])
     for values in (y, y.to_numpy(), y.tolist(), pl.Series(y.tolist())):
         np.testing.assert_array_equal(read_strengths(values, 3), [1.5, 2, 0.25])
     with pytest.raises(ValueError, match="strengths >= 0"):
