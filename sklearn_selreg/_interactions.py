@@ -656,7 +656,7 @@ def _as_strengths(values, label, negatives):
 
 
 _HOW_TO_NET = """ \
-If they are returns, negatives="net" takes them off what was bought; or do so beforehand:
+If they are returns, negatives="net" of the estimator takes them off what was bought; or do so:
     net = X.assign(y=y).groupby(["user", "item"], as_index=False).agg({"y": "sum"})
     net = net[net["y"] > 0]
     model.fit(net[["user", "item"]], net["y"])

@@ -75,7 +75,10 @@ def id_from_json(value):
             return tuple(map(id_from_json, content))
         if tag not in _READERS or not isinstance(content, str):
             raise ValueError(f"an id must be one of {sorted(_READERS)}; got {value!r:.100}")
-        return _READERS[tag](content)
+        try:
+            return _READERS[tag](content)
+        except ArithmeticError:  # what Decimal raises
+            raise ValueError(f"an id must be a decimal; got {content!r:.100}") from None
     if not isinstance(value, str | bool | int | float):
         raise ValueError(f"an id must be text or a number; got {value!r:.100}")
     return value

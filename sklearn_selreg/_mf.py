@@ -1570,7 +1570,10 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._check_appendable(added.users, rows, before)
             after = before.plus(more)
         elif known is None:
-            self._warn_of_replaced(added.users, lost_pairs(before.matrix, after.matrix) > 0)
+            lost = (lost_pairs(before.matrix, after.matrix) > 0) | self._is_judged(rows)
+            if self._given is not None:  # factors that nobody can solve for again
+                lost |= (rows >= 0) & (np.diff(before.matrix.indptr) == 0)
+            self._warn_of_replaced(added.users, lost)
         shares = self._shares(added, before if known == "append" else None)
         factors = self._solve_folded(rows, before if known == "append" else None, after, shares)
 
@@ -1589,6 +1592,14 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.users_ = concatenate_ids(self.users_, added.users[new])
         return self
 
+    def _is_judged(self, rows):
+        """Tell of which users (-1: a new one) a judge's preferences act, (n,) bool."""
+        judged = (rows >= 0) & (rows < len(self._as_of_fit))
+        judged[judged] = self._as_of_fit[rows[judged]]
+        if self._pairs is None:
+            return np.zeros_like(judged)
+        return judged & np.isin(rows, self._pairs["slates"].users)
+
     def _check_appendable(self, users, rows, before):
         """Raise if nothing is known of the interactions of users that others gave factors to."""
         blank = (rows >= 0) & (np.diff(before.matrix.indptr) == 0)
@@ -1605,9 +1616,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if replaced.any():
             warn(
                 f"{replaced.sum()} of {len(users)} users of X are known to the model, such as "
-                f"{users[replaced].tolist()[0]!r}, and X does not hold all of their items: it "
-                "replaces what was known, so they may be recommended what they have. Pass "
-                "known='append' to add X to it, or known='replace' if that is meant."
+                f"{users[replaced].tolist()[0]!r}, and X replaces more than it holds: items that "
+                "they may now be recommended again, what a judge said, or given factors. Pass "
+                "known='append' to add X to what is known, or known='replace' if that is meant."
             )
 
     def _solve_folded(self, rows, before, after, shares):
@@ -1632,9 +1643,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             solved = backbone.solve_users(old.matrix, fixed, self._popularity, old.age)
             factors[moved] += self.user_factors_[rows[moved], :k] - solved
         elif before is not None and self._pairs is not None:
-            fitted = (rows >= 0) & (rows < len(self._as_of_fit))
-            fitted[fitted] = self._as_of_fit[rows[fitted]]
-            judged = np.flatnonzero(fitted & np.isin(rows, self._pairs["slates"].users))
+            judged = np.flatnonzero(self._is_judged(rows))
             judged = judged[np.argsort(rows[judged])]
             if len(judged):
                 pairs = dict(self._pairs)
@@ -1780,8 +1789,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If ids cannot be stored. Str, int, float, bool, bytes, date, datetime and UUID can, and
-            mixtures.
+            If ids cannot be stored (str, int, float, bool, bytes, date, datetime, UUID, Decimal and
+            mixtures can), and if factors are not finite.
 
         See Also
         --------

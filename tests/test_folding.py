@@ -237,6 +237,15 @@ def test_replacing_warns_if_something_is_lost(log):
         model.fold_in(more, known="add")
 
 
+def test_replacing_warns_if_a_judge_is_forgotten(log, judge):
+    model = make_model(judge=judge, gate=None).fit(log)
+    with pytest.warns(DataWarning, match="1 of 1 users .*what a judge said"):
+        model.fold_in(log[log["user"] == 3])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fold_in(log[log["user"] == 3])  # there is nothing left to lose
+
+
 def test_given_factors_have_nothing_to_append_to():
     rng = np.random.default_rng(0)
     model = SelectiveLLMRegularizedMF.from_factors(
@@ -244,6 +253,8 @@ def test_given_factors_have_nothing_to_append_to():
     )
     with pytest.raises(ValueError, match=r"from_factors knows none: 1 users.*'ann'"):
         model.fold_in([["ann", 1], ["new", 2]], known="append")
+    with pytest.warns(DataWarning, match=r"1 of 2 users .*'ann'.*given factors"):
+        copy.copy(model).fold_in([["ann", 1], ["new", 2]])
     model.fold_in([["new", 2]], known="append").fold_in([["new", 3]], known="append")
     whole = copy.copy(model).fold_in([["other", 2], ["other", 3]]).user_factors_[-1]
     np.testing.assert_allclose(model.user_factors_[-1], whole, rtol=1e-4, atol=1e-6)

@@ -491,7 +491,9 @@ def test_an_export_of_nothing_says_so(tmp_path):
         assert not len(judge.export(tmp_path / "answers.jsonl"))
 
 
-@pytest.mark.parametrize("bad", [{"uuid": "no"}, {"a": 1, "b": 2}, {"uuid": 7}, {"list": []}, {}])
+@pytest.mark.parametrize(
+    "bad", [{"uuid": "no"}, {"decimal": "x"}, {"a": 1, "b": 2}, {"uuid": 7}, {"list": []}, {}]
+)
 def test_objects_that_are_no_ids(bad):
     with pytest.raises(ValueError, match="Record 0"):
         PrecomputedJudge([{**RECORDS[0], "user": bad}]).questions()
