@@ -576,8 +576,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if scores.mean() < _VANISHED:
             warn(
                 "Little is left of the factors, and all users are recommended about the same: "
-                f"regularization={backbone.regularization:g} is too large for these "
-                f"interactions and alpha={backbone.alpha:g}. Lower it, or raise alpha.",
+                "regularization is too large for these interactions and alpha: "
+                f"regularization={backbone.regularization:g}, alpha={backbone.alpha:g}. Lower it, "
+                "or raise alpha.",
                 ParameterWarning,
             )
 

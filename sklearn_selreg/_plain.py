@@ -11,7 +11,8 @@ from scipy import sparse
 _ROWS_PER_CHUNK = 2**14
 _COLUMNS_PER_CHUNK = 16
 _FIRST = 100  # vectors that tell what all are
-_DENSE = 0.3  # share of entries from which on a matrix is computed with as a dense one
+# A matrix of so many columns and of such a share of entries is computed with as a dense one.
+_WIDE, _DENSE = 32, 0.3
 
 
 class PlainNumbers:
@@ -202,8 +203,9 @@ def _are_coordinates(numbers):
 
 
 def is_dense(matrix):
-    """Tell whether a CSR matrix has so many entries that a dense one is faster."""
-    return matrix.nnz > _DENSE * matrix.shape[0] * matrix.shape[1]
+    """Tell whether a CSR matrix has so many columns and entries that a dense one is faster."""
+    n_rows, n_columns = matrix.shape
+    return n_columns >= _WIDE and matrix.nnz > _DENSE * n_rows * n_columns
 
 
 def gram(matrix, weights=None):

@@ -190,10 +190,11 @@ def test_embeddings_place_new_items(spread):
 # Computing with dense features
 
 
+@pytest.mark.parametrize("width", [20, 40])
 @pytest.mark.parametrize("density", [0.1, 0.9])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_gram_matrices(rng, density, weighted):
-    matrix = sp.random(500, 20, density, format="csr", random_state=0, dtype=np.float32)
+def test_gram_matrices(rng, density, weighted, width):
+    matrix = sp.random(500, width, density, format="csr", random_state=0, dtype=np.float32)
     weights = rng.random(500) if weighted else None
     dense = matrix.toarray().astype(float)
     expected = dense.T @ (dense if weights is None else weights[:, None] * dense)
@@ -202,21 +203,22 @@ def test_gram_matrices(rng, density, weighted):
 
 def test_dense_and_sparse_features_are_fitted_alike(log, rng):
     # The same numbers, once with so many features of 0 beside them that they count as sparse.
-    numbers = rng.normal(size=(N, 5)).astype(np.float32)
+    numbers = rng.normal(size=(N, 40)).astype(np.float32)
     table = pd.DataFrame(numbers, index=range(N))
     settings = {"factors": 4, "iterations": 5, "random_state": 0, "item_data": table}
     dense, sparse = (
         SelectiveLLMRegularizedMF(**COLUMNS, **settings, item_encoder=FunctionTransformer(f)).fit(
             log
         )
-        for f in (None, lambda X: sp.csr_matrix(np.hstack([X, np.zeros((len(X), 95))])))
+        for f in (None, lambda X: sp.csr_matrix(np.hstack([X, np.zeros((len(X), 160))])))
     )
     np.testing.assert_allclose(dense.item_factors_, sparse.item_factors_, rtol=1e-3, atol=1e-4)
     left, right = (m.explain(3, 5) for m in (dense, sparse))
     np.testing.assert_allclose(left["contribution"], right["contribution"], rtol=1e-3, atol=1e-4)
     weights = rng.random(N)
     by_hand = np.linalg.solve(
-        (numbers.T * weights) @ numbers + 8 * np.eye(5), (numbers.T * weights) @ dense.item_factors_
+        (numbers.T * weights) @ numbers + 8 * np.eye(40),
+        (numbers.T * weights) @ dense.item_factors_,
     )
     found = _ridge(sp.csr_matrix(numbers), dense.item_factors_.astype(float), weights)
     np.testing.assert_allclose(found, by_hand, rtol=1e-4, atol=1e-6)
