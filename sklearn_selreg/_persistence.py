@@ -27,7 +27,7 @@ from ._warn import warn
 from .exceptions import ModelVersionWarning
 
 FORMAT = "sklearn_selreg model"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 2
 NOT_SAVED = ("judge_", "gate_", "item_encoder_", "_slates", "_slate_scores", "_left_behind")
 """Fitted attributes that a file does not have; a loaded model has None for the public ones."""
 
@@ -288,7 +288,8 @@ def _build(make, arrays, lists, version):
     model._times = None
     if "times" in arrays:
         model._times = _taken(arrays, "times", (model._matrix.nnz,), "f8")
-    model._time_kind, model._time_span = about["time_kind"], about["time_span"]
+    # Files of before these were kept lack them.
+    model._time_kind, model._time_span = about.get("time_kind"), about.get("time_span")
     _expect(model._time_kind in (None, *TIME_KINDS), f"time_kind is {model._time_kind!r:.100}")
     if model._time_kind is not None:
         span = _typed(model._time_span, list, "time_span")

@@ -1,8 +1,10 @@
 """What comes after a fit: rows that add to, or replace, what is known of users; new items."""
 
 import copy
+import json
 import pickle
 import warnings
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -415,3 +417,45 @@ def test_what_is_wrong_with_new_items(log):
     with pytest.raises(ValueError, match="unknown categories"):
         own.fold_in_items(pd.DataFrame({"item": [50], "kind": ["new"]}))
     assert own.fold_in_items(catalog([50])[["item", "kind"]]).items_[-1] == 50
+
+
+def test_files_without_times_can_be_loaded(log, tmp_path):
+    model = make_model(time_col="time").fit(log)
+    model.save(tmp_path / "model.npz")
+    with zipfile.ZipFile(tmp_path / "model.npz") as old:
+        parts = {name: old.read(name) for name in old.namelist() if name != "times.npy"}
+    about = json.loads(parts["model.json"])
+    about["arrays"].remove("times")
+    del about["time_kind"], about["time_span"]
+    parts["model.json"] = json.dumps(about)
+    with zipfile.ZipFile(tmp_path / "old.npz", "w") as new:
+        for name, content in parts.items():
+            new.writestr(name, content)
+    loaded = SelectiveLLMRegularizedMF.load(tmp_path / "old.npz")
+    more = pd.DataFrame({"user": [3, 99], "item": [23, 1], "time": [95.0, 95.0]})
+    for m in (model, loaded):  # the newest rows come last, whether or not times are known
+        m.fold_in(more, known="append")
+    np.testing.assert_allclose(loaded.user_factors_, model.user_factors_, rtol=1e-5)
+    assert loaded._times is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"time_kind": "weeks"},
+        {"time_kind": ["numbers"]},
+        {"time_span": [0.0]},
+        {"time_span": None},
+        {"time_span": ["a", "b"]},
+    ],
+)
+def test_files_with_wrong_times_are_refused(log, tmp_path, damage):
+    make_model(time_col="time").fit(log).save(tmp_path / "model.npz")
+    with zipfile.ZipFile(tmp_path / "model.npz") as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    parts["model.json"] = json.dumps(json.loads(parts["model.json"]) | damage)
+    with zipfile.ZipFile(tmp_path / "new.npz", "w") as new:
+        for name, content in parts.items():
+            new.writestr(name, content)
+    with pytest.raises(ValueError, match="damaged"):
+        SelectiveLLMRegularizedMF.load(tmp_path / "new.npz")
