@@ -1638,7 +1638,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         items = self.item_factors_[:, :k]
         fixed = Factors(None, items, None, gain=self._gain)
         factors = backbone.solve_users(after.matrix, fixed, self._popularity, after.age)
-        if before is not None and (self._given is not None or self.backbone != "als"):
+        by_equations = isinstance(backbone, ALSBackbone) and self._given is None
+        if before is not None and not by_equations:
             moved = np.flatnonzero((rows >= 0) & (np.diff(before.matrix.indptr) > 0))
             old = before[moved]
             solved = backbone.solve_users(old.matrix, fixed, self._popularity, old.age)
