@@ -41,7 +41,7 @@ from sklearn_selreg.datasets import make_interactions  # noqa: E402
 from sklearn_selreg.judges import AnthropicJudge  # noqa: E402
 
 N_WORKERS = 2
-GRID = {"llm_weight": [2.0, 10.0], "factors": [8, 16]}
+GRID = {"llm_weight": [0.05, 0.2], "factors": [8, 16]}
 N_INTERACTIONS, FACTORS, ROUNDS = 2_000_000, 64, 5
 
 

@@ -281,10 +281,13 @@ class RegularizedALS:
             self._sweep_items()
             self._fit_prior()
 
-    def solve_users(self):
-        """Solve for the users, to convergence, and return their factors, (n_users, k) float32."""
+    def solve_users(self, cg_steps=None):
+        """Solve for the users and return their factors, (n_users, k) float32.
+
+        `cg_steps` None: to convergence.
+        """
         with single_threaded_blas(), quiet():
-            self._sweep_users(cg_steps=2 * self._x.shape[1])
+            self._sweep_users(cg_steps or 2 * self._x.shape[1])
         return self.user_factors
 
     def _sweep_users(self, cg_steps):
@@ -445,7 +448,16 @@ def scaled_confidence(confidence, root):
     return kernel, pull
 
 
-def fold_in(confidence, item_factors, *, regularization, missing_weights=None, num_threads=0):
+def fold_in(
+    confidence,
+    item_factors,
+    *,
+    regularization,
+    missing_weights=None,
+    num_threads=0,
+    start=None,
+    cg_steps=None,
+):
     """Solve for the factors of users, given their interactions and fixed items.
 
     Parameters
@@ -457,20 +469,26 @@ def fold_in(confidence, item_factors, *, regularization, missing_weights=None, n
     missing_weights : ndarray of shape (n_items,) or None
         As in `RegularizedALS`.
     num_threads : int
+    start : ndarray of shape (n_users, k), float32, or None
+        None: zeros.
+    cg_steps : int or None
+        None: to convergence.
 
     Returns
     -------
     user_factors : ndarray of shape (n_users, k), float32
     """
+    if start is None:
+        start = np.zeros((confidence.shape[0], item_factors.shape[1]), dtype=np.float32)
     solver = RegularizedALS(
         confidence,
-        np.zeros((confidence.shape[0], item_factors.shape[1]), dtype=np.float32),
+        start,
         item_factors,
         regularization=regularization,
         missing_weights=missing_weights,
         num_threads=num_threads,
     )
-    return solver.solve_users()
+    return solver.solve_users(cg_steps)
 
 
 def top_k(user_factors, item_factors, k, *, seen=None, num_threads=0):

@@ -33,11 +33,12 @@ _RECENCY_GAIN = 3.0  # confidence of the newest interaction, relative to no rece
 
 # Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/backbones.py.
 _SPREADS_PER_UNIT = 10.0  # standard deviations of scores in a unit of margin and item bias
-_SAMPLED_POPULARITY = 2.0  # they sample what to rank low by popularity: it is missing in scores
+SAMPLED_POPULARITY = 2.0  # they sample what to rank low by popularity: it is missing in scores
 _FEATURES_WORTH = 4.0  # interactions that what features lead to expect is worth, per prior_strength
 _USER_PULL = 2e4  # of staying at the backbone's factors, by the root of interactions + 1
 _ITEM_PULL = 1e6  # the same, by interactions
 PROXIMAL_SWEEPS = 15
+PROXIMAL_UNIT = 50.0  # weight of a preference of `llm_weight` 1, beside a proximal term
 _FOLD_IN_CONFIDENCE = 200.0
 _FOLD_IN_USERS = 10_000  # by which the gain of folding in is measured, at most
 
@@ -151,6 +152,15 @@ class ALSBackbone:
         "iterations": 30,
     }
     further: ClassVar[dict] = {"cg_steps": (Integral, 1)}
+    found: ClassVar[set] = {
+        *("factors", "regularization", "alpha", "iterations", "prior_strength", "item_bias"),
+        *("missing_power", "recency_power", "strengths", "trend_periods"),
+    }
+
+    @property
+    def preference_unit(self):
+        """What a preference of `llm_weight` 1 weighs: as much as an interaction."""
+        return self.alpha
 
     @property
     def watched(self):
@@ -237,7 +247,9 @@ class ALSBackbone:
         users, items, _ = _resumed(self, matrix, features, old, known, items, None, popularity)
         return users, items
 
-    def problem(self, matrix, features, factors, *, confidence=None, **pairs):
+    def problem(
+        self, matrix, features, factors, *, confidence=None, popularity=None, share=1.0, **pairs
+    ):
         """Return the least squares problem of an interaction matrix.
 
         Parameters
@@ -249,6 +261,11 @@ class ALSBackbone:
             User and item factors to start from, without bias columns.
         confidence : csr_matrix or None
             Instead of alpha * strength.
+        popularity : ndarray of shape (n_items,), int, or None
+            Number of interactions of each item; None: those in `matrix`.
+        share : float, default=1
+            Which part of all users the matrix has. Items are penalized by as much less, so that
+            their factors are what all users would make of them.
         **pairs
             `slates`, `llm_weight` and `margin` of `RegularizedALS`.
 
@@ -260,9 +277,12 @@ class ALSBackbone:
             self.confidence(matrix) if confidence is None else confidence,
             *factors,
             regularization=self.regularization,
-            item_regularization=self.regularization
+            item_regularization=share
+            * self.regularization
             * (1 if features is None else self.prior_strength),
-            missing_weights=self.missing_weights(count_interactions(matrix)),
+            missing_weights=self.missing_weights(
+                count_interactions(matrix) if popularity is None else popularity
+            ),
             features=features,
             num_threads=self.num_threads,
             cg_steps=self.cg_steps,
@@ -339,7 +359,7 @@ class ALSBackbone:
         problem = self.problem(matrix, None, factors[:2], confidence=recent, **pairs)
         return factors._replace(users=problem.solve_users())
 
-    def solve_users(self, matrix, factors, popularity, age=None):
+    def solve_users(self, matrix, factors, popularity, age=None, *, cg_steps=None):
         """Solve for users, items fixed.
 
         Parameters
@@ -347,19 +367,23 @@ class ALSBackbone:
         matrix : csr_matrix of shape (n_users, n_items), float32
             Their interactions.
         factors : Factors
-            Of which the users are not read.
+            Of which the users are read with `cg_steps` only: to start from.
         popularity : ndarray of shape (n_items,), int
             That the items were fitted with.
         age : ndarray of shape (nnz,), int, or None
             As in `recent_confidence`; None: all interactions count alike.
+        cg_steps : int or None
+            Of the solver; None: to convergence, from 0.
 
         Returns
         -------
         user_factors : ndarray of shape (n_users, factors), float32
         """
-        if age is None:
-            return self.fold_in(self.confidence(matrix), factors.items, popularity)
-        return self.fold_in(self.recent_confidence(matrix, age), factors.items, popularity)
+        confidence = self.confidence(matrix)
+        if age is not None:
+            confidence = self.recent_confidence(matrix, age)
+        start = None if cg_steps is None else factors.users
+        return self.fold_in(confidence, factors.items, popularity, start=start, cg_steps=cg_steps)
 
     def solve_judged(self, matrix, age, users, items, popularity, pairs):
         """Solve for users of whom a judge has preferences, items fixed.
@@ -425,7 +449,7 @@ class ALSBackbone:
         placed = prior.predict(new) @ np.linalg.solve(gram + penalty * one, penalty * one)
         return placed.astype(np.float32), expected_bias(new, features, bias, popularity), None
 
-    def fold_in(self, confidence, item_factors, popularity):
+    def fold_in(self, confidence, item_factors, popularity, **solver):
         """Solve for users with the given confidences, items fixed.
 
         Parameters
@@ -435,6 +459,8 @@ class ALSBackbone:
             Without bias column.
         popularity : ndarray of shape (n_items,), int
             That the items were fitted with.
+        **solver
+            `start` and `cg_steps` of ``_als.fold_in``.
 
         Returns
         -------
@@ -446,6 +472,7 @@ class ALSBackbone:
             regularization=self.regularization,
             missing_weights=self.missing_weights(popularity),
             num_threads=self.num_threads,
+            **solver,
         )
 
 
@@ -468,6 +495,10 @@ class SampledBackbone:
 
     further: ClassVar[dict] = {"learning_rate": (Real, 0)}
     watched: ClassVar[int] = 1
+    preference_unit: ClassVar[float] = PROXIMAL_UNIT
+    found: ClassVar[set] = {
+        *("factors", "regularization", "prior_strength", "item_bias", "trend_periods"),
+    }
 
     def split(self, n_refine):
         """Return itself and the number of regularized sweeps, which come on top."""
@@ -485,8 +516,8 @@ class SampledBackbone:
         start = _resumed(self, matrix, features, old, known, items, bias, None)
         return random_state, start
 
-    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None):
-        """Fit the model, and lean its items on features; as `ALSBackbone.fit`."""
+    def train(self, matrix, start):
+        """Fit the model, which knows of no features; return users, items and item biases."""
         random_state, resumed = start
         model = self._model(copy.deepcopy(random_state))
         if resumed is not None:
@@ -497,7 +528,30 @@ class SampledBackbone:
         except ModelFitError as error:
             raise ValueError(explain_not_finite(self, matrix.data)) from error
         check_finite_factors(self, matrix.data, model.user_factors, model.item_factors)
-        users, items, bias = self._take_apart(model.user_factors, model.item_factors)
+        return self._take_apart(model.user_factors, model.item_factors)
+
+    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None):
+        """Fit the model, and lean its items on features; as `ALSBackbone.fit`."""
+        factors = self.lean(matrix, features, self.train(matrix, start), by_period=by_period)
+        factors = factors._replace(gain=self._fold_in_gain(matrix, factors))
+        watch(self._problem(matrix, features, factors, {}))
+        return factors
+
+    def lean(self, matrix, features, trained, *, by_period=None):
+        """Return what a trained model becomes when its items lean on features.
+
+        Parameters
+        ----------
+        matrix, features, by_period
+            As in `fit`.
+        trained : tuple of ndarrays
+            From `train`.
+
+        Returns
+        -------
+        factors : Factors
+        """
+        users, items, bias = trained
         popularity = count_interactions(matrix)
         known = popularity > 0
         center = items
@@ -509,12 +563,9 @@ class SampledBackbone:
         bias = bias[:, np.newaxis]
         unit = _SPREADS_PER_UNIT * score_spread(*with_bias(users, items, bias), known)
         if self.item_bias > 0:
-            gain = self.item_bias * _SAMPLED_POPULARITY * unit
+            gain = self.item_bias * SAMPLED_POPULARITY * unit
             bias = bias + gain * popularity_bias(counted(matrix, by_period), features)
-        factors = factors._replace(bias=bias.astype(np.float32), unit=unit)
-        factors = factors._replace(gain=self._fold_in_gain(matrix, factors, known))
-        watch(self._problem(matrix, features, factors, {}))
-        return factors
+        return factors._replace(bias=bias.astype(np.float32), unit=unit)
 
     def refine(self, matrix, features, factors, n_sweeps, pairs, watch=no_watch):
         """Let preferences and feature prior act; as `ALSBackbone.refine`."""
@@ -591,13 +642,14 @@ class SampledBackbone:
             **pairs,
         )
 
-    def _fold_in_gain(self, matrix, factors, known):
+    def _fold_in_gain(self, matrix, factors):
         """Return what brings folded-in users to the size of the fitted ones, by least squares."""
         able = np.flatnonzero(np.diff(matrix.indptr))
         able = able[:: 1 + len(able) // _FOLD_IN_USERS]
         if not len(able):
             return 1.0
         folded = self.solve_users(matrix[able], factors, None).astype(np.float64)
+        known = count_interactions(matrix) > 0
         covariance = np.atleast_2d(np.cov(factors.items[known], rowvar=False, bias=True))
         moved = folded @ covariance
         size = np.sum(moved * folded)
@@ -655,6 +707,7 @@ class LMFBackbone(SampledBackbone):
         "iterations": 50,
     }
     further: ClassVar[dict] = SampledBackbone.further | {"neg_prop": (Integral, 1)}
+    found: ClassVar[set] = SampledBackbone.found | {"alpha", "strengths"}
 
     def _model(self, random_state):
         return LogisticMatrixFactorization(

@@ -72,8 +72,8 @@ def explain_not_finite(backbone, strengths):
             "the defaults, regularization not near 0."
         )
     return (
-        f"{cause} Compress the strengths, as by y = np.log1p(y); y /= y.mean(), or leave out such "
-        "rows; or lower alpha, or raise regularization."
+        f"{cause} Compress the strengths, as by strengths='log', or leave out such rows; or lower "
+        "alpha, or raise regularization."
     )
 
 

@@ -917,21 +917,17 @@ def _column_kind(values, min_count):
         return "dropped", "constant"
     if value_type == "text" and _are_written_numbers(strings):
         return ("category" if strings.nunique() <= _FEW_VALUES else "number"), ""
+    common = max(2, min_count)
+    separator = _separator(strings, common) if value_type == "text" else None
+    if separator is not None:  # before identifiers, which lists of codes without spaces resemble
+        return "list", separator
     if _is_identifier(values):
         return "dropped", "identifiers"
     if value_type in ("number", "date"):
         return ("category" if strings.nunique() <= _FEW_VALUES else "number"), ""
-    common = max(2, min_count)
     if value_type == "list":
         shared = _shared_entries(strings, _UNIT_SEPARATOR, common) > 0
         return ("list", _UNIT_SEPARATOR) if shared else ("dropped", "lists that share no entries")
-    for separator, least in _SHARED_ENTRIES.items():
-        splits = strings.str.contains(separator, regex=False, na=False)
-        if (
-            splits.sum() >= _LIST_SHARE * strings.count()
-            and _shared_entries(strings, separator, common) >= least
-        ):
-            return "list", separator
     counts = strings.value_counts()
     is_category = value_type == "flag" or (
         counts[counts >= common].sum() >= _CATEGORY_SHARE * counts.sum()
@@ -939,6 +935,18 @@ def _column_kind(values, min_count):
     if not is_category and counts.sum() < min_count:
         return "dropped", f"fewer than {min_count} values, none repeated"
     return ("category" if is_category else "text"), ""
+
+
+def _separator(strings, common):
+    """Return what separates the entries of texts that are lists; None if they are none."""
+    for separator, least in _SHARED_ENTRIES.items():
+        splits = strings.str.contains(separator, regex=False, na=False)
+        if (
+            splits.sum() >= _LIST_SHARE * strings.count()
+            and _shared_entries(strings, separator, common) >= least
+        ):
+            return separator
+    return None
 
 
 def _shared_entries(strings, separator, common):

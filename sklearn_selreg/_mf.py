@@ -18,6 +18,7 @@ from ._asking import JudgingPlan, ask, check_texts, counted, describe, make_slat
 from ._backbone import (
     BACKBONES,
     PROXIMAL_SWEEPS,
+    PROXIMAL_UNIT,
     ALSBackbone,
     Factors,
     make_backbone,
@@ -65,7 +66,9 @@ from ._recommend import (
 )
 from ._refining import locate, read_factors, refine_rows, shown_scores
 from ._slates import compare_candidates, place_slates
+from ._strengths import KINDS, StrengthScale, kinds_to_compare
 from ._trends import Trend, mean_user, period_shares
+from ._tuning import EFFORTS, FEWEST_HELD_OUT, find_settings
 from ._warn import warn, warn_of_unknown
 from .exceptions import GateWarning, JudgmentWarning, ParameterWarning
 from .judges import LLMJudge, Slate
@@ -78,10 +81,43 @@ _INSTANCES = {
     "judge": "AnthropicJudge(max_cost=1)",
     "item_encoder": "AutoItemEncoder()",
 }
-# Parameters that are the same for all backbones that have them.
+# What may be "auto", and its value where nothing is searched; None: the backbone's own.
+_FIXED = {
+    "factors": None,
+    "regularization": None,
+    "alpha": None,
+    "iterations": None,
+    "prior_strength": 2.5,
+    "item_bias": 0.25,
+    "missing_power": 0.5,
+    "recency_power": 0.65,
+    "strengths": "raw",
+    "trend_periods": 8,
+}
+_AUTO = StrOptions({"auto"})
+_OF_BACKBONE = ("factors", "regularization", "alpha", "iterations")
+# Those that are the same for all backbones that have them.
 _SHARED = ("prior_strength", "item_bias", "missing_power", "recency_power")
+# What is set without comparing models.
+_NOT_COMPARED = frozenset(
+    [
+        "item_data",
+        "judge",
+        "user_col",
+        "item_col",
+        "time_col",
+        "warm_start",
+        "compute_loss",
+        "n_jobs",
+        "random_state",
+        "verbose",
+        "tuning",
+    ]
+)
+_LARGEST_LLM_WEIGHT = 2.0  # interactions; more was hardly meant relative to alpha
 _NO_JUDGMENTS = {"questions": 0, "answers": 0, "slates_used": 0, "pairs": 0}
 _ENOUGH_TO_FIT = 1000  # interactions; with fewer, nobody wonders at factors of about 0
+_CLEARLY = 0.1  # difference of the criterion of a search that is worth a warning
 _VANISHED = 0.02  # what the factors add to the score of a fitted pair
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _PAIRS_PER_CHUNK = 2**18
@@ -271,20 +307,22 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012 (scikit-learn's own protocol)
-        "factors": [Interval(Integral, 1, None, closed="left"), None],
-        "regularization": [Interval(Real, 0, None, closed="neither"), None],
-        "alpha": [Interval(Real, 0, None, closed="neither"), None],
-        "iterations": [Interval(Integral, 1, None, closed="left"), None],
+        "factors": [Interval(Integral, 1, None, closed="left"), _AUTO, None],
+        "regularization": [Interval(Real, 0, None, closed="neither"), _AUTO, None],
+        "alpha": [Interval(Real, 0, None, closed="neither"), _AUTO, None],
+        "iterations": [Interval(Integral, 1, None, closed="left"), _AUTO, None],
+        "tuning": [StrOptions(set(EFFORTS)), None],
         "backbone": [StrOptions(set(BACKBONES))],
         "backbone_params": [dict, None],
         "item_data": "no_validation",
         "item_encoder": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
-        "prior_strength": [Interval(Real, 0, None, closed="neither")],
-        "item_bias": [Interval(Real, 0, None, closed="left")],
-        "trend_periods": [Interval(Integral, 1, None, closed="left")],
+        "prior_strength": [Interval(Real, 0, None, closed="neither"), _AUTO],
+        "item_bias": [Interval(Real, 0, None, closed="left"), _AUTO],
+        "trend_periods": [Interval(Integral, 1, None, closed="left"), _AUTO],
         "trend_at": [StrOptions({"user", "now"})],
-        "missing_power": [Interval(Real, 0, None, closed="left")],
-        "recency_power": [Interval(Real, 0, None, closed="left")],
+        "missing_power": [Interval(Real, 0, None, closed="left"), _AUTO],
+        "recency_power": [Interval(Real, 0, None, closed="left"), _AUTO],
+        "strengths": [StrOptions({"auto", *KINDS})],
         "judge": "no_validation",  # by _read_judgments: the message should not print all records
         "gate": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
         "item_text": "no_validation",
@@ -308,24 +346,26 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
     def __init__(
         self,
-        factors=None,
-        regularization=None,
-        alpha=None,
-        iterations=None,
+        factors="auto",
+        regularization="auto",
+        alpha="auto",
+        iterations="auto",
         *,
+        tuning="fast",
         backbone="als",
         backbone_params=None,
         item_data=None,
         item_encoder="auto",
-        prior_strength=2.5,
-        item_bias=0.25,
-        trend_periods=8,
+        prior_strength="auto",
+        item_bias="auto",
+        trend_periods="auto",
         trend_at="user",
-        missing_power=0.5,
-        recency_power=0.65,
+        missing_power="auto",
+        recency_power="auto",
+        strengths="auto",
         judge=None,
         gate="auto",
-        llm_weight=8.0,
+        llm_weight=0.16,
         margin=0.4,
         refine_iterations=None,
         item_text=None,
@@ -347,6 +387,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.regularization = regularization
         self.alpha = alpha
         self.iterations = iterations
+        self.tuning = tuning
         self.backbone = backbone
         self.backbone_params = backbone_params
         self.item_data = item_data
@@ -357,6 +398,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.trend_at = trend_at
         self.missing_power = missing_power
         self.recency_power = recency_power
+        self.strengths = strengths
         self.judge = judge
         self.gate = gate
         self.llm_weight = llm_weight
@@ -398,10 +440,13 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             pass an instance of it first.
         """
         check_nested(self, params, _INSTANCES)
+        if params and hasattr(self, "_set_since_cloned"):
+            self._set_since_cloned = self._set_since_cloned | set(params)
         return super().set_params(**params)
 
     def __sklearn_clone__(self):
         clone = super().__sklearn_clone__()
+        clone._set_since_cloned = frozenset()  # a search sets parameters of clones
         if hasattr(self, "_left_behind"):  # a clone of a loaded model lacks the same parameters
             clone._left_behind = self._left_behind
         return clone
@@ -462,27 +507,39 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             If `missing_power` or `recency_power` is set for BPR or LMF, or if `regularization` is
             so large that all users are recommended about the same.
         """
-        backbone, n_refine, judged, n_silent = self._backbone(), 0, None, 0
+        settings = self._settings()
+        backbone, n_refine, judged, n_silent = self._backbone(settings), 0, None, 0
         if self.judge is not None:
             self._check_judge()
             self.judge._check_ready()
-            backbone, n_refine = backbone.split(self.refine_iterations)
+            backbone.split(self.refine_iterations)  # raises
             if self._is_recorded():
                 judged = self.judge.questions()
         old = self._old_factors(backbone) if self.warm_start else None
         table, interactions, features, self.item_encoder_ = self._read(X, y)
+        found, free = None, self._free_settings(backbone, interactions, features, old)
+        if free:
+            settings, found = self._search(backbone, settings, free, interactions, features)
+            backbone = self._backbone(settings)
+        if self.judge is not None:
+            backbone, n_refine = backbone.split(self.refine_iterations)
         if self.judge is not None and not self._is_recorded():
             slates = self._choose_slates(table, interactions, features)
             judged, n_silent = ask(self.judge, slates, interactions)
         self._warn_of_what_a_file_lacked()
         self._warn_of_idle_parameters(backbone)
         self._remember_columns(X)
-        self._fitted_backbone, self._given = backbone, None
+        scale = StrengthScale.of(settings["strengths"], interactions.matrix.data)
+        n_sweeps = backbone.iterations + n_refine * isinstance(backbone, ALSBackbone)
+        self._remember_settings(backbone, scale, settings["trend_periods"], n_sweeps)
+        self._found, self._given = found, None
         self._id_names = id_names(X, self.user_col, self.item_col)
         self._matrix, self._age = interactions.matrix, interactions.age
         self._remember_times(interactions)
         self._popularity = count_interactions(self._matrix)
-        n_periods = self.trend_periods if self.item_bias > 0 else 1
+        interactions = replace(interactions, matrix=self._scale.apply(self._matrix))
+        matrix = interactions.matrix
+        n_periods = settings["trend_periods"] if backbone.item_bias > 0 else 1
         trend = Trend.of(interactions, n_periods, now=self.trend_at == "now")
         self._periods, shares = trend.centers, trend.user_shares()
         self._slates = None
@@ -501,7 +558,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         starts = [new]
         if old is not None:
             aligned = _align(old, interactions)
-            starts = [backbone.resume(self._matrix, features, *aligned, generator)]
+            starts = [backbone.resume(matrix, features, *aligned, generator)]
         if self.judge is None:
             new = None
         self.users_, self.items_ = interactions.users, interactions.items
@@ -518,7 +575,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             watch = self._watch(progress, final=self.judge is None)
             # Popped: so they are freed when they have been copied.
             by_period = trend.popularity()
-            factors = backbone.fit(self._matrix, features, starts.pop(), watch, by_period=by_period)
+            factors = backbone.fit(matrix, features, starts.pop(), watch, by_period=by_period)
             if judged is not None:
                 slates = self._place(judged, interactions)
                 if self.gate is not None:
@@ -531,15 +588,15 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 pairs = self._weigh(slates, factors, shares)
             if n_refine:
                 watch = self._watch(progress, final=True)
-                factors = backbone.refine(self._matrix, features, factors, n_refine, pairs, watch)
+                factors = backbone.refine(matrix, features, factors, n_refine, pairs, watch)
             progress.total = progress.n  # few users make fewer fits
         _log.info("Fitted by %d sweeps or epochs.", self.n_iter_)
         self._gram = None
         if features is not None:  # of the users that the items were solved against
             self._gram = factors.users.T.astype(np.float64) @ factors.users
-        factors = backbone.finish(self._matrix, self._age, factors, pairs)
+        factors = backbone.finish(matrix, self._age, factors, pairs)
         biases = () if factors.bias is None else (factors.bias,)
-        check_finite_factors(backbone, self._matrix.data, *factors[:2], *biases)
+        check_finite_factors(backbone, matrix.data, *factors[:2], *biases)
         if self.backbone == "als":
             self._warn_of_vanished_factors(factors)
         self._pairs = pairs or None
@@ -550,6 +607,157 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.user_factors_[empty] = mean_user(self.user_factors_[~empty], len(self._periods))
         self._own_bias, self._gain = factors.own_bias, factors.gain
         return self
+
+    def _settings(self):
+        """Return the settings, those that are "auto" as they were fitted, or fixed."""
+        goes_on = self.warm_start and hasattr(self, "user_factors_")
+        settings = {}
+        for name, fixed in _FIXED.items():
+            settings[name] = value = getattr(self, name)
+            if isinstance(value, str) and value == "auto":
+                settings[name] = getattr(self, f"{name}_") if goes_on else fixed
+                if name == "recency_power" and self.time_col is None:
+                    settings[name] = 0.0  # order is not time
+        return settings
+
+    def _free_settings(self, backbone, interactions, features, old):
+        """Return the names of the settings to find, or nothing if none is to be searched for."""
+        if self.tuning is None or old is not None:
+            return set()
+        free = {name for name in backbone.found if getattr(self, name) == "auto"}
+        if interactions.times is None:
+            free -= {"recency_power", "trend_periods"}
+        if self.item_bias == 0:
+            free -= {"trend_periods"}
+        if features is None:
+            free -= {"prior_strength"}
+        return free if free - {"iterations", "strengths", "trend_periods"} else set()
+
+    def _search(self, backbone, settings, free, interactions, features):
+        """Find settings, and say so; return all settings, and what was found."""
+        if "strengths" in free and len(kinds := kinds_to_compare(interactions.matrix.data)) == 1:
+            settings, free = settings | {"strengths": kinds[0]}, free - {"strengths"}
+        given = {n: settings[n] for n in ("strengths", "trend_periods") if n not in free}
+        with tqdm(disable=not self.verbose, desc="settings", unit="fit") as progress:
+            found = find_settings(
+                backbone, given, free, interactions, features, self.tuning, progress.update
+            )
+        if found is None:
+            _log.info(
+                "Fewer than %d interactions can be held out: the settings are the fixed ones.",
+                FEWEST_HELD_OUT,
+            )
+            return settings, None
+        shown = [f"{n}={v:.4g}" if isinstance(v, float) else f"{n}={v!r}" for n, v in
+                 sorted(found.settings.items())]  # fmt: skip
+        _log.info(
+            "Found %s: %d fits ranked %d held-out interactions, in %.1f s of processor time.",
+            ", ".join(shown),
+            len(found.trials),
+            found.n_held_out,
+            found.seconds,
+        )
+        self._warn_of_search(found)
+        return settings | found.settings, found
+
+    def _warn_of_search(self, found):
+        """Warn of what a search shows to be wrong."""
+        best = found.best.result
+        if found.floor is not None:
+            others = "; ".join(
+                f"{what} {result.ndcg:.4f} and {result.auc:.4f}"
+                for what, result in zip(("popularity", "plain implicit"), found.floor, strict=False)
+            )
+            warn(
+                "No settings were found that rank held-out interactions as well as simpler models "
+                f"do: NDCG@10 {best.ndcg:.4f} and AUC {best.auc:.4f}, {others}. Try "
+                "tuning='thorough', give item_data, or recommend what is popular: "
+                "sklearn_selreg.metrics.compare_baselines compares them.",
+                ParameterWarning,
+            )
+        log = found.with_log
+        if log is not None and log.result.criterion > best.criterion + _CLEARLY:
+            warn(
+                "The strengths span so much that the largest ones drown the others: held-out "
+                f"interactions are ranked with NDCG@10 {best.ndcg:.4f}, and by the logarithms of "
+                f"the strengths with {log.result.ndcg:.4f}. Set strengths='log' (or 'auto')."
+            )
+        compared = sorted(getattr(self, "_set_since_cloned", frozenset()) - _NOT_COMPARED)
+        if compared:
+            warn(
+                f"This model is a clone with another {', '.join(compared)}, as in a search, and "
+                "what is 'auto' was found anew: models that are compared differ in that, too. Fix "
+                "it first: model.fit(X), then model.set_params(**model.found_params()).",
+                ParameterWarning,
+            )
+
+    def _remember_settings(self, backbone, scale, n_periods, iterations):
+        """Keep the settings of a fit: for what needs them later, and as fitted attributes."""
+        self._fitted_backbone, self._scale = backbone, scale
+        others = {
+            "strengths": scale.kind, "trend_periods": n_periods, "iterations": iterations
+        }  # fmt: skip
+        for name in _FIXED:
+            setattr(self, f"{name}_", others.get(name, getattr(backbone, name, None)))
+
+    def found_params(self):
+        """Return the settings that are "auto" as they were found, or fixed.
+
+        Returns
+        -------
+        params : dict of str to object
+            For `set_params`: a fit with them searches for nothing, and is the same.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
+        >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
+        >>> model.found_params()["alpha"]  # so few interactions: the fixed ones
+        50.0
+        """
+        check_is_fitted(self)
+        return {
+            name: getattr(self, f"{name}_")
+            for name in _FIXED
+            if getattr(self, name) == "auto" and getattr(self, f"{name}_") is not None
+        }
+
+    @property
+    def tuning_(self):
+        """Settings that were compared.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_trials, n_settings + 5)
+            A row for each fit: the settings, NDCG@10 and AUC of held-out interactions, AUC of
+            those of rare items (NaN where there are too few), the criterion, and the seconds of
+            processor time it took.
+        """
+        check_is_fitted(self)
+        if self._found is None:
+            raise AttributeError(
+                "There is no tuning_: nothing was searched for, as tuning is None, all settings "
+                "are given, too few interactions can be held out, or the model was loaded."
+            )
+        names = [name for name in _FIXED if name in self._found.best.settings]
+        rows = [
+            {name: trial.settings[name] for name in names}
+            | {
+                "NDCG@10": trial.result.ndcg,
+                "AUC": trial.result.auc,
+                "AUC rare": trial.result.rare,
+                "criterion": trial.result.criterion,
+                "seconds": trial.seconds,
+            }
+            for trial in self._found.trials
+        ]
+        return pd.DataFrame(rows).astype({"AUC rare": float})
 
     def _warn_of_what_a_file_lacked(self):
         """Warn if a loaded model is to be fitted without what the saved one had."""
@@ -600,16 +808,20 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 ParameterWarning,
             )
 
-    def _backbone(self):
-        names = ("factors", "regularization", "alpha", "iterations")
+    def _backbone(self, settings=None):
+        settings = self._settings() if settings is None else settings
         return make_backbone(
             self.backbone,
-            {name: getattr(self, name) for name in names},
+            {name: settings[name] for name in _OF_BACKBONE},
             self.backbone_params,
-            {name: getattr(self, name) for name in _SHARED},
-            num_threads=0 if self.n_jobs is None or self.n_jobs < 0 else self.n_jobs,
+            {name: settings[name] for name in _SHARED},
+            num_threads=self._num_threads,
             seeded=self.random_state is not None,
         )
+
+    @property
+    def _num_threads(self):
+        return 0 if self.n_jobs is None or self.n_jobs < 0 else self.n_jobs
 
     def _old_factors(self, backbone):
         """Return the ids and factors to go on from; None before the first fit."""
@@ -684,10 +896,10 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         users, user_factors = read_factors(user_ids, user_factors, "user", copy=copy)
         items, item_factors = read_factors(item_ids, item_factors, "item", copy=copy)
         k = user_factors.shape[1]
-        if item_factors.shape[1] != k or model.factors not in (None, k):
+        if item_factors.shape[1] != k or model.factors not in ("auto", None, k):
             raise ValueError(
                 "user_factors and item_factors must have as many columns, and `factors` must be "
-                f"None or that number; got {k} and {item_factors.shape[1]} columns, and "
+                f"'auto', None or that number; got {k} and {item_factors.shape[1]} columns, and "
                 f"factors={model.factors}."
             )
         if model.backbone != "als":
@@ -697,10 +909,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             )
         model.users_, model.user_factors_ = users, user_factors
         model.items_, model.item_factors_ = items, item_factors
-        model._fitted_backbone = replace(
+        backbone = replace(
             model._backbone(), factors=k, missing_power=0.0, recency_power=0.0, item_bias=0.0
         )
         model._matrix = sp.csr_matrix((len(users), len(items)), dtype=np.float32)
+        model._remember_settings(backbone, StrengthScale("raw"), 1, backbone.iterations)
+        model._found = None
         model._age, model._periods = np.empty(0, dtype=np.int32), np.zeros(1)
         model._times = model._time_kind = model._time_span = None
         model._popularity = np.zeros(len(items), dtype=np.int64)
@@ -901,6 +1115,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             raise TypeError(
                 f"gate must be 'auto', None or an instance; got {name_kind(self.gate)}."
             )
+        if self.llm_weight > _LARGEST_LLM_WEIGHT:
+            warn(
+                f"llm_weight={self.llm_weight!r} makes a preference weigh as much as so many "
+                "interactions: it is relative to alpha. Values around 0.16 are usual.",
+                ParameterWarning,
+            )
         if isinstance(self.gate, ReliabilityGate):
             self.gate._validate_params()  # before anything is asked and paid
 
@@ -916,7 +1136,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             slate_size=self.slate_size,
             calibration_share=self.calibration_share,
             random_state=self.slate_random_state,
-            num_threads=self._backbone().num_threads,
+            num_threads=self._num_threads,
             verbose=self.verbose,
         )
         _log.info("Chose %d questions for a judge.", len(questions))
@@ -1054,7 +1274,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if users.shape[1] > k:
             bias = np.einsum("sp,sip->si", users[raters, k:], items[candidates, k:])
         terms = SlateTerms(raters, candidates, packed[used], bias)
-        return {"slates": terms, "llm_weight": self.llm_weight, "margin": self.margin}
+        unit = PROXIMAL_UNIT if self._given is not None else self._fitted_backbone.preference_unit
+        return {"slates": terms, "llm_weight": self.llm_weight * unit, "margin": self.margin}
 
     def _preferences(self, which=slice(None)):
         """Return the pairs of slates that may regularize, and their weights."""
@@ -1318,7 +1539,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             n_items,
             barred=barred,
             candidates=candidates,
-            num_threads=self._backbone().num_threads,
+            num_threads=self._num_threads,
             verbose=self.verbose,
         )
         if as_frame:
@@ -1366,7 +1587,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self.item_factors_[:, : self._fitted_backbone.factors],
             rows,
             n_items,
-            num_threads=self._backbone().num_threads,
+            num_threads=self._num_threads,
             verbose=self.verbose,
         )
         if as_frame:
@@ -1466,7 +1687,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         k = backbone.factors
         model = Fitted(
             backbone, self.user_factors_[:, :k], self.item_factors_[:, :k],
-            self._matrix, self._age, self._popularity, self._features, self._pairs,
+            self._scale.apply(self._matrix), self._age, self._popularity, self._features,
+            self._pairs,
             self._as_of_fit,
         )  # fmt: skip
         parts = explain(model, row, user_factors[:k], column, by_feature=by_feature)
@@ -1635,14 +1857,14 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         shares : ndarray of shape (n, n_periods), float32
         """
         backbone, k = self._fitted_backbone, self._fitted_backbone.factors
-        items = self.item_factors_[:, :k]
+        weigh, items = self._scale.apply, self.item_factors_[:, :k]
         fixed = Factors(None, items, None, gain=self._gain)
-        factors = backbone.solve_users(after.matrix, fixed, self._popularity, after.age)
+        factors = backbone.solve_users(weigh(after.matrix), fixed, self._popularity, after.age)
         by_equations = isinstance(backbone, ALSBackbone) and self._given is None
         if before is not None and not by_equations:
             moved = np.flatnonzero((rows >= 0) & (np.diff(before.matrix.indptr) > 0))
             old = before[moved]
-            solved = backbone.solve_users(old.matrix, fixed, self._popularity, old.age)
+            solved = backbone.solve_users(weigh(old.matrix), fixed, self._popularity, old.age)
             factors[moved] += self.user_factors_[rows[moved], :k] - solved
         elif before is not None and self._pairs is not None:
             judged = np.flatnonzero(self._is_judged(rows))
@@ -1654,7 +1876,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 )
                 some = after[judged]
                 factors[judged] = backbone.solve_judged(
-                    some.matrix, some.age, factors[judged], items, self._popularity, pairs
+                    weigh(some.matrix), some.age, factors[judged], items, self._popularity, pairs
                 )
         check_finite_factors(backbone, after.matrix.data, factors)
         if self.item_factors_.shape[1] > k:

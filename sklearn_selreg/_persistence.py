@@ -23,12 +23,16 @@ from ._backbone import BACKBONES
 from ._finite import check_finite_model
 from ._interactions import TIME_KINDS
 from ._json_ids import id_from_json, id_to_json
+from ._strengths import KINDS, StrengthScale
 from ._warn import warn
 from .exceptions import ModelVersionWarning
 
 FORMAT = "sklearn_selreg model"
 FORMAT_VERSION = 2
-NOT_SAVED = ("judge_", "gate_", "item_encoder_", "_slates", "_slate_scores", "_left_behind")
+NOT_SAVED = (
+    *("judge_", "gate_", "item_encoder_", "_slates", "_slate_scores", "_left_behind"),
+    *("_found", "_set_since_cloned"),
+)
 """Fitted attributes that a file does not have; a loaded model has None for the public ones."""
 
 _DESCRIPTION = "model.json"
@@ -91,6 +95,9 @@ def save_model(model, path, version):
         "left_behind": sorted({*model._left_behind, *left_behind}),
         "backbone": backbone,
         "backbone_settings": {k: _as_python(v) for k, v in asdict(model._fitted_backbone).items()},
+        "strengths": asdict(model._scale),
+        "trend_periods": int(model.trend_periods_),
+        "iterations": int(model.iterations_),
         "gain": float(model._gain),
         "time_kind": model._time_kind,
         "time_span": None if model._time_span is None else list(model._time_span),
@@ -312,7 +319,18 @@ def _build(make, arrays, lists, version):
     model._pairs = _taken_pairs(arrays, about, n_users, n_items)
     _expect(not arrays and not lists, f"there are {[*arrays, *lists]} in it")
 
-    model._fitted_backbone = backbone
+    scale = _typed(about.get("strengths", {"kind": "raw"}), dict, "strengths")
+    _expect(
+        scale.get("kind") in KINDS and _is_number(scale.get("mean", 1.0)) and len(scale) <= 2,
+        f"strengths are {scale!r:.100}",
+    )
+    model._remember_settings(
+        backbone,
+        StrengthScale(**scale),
+        _typed(about.get("trend_periods", len(model._periods)), int, "trend_periods"),
+        _typed(about.get("iterations", backbone.iterations), int, "iterations"),
+    )
+    model._found = None
     model._id_names = tuple(_strings(about["id_names"], "id_names", 2))
     model.n_features_in_ = _typed(about["n_features_in"], int, "n_features_in")
     if about["feature_names_in"] is not None:

@@ -33,7 +33,7 @@ SETTINGS = {
     "item_bias": 0.1,
     "missing_power": 0.5,
     "recency_power": 0.0,
-    "llm_weight": 20.0,
+    "llm_weight": 2.0,
     "margin": 0.1,
     "refine_iterations": 4,
     "user_col": "user",
@@ -629,7 +629,7 @@ def test_a_good_judge_is_trusted_and_followed(world, model, judged):
 def test_stronger_llm_weight_pulls_harder(world, model):
     pairs = world.judged(gate=None).fit(world.train).judgments_
     shares = []
-    for llm_weight in (0.0, 1.0, 30.0):
+    for llm_weight in (0.0, 0.1, 2.0):
         scores = all_scores(world.judged(gate=None, llm_weight=llm_weight).fit(world.train))
         shares.append(
             np.mean(
@@ -848,7 +848,7 @@ def test_pickles_predict_and_recommend_the_same(world, judged):
     restored.fold_in(world.test, known="replace")
 
 
-@pytest.mark.parametrize("llm_weight", [0.0, 1.0, 1e3])
+@pytest.mark.parametrize("llm_weight", [0.0, 0.1, 2.0])
 @pytest.mark.parametrize("gate", ["auto", None])
 def test_the_loss_never_rises(world, llm_weight, gate):
     model = world.judged(compute_loss=True, llm_weight=llm_weight, gate=gate, iterations=16)

@@ -25,7 +25,7 @@ from sklearn_selreg.judges import (
 from sklearn_selreg.judges.testing import JudgeContract
 
 FOLDS = KFold(2, shuffle=True, random_state=0)
-GRID = {"llm_weight": [1.0, 5.0]}
+GRID = {"llm_weight": [0.1, 0.5]}
 
 
 @pytest.fixture(scope="module")

@@ -790,7 +790,7 @@ def test_a_second_fit_asks_nothing(server, world, tmp_path):
     model.fit(world[0])
     assert n_asked(server) == 120
     first = model.user_factors_
-    clone(model).set_params(factors=8, llm_weight=3, regularization=10).fit(world[0])
+    clone(model).set_params(factors=8, llm_weight=0.3, regularization=10).fit(world[0])
     assert n_asked(server) == 120
     np.testing.assert_array_equal(model.fit(world[0]).user_factors_, first)
     stats = model.judge_stats_
@@ -806,7 +806,7 @@ def test_a_grid_search_asks_each_question_once(server, world, tmp_path):
     grid = {
         "factors": [4, 6],
         "regularization": [10.0, 100.0],
-        "llm_weight": [1.0, 10.0],
+        "llm_weight": [0.1, 1.0],
         "gate__C": [0.1, 1.0],
     }
     plan = model.plan_judging(world[0], cv=folds)
