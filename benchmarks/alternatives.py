@@ -106,6 +106,11 @@ class _Backbone(ALSBackbone):
         return regularizer.problem(self, make, matrix, confidence, features, factors)
 
 
+def _weight(model):
+    """Return the weight of a preference, which a model has relative to its alpha."""
+    return model.llm_weight * model._fitted_backbone.preference_unit
+
+
 class AlternativeMF(SelectiveLLMRegularizedMF):
     """Our estimator with `regularizer(model, terms)` instead of the pairs' squared hinge.
 
@@ -119,8 +124,8 @@ class AlternativeMF(SelectiveLLMRegularizedMF):
         self._make_regularizer = regularizer
         return self
 
-    def _backbone(self):
-        own = super()._backbone()
+    def _backbone(self, settings=None):
+        own = super()._backbone(settings)
         return _Backbone(**{field.name: getattr(own, field.name) for field in fields(own)})
 
     def _weigh(self, slates, factors, shares=None):
@@ -151,7 +156,7 @@ class Pointwise:
         total = sp.coo_matrix((rating, entries), shape).tocsr().tocoo()
         self.rows, self.columns = count.row, count.col
         self.ratings = total.data / count.data
-        self.weight = model.llm_weight
+        self.weight = _weight(model)
         users, items = model.bias_columns
         self.bias = np.einsum("np,np->n", users[self.rows], items[self.columns])
 
@@ -203,7 +208,7 @@ class Hinge:
 
     def __init__(self, model, terms):
         self.terms = terms
-        self.llm_weight, self.margin = model.llm_weight, model.margin
+        self.llm_weight, self.margin = _weight(model), model.margin
 
     def problem(self, backbone, make, matrix, confidence, features, factors):
         """Return what sweeps with new weights each time."""

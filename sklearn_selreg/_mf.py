@@ -114,7 +114,7 @@ _NOT_COMPARED = frozenset(
         "tuning",
     ]
 )
-_LARGEST_LLM_WEIGHT = 2.0  # interactions; more was hardly meant relative to alpha
+_LARGEST_LLM_WEIGHT = 4.0  # interactions; more was hardly meant relative to alpha
 _NO_JUDGMENTS = {"questions": 0, "answers": 0, "slates_used": 0, "pairs": 0}
 _ENOUGH_TO_FIT = 1000  # interactions; with fewer, nobody wonders at factors of about 0
 _CLEARLY = 0.1  # difference of the criterion of a search that is worth a warning
@@ -136,17 +136,24 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
     Parameters
     ----------
-    factors : int or None, default=None
-        Number of latent factors. None: 64; 16 for LMF.
-    regularization : float or None, default=None
-        L2 penalty :math:`\lambda` > 0 of the factors. None: 85 for ALS, where the right value
-        grows with the number of users and with `alpha`; .05 for BPR, 6 for LMF.
-    alpha : float or None, default=None
-        Confidence > 0 of an interaction per unit of strength. None: 50 for ALS, 10 for LMF. BPR,
-        to which strengths do not matter, has none.
-    iterations : int or None, default=None
+    factors : "auto", int or None, default="auto"
+        Number of latent factors. "auto" is found by `tuning`, here and below; fixed: 64; 16 for
+        LMF. None: the fixed value.
+    regularization : "auto", float or None, default="auto"
+        L2 penalty :math:`\lambda` > 0 of the factors; the right value grows with the number of
+        users and with `alpha`. Fixed, and None: 85 for ALS, .05 for BPR, 6 for LMF.
+    alpha : "auto", float or None, default="auto"
+        Confidence > 0 of an interaction per unit of strength. Fixed, and None: 50 for ALS, 10 for
+        LMF. BPR, to which strengths do not matter, has none.
+    iterations : "auto", int or None, default="auto"
         For ALS the number of sweeps, each over users, items and feature prior; for BPR and LMF that
-        of their epochs. None: 30 for ALS, 100 for BPR, 50 for LMF.
+        of their epochs, which are not searched for. Fixed, and None: 30 for ALS, 100 for BPR, 50
+        for LMF.
+    tuning : "fast", "thorough" or None, default="fast"
+        How settings that are "auto" are found: what each user did last is held out, and some 15
+        small models are compared by how they rank it; see Notes. "thorough" goes through the
+        settings up to three times, on more interactions. None: nothing is searched, all are fixed.
+        With fewer than 200 users to hold something out of they are fixed, too.
     backbone : "als", "bpr" or "lmf", default="als"
         What is factorized with: alternating least squares, or `implicit`'s Bayesian personalized
         ranking or logistic matrix factorization. The factors of the latter two are kept by a
@@ -162,25 +169,32 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     item_encoder : "auto", transformer or None, default="auto"
         Makes features of `item_data`: a scikit-learn transformer, fitted on its columns; "auto" for
         :class:`~sklearn_selreg.AutoItemEncoder`; None for no features.
-    prior_strength : float, default=2.5
+    prior_strength : "auto" or float, default="auto"
         How strongly > 0 item factors lean on features: their penalty is `prior_strength` times
         `regularization` times the squared distance from what a ridge regression on the features
-        expects. Without features it does nothing.
-    item_bias : float, default=0.25
+        expects. Without features it does nothing. Fixed: 2.5.
+    item_bias : "auto" or float, default="auto"
         Score >= 0 that an item gains by being popular: `item_bias * n / (n + 5)` for n
-        interactions, with features shrunk to what they lead to expect. 0: none.
-    trend_periods : int, default=8
+        interactions, with features shrunk to what they lead to expect. 0: none. Fixed: .25.
+    trend_periods : "auto" or int, default="auto"
         With `time_col`, that popularity is one of the time: the interactions are cut into so many
         periods of about equally many, and n is what an item would have, had it always been as
-        popular as in the period. 1: popularity does not change.
+        popular as in the period. 1: popularity does not change. Fixed: 8.
     trend_at : "user" or "now", default="user"
         Which period counts for a user: that of the user's newest interaction, or the last one.
-    missing_power : float, default=0.5
+        Settings are found with "user": what is held out lies before the last period.
+    missing_power : "auto" or float, default="auto"
         A pair without interaction weighs `((n + 5) / mean(n + 5)) ** missing_power` for an item
         with n interactions: not having a popular item says more. 0: all weigh 1, as in `implicit`.
-    recency_power : float, default=0.65
+        Fixed: .5.
+    recency_power : "auto" or float, default="auto"
         In a last update of the users, their r-th newest interaction (from 0) has the confidence
-        `3 * alpha / (1 + r) ** recency_power`. 0: no such update.
+        `3 * alpha / (1 + r) ** recency_power`. 0: no such update. Without `time_col`, "auto" is 0:
+        the order of the rows need not be that of time. Fixed: .65.
+    strengths : "auto", "raw", "log" or "binary", default="auto"
+        How the strengths `y` count, summed over repeated rows: as they are, as ``log(1 + y)``
+        relative to its mean, or all as 1. Play counts and amounts span orders of magnitude; raw,
+        the largest ones drown the others. "auto" is "raw" where all are 1. Fixed: "raw".
     judge : LLMJudge or None, default=None
         Gives the preferences: recorded ones as they are (`PrecomputedJudge`); any other judge is
         asked questions that are chosen for it. None: the backbone alone.
@@ -202,8 +216,10 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     gate : "auto", ReliabilityGate or None, default="auto"
         Weighs preferences. "auto": `ReliabilityGate()`. None: all preferences weigh 1, wherever
         they are (global distillation).
-    llm_weight : float, default=8
-        Weight :math:`\mu` >= 0 of all preferences.
+    llm_weight : float, default=0.16
+        Weight >= 0 of all preferences, relative to `alpha`: with 1 a preference of weight 1 counts
+        as an interaction does. (:math:`\mu` is `llm_weight` times `alpha`; for BPR, LMF and given
+        factors times 50.)
     margin : float, default=0.4
         By how much >= 0 the score of the preferred item should be larger; beyond it a preference
         does nothing. For BPR and LMF, whose scores have another scale, the unit of `margin` and
@@ -240,6 +256,15 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
     Attributes
     ----------
+    factors_, regularization_, alpha_, iterations_ : int, float, float, int
+        What was used of these parameters, found or given; None where the backbone has none, as of
+        the next.
+    prior_strength_, item_bias_, missing_power_, recency_power_ : float
+        Likewise.
+    strengths_, trend_periods_ : str, int
+        Likewise.
+    tuning_ : DataFrame
+        Settings that were compared, if any; made at each access.
     users_ : ndarray of shape (n_users,)
         User ids, as they were given; sorted where they sort.
     items_ : ndarray of shape (n_items,)
@@ -284,6 +309,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     The objective is in the documentation of the method, and in ``sklearn_selreg._als``. A slate of
     the judge is used if its history lies within the user's fitted interactions. Candidates the user
     was fitted on, but the judge was not shown, calibrate the gate; the other ones regularize.
+
+    Settings are found in the rows given to `fit` only, and without the judge: what is held out for
+    that is fitted on in the end. They are those of the highest criterion (NDCG@10, and AUC of all
+    and of rare items, see ``sklearn_selreg._tuning``) among those that rank no worse than
+    popularity and plain `implicit`. They do not depend on `random_state`. `warm_start` keeps those
+    of the last fit.
 
     `missing_power` and `recency_power` are settings of ALS, and do nothing for BPR and LMF; to set
     them there is a `ParameterWarning`.
@@ -504,8 +535,10 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             If ids or columns may not be what was meant, or if the model was loaded, and lacks
             parameters it was saved with.
         ParameterWarning
-            If `missing_power` or `recency_power` is set for BPR or LMF, or if `regularization` is
-            so large that all users are recommended about the same.
+            If `missing_power` or `recency_power` is set for BPR or LMF; if `regularization` is so
+            large that all users are recommended about the same; if no settings are found that rank
+            as well as popularity and plain `implicit`; if a search finds settings anew in each of
+            its fits; if `llm_weight` is far too large.
         """
         settings = self._settings()
         backbone, n_refine, judged, n_silent = self._backbone(settings), 0, None, 0

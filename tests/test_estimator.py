@@ -33,7 +33,7 @@ SETTINGS = {
     "item_bias": 0.1,
     "missing_power": 0.5,
     "recency_power": 0.0,
-    "llm_weight": 2.0,
+    "llm_weight": 10 / 3,
     "margin": 0.1,
     "refine_iterations": 4,
     "user_col": "user",
@@ -629,7 +629,7 @@ def test_a_good_judge_is_trusted_and_followed(world, model, judged):
 def test_stronger_llm_weight_pulls_harder(world, model):
     pairs = world.judged(gate=None).fit(world.train).judgments_
     shares = []
-    for llm_weight in (0.0, 0.1, 2.0):
+    for llm_weight in (0.0, 0.2, 4.0):
         scores = all_scores(world.judged(gate=None, llm_weight=llm_weight).fit(world.train))
         shares.append(
             np.mean(
@@ -848,7 +848,7 @@ def test_pickles_predict_and_recommend_the_same(world, judged):
     restored.fold_in(world.test, known="replace")
 
 
-@pytest.mark.parametrize("llm_weight", [0.0, 0.1, 2.0])
+@pytest.mark.parametrize("llm_weight", [0.0, 0.2, 4.0])
 @pytest.mark.parametrize("gate", ["auto", None])
 def test_the_loss_never_rises(world, llm_weight, gate):
     model = world.judged(compute_loss=True, llm_weight=llm_weight, gate=gate, iterations=16)
@@ -891,6 +891,7 @@ def test_the_steps_of_a_fit_are_logged(world, caplog):
     model = world.judged().fit(world.train)
     stats = model.judge_stats_
     told = [record.getMessage() for record in caplog.records]
+    assert "settings are the fixed ones" in told.pop(0)
     assert [text.split()[0] for text in told] == [
         "Fitting", "Using", "Calibrated", str(stats["pairs_weighted"]), "Fitted"
     ]  # fmt: skip
@@ -1003,7 +1004,7 @@ RECORD = {"user": 0, "history": [], "candidates": [1, 2], "ratings": [0.5, 1]}
         ),
         ({"factors": 0}, None, None, "'factors' parameter of SelectiveLLMRegularizedMF must be"),
         ({"factors": 2.5}, None, None, "'factors' parameter of SelectiveLLMRegularizedMF must be"),
-        ({"regularization": 0.0}, None, None, "in the range (0.0, inf) or None. Got 0.0"),
+        ({"regularization": 0.0}, None, None, "in the range (0.0, inf), a str among {'auto'} or None. Got 0.0"),
         ({"alpha": -1.0}, None, None, "'alpha' parameter"),
         ({"iterations": 0}, None, None, "'iterations' parameter"),
         ({"item_bias": -0.1}, None, None, "'item_bias' parameter"),
@@ -1101,6 +1102,7 @@ def fit_movielens(data, **settings):
         time_col="time",
         random_state=0,
         item_data=data.item_data,
+        tuning=None,
         **settings,
     )
     return model.fit(data.train)

@@ -17,7 +17,7 @@ def log():
 
 
 def model(**parameters):
-    return SelectiveLLMRegularizedMF(**COLUMNS, **{"random_state": 0, "iterations": 4} | parameters)
+    return SelectiveLLMRegularizedMF(**COLUMNS, **{"random_state": 0, "iterations": 4, "tuning": None} | parameters)
 
 
 def one_large(n):

@@ -138,7 +138,7 @@ def test_a_fitted_user_is_solved_with_all_rows(log):
 
 @pytest.mark.parametrize("item_bias", [0, 0.2])
 def test_preferences_of_the_judge_go_on_to_act(log, judge, item_bias):
-    settings = {"judge": judge, "gate": None, "llm_weight": 3.0, "item_bias": item_bias}
+    settings = {"judge": judge, "gate": None, "llm_weight": 3 / 8, "item_bias": item_bias}
     model = make_model(**settings, missing_power=0, recency_power=0.5).fit(log)
     more = pd.DataFrame({"user": [3, 3, 99], "item": [5, 23, 2]})
     appended = copy.copy(model).fold_in(more, known="append")

@@ -258,7 +258,7 @@ def test_what_cannot_be_refined(given, X, judge):
         SelectiveLLMRegularizedMF(factors=4, judge=judge, random_state=0).fit(X).refine(X)
     with pytest.raises(ValueError, match="backbone must be 'als' with given factors"):
         make(given, backbone="bpr", alpha=None)
-    with pytest.raises(ValueError, match="`factors` must be None or that number"):
+    with pytest.raises(ValueError, match="`factors` must be 'auto', None or that number"):
         make(given, factors=9)
     with pytest.raises(ValueError, match="from_factors"):
         make(given).explain("u007", 3)

@@ -331,7 +331,7 @@ def test_rows_and_item_data_that_joblib_maps_read_only():
     vectors = pd.DataFrame(rng.normal(size=(500, 300)))
     # From this size on joblib maps arrays into the memory of its workers.
     assert min(X.nbytes, y.nbytes, vectors.to_numpy().nbytes) > 1_000_000
-    settings = SMALL | {"iterations": 1, "n_jobs": 1, "item_data": vectors}
+    settings = SMALL | {"iterations": 1, "tuning": None, "n_jobs": 1, "item_data": vectors}
     model = Noting(**settings, item_encoder=PCA(5, random_state=0))
     here = clone(model).fit(X, y)
     for estimator in Parallel(n_jobs=2)(delayed(clone(model).fit)(X, y) for _ in range(2)):

@@ -19,7 +19,9 @@ def test_threads_are_for_large_work_alone_and_change_no_number(monkeypatch, n_us
     rng = np.random.default_rng(0)
     X, y = interactions_from_sparse(sp.random_array((n_users, 100), density=0.3, rng=rng))
     one, two = (
-        SelectiveLLMRegularizedMF(factors=32, iterations=2, n_jobs=n_jobs, random_state=0).fit(X, y)
+        SelectiveLLMRegularizedMF(
+            factors=32, iterations=2, tuning=None, n_jobs=n_jobs, random_state=0
+        ).fit(X, y)
         for n_jobs in (1, 2)
     )
     assert max(used) == expected

@@ -268,6 +268,7 @@ def test_a_worker_process_gives_the_same_answers(world):
 def fit(data, **settings):
     model = SelectiveLLMRegularizedMF(
         factors=16,
+        tuning=None,
         item_data=data.item_data,
         judge=data.judge,
         random_state=0,
