@@ -64,8 +64,8 @@ def load(folder):
     if "time" in rows and not pd.api.types.is_numeric_dtype(rows["time"]):
         rows["time"] = pd.to_datetime(rows["time"])
     for column in ("title", "description"):
-        if column in items:  # the folders without have no texts: all are treated alike
-            items = items.drop(columns=column) if "genres" in items else items
+        if column in items and "genres" in items:  # peers would not read a title, either
+            items = items.drop(columns=column)
     return rows, items
 
 
@@ -206,13 +206,21 @@ def knn(split, catalog, *, K):
 
 def ease(split, catalog, *, regularization):
     table = Table(split, catalog)
-    gram = (table.matrix.T @ table.matrix).toarray().astype(np.float64)
+    count = table.matrix.getnnz(axis=0)
+    used = np.flatnonzero(count)  # what nobody has is level with the last
+    known = table.matrix[:, used]
+    gram = (known.T @ known).toarray().astype(np.float64)
     gram[np.diag_indices_from(gram)] += regularization
     inverse = np.linalg.inv(gram)
     weights = (inverse / -np.diag(inverse)).astype(np.float32)
     np.fill_diagonal(weights, 0)
-    count = table.matrix.getnnz(axis=0)
-    return lambda ids: table.score_known(ids, lambda rows: table.matrix[rows] @ weights, count)
+
+    def score(rows):
+        scores = np.zeros((len(rows), len(catalog)), dtype=np.float32)
+        scores[:, used] = known[rows] @ weights
+        return scores
+
+    return lambda ids: table.score_known(ids, score, count)
 
 
 def irspack(split, catalog, *, alpha0, reg, features, n_components=64):
@@ -279,6 +287,11 @@ def grid(**values):
     return [dict(zip(values, found, strict=True)) for found in product(*values.values())]
 
 
+OURS = {
+    "ours, defaults": {},
+    "ours, thorough": {"tuning": "thorough"},
+    "ours, fixed settings": {"tuning": None},
+}
 PEERS = {
     "popularity": (popularity, [{}]),
     "item-kNN": (knn, grid(K=[20, 50, 100, 200, 500])),
@@ -301,7 +314,7 @@ def evaluate_peer(name, rows, items, fold):
     fit, settings = PEERS[name]
     tuning = splits(rows, items, fold, tuning=True)
     on_valid = Evaluation(tuning)
-    if name == "EASE" and len(on_valid.catalog) > EASE_ITEMS:
+    if name == "EASE" and (on_valid.popularity > 0).sum() > EASE_ITEMS:
         return None
     found, began = [], time.process_time()
     if len(settings) > 1:
@@ -351,7 +364,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="*", default=[], metavar="FOLDER")
     parser.add_argument("--worlds", action="store_true", help="the made-up worlds, too")
-    parser.add_argument("--methods", nargs="*", default=["ours, defaults", *PEERS])
+    parser.add_argument("--methods", nargs="*", default=[*OURS, *PEERS])
     parser.add_argument("--splits", nargs="*", default=["fold", "fold_cold"])
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -368,9 +381,9 @@ def main():
         for method in arguments.methods:
             with warnings.catch_warnings(), threadpool_limits(1, "blas"):
                 warnings.simplefilter("ignore")
-                if method.startswith("ours"):
-                    fixed = {"tuning": None} if method == "ours, fixed" else {}
-                    found = finish(ours, fixed, rows, items, fold, time.process_time())
+                if method in OURS:
+                    began = time.process_time()
+                    found = finish(ours, OURS[method], rows, items, fold, began)
                 else:
                     found = evaluate_peer(method, rows, items, fold)
             if found is not None:

@@ -590,9 +590,11 @@ class Search:
         return float(self._hold_out.matrix.data.mean(dtype=np.float64))
 
     def compared_with_log(self, best):
-        """Return how the settings of a trial with raw strengths do with their logarithms."""
-        alpha = best.settings["alpha"] * self._mean_strength
-        return self._fit(best.settings | {"strengths": "log", "alpha": alpha}).trial
+        """Return how a trial with raw strengths does with their logarithms."""
+        settings = best.settings | {"strengths": "log"}
+        if "alpha" in self._free:  # else it is meant for raw ones
+            settings["alpha"] *= self._mean_strength
+        return self._descend(self._fit(settings), _scale(_BOTH, 4.0, 0.25)).trial
 
 
 class Found(NamedTuple):

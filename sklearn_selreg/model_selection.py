@@ -6,8 +6,11 @@ from sklearn.model_selection import BaseCrossValidator
 
 from ._interactions import encode, index_interactions, read_columns
 from ._params import check_integer
+from ._warn import warn
 
 __all__ = ["ColdStartSplit", "LeaveLastOut"]
+
+_ROWS_TO_TELL = 200  # that follow on one of the same user: fewer may be sorted by chance
 
 
 class _HistorySplit(BaseCrossValidator):
@@ -69,10 +72,33 @@ class _HistorySplit(BaseCrossValidator):
         matrix = interactions.matrix
         lengths = np.diff(matrix.indptr)
         entries = np.repeat(np.arange(len(lengths)), lengths) * matrix.shape[1] + matrix.indices
-        wanted = user * matrix.shape[1] + encode(interactions.items, items)
+        item = encode(interactions.items, items)
+        if times is None:
+            _warn_of_sorted_rows(user, {"item id": item, "strength": y})
+        wanted = user * matrix.shape[1] + item
         place = np.minimum(np.searchsorted(entries, wanted), len(entries) - 1)
         age = np.where(entries[place] == wanted, interactions.age[place], -1)
         return user, age, lengths[user]
+
+
+def _warn_of_sorted_rows(user, columns):
+    """Warn if the rows of all users are sorted by something that is no time."""
+    order = np.argsort(user, kind="stable")
+    same = np.diff(user[order]) == 0
+    if same.sum() < _ROWS_TO_TELL:
+        return
+    for what, values in columns.items():
+        if values is None:
+            continue
+        steps = np.diff(np.asarray(values, dtype=np.float64)[order])[same]
+        if steps.any() and ((steps >= 0).all() or (steps <= 0).all()):
+            end = "largest" if (steps >= 0).all() else "smallest"
+            warn(
+                f"Without time_col the last rows of a user are taken to be the newest, and here "
+                f"the rows of each user are sorted by {what}: what is held out is the {end} "
+                f"{what}, not what came last. Set time_col, or shuffle the rows if nothing is "
+                "known of time, as by X.sample(frac=1, random_state=0)."
+            )
 
 
 class LeaveLastOut(_HistorySplit):
@@ -88,8 +114,9 @@ class LeaveLastOut(_HistorySplit):
     user_col, item_col : int or str, default=0 and 1
         Columns of `X` with the ids: positions, or names in a DataFrame.
     time_col : int, str or None, default=None
-        Column that orders the interactions. None: order of the rows, which `train_test_split`,
-        `ShuffleSplit` and halving searches do not keep.
+        Column that orders the interactions. None: the order of the rows is taken for that of time,
+        so a file that is sorted by plays has the least played items held out, with a DataWarning.
+        `train_test_split`, `ShuffleSplit` and halving searches do not keep it.
 
     Raises
     ------

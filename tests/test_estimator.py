@@ -1004,7 +1004,7 @@ RECORD = {"user": 0, "history": [], "candidates": [1, 2], "ratings": [0.5, 1]}
         ),
         ({"factors": 0}, None, None, "'factors' parameter of SelectiveLLMRegularizedMF must be"),
         ({"factors": 2.5}, None, None, "'factors' parameter of SelectiveLLMRegularizedMF must be"),
-        ({"regularization": 0.0}, None, None, "in the range (0.0, inf), a str among {'auto'} or None. Got 0.0"),
+        ({"regularization": 0.0}, None, None, "a str among {'auto'} or None. Got 0.0"),
         ({"alpha": -1.0}, None, None, "'alpha' parameter"),
         ({"iterations": 0}, None, None, "'iterations' parameter"),
         ({"item_bias": -0.1}, None, None, "'item_bias' parameter"),

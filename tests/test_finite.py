@@ -17,7 +17,8 @@ def log():
 
 
 def model(**parameters):
-    return SelectiveLLMRegularizedMF(**COLUMNS, **{"random_state": 0, "iterations": 4, "tuning": None} | parameters)
+    usual = {"random_state": 0, "iterations": 4, "tuning": None}
+    return SelectiveLLMRegularizedMF(**COLUMNS, **usual | parameters)
 
 
 def one_large(n):

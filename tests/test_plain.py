@@ -183,7 +183,8 @@ def test_embeddings_place_new_items(spread):
     else:
         items["emb"] = list(embeddings)
     new = X["item"] >= 240
-    model = SelectiveLLMRegularizedMF(**COLUMNS, item_data=items, random_state=0, tuning=None).fit(X[~new])
+    model = SelectiveLLMRegularizedMF(**COLUMNS, item_data=items, random_state=0, tuning=None)
+    model.fit(X[~new])
     assert auc_scorer()(model, X[new]) > 0.75
 
 

@@ -232,9 +232,9 @@ def test_many_users_in_little_memory():
         (np.ones(n_users * 10, np.float32), rng.integers(n_items, size=n_users * 10),
          np.arange(n_users + 1) * 10), (n_users, n_items),
     )  # fmt: skip
-    model = SelectiveLLMRegularizedMF(
-        factors=8, iterations=1, tuning=None, random_state=0
-    ).fit(seen)
+    model = SelectiveLLMRegularizedMF(factors=8, iterations=1, tuning=None, random_state=0).fit(
+        seen
+    )
     rows = rng.permutation(n_users)
     tracemalloc.start()
     try:

@@ -207,7 +207,13 @@ def test_exclude_is_named_in_its_errors(model):
 
 def few_settings(**parameters):
     return SelectiveLLMRegularizedMF(
-        user_col="user", item_col="item", factors=2, iterations=2, tuning=None, random_state=0, **parameters
+        user_col="user",
+        item_col="item",
+        factors=2,
+        iterations=2,
+        tuning=None,
+        random_state=0,
+        **parameters,
     )
 
 
