@@ -60,6 +60,7 @@ _RECENCY_POWERS = (0.0, 0.35, 0.65, 1.0, 1.5)
 PERIODS = (8, 1, 2)
 """Numbers of periods of popularity that are compared."""
 _MORE_SWEEPS = (2, 4)  # as many times, once all else is found
+_WORTH_DOUBLING = 0.02  # of the criterion: what twice the factors, and the time, must gain
 _FACTORS = {ALSBackbone: (64, 128, 256), BPRBackbone: (64,), LMFBackbone: (32,)}
 _START = {
     ALSBackbone: {"factors": 32, "alpha": 10.0, "regularization": 22.0, "recency_power": 0.65},
@@ -435,7 +436,8 @@ class Search:
             best = self._fit(best.settings | {"factors": first})
             for factors in more:
                 found = self._fit(best.settings | {"factors": factors})
-                if self._key(found.trial) <= self._key(best.trial):
+                reaches, criterion = self._key(best.trial)
+                if self._key(found.trial) <= (reaches, criterion + _WORTH_DOUBLING):
                     break
                 best = found
         return self._polish(best).trial
@@ -589,12 +591,12 @@ class Search:
     def _mean_strength(self):
         return float(self._hold_out.matrix.data.mean(dtype=np.float64))
 
-    def compared_with_log(self, best):
-        """Return how a trial with raw strengths does with their logarithms."""
-        settings = best.settings | {"strengths": "log"}
-        if "alpha" in self._free:  # else it is meant for raw ones
-            settings["alpha"] *= self._mean_strength
-        return self._descend(self._fit(settings), _scale(_BOTH, 4.0, 0.25)).trial
+    def with_log(self):
+        """Return the best of a few trials with the logarithms of the strengths."""
+        best = self._polish(self._fit(self._start | {"strengths": "log"}))
+        for move in _MOVES[self._kind][0]:
+            best = self._descend(best, move)
+        return best.trial
 
 
 class Found(NamedTuple):
@@ -613,7 +615,7 @@ class Found(NamedTuple):
     floor : tuple of Result or None
         Popularity and plain `implicit`, if the best trial does not reach them.
     with_log : Trial or None
-        The best settings with logarithms of the strengths, if raw ones were given.
+        A good one with logarithms of the strengths, if raw ones were given.
     """
 
     settings: dict
@@ -660,7 +662,7 @@ def find_settings(backbone, given, free, interactions, features, effort, watch=l
     with_log = None
     is_raw = isinstance(backbone, ALSBackbone) and given.get("strengths") == "raw"
     if is_raw and len(kinds_to_compare(interactions.matrix.data)) > 1:
-        with_log = search.compared_with_log(best)
+        with_log = search.with_log()
     settings = {name: best.settings[name] for name in free if name in best.settings}
     floor = tuple(search.floor) if search.shortfall(best) > 0 else None
     n_held_out, seconds = int(hold_out.is_last.sum()), time.process_time() - began
