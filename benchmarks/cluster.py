@@ -49,7 +49,7 @@ def make_model(world, judge):
     """Return a small model of a world."""
     return SelectiveLLMRegularizedMF(
         user_col="user", item_col="item", time_col="time", item_data=world.item_data, judge=judge,
-        iterations=10, max_slates=150, random_state=0, n_jobs=1,
+        iterations=10, tuning=None, max_slates=150, random_state=0, n_jobs=1,
     )  # fmt: skip
 
 

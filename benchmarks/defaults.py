@@ -223,18 +223,14 @@ def ease(split, catalog, *, regularization):
     return lambda ids: table.score_known(ids, score, count)
 
 
-def irspack(split, catalog, *, alpha0, reg, features, n_components=64):
+def irspack(split, catalog, *, alpha0, reg):
     from irspack import IALSRecommender
 
     table = Table(split, catalog)
-    settings = {"n_components": n_components, "alpha0": alpha0, "reg": reg, "n_threads": 2}
-    if features:
-        from irspack.recommenders.ials import IALSRecommender as Recommender
-
-        settings["item_features"] = features_of(split, catalog)
-        model = Recommender(table.matrix.astype(np.float64), **settings)
-    else:
-        model = IALSRecommender(table.matrix.astype(np.float64), **settings)
+    model = IALSRecommender(
+        table.matrix.astype(np.float64), n_components=64, alpha0=alpha0, reg=reg, n_threads=2,
+        item_features=features_of(split, catalog), lambda_item_feature=1.0,
+    )  # fmt: skip
     model.learn()
     count = table.matrix.getnnz(axis=0)
     return lambda ids: table.score_known(ids, lambda rows: model.get_score(rows), count)
@@ -300,7 +296,7 @@ PEERS = {
     "EASE": (ease, grid(regularization=[3, 10, 30, 70, 150, 300, 600, 1500])),
     "irspack iALS, features": (
         irspack,
-        grid(alpha0=[0.03, 0.1, 0.3, 1.0], reg=[0.001, 0.003, 0.01], features=[True]),
+        grid(alpha0=[0.03, 0.1, 0.3, 1.0], reg=[0.001, 0.003, 0.01]),
     ),
     "LightFM, features": (
         lightfm,

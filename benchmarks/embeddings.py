@@ -57,7 +57,11 @@ def run(name):
         rng = np.random.default_rng(0)
         X = np.column_stack([rng.integers(0, 100, 3000), rng.integers(0, len(table), 3000)])
         model = SelectiveLLMRegularizedMF(
-            factors=16, iterations=2, random_state=0, item_data=table.rename_axis("item")
+            factors=16,
+            iterations=2,
+            tuning=None,
+            random_state=0,
+            item_data=table.rename_axis("item"),
         )
         start = time.perf_counter()
         model.fit(X)

@@ -101,6 +101,7 @@ def overhead():
             item_data=items,
             judge=judge,
             max_slates=N_SLATES,
+            tuning=None,
             user_col="user",
             item_col="item",
             random_state=0,

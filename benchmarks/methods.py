@@ -56,10 +56,11 @@ class Method:
 
 def _ours(data, seed, judge=None, estimator=SelectiveLLMRegularizedMF, **settings):
     settings = dict(settings)
-    for name in ("regularization", "llm_weight"):
-        ratio = settings.pop(f"{name}_per_alpha", None)
-        if ratio is not None:
-            settings[name] = ratio * settings["alpha"]
+    ratio = settings.pop("regularization_per_alpha", None)
+    if ratio is not None:
+        settings["regularization"] = ratio * settings["alpha"]
+    if settings:  # those that were not drawn are the fixed ones
+        settings.setdefault("tuning", None)
     return estimator(
         item_data=data.item_data,
         judge=judge,
@@ -74,7 +75,7 @@ def _ours(data, seed, judge=None, estimator=SelectiveLLMRegularizedMF, **setting
 
 def no_llm(data, seed, **settings):
     """Fit ours without LLM; the settings of the LLM's part are drawn, but do nothing."""
-    unused = ("llm_weight", "llm_weight_per_alpha", "margin", "gate_rate")
+    unused = ("llm_weight", "margin", "gate_rate")
     settings = {name: value for name, value in settings.items() if name not in unused}
     return _ours(data, seed, **settings).fit(data.train)
 
@@ -116,7 +117,7 @@ _BACKBONE = {
     "missing_power": choice(0.0, 0.25, 0.5, 0.75),
     "recency_power": choice(0.0, 0.35, 0.65),
     "iterations": choice(20, 30),
-    "llm_weight_per_alpha": log_uniform(0.03, 1),
+    "llm_weight": log_uniform(0.03, 1),
     "margin": log_uniform(0.1, 0.8),
     "gate_rate": log_uniform(0.001, 0.1),
 }
@@ -131,7 +132,7 @@ _LIGHTFM = {
 
 
 _LLM_PART = {
-    "llm_weight": log_uniform(1.5, 50),
+    "llm_weight": log_uniform(0.03, 1),
     **{name: _BACKBONE[name] for name in ("margin", "gate_rate")},
 }
 ON_DEFAULTS = ", default backbone"

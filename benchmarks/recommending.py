@@ -27,7 +27,7 @@ from sklearn_selreg.datasets import load_movielens_coldstart
 
 GOAL = 1.1
 BATCH = 10_000
-FITTED = {"factors": 64, "iterations": 1, "random_state": 0}
+FITTED = {"factors": 64, "iterations": 1, "tuning": None, "random_state": 0}
 
 
 def compare(title, model, users, repeat):

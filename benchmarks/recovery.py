@@ -54,6 +54,7 @@ def recover(reliability, seed):
     )
     model = SelectiveLLMRegularizedMF(
         factors=16,
+        tuning=None,
         item_data=data.item_data,
         judge=data.judge,
         gate=Recorder(),

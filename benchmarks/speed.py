@@ -215,7 +215,7 @@ class Ours(Method):
         start = time.perf_counter()
         self.model = SelectiveLLMRegularizedMF(
             factors=FACTORS, regularization=REGULARIZATION, alpha=ALPHA, iterations=self.fit_sweeps,
-            random_state=SEED, item_data=items, **PLAIN,
+            random_state=SEED, item_data=items, tuning=None, **PLAIN,
         )  # fmt: skip
         self.model.fit(self.matrix)
         return time.perf_counter() - start
@@ -264,7 +264,7 @@ class Defaults(Features):
 
         table = read_item_data(self._item_data(), "item")
         features = encode_items("auto", table, np.arange(self.matrix.shape[1]))[0]
-        backbone = SelectiveLLMRegularizedMF()._backbone()
+        backbone = SelectiveLLMRegularizedMF(time_col="time")._backbone()
         start = backbone.start(*self.matrix.shape, np.random.default_rng(SEED))
         self.problem = backbone.problem(self.matrix, features, start)
         bias = backbone.bias(self.matrix.getnnz(axis=0)[:, np.newaxis], features)

@@ -201,7 +201,7 @@ def movielens_fits(data, repeat):
     def our_fit(**parameters):
         model = SelectiveLLMRegularizedMF(
             **SETTINGS, alpha=ALPHA, iterations=ITERATIONS, **COLUMNS, time_col="time",
-            random_state=0, **parameters,
+            random_state=0, tuning=None, **parameters,
         )  # fmt: skip
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of slates that are dropped

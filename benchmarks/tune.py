@@ -45,7 +45,7 @@ def draw(rng):
         "trend_periods": int(rng.choice([6, 8, 12])),
         "missing_power": float(rng.choice([0.0, 0.25, 0.5, 0.75])),
         "recency_power": float(rng.choice([0.2, 0.35, 0.5, 0.65])),
-        "llm_weight": log_uniform(4, 40),
+        "llm_weight": log_uniform(0.1, 1),
         "margin": log_uniform(0.2, 0.7),
         "iterations": iterations,
         "refine_iterations": iterations // 2,
@@ -92,6 +92,7 @@ def run_trial(settings, data, methods=METHODS, random_state=0):
             time_col="time",
             random_state=random_state,
             n_jobs=1,
+            tuning=None,
             **options[method],
             **settings,
         )

@@ -27,7 +27,7 @@ from sklearn_selreg.inspection import GateDisplay
 from sklearn_selreg.judges import PrecomputedJudge
 from sklearn_selreg.metrics import compare_reports, ranking_report
 
-# Settings of the peers; ours are the defaults of the estimator.
+# Settings of the peers; ours are the defaults of the estimator, which finds them in `train`.
 PLAIN_ALS = {"factors": 64, "regularization": 50, "alpha": 10}
 ALS_ITEM_BIAS = 0.15  # best overall AUC on `valid` of 0, .05, .1, .15, .2, .3, .4, .6
 N_SEEDS = 5  # 0 to 4: of the factors' start, and of the shuffles
@@ -36,6 +36,7 @@ SHUFFLED = (0.5, 0.9)  # of the questions to a bad judge
 POPULARITY = "popularity"
 ALS = "plain implicit ALS"
 ALS_BIAS = "implicit ALS + our item bias"
+FIXED = "ours, no LLM, fixed settings"
 NO_LLM = "ours, no LLM"
 EVERYWHERE = "ours, LLM everywhere"
 SELECTIVE = "ours, LLM selective"
@@ -73,9 +74,9 @@ def plain_als(data, seed):
 
 def with_item_bias(score, model, data):
     """Add to scores what our model adds for films that were popular at the time of the user."""
-    k = model.user_factors_.shape[1] - model.trend_periods
+    k = model.user_factors_.shape[1] - model.trend_periods_
     place = np.searchsorted(model.items_, data.item_data["item"])
-    gains = model.item_factors_[place, k:].T * np.float32(ALS_ITEM_BIAS / model.item_bias)
+    gains = model.item_factors_[place, k:].T * np.float32(ALS_ITEM_BIAS / model.item_bias_)
     periods = model.user_factors_[:, k:]
     return lambda users: score(users) + periods[np.searchsorted(model.users_, users)] @ gains
 
@@ -157,25 +158,30 @@ def shuffled_name(method, probability):
 
 
 METHODS = (
-    *(POPULARITY, ALS, ALS_BIAS, NO_LLM, EVERYWHERE, SELECTIVE),
+    *(POPULARITY, ALS, ALS_BIAS, FIXED, NO_LLM, EVERYWHERE, SELECTIVE),
     *(shuffled_name(method, p) for p in SHUFFLED for method in (EVERYWHERE, SELECTIVE)),
     CEILING,
 )
 
 
-def fit_methods(data, fold, seed):
-    """Yield the name and the fitted model of each of `METHODS`, in this order."""
+def fit_methods(data, fold, seed, found):
+    """Yield the name and the fitted model of each of `METHODS`, in this order.
+
+    `found` are the settings that any fit finds in these data: once is enough.
+    """
     yield POPULARITY, popularity(data)
     als = plain_als(data, seed)
     yield ALS, als
-    alone = ours(data, seed)
-    yield ALS_BIAS, with_item_bias(als, alone, data)
-    yield NO_LLM, alone
+    fixed = ours(data, seed, tuning=None)
+    yield ALS_BIAS, with_item_bias(als, fixed, data)
+    yield FIXED, fixed
+    yield NO_LLM, ours(data, seed, **found)
     for probability in (0, *SHUFFLED):
         judge = shuffled_judge(data.judge, probability, seed) if probability else data.judge
-        yield shuffled_name(EVERYWHERE, probability), ours(data, seed, judge, gate=None)
-        yield shuffled_name(SELECTIVE, probability), ours(data, seed, judge)
-    yield CEILING, ours(data, seed, all_knowing_judge(data.judge, data[fold]), gate=None)
+        yield shuffled_name(EVERYWHERE, probability), ours(data, seed, judge, gate=None, **found)
+        yield shuffled_name(SELECTIVE, probability), ours(data, seed, judge, **found)
+    knowing = all_knowing_judge(data.judge, data[fold])
+    yield CEILING, ours(data, seed, knowing, gate=None, **found)
 
 
 # -- evaluation --------------------------------------------------------------------------------
@@ -219,10 +225,10 @@ def run(data, fold, seeds):
     models : dict
         Method -> model of the first seed.
     """
-    by_seed, models = {}, {}
+    by_seed, models, found = {}, {}, ours(data, 0).found_params()
     with tqdm(total=len(seeds) * len(METHODS), unit="fit") as progress:
         for seed in seeds:
-            for method, model in fit_methods(data, fold, seed):
+            for method, model in fit_methods(data, fold, seed, found):
                 models.setdefault(method, model)
                 for candidates, report in evaluate(model, data, fold).items():
                     by_method = by_seed.setdefault(candidates, {})
@@ -259,6 +265,7 @@ def differences(reports):
         compared[f"{probability:.0%} shuffled" if probability else "recorded"] = {
             "selective - plain ALS": difference(selective, reports[ALS]),
             "selective - no LLM": difference(selective, without),
+            "no LLM - fixed settings": difference(without, reports[FIXED]),
             "selective - everywhere": difference(selective, everywhere),
             "everywhere - no LLM": difference(everywhere, without),
         }

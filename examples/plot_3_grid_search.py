@@ -19,6 +19,7 @@ data = load_movielens_coldstart()
 model = SelectiveLLMRegularizedMF(
     factors=32,
     iterations=10,
+    tuning=None,  # what is not searched below is fixed, and not found anew in each fit
     item_data=data.item_data,
     user_col="user",
     item_col="item",
