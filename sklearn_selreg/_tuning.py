@@ -269,8 +269,10 @@ class HoldOut:
             ] = -np.inf
             turn = np.arange(len(rows)) - np.searchsorted(rows, rows)  # of a user's interactions
             turns = [np.flatnonzero(turn == t) for t in range(turn.max(initial=-1) + 1)]
+            total = np.empty_like(scores)
             for result, bias in zip(above[:, held_out], biases, strict=True):
-                total = scores + np.float32(bias) * gains if bias else scores
+                np.multiply(gains, np.float32(bias), out=total)
+                total += scores
                 wanted = own[0] + np.float32(bias) * own[1]
                 for which in turns:
                     every = len(which) == len(total)  # mostly each user has one
@@ -675,8 +677,12 @@ def _trials(settings, results):
 
 def _count_above(scores, wanted):
     """Count the scores of each row above a wanted one, (n, 1); equal ones count half."""
-    above = np.count_nonzero(scores > wanted, axis=1)
-    return above + np.count_nonzero(scores == wanted, axis=1) / 2
+    found = np.empty(scores.shape, dtype=bool)
+    counts = []
+    for compare in (np.greater, np.equal):
+        compare(scores, wanted, out=found)
+        counts.append([np.count_nonzero(row) for row in found])  # far faster than by axis
+    return np.array(counts[0]) + np.array(counts[1]) / 2
 
 
 def _some_users(length, most, rng):
