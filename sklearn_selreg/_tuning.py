@@ -43,6 +43,7 @@ from ._trends import Trend
 FEWEST_HELD_OUT = 200
 """With fewer held-out interactions nothing is searched: differences would be noise."""
 
+_OF_SHORTFALL = 10  # how much worse it is to be below the floor than above it
 _SEED = 0  # not the model's `random_state`: the same data give the same settings
 _CUTOFF = 10  # of NDCG
 _WHOLE_LIST = 0.6  # what both AUC weigh, relative to NDCG
@@ -474,7 +475,7 @@ class Search:
         What reaches the floor is better than what does not; of the latter, what lacks less.
         """
         shortfall = self.shortfall(trial)
-        return shortfall == 0, trial.result.criterion - 2 * shortfall
+        return shortfall == 0, trial.result.criterion - _OF_SHORTFALL * shortfall
 
     def _descend(self, best, move):
         """Try the alternatives of a move, and return the best fit."""
