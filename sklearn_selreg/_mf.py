@@ -117,7 +117,8 @@ _NOT_COMPARED = frozenset(
 _LARGEST_LLM_WEIGHT = 4.0  # interactions; more was hardly meant relative to alpha
 _NO_JUDGMENTS = {"questions": 0, "answers": 0, "slates_used": 0, "pairs": 0}
 _ENOUGH_TO_FIT = 1000  # interactions; with fewer, nobody wonders at factors of about 0
-_CLEARLY = 0.1  # difference of the criterion of a search that is worth a warning
+_SPAN = 100  # strengths as many times as large as the median are worth a warning
+_CLEARLY = 0.05  # difference of the criterion of a search that is worth a warning
 _VANISHED = 0.02  # what the factors add to the score of a fitted pair
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _PAIRS_PER_CHUNK = 2**18
@@ -545,7 +546,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if self.judge is not None:
             self._check_judge()
             self.judge._check_ready()
-            backbone.split(self.refine_iterations)  # raises
+            if self.iterations != "auto":
+                backbone.split(self.refine_iterations)  # raises
             if self._is_recorded():
                 judged = self.judge.questions()
         old = self._old_factors(backbone) if self.warm_start else None
@@ -555,6 +557,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             settings, found = self._search(backbone, settings, free, interactions, features)
             backbone = self._backbone(settings)
         if self.judge is not None:
+            least = (self.refine_iterations or 1) + 1
+            if self.iterations == "auto" and backbone.iterations < least:
+                backbone = replace(backbone, iterations=least)
             backbone, n_refine = backbone.split(self.refine_iterations)
         if self.judge is not None and not self._is_recorded():
             slates = self._choose_slates(table, interactions, features)
@@ -632,6 +637,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         check_finite_factors(backbone, matrix.data, *factors[:2], *biases)
         if self.backbone == "als":
             self._warn_of_vanished_factors(factors)
+        compared = found is not None and ("strengths" in free or found.compressed is not None)
+        if scale.kind == "raw" and not compared:
+            self._warn_of_raw_strengths(self._matrix.data)
         self._pairs = pairs or None
         self._as_of_fit = np.ones(len(self.users_), dtype=bool)
         self.user_factors_, self.item_factors_ = with_bias(*factors[:3], shares)
@@ -643,7 +651,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
     def _settings(self):
         """Return the settings, those that are "auto" as they were fitted, or fixed."""
-        goes_on = self.warm_start and hasattr(self, "user_factors_")
+        goes_on = self.warm_start and hasattr(self, "factors_")
         settings = {}
         for name, fixed in _FIXED.items():
             settings[name] = value = getattr(self, name)
@@ -658,18 +666,20 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if self.tuning is None or old is not None:
             return set()
         free = {name for name in backbone.found if getattr(self, name) == "auto"}
+        if len(kinds_to_compare(interactions.matrix.data)) == 1:
+            free -= {"strengths"}
         if interactions.times is None:
             free -= {"recency_power", "trend_periods"}
         if self.item_bias == 0:
             free -= {"trend_periods"}
         if features is None:
             free -= {"prior_strength"}
-        return free if free - {"iterations", "strengths", "trend_periods"} else set()
+        return free if free - {"iterations", "trend_periods"} else set()
 
     def _search(self, backbone, settings, free, interactions, features):
         """Find settings, and say so; return all settings, and what was found."""
-        if "strengths" in free and len(kinds := kinds_to_compare(interactions.matrix.data)) == 1:
-            settings, free = settings | {"strengths": kinds[0]}, free - {"strengths"}
+        if self.strengths == "auto" and "strengths" not in free:
+            settings = settings | {"strengths": kinds_to_compare(interactions.matrix.data)[0]}
         given = {n: settings[n] for n in ("strengths", "trend_periods") if n not in free}
         with tqdm(disable=not self.verbose, desc="settings", unit="fit") as progress:
             found = find_settings(
@@ -693,6 +703,16 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._warn_of_search(found)
         return settings | found.settings, found
 
+    def _warn_of_raw_strengths(self, strengths):
+        """Warn of strengths that count raw without comparison, and span orders of magnitude."""
+        typical = np.median(strengths)
+        if strengths.max() > _SPAN * typical:
+            warn(
+                f"The strengths span orders of magnitude, from {strengths.min():g} to "
+                f"{strengths.max():g} with a median of {typical:g}, and count as they are: the "
+                "largest ones drown the others. Compress them by strengths='log' (or 'binary')."
+            )
+
     def _warn_of_search(self, found):
         """Warn of what a search shows to be wrong."""
         best = found.best.result
@@ -704,23 +724,24 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             warn(
                 "No settings were found that rank held-out interactions as well as simpler models "
                 f"do: NDCG@10 {best.ndcg:.4f} and AUC {best.auc:.4f}, {others}. Try "
-                "tuning='thorough', give item_data, or recommend what is popular: "
-                "sklearn_selreg.metrics.compare_baselines compares them.",
+                "tuning='thorough', or give item_data; "
+                "sklearn_selreg.metrics.compare_baselines compares with simple models.",
                 ParameterWarning,
             )
-        log = found.with_log
-        if log is not None and log.result.criterion > best.criterion + _CLEARLY:
+        other = found.compressed
+        if other is not None and other.result.criterion > best.criterion + _CLEARLY:
+            kind = other.settings["strengths"]
             warn(
-                "The strengths span so much that the largest ones drown the others: held-out "
-                f"interactions are ranked with NDCG@10 {best.ndcg:.4f}, and by the logarithms of "
-                f"the strengths with {log.result.ndcg:.4f}. Set strengths='log' (or 'auto')."
+                "The strengths span so much that the largest ones drown the others: raw, they rank "
+                f"held-out interactions with NDCG@10 {best.ndcg:.4f}, and with strengths={kind!r} "
+                f"it is {other.result.ndcg:.4f}. Set strengths={kind!r} (or 'auto')."
             )
         compared = sorted(getattr(self, "_set_since_cloned", frozenset()) - _NOT_COMPARED)
         if compared:
             warn(
-                f"This model is a clone with another {', '.join(compared)}, as in a search, and "
-                "what is 'auto' was found anew: models that are compared differ in that, too. Fix "
-                "it first: model.fit(X), then model.set_params(**model.found_params()).",
+                f"{', '.join(compared)} of a clone had been set, as by a search, and the settings "
+                "that are 'auto' were found anew: models that are compared differ in them, too. "
+                "Fix them first: model.fit(X), then model.set_params(**model.found_params()).",
                 ParameterWarning,
             )
 
@@ -767,21 +788,24 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         Returns
         -------
-        table : DataFrame of shape (n_trials, n_settings + 5)
-            A row for each fit: the settings, NDCG@10 and AUC of held-out interactions, AUC of
-            those of rare items (NaN where there are too few), the criterion, and the seconds of
-            processor time it took.
+        table : DataFrame of shape (n_trials, n_settings + 6)
+            A row for each fit: the settings, whether they were `chosen`, NDCG@10 and AUC of
+            held-out interactions, AUC of those of rare items (NaN where there are too few), the
+            criterion, and the seconds of processor time it took. Settings are compared with few
+            `factors` and `iterations`, whatever is given for them.
         """
         check_is_fitted(self)
         if self._found is None:
             raise AttributeError(
                 "There is no tuning_: nothing was searched for, as tuning is None, all settings "
-                "are given, too few interactions can be held out, or the model was loaded."
+                "are given, too few interactions can be held out, warm_start kept those of the fit "
+                "before, or the model was loaded."
             )
         names = [name for name in _FIXED if name in self._found.best.settings]
         rows = [
             {name: trial.settings[name] for name in names}
             | {
+                "chosen": trial is self._found.best,
                 "NDCG@10": trial.result.ndcg,
                 "AUC": trial.result.auc,
                 "AUC rare": trial.result.rare,
@@ -946,7 +970,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             model._backbone(), factors=k, missing_power=0.0, recency_power=0.0, item_bias=0.0
         )
         model._matrix = sp.csr_matrix((len(users), len(items)), dtype=np.float32)
-        model._remember_settings(backbone, StrengthScale("raw"), 1, backbone.iterations)
+        scale = StrengthScale(model._settings()["strengths"])
+        model._remember_settings(backbone, scale, 1, backbone.iterations)
         model._found = None
         model._age, model._periods = np.empty(0, dtype=np.int32), np.zeros(1)
         model._times = model._time_kind = model._time_span = None

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 KINDS = ("raw", "log", "binary")
+COMPRESSED = ("log", "binary")
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ factors are fitted to the rest and compared by
 
 .. math::
 
-    \ln N + \tfrac{3}{4} \big(\ln R - \ln (1 - A)\big),
+    \ln N + \tfrac{3}{5} \big(\ln R - \ln (1 - A)\big),
 
 where N is NDCG@10 and A the AUC of the last interactions, and R the AUC of rare items. Everything
-counts relative to what there is: 1 % more at the top of the lists is worth as much as a good 1 %
-less of what the AUC lacks of 1, or a good 1 % more of the AUC of rare items, which is far from 1.
+counts relative to what there is: 3 % more at the top of the lists is worth as much as
+5 % less of what the AUC lacks of 1, or 5 % more of the AUC of rare items, which is far from 1.
 
 One setting after the other is changed, if that is better, so a search ends after some 15 fits. The
 number of sweeps is the last of them: on some data more than these fits have fit noise, on others
@@ -37,7 +37,7 @@ from ._backbone import (
 )
 from ._finite import are_finite
 from ._interactions import count_interactions
-from ._strengths import StrengthScale, kinds_to_compare
+from ._strengths import COMPRESSED, StrengthScale, kinds_to_compare
 from ._trends import Trend
 
 FEWEST_HELD_OUT = 200
@@ -53,7 +53,7 @@ _RARE_SHARE = 0.02  # ... and what share of all they may be
 _FEWEST_RARE = 50  # with fewer, rare items do not count
 _SCORES_PER_CHUNK = 2**18  # 1 MB of float32, stays in the cache
 _MOST_SCORES = 15_000_000  # of users and items to evaluate by
-_FEWEST_USERS = 1000
+_FEWEST_USERS = 300
 
 _BIASES = (0.0, 0.03, 0.08, 0.15, 0.3, 0.6, 1.5)
 _FEW_BIASES = (0.03, 0.2, 1.5)
@@ -393,6 +393,8 @@ class Search:
     """
 
     def __init__(self, backbone, given, free, hold_out, effort, watch=lambda: None):
+        if not isinstance(backbone, ALSBackbone):
+            backbone = replace(backbone, fit_threads=1)  # more of them change the result
         self._backbone, self._kind = backbone, type(backbone)
         self._free, self._hold_out, self._effort, self._watch = free, hold_out, effort, watch
         self._trained, self._open = {}, (None, None, 0)  # what can be gone on from
@@ -400,10 +402,13 @@ class Search:
         found = {
             name: v for name, v in (_START_OF_ALL | _START[self._kind]).items() if name in free
         }
+        if given.get("strengths") == "raw" and "alpha" in found:
+            found["alpha"] /= self._mean_strength
         own = {f.name: getattr(backbone, f.name) for f in fields(backbone) if f.init}
         self._start = own | given | found
         if "regularization" in free and self._kind is ALSBackbone:
-            self._start["regularization"] = _RATIO * self._start["alpha"]
+            mean = self._mean_strength if self._start["strengths"] == "raw" else 1.0
+            self._start["regularization"] = _RATIO * self._start["alpha"] * mean
         if "factors" not in free:  # settings are compared with few of them
             self._start["factors"] = min(backbone.factors, _START[self._kind]["factors"])
         if self._kind is ALSBackbone:  # and with few sweeps
@@ -436,7 +441,9 @@ class Search:
         best = self._with_more_sweeps(best)
         if "factors" in self._free:
             first, *more = _FACTORS[self._kind]
-            best = self._fit(best.settings | {"factors": first})
+            found = self._fit(best.settings | {"factors": first})
+            if self._key(best.trial)[0] <= self._key(found.trial)[0]:  # not below the floor
+                best = found
             for factors in more:
                 found = self._fit(best.settings | {"factors": factors})
                 reaches, criterion = self._key(best.trial)
@@ -485,7 +492,7 @@ class Search:
         settings = best.settings
         for change in alternatives(settings):
             change = {name: value for name, value in change.items() if name in self._free}
-            if change.get("strengths") == "raw":  # as strong on average
+            if change.get("strengths") == "raw" and "alpha" in self._free:  # as strong on average
                 change["alpha"] = settings["alpha"] / self._mean_strength
             found = self._fit(settings | change)
             if self._key(found.trial) > self._key(best.trial):
@@ -501,7 +508,7 @@ class Search:
         evaluate = fit(settings)
         biases = [settings["item_bias"]]
         if "item_bias" in self._free:
-            biases = _FEW_BIASES
+            biases = sorted({*_FEW_BIASES, settings["item_bias"]})
         trials = _trials([settings | {"item_bias": b} for b in biases], evaluate(settings, biases))
         trial = max(trials, key=self._key)._replace(seconds=time.process_time() - began)
         self.trials.append(trial)
@@ -594,9 +601,11 @@ class Search:
     def _mean_strength(self):
         return float(self._hold_out.matrix.data.mean(dtype=np.float64))
 
-    def with_log(self):
-        """Return the best of a few trials with the logarithms of the strengths."""
-        best = self._polish(self._fit(self._start | {"strengths": "log"}))
+    def compressed(self):
+        """Return the best of a few trials with strengths that are not raw."""
+        alpha = self._start["alpha"] * (self._mean_strength if "alpha" in self._free else 1)
+        found = (self._fit(self._start | {"strengths": k, "alpha": alpha}) for k in COMPRESSED)
+        best = self._polish(max(found, key=lambda fit: self._key(fit.trial)))
         for move in _MOVES[self._kind][0]:
             best = self._descend(best, move)
         return best.trial
@@ -617,8 +626,8 @@ class Found(NamedTuple):
         Processor time.
     floor : tuple of Result or None
         Popularity and plain `implicit`, if the best trial does not reach them.
-    with_log : Trial or None
-        A good one with logarithms of the strengths, if raw ones were given.
+    compressed : Trial or None
+        A good one with strengths that are not raw, if raw ones were given.
     """
 
     settings: dict
@@ -627,7 +636,7 @@ class Found(NamedTuple):
     n_held_out: int
     seconds: float
     floor: tuple | None
-    with_log: Trial | None
+    compressed: Trial | None
 
 
 def find_settings(backbone, given, free, interactions, features, effort, watch=lambda: None):
@@ -662,14 +671,14 @@ def find_settings(backbone, given, free, interactions, features, effort, watch=l
         return None
     search = Search(backbone, given, free, hold_out, effort, watch)
     best = search.run()
-    with_log = None
+    compressed = None
     is_raw = isinstance(backbone, ALSBackbone) and given.get("strengths") == "raw"
     if is_raw and len(kinds_to_compare(interactions.matrix.data)) > 1:
-        with_log = search.with_log()
+        compressed = search.compressed()
     settings = {name: best.settings[name] for name in free if name in best.settings}
     floor = tuple(search.floor) if search.shortfall(best) > 0 else None
     n_held_out, seconds = int(hold_out.is_last.sum()), time.process_time() - began
-    return Found(settings, search.trials, best, n_held_out, seconds, floor, with_log)
+    return Found(settings, search.trials, best, n_held_out, seconds, floor, compressed)
 
 
 def _trials(settings, results):
@@ -690,7 +699,7 @@ def _some_users(length, most, rng):
     """Return which users to search on, bool: all, or some drawn at random."""
     if length.sum() <= most:
         return np.ones(len(length), dtype=bool)
-    order = rng.permutation(len(length))
+    order = rng.permutation(np.flatnonzero(length <= most / 10))  # no crawler takes it all
     chosen = np.zeros(len(length), dtype=bool)
     chosen[order[np.cumsum(length[order]) <= most]] = True
     return chosen

@@ -10,7 +10,8 @@ from ._warn import warn
 
 __all__ = ["ColdStartSplit", "LeaveLastOut"]
 
-_ROWS_TO_TELL = 200  # that follow on one of the same user: fewer may be sorted by chance
+_ROWS_TO_TELL = 200  # that differ from the one before of the user: fewer are so by chance
+_SORTED_SHARE = 0.98  # up less down, or down less up, of rows that are sorted
 
 
 class _HistorySplit(BaseCrossValidator):
@@ -85,14 +86,13 @@ def _warn_of_sorted_rows(user, columns):
     """Warn if the rows of all users are sorted by something that is no time."""
     order = np.argsort(user, kind="stable")
     same = np.diff(user[order]) == 0
-    if same.sum() < _ROWS_TO_TELL:
-        return
     for what, values in columns.items():
         if values is None:
             continue
-        steps = np.diff(np.asarray(values, dtype=np.float64)[order])[same]
-        if steps.any() and ((steps >= 0).all() or (steps <= 0).all()):
-            end = "largest" if (steps >= 0).all() else "smallest"
+        steps = np.sign(np.diff(np.asarray(values, dtype=np.float64)[order])[same])
+        n_steps = np.count_nonzero(steps)
+        if n_steps >= _ROWS_TO_TELL and abs(steps.sum()) > _SORTED_SHARE * n_steps:
+            end = "largest" if steps.sum() > 0 else "smallest"
             warn(
                 f"Without time_col the last rows of a user are taken to be the newest, and here "
                 f"the rows of each user are sorted by {what}: what is held out is the {end} "

@@ -1,5 +1,7 @@
 """The splitters, against loops over users in plain Python."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -10,6 +12,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.model_selection import ColdStartSplit, LeaveLastOut
 
 BY_NAME = {"user_col": "user", "item_col": "item", "time_col": "time"}
@@ -205,3 +208,26 @@ def test_bad_tables_are_named(table):
         next(LeaveLastOut().split(sp.eye(3, format="csr")))
     with pytest.raises(ValueError, match="strengths >= 0"):
         next(LeaveLastOut(**BY_NAME).split(table, -np.ones(len(table))))
+
+
+@pytest.mark.parametrize("by", ["strength", "item id"])
+def test_rows_that_are_sorted_by_no_time_are_told(by):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"user": np.repeat(np.arange(60), 9), "item": rng.integers(300, size=540)})
+    X = X.drop_duplicates()
+    plays = rng.integers(1, 50, size=len(X))
+    key = -plays if by == "strength" else X["item"]
+    order = np.lexsort((key, X["user"]))
+    sorted_rows, y = X.iloc[order], plays[order]
+    swapped = np.arange(len(X))
+    swapped[[4, 5]] = [5, 4]  # one exception
+    with pytest.warns(DataWarning, match=f"sorted by {by}"):
+        next(LeaveLastOut().split(sorted_rows.iloc[swapped], y[swapped]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        next(LeaveLastOut().split(X, plays))
+        once = np.ones(len(X))
+        once[8] = 2  # a single row says nothing
+        next(LeaveLastOut().split(X, once))
+        times = sorted_rows.assign(time=np.arange(len(X)))
+        next(LeaveLastOut(time_col="time").split(times[["user", "item", "time"]], y))

@@ -355,14 +355,15 @@ def test_counts_of_all_magnitudes_are_compressed(log, plays):
     train, test = next(LeaveLastOut(**COLUMNS).split(log))
     model = make_model().fit(log.iloc[train], plays[train])
     assert model.strengths_ in ("log", "binary")
-    raw = make_model(strengths="raw", tuning=None).fit(log.iloc[train], plays[train])
+    with pytest.warns(DataWarning, match="span orders of magnitude.*strengths='log'"):
+        raw = make_model(strengths="raw", tuning=None).fit(log.iloc[train], plays[train])
     ndcg = {m.strengths_: ranking_report(m, log.iloc[test]).loc["overall", "NDCG@10"]
             for m in (model, raw)}  # fmt: skip
     assert ndcg[model.strengths_] > ndcg["raw"] + 0.02
 
 
 def test_raw_strengths_that_lose_are_told(log, plays):
-    with pytest.warns(DataWarning, match="largest ones drown.*Set strengths='log'"):
+    with pytest.warns(DataWarning, match="largest ones drown.*Set strengths='(log|binary)'"):
         make_model(strengths="raw").fit(log, plays)
 
 
@@ -376,6 +377,7 @@ def test_equal_strengths_need_no_comparison(log, found):
 
 @pytest.mark.parametrize("strengths", ["log", "binary", "raw"])
 def test_folding_in_weighs_strengths_as_fit_did(log, plays, strengths, tmp_path):
+    plays = np.minimum(plays, 40)
     settings = {"strengths": strengths, "tuning": None, "alpha": 0.5, "regularization": 5.0}
     model = make_model(**settings, recency_power=0, factors=8, iterations=40).fit(log, plays)
     own = (log["user"] == 3).to_numpy()
@@ -400,6 +402,32 @@ def test_folding_in_weighs_strengths_as_fit_did(log, plays, strengths, tmp_path)
             left += (weight - c[i]) * np.outer(items[i], items[i])
             right += weight * items[i]
         np.testing.assert_allclose(new[0], np.linalg.solve(left, right), rtol=2e-3, atol=2e-4)
+
+
+def test_the_unit_of_raw_strengths_does_not_matter(log):
+    y = np.random.default_rng(2).integers(1, 4, size=len(log)).astype(float)
+    usual, large = (make_model(strengths="raw", factors=8).fit(log, y * f) for f in (1, 1024))
+    assert large.alpha_ == pytest.approx(usual.alpha_ / 1024)
+    assert large.regularization_ == pytest.approx(usual.regularization_)
+
+
+def test_strengths_are_compared_where_all_numbers_are_given(log, plays):
+    numbers = {name: v for name, v in FIXED.items() if name not in ("strengths", "recency_power")}
+    model = make_model(**numbers, recency_power=0).fit(log, plays)
+    assert model.strengths_ in ("log", "binary")
+    assert set(model.tuning_["alpha"]) == {50.0}
+
+
+def test_a_given_alpha_stays_while_strengths_are_compared(log, plays):
+    model = make_model(alpha=9.0).fit(log, np.minimum(plays, 4))
+    assert set(model.tuning_["strengths"]) == {"raw", "log", "binary"}
+    assert set(model.tuning_["alpha"]) == {9.0}
+
+
+def test_few_users_and_wide_counts_are_told(log, plays):
+    few = (log["user"] < 150).to_numpy()
+    with pytest.warns(DataWarning, match="span orders of magnitude.*strengths='log'"):
+        make_model().fit(log[few], plays[few])
 
 
 # -- where it meets the rest -------------------------------------------------------------------
@@ -446,7 +474,7 @@ def test_a_search_that_finds_all_else_anew_is_told_once(log):
         warnings.simplefilter("always")
         search = GridSearchCV(make_model(), {"item_bias": [0.0, 0.2]}, cv=LeaveLastOut(**COLUMNS))
         search.fit(log)
-    told = [w for w in caught if "clone with another item_bias" in str(w.message)]
+    told = [w for w in caught if "item_bias of a clone had been set" in str(w.message)]
     assert len(told) == 1 and told[0].category is ParameterWarning
     assert told[0].filename == __file__
     found_first = make_model().fit(log)
@@ -457,6 +485,47 @@ def test_a_search_that_finds_all_else_anew_is_told_once(log):
         # Finding settings in each fold is what a cross-validation is for.
         cross_validate(make_model(), log, cv=LeaveLastOut(**COLUMNS))
         clone(make_model()).set_params(random_state=1).fit(log)
+
+
+def test_what_was_chosen_is_marked(found):
+    (chosen,) = found.tuning_.index[found.tuning_["chosen"]]
+    row = found.tuning_.loc[chosen]
+    for name in SETTINGS:
+        assert row[name] == getattr(found, f"{name}_")
+
+
+@pytest.mark.parametrize("backbone", ["bpr", "lmf"])
+def test_sampled_backbones_find_the_same_with_any_threads(log, backbone):
+    one, two = (make_model(backbone=backbone, n_jobs=n, random_state=None).fit(log)
+                for n in (1, 2))  # fmt: skip
+    assert one.found_params() == two.found_params()
+
+
+def test_given_factors_with_strengths_and_warm_start():
+    rng = np.random.default_rng(0)
+    factors = rng.random((30, 4)), rng.random((20, 4))
+    model = SelectiveLLMRegularizedMF.from_factors(
+        np.arange(30), np.arange(20), *factors, strengths="binary", warm_start=True,
+        alpha=1, regularization=1,
+    )  # fmt: skip
+    model.fold_in([[100, 1], [101, 1]], y=[1000.0, 1.0])
+    np.testing.assert_array_equal(*model.user_factors_[-2:])
+
+
+def test_more_regularized_sweeps_than_were_found_are_added(log):
+    model = make_model(judge=ByNumber(), max_slates=20, refine_iterations=40).fit(log)
+    assert model.n_iter_ == 41 == model.iterations_
+    with pytest.raises(ValueError, match="refine_iterations=40 and iterations=30"):
+        make_model(judge=ByNumber(), refine_iterations=40, iterations=30).fit(log)
+
+
+def test_one_crawler_does_not_take_the_place_of_all_others(log):
+    crawler = pd.DataFrame({"user": -1, "item": np.arange(1000, 3500), "time": 0})
+    effort = type(EFFORTS["fast"])(**{**EFFORTS["fast"].__dict__, "interactions": 4000})
+    hold_out = HoldOut.of(
+        index_interactions(pd.concat([log, crawler]), **COLUMNS), None, (1,), effort
+    )
+    assert hold_out.is_last.sum() > 150 and hold_out.matrix.nnz > 3000
 
 
 class ByNumber(LLMJudge):
