@@ -34,7 +34,7 @@ def recent_popularity(matrix, times):
 
 def item_knn(matrix, num_threads):
     """Score items by the cosines of their 100 nearest neighbors, summed over the user's items."""
-    model = CosineRecommender(K=_NEIGHBORS, num_threads=num_threads)
+    model = CosineRecommender(K=_NEIGHBORS + 1, num_threads=num_threads)  # one is the item itself
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ParameterWarning)  # of a matrix that it makes itself
         model.fit(matrix, show_progress=False)
