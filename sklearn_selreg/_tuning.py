@@ -110,7 +110,7 @@ class Effort:
 
 
 EFFORTS = {
-    "fast": Effort(150_000, 3000, 6, 1),
+    "fast": Effort(200_000, 3000, 6, 1),
     "thorough": Effort(1_000_000, 10_000, 8, 3),
 }
 
@@ -440,17 +440,32 @@ class Search:
                 break
         best = self._with_more_sweeps(best)
         if "factors" in self._free:
-            first, *more = _FACTORS[self._kind]
-            found = self._fit(best.settings | {"factors": first})
-            if self._key(best.trial)[0] <= self._key(found.trial)[0]:  # not below the floor
-                best = found
-            for factors in more:
-                found = self._fit(best.settings | {"factors": factors})
-                reaches, criterion = self._key(best.trial)
-                if self._key(found.trial) <= (reaches, criterion + _WORTH_DOUBLING):
-                    break
-                best = found
+            best = self._with_factors(best)
         return self._polish(best).trial
+
+    def _with_factors(self, best):
+        """Find the number of factors: twice as many as long as that gains what it costs."""
+        few = self._start.get("iterations")
+        first, *more = _FACTORS[self._kind]
+        for factors in (first, *more):
+            settings = best.settings | {"factors": factors}
+            # What fits noise with few factors may need more sweeps than it does with many.
+            sweeps = [few * t for t in (1, *_MORE_SWEEPS) if few * t < settings["iterations"]]
+            if "iterations" not in self._free:
+                sweeps = []
+            tried = [
+                self._fit(settings | {"iterations": n}) for n in (*sweeps, settings["iterations"])
+            ]
+            found = max(tried, key=lambda fit: self._key(fit.trial))
+            reaches, criterion = self._key(best.trial)
+            if factors == first:  # taken unless it is below the floor
+                better = self._key(found.trial)[0] >= reaches
+            else:
+                better = self._key(found.trial) > (reaches, criterion + _WORTH_DOUBLING)
+            if not better:
+                break
+            best = found
+        return best
 
     def _with_more_sweeps(self, best):
         """Find the number of sweeps, and what it changes."""
