@@ -310,6 +310,54 @@ def test_seconds_and_milliseconds(log):
             copy.copy(model).fold_in(log[:9].assign(user=99, time=epoch[:9] * unit))
 
 
+def seconds(start, stop, n=500):
+    days = pd.to_datetime([start, stop]).astype("M8[s]").astype(np.int64)
+    return np.linspace(*days, n).round()
+
+
+# What a log has, and what is folded in: the newest times of the log in another unit.
+OTHER_UNITS = {
+    "ms, folded in as s": (1e3, 1),
+    "s, as ms": (1, 1e3),
+    "s, as minutes": (1, 1 / 60),
+    "s, as hours": (1, 1 / 3600),
+    "s, as days": (1, 1 / 86_400),
+    "days, as s": (1 / 86_400, 1),
+    "ms, as days": (1e3, 1 / 86_400),
+    "us, as ms": (1e6, 1e3),
+}
+
+
+@pytest.mark.parametrize("start", ["2023-01-01", "2017-07-14", "2000-01-01", "1990-01-01"])
+@pytest.mark.parametrize("units", OTHER_UNITS)
+def test_other_units_warn_however_long_the_log_is(log, start, units):
+    fitted, given = OTHER_UNITS[units]
+    times = seconds(start, "2023-11-14")
+    model = make_model(time_col="time", trend_periods=4).fit(log.assign(time=times * fitted))
+    newest = log[:9].assign(user=99, time=times[-9:] * given)
+    with pytest.warns(DataWarning, match="1 of 1 users.*far"):
+        copy.copy(model).fold_in(newest)
+    # One user of two: the other one has times as in the fit.
+    right = log[:9].assign(user=98, time=times[-9:] * fitted)
+    with pytest.warns(DataWarning, match="1 of 2 users.*far"):
+        copy.copy(model).fold_in(pd.concat([newest, right]))
+    later = right.assign(time=right["time"] + 3 * np.ptp(times) * fitted)  # a long time after
+    earlier = right.assign(time=times[0] * fitted - 0.5 * np.ptp(times) * fitted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rows in (right, later) + (earlier,) * (start != "1990-01-01"):
+            copy.copy(model).fold_in(rows)
+
+
+def test_datetimes_read_without_their_unit_warn(log):
+    for start in ("2017-07-14", "1990-01-01"):
+        times = pd.to_datetime(seconds(start, "2023-11-14"), unit="s")
+        model = make_model(time_col="time", trend_periods=4).fit(log.assign(time=times))
+        rows = log[:1].assign(user=99, time=pd.to_datetime([1_700_000_000]))
+        with pytest.warns(DataWarning, match="1970-01-01T00:00:01, lie far before"):
+            model.fold_in(rows)
+
+
 # Files
 
 
