@@ -46,8 +46,15 @@ _MIN_ROWS_OF_IDENTIFIERS = 20
 _MANY_NUMBERS = 30
 _COLUMN_KINDS = "list", "category", "number", "text"  # those that each column has for itself
 _ENTRIES_PER_CHUNK, _ROWS_PER_CHUNK = 2**22, 2**14
-# Numbers with commas between thousands, and with a currency.
-_WRITTEN_NUMBER = r"\s*[-+]?[$€£¥]?\s?[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?\s?[$€£¥]?\s*"
+# Numbers with something between thousands, and with a currency or a percent sign.
+_WRITTEN_NUMBER = (
+    r"\s*[-+]?(?:[A-Z]{{0,3}}[$€£¥]|[A-Z]{{3}}(?=\s))?\s?[-+]?"
+    r"(?:\d{{1,3}}(?:{thousands}\d{{3}})+|\d+)(?:{decimal}\d+)?(?:\s?[$€£¥%]|\s[A-Z]{{3}})?\s*"
+)
+_WITH_POINT = _WRITTEN_NUMBER.format(thousands=",", decimal=r"\.")
+_WITH_COMMA = _WRITTEN_NUMBER.format(thousands=r"\.", decimal=",")
+# Without any of these, numbers may be codes or lists of them.
+_SIGNS_OF_POINT, _SIGNS_OF_COMMA = r"[.,$€£¥%A-Z]", r"\..*,|[$€£¥%A-Z]"
 # Text is a category if values that repeat fill at least this share of the rows.
 _CATEGORY_SHARE = 0.25
 # Text is a list if its separator is in at least this share of the values, ...
@@ -361,7 +368,8 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
       20 rows: text without spaces that hardly ever repeats, such as links and hashes, and strictly
       increasing integers, such as row numbers), and values that are none of the above.
 
-    Text such as "1,023.50" or "$ 20", if all of a column is, is read as numbers.
+    Text such as "4.50", "1,023.50", "1.023,50", "US$ 20" or "3.5%", if all of a column is, is read
+    as numbers.
 
     Each block is then divided by the root mean square of the Euclidean norms of its non-zero
     rows, so that under one ridge penalty every column of the table counts about alike. There is no
@@ -475,6 +483,9 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
         min_count = min(self.min_count, max(1, len(frame) // 10))
         kinds = _column_kinds(frame, min_count)
         self.column_kinds_ = {name: kind for name, (kind, _) in kinds.items()}
+        self._with_comma = {
+            name for name, (kind, how) in kinds.items() if kind == "number" and how == ","
+        }
         self.dropped_ = {name: why for name, (kind, why) in kinds.items() if kind == "dropped"}
         if len(self.dropped_) == len(kinds):
             raise ValueError(
@@ -611,7 +622,7 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
         missing = {"category": "missing", "list": "", "text": ""}
         return pd.DataFrame(
             {
-                name: _numbers(frame[name])
+                name: _numbers(frame[name], "," if name in self._with_comma else ".")
                 if kind == "number"
                 else _strings(frame[name], _UNIT_SEPARATOR).fillna(missing[kind])
                 for name, kind in self.column_kinds_.items()
@@ -901,7 +912,8 @@ def _column_kind(values, min_count):
     -------
     kind : {"list", "category", "number", "text", "dropped"}
     detail : str
-        The separator of a list, the reason for a dropped column, else "".
+        The separator of a list, the decimal comma of a number, the reason for a dropped column,
+        else "".
     """
     value_type = _value_type(values)
     if value_type == "nothing":
@@ -915,10 +927,11 @@ def _column_kind(values, min_count):
     strings = _strings(values, _UNIT_SEPARATOR)
     if strings.nunique(dropna=False) == 1:
         return "dropped", "constant"
-    if value_type == "text" and _are_written_numbers(strings):
-        return ("category" if strings.nunique() <= _FEW_VALUES else "number"), ""
     common = max(2, min_count)
     separator = _separator(strings, common) if value_type == "text" else None
+    decimal = _written_decimal(strings) if value_type == "text" else None
+    if decimal is not None and not (separator == "," and _are_codes_of_three(strings)):
+        return ("category" if strings.nunique() <= _FEW_VALUES else "number"), decimal
     if separator is not None:  # before identifiers, which lists of codes without spaces resemble
         return "list", separator
     if _is_identifier(values):
@@ -979,7 +992,7 @@ def _is_identifier(values):
     return (
         strings.nunique() > 0.9 * len(strings)
         and bool(strings.str.fullmatch(r"[!-~]+").all())
-        and not _are_written_numbers(strings)
+        and _written_decimal(strings) is None
     )
 
 
@@ -990,13 +1003,30 @@ def _are_row_numbers(numbers):
     return bool((np.diff(numbers) > 0).all() and (numbers % 1 == 0).all())
 
 
-def _are_written_numbers(strings):
-    """Tell whether all texts are numbers as in "1,023.50", and at least one is no plain one."""
+def _written_decimal(strings):
+    """Return what stands before the decimals of numbers in texts; None if they are no numbers.
+
+    Plain whole numbers, and "4,50" without others that have a currency or thousands, are none.
+    """
     present = strings.dropna()
-    return bool(
-        present.str.fullmatch(_WRITTEN_NUMBER).all()
-        and present.str.contains(r"[,$€£¥]", regex=True).any()
-    )
+    for decimal, form, signs in (
+        (".", _WITH_POINT, _SIGNS_OF_POINT),
+        (",", _WITH_COMMA, _SIGNS_OF_COMMA),
+    ):
+        if present.str.fullmatch(form).all() and present.str.contains(signs, regex=True).any():
+            return decimal
+    return None
+
+
+def _are_codes_of_three(strings):
+    """Tell whether numbers such as "107,138" may be lists: no number has all that they have.
+
+    Entries of three digits, of which only the first ones may begin with a zero if any does.
+    """
+    present = strings.dropna()
+    if not present.str.fullmatch(r"\s*\d{3}(?:,\d{3})*\s*").all():
+        return False
+    return bool(present.str.match(r"\s*0").any() or not present.str.contains(",0").any())
 
 
 def are_codes(texts):
@@ -1038,14 +1068,19 @@ def _is_readable(values):
             return value_type in ("date", "flag", "list")
 
 
-def _numbers(values):
-    """Read numbers, or dates as decimal years (UTC): float64 of shape (n,), NaN where missing."""
+def _numbers(values, decimal="."):
+    """Read numbers, or dates as decimal years (UTC): float64 of shape (n,), NaN where missing.
+
+    In texts `decimal` is what stands before the decimals, "." or ",".
+    """
     match _value_type(values):
         case "date":
             days = _timestamps(values) - np.datetime64(0, "us")
             return 1970 + days / np.timedelta64(1, "us") / (365.2425 * 86_400e6)
         case "text":
-            written = _strings(values).str.replace(r"[,$€£¥\s]", "", regex=True)
+            thousands = "," if decimal == "." else "."
+            written = _strings(values).str.replace(rf"[{thousands}$€£¥%A-Z\s]", "", regex=True)
+            written = written.str.replace(",", ".")
             values = pd.to_numeric(written, errors="coerce").rename(values.name)
     numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
     check_finite_numbers(numbers, values.name)

@@ -1775,8 +1775,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         -----
         DataWarning
             If what was known of users is replaced and `known` does not say so; if items are
-            unknown; if users have ids of another type than all known ones; if all times of a user lie far
-            from those of `fit`.
+            unknown; if users have ids of another type than all known ones; if all times of a user
+            lie far from those of `fit`.
 
         Notes
         -----

@@ -400,9 +400,25 @@ def test_far_times_of_interactions(log):
     np.testing.assert_array_equal(model._age, other._age)
 
 
+def with_comma(written):
+    return written.translate(str.maketrans(",.", ".,"))
+
+
 @pytest.mark.parametrize(
     "write",
-    ["{:,.2f}".format, "${:,.2f}".format, "{:,.2f} €".format, lambda x: f"£ {x:,.2f}"],
+    [
+        "{:,.2f}".format,
+        "${:,.2f}".format,
+        "{:,.2f} €".format,
+        lambda x: f"£ {x:,.2f}",
+        "{:.2f}".format,  # as by dtype=str
+        "US${:,.2f}".format,
+        "EUR {:.2f}".format,
+        "{:.2f}%".format,
+        "{:.2f} USD".format,
+        lambda x: with_comma(f"{x:,.2f}"),
+        lambda x: with_comma(f"{x:.2f} €"),
+    ],
 )
 def test_prices_are_numbers(rng, write):
     prices = np.round(rng.lognormal(6, 2, N), 2)
@@ -414,6 +430,10 @@ def test_prices_are_numbers(rng, write):
     expected = AutoItemEncoder().fit_transform(pd.DataFrame({"price": prices}))
     np.testing.assert_allclose(features.toarray(), expected.toarray(), atol=1e-6)
     assert item_texts(read_item_data(written))[0] == f"price: {write(1023.5)}"
+    # A single row does not tell how numbers are written; the fit does.
+    for row in (0, 1):
+        again = encoder.transform(written[row : row + 1]).toarray()
+        np.testing.assert_allclose(again, expected[row : row + 1].toarray(), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -423,11 +443,33 @@ def test_prices_are_numbers(rng, write):
         [f"0{k:04d}" for k in range(N)],  # codes
         [f"1,02{k}" if k % 2 else "many" for k in range(N)],
         [f"12,34,{k:03d}" for k in range(N)],
+        [f"{k},{k + 1}0" for k in range(N)],  # no decimal comma
+        [f"{100 + k % 9},{200 + k % 7}" for k in range(N)],  # lists of codes
+        [["107", "114,145,116", "107,138"][k % 3] for k in range(N)],
+        [f"00{k % 9},10{k % 7}" for k in range(N)],
     ],
 )
 def test_texts_that_are_no_prices(values):
     frame = pd.DataFrame({"x": values, "kind": ["a", "b"] * (N // 2)})
     assert AutoItemEncoder().fit(frame).column_kinds_["x"] != "number"
+
+
+def test_lists_of_codes_of_three_digits_have_a_feature_each(rng):
+    drawn = [rng.choice([107, 114, 116, 138, 145, 201], 1 + k % 3, replace=False) for k in range(N)]
+    frame = pd.DataFrame({"codes": [",".join(map(str, codes)) for codes in drawn]})
+    encoder = AutoItemEncoder()
+    features = encoder.fit_transform(frame).toarray()
+    assert encoder.column_kinds_ == {"codes": "list"}
+    names = encoder.get_feature_names_out().tolist()
+    assert names == [f"codes={code}" for code in (107, 114, 116, 138, 145, 201)]
+    has = np.array([[int(name[6:]) in codes for name in names] for codes in drawn])
+    np.testing.assert_array_equal(features > 0, has)
+
+
+@pytest.mark.parametrize("low", [1_000, 100_000])
+def test_whole_numbers_with_thousands_are_no_lists(rng, low):
+    frame = pd.DataFrame({"x": [f"{n:,}" for n in rng.integers(low, 999_999, 2000)]})
+    assert AutoItemEncoder().fit(frame).column_kinds_ == {"x": "number"}
 
 
 @pytest.mark.parametrize("output", ["default", "pandas", "polars"])
