@@ -31,10 +31,12 @@ from ._plain import (
     PlainNumbers,
     as_vectors,
     check_finite_numbers,
+    flat_entries,
     is_dense,
     is_number,
     read_number,
     read_vectors,
+    why_no_vectors,
 )
 from ._warn import warn
 
@@ -53,6 +55,8 @@ _WRITTEN_NUMBER = (
 )
 _WITH_POINT = _WRITTEN_NUMBER.format(thousands=",", decimal=r"\.")
 _WITH_COMMA = _WRITTEN_NUMBER.format(thousands=r"\.", decimal=",")
+# Lists of numbers with decimals, as to_csv writes lists and arrays.
+_WRITTEN_VECTOR = r"(?s)\s*[\[(](?=.*[.e])[-+.,\d\se]+[\])]\s*"
 # Without any of these, numbers may be codes or lists of them.
 _SIGNS_OF_POINT, _SIGNS_OF_COMMA = r"[.,$€£¥%A-Z]", r"\..*,|[$€£¥%A-Z]"
 # Text is a category if values that repeat fill at least this share of the rows.
@@ -145,7 +149,7 @@ def read_item_data(item_data, item_name=None):
     _check_ids(pd.Index(ids, tupleize_cols=False))
     if frame.shape[1] == 0:
         raise ValueError("item_data must have a column beside the item ids; got none.")
-    return ItemTable(ids=ids.to_numpy(), frame=frame.reset_index(drop=True))
+    return ItemTable(ids=ids.to_numpy(), frame=flat_entries(frame.reset_index(drop=True)))
 
 
 def warn_of_better_ids(table, items, item_name):
@@ -254,7 +258,8 @@ def encode_items(encoder, table, items):
 def _warn_of_unread_columns(encoder):
     """Warn of columns that hold something, of a type that AutoItemEncoder does not read."""
     dropped = getattr(encoder, "dropped_", {})
-    unread = {n: why for n, why in dropped.items() if why.startswith(("values of", "vectors"))}
+    holding = ("values of", "vectors", "lists")
+    unread = {n: why for n, why in dropped.items() if why.startswith(holding)}
     if unread:
         told = ", ".join(f"{name!r} ({why})" for name, why in unread.items())
         warn(
@@ -613,9 +618,9 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
             X = check_array(X, dtype=None, ensure_all_finite=False)
         validate_data(self, X, reset=reset, skip_check_array=True)
         if isinstance(X, pd.DataFrame):
-            return X
+            return flat_entries(X)
         names = [f"x{i}" for i in range(X.shape[1])] if reset else list(self.column_kinds_)
-        return pd.DataFrame(X, columns=names).infer_objects()
+        return flat_entries(pd.DataFrame(X, columns=names).infer_objects())
 
     def _plain(self, frame):
         """Make columns float64 with NaN (numbers), or str without missing values (all others)."""
@@ -847,6 +852,8 @@ def _value_type(values):
     inferred = pd.api.types.infer_dtype(present)
     if inferred.startswith("mixed") and inferred != "mixed-integer-float":
         types = set(present.map(type))
+        if np.ndarray in types and any(np.ndim(e) > 1 for e in present if type(e) is np.ndarray):
+            return "array of several dimensions"
         if types <= {list, tuple, set, frozenset, np.ndarray}:
             first = pd.api.types.infer_dtype(present.iloc[:100].explode().dropna())
             if first in ("floating", "mixed-integer-float"):
@@ -919,14 +926,15 @@ def _column_kind(values, min_count):
     if value_type == "nothing":
         return "dropped", "no values"
     if value_type == "vector":
-        return ("dropped", "vectors of several lengths") if as_vectors(values) is None else (
-            "vector", ""
-        )  # fmt: skip
+        is_vector = as_vectors(values) is not None
+        return ("vector", "") if is_vector else ("dropped", why_no_vectors(values))
     if value_type not in ("number", "date", "text", "flag", "list"):
         return "dropped", f"values of type {value_type}"
     strings = _strings(values, _UNIT_SEPARATOR)
     if strings.nunique(dropna=False) == 1:
         return "dropped", "constant"
+    if value_type == "text" and strings.dropna().str.fullmatch(_WRITTEN_VECTOR).all():
+        return "dropped", "vectors written as text: read them, as by .map(json.loads)"
     common = max(2, min_count)
     separator = _separator(strings, common) if value_type == "text" else None
     decimal = _written_decimal(strings) if value_type == "text" else None

@@ -46,6 +46,9 @@ CONTAINERS = {
     "float64 arrays": lambda v: pd.DataFrame({"emb": list(v)}),
     "lists": lambda v: pd.DataFrame({"emb": v.tolist()}),
     "tuples": lambda v: pd.DataFrame({"emb": list(map(tuple, v.tolist()))}),
+    "arrays of one row": lambda v: pd.DataFrame({"emb": [row[np.newaxis] for row in v]}),
+    "arrays of one column": lambda v: pd.DataFrame({"emb": [row[:, np.newaxis] for row in v]}),
+    "object arrays": lambda v: pd.DataFrame({"emb": [row.astype(object) for row in v]}),
     "polars lists": lambda v: pl.DataFrame({"emb": v.tolist()}),
     "polars arrays": lambda v: pl.DataFrame({"emb": v}),
 }
@@ -67,6 +70,9 @@ def test_vectors_are_one_standardized_block(rng, container):
     assert abs(encoder.transform(frame[3:9]) - features[3:9]).max() < 1e-6
 
 
+WRITTEN = "vectors written as text: read them, as by .map(json.loads)"
+
+
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
@@ -75,7 +81,14 @@ def test_vectors_are_one_standardized_block(rng, container):
         ([[1, 0, 1], [0, 0, 1], [1, 1, 0]] * 20, "vector"),  # multi-hot
         ([[0, 0.5], [1, 2]] * 30, "vector"),
         ([np.array([True, False]), np.array([True, True])] * 30, "vector"),
-        ([[0.5], [1.5]] * 30, "vectors of several lengths"),
+        ([[0.5], [1.5]] * 30, "vector"),
+        ([[5], [7]] * 30, "list"),
+        ([[0.5, 1.0], [1.5, "a"]] * 30, "list"),
+        ([np.ones((2, 2))] * 60, "values of type array of several dimensions"),
+        ([np.array(k / 7) for k in range(60)], "number"),
+        ([str([k / 7, 0.5]) for k in range(60)], WRITTEN),
+        ([str(np.array([k / 7, 0.5])) for k in range(60)], WRITTEN),
+        ([[f"w{k}", f"v{k}"] for k in range(60)], "lists that share no entries"),
         ([[0.5, 1.0], [1.5, 2.0, 3.0]] * 30, "vectors of several lengths"),
         ([["a", "b"], ["b", "c"]] * 30, "list"),
     ],
@@ -238,6 +251,34 @@ def test_features_with_repeated_small_entries(log):
     assert set(model._features.data) == {300.0}
 
 
+@pytest.mark.parametrize("hole", [None, np.nan])
+def test_a_vector_with_a_hole_is_missing(rng, hole):
+    vectors = rng.normal(size=(N, 3)).tolist()
+    whole = AutoItemEncoder().fit_transform(
+        pd.DataFrame({"emb": [*vectors[:7], None, *vectors[8:]]})
+    )
+    vectors[7][1] = hole
+    features = AutoItemEncoder().fit_transform(pd.DataFrame({"emb": vectors}))
+    np.testing.assert_allclose(features.toarray(), whole.toarray(), atol=1e-6)
+
+
+def test_vectors_of_one_number_are_as_plain_numbers(rng):
+    numbers = rng.normal(size=(N, 1))
+    features = AutoItemEncoder().fit_transform(pd.DataFrame({"emb": numbers.tolist()}))
+    np.testing.assert_allclose(features.toarray(), standardized(numbers), atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", ["text", ["a", "b", "c"], [0.5, "b", 1.0], [0.5], 0.5])
+def test_new_items_without_vectors_are_told_by_column(log, rng, wrong):
+    table = pd.DataFrame({"emb": rng.normal(size=(N, 3)).tolist()})
+    model = SelectiveLLMRegularizedMF(**COLUMNS, tuning=None, factors=2, item_data=table).fit(log)
+    new = pd.DataFrame({"emb": [[0.1, 0.2, 0.3], wrong]}, index=[900, 901])
+    with pytest.raises(
+        ValueError, match=r"Column 'emb'.* vectors of 3 numbers, as in fit; got .*[^ ]"
+    ):
+        model.fold_in_items(new)
+
+
 # What is left out is told
 
 
@@ -247,10 +288,16 @@ def test_columns_that_are_not_read_are_named(log):
             "kind": [f"kind {k % 3}" for k in range(N)],
             "parts": [{"a": 1}] * N,
             "ragged": [[0.5] * (1 + k % 3) for k in range(N)],
+            "unshared": [[f"w{k}", f"v{k}"] for k in range(N)],
+            "written": [str([0.5 + k, 1.0]) for k in range(N)],
         }
     )
     model = SelectiveLLMRegularizedMF(**COLUMNS, factors=2, iterations=2, item_data=table)
-    with pytest.warns(DataWarning, match=r"'parts' \(values.* dict\), 'ragged' \(vectors of sev"):
+    with pytest.warns(
+        DataWarning,
+        match=r"'parts' \(values.* dict\), 'ragged' \(vectors of sev.*"
+        r"'unshared' \(lists that.*'written' \(vectors written",
+    ):
         model.fit(log)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
