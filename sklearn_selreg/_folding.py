@@ -236,7 +236,8 @@ def _far_side(times, first, last):
     return np.where(far, -1, np.where(after > _FAR_AFTER * span, 1, 0))
 
 
-def lost_pairs(before, after):
-    """Count the items of each user in one matrix that are not in another, (n_users,) int."""
-    old, new = (matrix.astype(bool) for matrix in (before, after))
-    return np.diff(old.indptr) - np.diff(sp.csr_matrix(old.multiply(new)).indptr)
+def lose_strength(before, after):
+    """Tell which users have items in one matrix that have less strength, or none, in another."""
+    loss = sp.csr_matrix(before - before.minimum(after))
+    loss.eliminate_zeros()
+    return np.diff(loss.indptr) > 0

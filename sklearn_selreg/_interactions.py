@@ -3,6 +3,7 @@
 import numbers
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import narwhals.stable.v2 as nw
@@ -124,7 +125,8 @@ def index_interactions(
     )
     time_kind = None if times is None else _KIND_OF.get(times.dtype.kind, TIME_KINDS[0])
     times = None if times is None else as_numbers(times)
-    strengths = read_strengths(y, len(user_ids), negatives)
+    columns = _labels(X, user_col, item_col)
+    strengths = read_strengths(y, len(user_ids), negatives, columns)
     users, user_codes = _factorize(user_ids)
     items, item_codes = _factorize(item_ids)
     if (strengths < 0).any():
@@ -365,7 +367,13 @@ def _make_table(X):
     return "pass X.collect(), which has its rows"
 
 
-def read_strengths(y, n_samples, negatives="error"):
+def _labels(X, *columns):
+    """Return what columns are called in a frame that holds X."""
+    names = list(getattr(X, "columns", ()))
+    return [names[c] if not isinstance(c, str) and len(names) > c else c for c in columns]
+
+
+def read_strengths(y, n_samples, negatives="error", columns=("user", "item")):
     """Check the strengths of interactions.
 
     Parameters
@@ -376,6 +384,8 @@ def read_strengths(y, n_samples, negatives="error"):
         Number of rows of X.
     negatives : {"error", "net", "keep"}, default="error"
         Whether strengths below 0 are an error.
+    columns : (hashable, hashable), default=("user", "item")
+        What the columns with the ids are called, for that error.
 
     Returns
     -------
@@ -398,7 +408,7 @@ def read_strengths(y, n_samples, negatives="error"):
             f"y must be 1-D with a strength for each of the {n_samples} rows of X; got shape "
             f"{values.shape}.{column * (values.shape == (n_samples, 1))}"
         )
-    return _as_strengths(values, "y", negatives)
+    return _as_strengths(values, "y", negatives, columns)
 
 
 def encode(ids, values):
@@ -697,10 +707,12 @@ def _as_ordered(values, kinds, label):
     return values
 
 
-def _as_strengths(values, label, negatives):
+def _as_strengths(values, label, negatives, columns=("user", "item")):
     """Return `values`, called `label`, as float32, checked to be numbers, finite and in order."""
     check_no_missing(values, label)
-    if values.dtype == object and pd.api.types.infer_dtype(values) == "decimal":
+    if values.dtype == object and all(
+        isinstance(value, Decimal | numbers.Real | np.bool_) for value in values
+    ):
         values = values.astype(np.float64)
     values = _as_ordered(values, "iufb", label)
     with np.errstate(over="ignore"):
@@ -711,7 +723,7 @@ def _as_strengths(values, label, negatives):
         raise ValueError(
             f"{label} must hold strengths {'>= 0 ' * (least == 0)}in the range of float32; got "
             f"{wrong.sum()} others. Negative values in data, the first: {_example(values[wrong])}."
-            + _HOW_TO_NET
+            + _HOW_TO_NET.format(columns=list(columns))
             * bool((values < 0).any() and least == 0)
         )
     return strengths
@@ -719,9 +731,9 @@ def _as_strengths(values, label, negatives):
 
 _HOW_TO_NET = """ \
 If they are returns, negatives="net" of the estimator takes them off what was bought; or do so:
-    net = X.assign(y=y).groupby(["user", "item"], as_index=False).agg({"y": "sum"})
+    net = X.assign(y=y).groupby({columns}, as_index=False).agg({{"y": "sum"}})
     net = net[net["y"] > 0]
-    model.fit(net[["user", "item"]], net["y"])
+    model.fit(net[{columns}], net["y"])
 If they are dislikes, leave these rows out: without an interaction an item ranks low anyway."""
 
 

@@ -1056,12 +1056,18 @@ def _are_links_or_codes(texts):
 
 
 def hidden_columns(table):
-    """Return the columns that a judge is not shown because they were taken for identifiers."""
-    return [
-        name
-        for name in table.frame
-        if _is_identifier(table.frame[name]) and not _is_readable(table.frame[name])
-    ]
+    """Return the columns that a judge is not shown because they were taken for identifiers.
+
+    Returns
+    -------
+    hidden : list
+    nameable : list
+        These and those that it is shown, in the order of the table: what `item_text` has to name.
+    """
+    readable = [name for name in table.frame if _is_readable(table.frame[name])]
+    others = [name for name in table.frame if name not in readable]
+    hidden = [name for name in others if _is_identifier(table.frame[name])]
+    return hidden, [name for name in table.frame if name in readable or name in hidden]
 
 
 def _is_readable(values):

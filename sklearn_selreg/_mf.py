@@ -28,7 +28,7 @@ from ._docs import DocLinkMixin
 from ._evidence import FOLDS, cross_fitted_scores, slate_scores
 from ._explain import Fitted, explain
 from ._finite import check_finite_factors, check_finite_model, explain_not_finite
-from ._folding import Histories, check_times, latest_positions, lost_pairs
+from ._folding import Histories, check_times, latest_positions, lose_strength
 from ._gate import ReliabilityGate
 from ._interactions import (
     as_objects,
@@ -538,7 +538,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             If `missing_power` or `recency_power` is set for BPR or LMF; if `regularization` is so
             large that all users are recommended about the same; if no settings are found that rank
             as well as popularity and plain `implicit`; if a search finds settings anew in each of
-            its fits; if `llm_weight` is far too large.
+            its fits; if `llm_weight` is far too large; if `negatives="net"` has no `y`.
         """
         settings = self._settings()
         backbone, n_refine, judged, n_silent = self._backbone(settings), 0, None, 0
@@ -1126,6 +1126,13 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             table = read_item_data(self.item_data, item_name)
             extra_items = table.ids
         interactions = index_interactions(X, y, **self._reading(), extra_items=extra_items)
+        if self.negatives == "net" and y is None and not sp.issparse(X):
+            warn(
+                "negatives='net' takes returns off what was bought, by the strengths y, of which "
+                "there are none: each row counts as a purchase. Pass the quantities as y, or 1 for "
+                "each row if no row is a return.",
+                ParameterWarning,
+            )
         if isinstance(self.item_data, pd.DataFrame) and item_name not in self.item_data:
             used = interactions.items[count_interactions(interactions.matrix) > 0]
             warn_of_better_ids(table, used, item_name)
@@ -1161,7 +1168,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """Choose the slates to ask the judge."""
         texts = describe(interactions.items, table, self.item_text)
         shown = table is None or self.item_text is not None
-        check_texts(texts, interactions, self.judge, () if shown else hidden_columns(table))
+        hidden = () if shown else hidden_columns(table)
+        check_texts(texts, interactions, self.judge, *hidden)
         questions = choose_questions(
             interactions,
             features,
@@ -1826,7 +1834,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._check_appendable(added.users, rows, before)
             after = before.plus(more)
         elif known is None:
-            lost = (lost_pairs(before.matrix, after.matrix) > 0) | self._is_judged(rows)
+            lost = lose_strength(before.matrix, after.matrix) | self._is_judged(rows)
             if self._given is not None:  # factors that nobody can solve for again
                 lost |= (rows >= 0) & (np.diff(before.matrix.indptr) == 0)
             self._warn_of_replaced(added.users, lost)
@@ -1873,8 +1881,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             warn(
                 f"{replaced.sum()} of {len(users)} users of X are known to the model, such as "
                 f"{users[replaced].tolist()[0]!r}, and X replaces more than it holds: items that "
-                "they may now be recommended again, what a judge said, or given factors. Pass "
-                "known='append' to add X to what is known, or known='replace' if that is meant."
+                "they may now be recommended again, strengths, what a judge said, or given "
+                "factors. Pass known='append' to add X to what is known, or known='replace' if "
+                "that is meant."
             )
 
     def _solve_folded(self, rows, before, after, shares):

@@ -208,7 +208,7 @@ def test_the_period_is_that_of_the_newest_interaction(log):
 
 
 def test_returns_are_taken_off_what_is_known(log):
-    model = make_model(negatives="net").fit(log)
+    model = make_model(negatives="net").fit(log, np.ones(len(log)))
     item = int(log["item"][log["user"] == 3].iloc[-1])
     bought = float(model._matrix[3, item])
     more = pd.DataFrame({"user": [3, 3], "item": [item, 23]})
@@ -237,6 +237,20 @@ def test_replacing_warns_if_something_is_lost(log):
     np.testing.assert_array_equal(implicit.user_factors_, explicit.user_factors_)
     with pytest.raises(ValueError, match=r"known must be 'append', 'replace' or None; got 'add'"):
         model.fold_in(more, known="add")
+
+
+def test_replacing_warns_if_strengths_are_lost(log):
+    own = log[log["user"] == 3].drop_duplicates("item")
+    model = make_model().fit(log, np.full(len(log), 4.0))
+    known = pd.Series(model._matrix[3].toarray()[0])[own["item"]].to_numpy()
+    less = known.copy()
+    less[0] = 0.5
+    with pytest.warns(DataWarning, match=r"1 of 1 users of X are known.*strengths"):
+        copy.copy(model).fold_in(own, less)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        copy.copy(model).fold_in(own, known)
+        copy.copy(model).fold_in(own, known + 1)
 
 
 def test_replacing_warns_if_a_judge_is_forgotten(log, judge):

@@ -388,7 +388,7 @@ CODES = {
 @pytest.mark.parametrize("codes", CODES)
 def test_codes_are_hidden_and_named(codes):
     table = pd.DataFrame({"code": CODES[codes], "topic": [f"topic {k % 4}" for k in range(30)]})
-    with pytest.warns(DataWarning, match=r"not shown 'code'.*item_text=\['code'\]"):
+    with pytest.warns(DataWarning, match=r"not shown 'code'.*item_text=\['code', 'topic'\]"):
         assert shown(table) == {f"topic: topic {k}" for k in range(4)}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
