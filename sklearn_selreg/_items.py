@@ -277,7 +277,7 @@ def transform_items(encoder, table, n_features):
         If the encoder's output is none as in the fit.
     """
     with config_context(transform_output="default"):
-        rows = encoder.transform(table.frame)
+        rows = encoder.transform(_in_order(table.frame, encoder))
     rows = _check_features(rows, len(table.ids), encoder)
     if rows.shape[1] != n_features:
         raise ValueError(
@@ -285,6 +285,13 @@ def transform_items(encoder, table, n_features):
             f"{n_features} in fit: item_data must have the columns it had there."
         )
     return rows
+
+
+def _in_order(frame, encoder):
+    """Return the columns in the order that an encoder was fitted on, if they are the same."""
+    place = {str(name): place for place, name in enumerate(frame.columns)}
+    fitted = list(getattr(encoder, "feature_names_in_", ()))
+    return frame.iloc[:, [place[n] for n in fitted]] if set(fitted) == set(place) else frame
 
 
 def feature_names(encoder, features):

@@ -1840,6 +1840,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._warn_of_replaced(added.users, lost)
         shares = self._shares(added, before if known == "append" else None)
         factors = self._solve_folded(rows, before if known == "append" else None, after, shares)
+        if known == "append":  # of whom nothing is added nothing changes
+            same = (rows >= 0) & (np.diff(more.matrix.indptr) == 0)
+            factors[same] = self.user_factors_[rows[same]]
 
         if self._given is not None:
             self._given = ()  # its rows may be replaced
@@ -1951,8 +1954,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Parameters
         ----------
         item_data : DataFrame, Series or dict
-            As the parameter `item_data`, with the same columns. Items that the model knows stay as
-            they are.
+            As the parameter `item_data`, with the same columns, in any order. Items that the model
+            knows stay as they are.
 
         Returns
         -------
@@ -2055,8 +2058,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If ids cannot be stored (str, int, float, bool, bytes, date, datetime, UUID, Decimal and
-            mixtures can), and if factors are not finite.
+            If ids cannot be stored (str, int, float, bool, bytes, date, datetime, UUID, Decimal,
+            tuples of these and mixtures can), and if factors are not finite.
 
         See Also
         --------

@@ -181,6 +181,17 @@ def test_appending_nothing_new_to_a_judged_user_changes_little(log, judge):
     assert np.linalg.norm(moved - fitted) < 0.3 * np.linalg.norm(replaced - fitted)
 
 
+@pytest.mark.parametrize("backbone", ["als", "bpr"])
+def test_appending_nothing_changes_nothing(log, judge, backbone):
+    model = make_model(judge=judge, gate=None, recency_power=0.5 * (backbone == "als"))
+    model.set_params(backbone=backbone, alpha=8.0 if backbone == "als" else "auto")
+    model.set_params(time_col="time", item_bias=1.0).fit(log)
+    more = pd.DataFrame({"user": [4, 4, 5, 99], "item": [2, 3, 2, 2], "time": [200.0] * 4})
+    added = copy.copy(model).fold_in(more, [0, 0, 3, 1], known="append")
+    np.testing.assert_array_equal(added.user_factors_[4], model.user_factors_[4])
+    assert not np.allclose(added.user_factors_[5], model.user_factors_[5], atol=1e-4)
+
+
 @pytest.mark.parametrize("backbone", ["bpr", "lmf"])
 def test_what_bpr_and_lmf_know_of_a_user_stays(log, judge, backbone):
     parameters = {"regularization": None, "alpha": None, "item_bias": 0}
@@ -458,6 +469,18 @@ def test_new_items_may_come_in_any_container(log, new):
     model = make_model(item_data=catalog(range(N_ITEMS))).fit(log)
     assert model.fold_in_items(new) is model
     assert model.items_[-1] == 50
+
+
+@pytest.mark.parametrize("encoder", ["auto", OneHotEncoder(handle_unknown="ignore")])
+def test_columns_of_new_items_may_come_in_another_order(log, encoder):
+    table = pd.DataFrame({"kind": [f"kind {k % 3}" for k in range(N_ITEMS)]})
+    table["maker"] = [f"maker {k % 4}" for k in range(N_ITEMS)]
+    model = make_model(item_data=table, item_encoder=encoder).fit(log)
+    new = table[:2].set_axis([900, 901])
+    one, other = (copy.copy(model).fold_in_items(t) for t in (new, new[["maker", "kind"]]))
+    np.testing.assert_array_equal(one.item_factors_, other.item_factors_)
+    with pytest.raises(ValueError, match="feature names"):
+        model.fold_in_items(new[["maker"]].assign(other="kind 1"))
 
 
 def test_what_is_wrong_with_new_items(log):
