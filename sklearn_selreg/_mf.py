@@ -629,7 +629,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._gram = factors.users.T.astype(np.float64) @ factors.users
         factors = backbone.finish(matrix, self._age, factors, pairs)
         biases = () if factors.bias is None else (factors.bias,)
-        check_finite_factors(backbone, matrix.data, *factors[:2], *biases)
+        check_finite_factors(backbone, matrix.data, *factors[:2], *biases, judged=self._judging())
         if self.backbone == "als":
             self._warn_of_vanished_factors(factors)
         self._pairs = pairs or None
@@ -1105,13 +1105,20 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         names = getattr(X, "columns", ())
         return names[self.item_col] if len(names) > self.item_col else None
 
+    def _judging(self):
+        """Return with which settings a judge's preferences act; none without a judge."""
+        return {} if self.judge is None else {"llm_weight": self.llm_weight, "margin": self.margin}
+
     def _watch(self, progress, *, final):
         """Return what looks at a problem after each sweep."""
 
         def watch(problem):
             progress.update()
             if not problem.is_finite:
-                raise ValueError(explain_not_finite(self._fitted_backbone, self._matrix.data))
+                strengths = self._scale.apply(self._matrix).data
+                raise ValueError(
+                    explain_not_finite(self._fitted_backbone, strengths, self._judging())
+                )
             if final and self.compute_loss:
                 self.loss_curve_.append(problem.loss())
                 progress.set_postfix(loss=f"{self.loss_curve_[-1]:.6g}")
@@ -1573,8 +1580,14 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 return own
             return pairs[part] if own is None else own + pairs[part]
 
+        def user_rows(part):
+            factors = self._user_rows(rows[part])
+            check_finite_model(factors)
+            return factors
+
+        check_finite_model(self.item_factors_)
         columns, scores = best_items(
-            lambda part: self._user_rows(rows[part]),
+            user_rows,
             len(rows),
             self.item_factors_,
             n_items,
@@ -1624,6 +1637,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         items = read_ids(items, "items", self.items_)
         check_integer("n_items", n_items, 1)
         rows = find_known(self.items_, items, "item")
+        check_finite_model(self.item_factors_)
         columns, scores = similar_rows(
             self.item_factors_[:, : self._fitted_backbone.factors],
             rows,
@@ -1725,6 +1739,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if row < 0:
             self._warn_of_foreign(user, 1)
         user_factors = self._user_rows(np.array([row]))[0]
+        check_finite_model(self.user_factors_, self.item_factors_)
         k = backbone.factors
         model = Fitted(
             backbone, self.user_factors_[:, :k], self.item_factors_[:, :k],
@@ -1923,7 +1938,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 factors[judged] = backbone.solve_judged(
                     weigh(some.matrix), some.age, factors[judged], items, self._popularity, pairs
                 )
-        check_finite_factors(backbone, after.matrix.data, factors)
+        check_finite_factors(backbone, weigh(after.matrix).data, factors)
         if self.item_factors_.shape[1] > k:
             factors = np.hstack([factors, shares])
         nobody = np.diff(after.matrix.indptr) == 0
@@ -2027,7 +2042,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._own_bias,
             self._popularity,
         )
-        check_finite_factors(self._fitted_backbone, self._matrix.data, items, bias)
+        strengths = self._scale.apply(self._matrix).data
+        check_finite_factors(self._fitted_backbone, strengths, items, bias)
         n_items = len(self.items_) + len(items)
         self.items_ = concatenate_ids(self.items_, table.ids[new])
         self.item_factors_ = np.concatenate([self.item_factors_, np.hstack([items, bias])])
