@@ -374,8 +374,8 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
       coordinate standardized, all together one block; where the vector is missing, zeros and a 0/1
       feature for that. (Lists of integers are entries, unless some are negative or all are 0 or 1.)
     - ``"plain number"`` and ``"plain flag"``: in tables with more than 30 columns of numbers and
-      flags, these: standardized, and 0 and 1 as they are, all together one block each; where a
-      value is missing, 0 and a 0/1 feature for that.
+      flags, or of dates, these: standardized, and 0 and 1 as they are, all together one block each;
+      where a value is missing, 0 and a 0/1 feature for that.
     - ``"dropped"``: constant columns, columns without values, identifiers (in tables of more than
       20 rows: text without spaces that hardly ever repeats, such as links and hashes, and strictly
       increasing integers, such as row numbers), and values that are none of the above.
@@ -553,7 +553,11 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
             yield name, values, PlainNumbers(names, missing=f"{name}=missing")
         for kind, names in by_kind.items():
             if names:
-                yield names, frame[names], PlainNumbers(names, flags=kind == "plain flag")
+                yield (
+                    names,
+                    _dates_as_numbers(frame[names]),
+                    PlainNumbers(names, flags=kind == "plain flag"),
+                )
 
     def _joined(self, parts):
         """Put blocks beside one another, scaled."""
@@ -586,6 +590,8 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
             values = frame[columns]
             if isinstance(columns, str):
                 values = read_vectors(values, len(numbers.names))
+            else:
+                values = _dates_as_numbers(values)
             parts.append(numbers.transform(values))
         return self._joined(parts)
 
@@ -625,9 +631,9 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
             X = check_array(X, dtype=None, ensure_all_finite=False)
         validate_data(self, X, reset=reset, skip_check_array=True)
         if isinstance(X, pd.DataFrame):
-            return flat_entries(X)
+            return _with_numbers(flat_entries(X))
         names = [f"x{i}" for i in range(X.shape[1])] if reset else list(self.column_kinds_)
-        return flat_entries(pd.DataFrame(X, columns=names).infer_objects())
+        return _with_numbers(flat_entries(pd.DataFrame(X, columns=names).infer_objects()))
 
     def _plain(self, frame):
         """Make columns float64 with NaN (numbers), or str without missing values (all others)."""
@@ -886,14 +892,28 @@ def _value_type(values):
 
 def _column_kinds(frame, min_count):
     """Choose the kinds of all columns, name -> (kind, detail); see `_column_kind`."""
-    numbers = [name for name in frame.columns if is_number(frame[name])]
-    if len(numbers) <= _MANY_NUMBERS:
-        numbers = []
-    quick = set(numbers)
+    numbers = {name for name in frame.columns if is_number(frame[name])}
+    dates = {n for n in frame.columns if n not in numbers and _value_type(frame[n]) == "date"}
+    quick = set().union(*(some for some in (numbers, dates) if len(some) > _MANY_NUMBERS))
     return {
-        name: _number_kind(frame[name]) if name in quick else _column_kind(frame[name], min_count)
+        name: _number_kind(_dates_as_numbers(frame[[name]])[name])
+        if name in quick
+        else _column_kind(frame[name], min_count)
         for name in frame.columns
     }
+
+
+def _with_numbers(frame):
+    """Return a frame in which numbers as objects, such as Decimals, have a dtype of numbers."""
+    objects = [name for name in frame.columns if frame[name].dtype == object]
+    numbers = [name for name in objects if _value_type(frame[name]) == "number"]
+    return frame.assign(**{name: _numbers(frame[name]) for name in numbers}) if numbers else frame
+
+
+def _dates_as_numbers(frame):
+    """Return columns of numbers and dates as columns of numbers."""
+    dates = [name for name in frame.columns if not is_number(frame[name])]
+    return frame.assign(**{name: _numbers(frame[name]) for name in dates}) if dates else frame
 
 
 def _number_kind(column):

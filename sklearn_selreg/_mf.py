@@ -26,7 +26,7 @@ from ._backbone import (
 )
 from ._docs import DocLinkMixin
 from ._evidence import FOLDS, cross_fitted_scores, slate_scores
-from ._explain import Fitted, explain
+from ._explain import Fitted, explain, feature_coefficients
 from ._finite import check_finite_factors, check_finite_model, explain_not_finite
 from ._folding import Histories, check_times, latest_positions, lose_strength
 from ._gate import ReliabilityGate
@@ -1747,6 +1747,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._pairs,
             self._as_of_fit,
         )  # fmt: skip
+        if self._features is not None:
+            model = replace(model, coefficients=self._feature_coefficients(model))
         parts = explain(model, row, user_factors[:k], column, by_feature=by_feature)
         position = parts["position"].to_numpy()
         source = np.full(len(parts), None, dtype=object)
@@ -1763,6 +1765,14 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         kinds, sources, values = zip(*rows, strict=True)
         sources = pd.Series(sources, dtype=object)  # None stays None, and numbers as they are
         return pd.DataFrame({"kind": kinds, "source": sources, "contribution": values})
+
+    def _feature_coefficients(self, model):
+        """Return what items are regressed on, computed once for the same features and factors."""
+        of = self._features, self.item_factors_
+        kept = getattr(self, "_coefficients", (None, None, None))
+        if kept[0] is not of[0] or kept[1] is not of[1]:
+            self._coefficients = kept = (*of, feature_coefficients(model))
+        return kept[2]
 
     def fold_in(self, X, y=None, *, known=None):
         """Compute the factors of users from their interactions, items fixed.

@@ -32,7 +32,7 @@ FORMAT = "sklearn_selreg model"
 FORMAT_VERSION = 2
 NOT_SAVED = (
     *("judge_", "gate_", "item_encoder_", "_slates", "_slate_scores", "_left_behind"),
-    *("_found", "_set_since_cloned"),
+    *("_found", "_set_since_cloned", "_coefficients"),
 )
 """Fitted attributes that a file does not have; a loaded model has None for the public ones."""
 

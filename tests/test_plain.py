@@ -3,6 +3,7 @@
 import datetime
 import pickle
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -554,3 +555,42 @@ def test_global_transform_output_changes_nothing(log, output):
                 new = table[:2].set_axis([100, 101])
                 model.fold_in_items(new[list(model.item_encoder_.feature_names_in_)])
         np.testing.assert_array_equal(model.user_factors_, expected.user_factors_)
+
+
+MANY = {
+    "objects": lambda v: v.astype(object),
+    "decimals": lambda v: np.vectorize(lambda x: Decimal(repr(float(x))), otypes="O")(v),
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_many_numbers_as_objects_are_as_numbers(rng, kind):
+    values = rng.normal(size=(N, 200))
+    frame = pd.DataFrame(values).add_prefix("x")
+    objects = pd.DataFrame(MANY[kind](values)).add_prefix("x")
+    assert set(objects.dtypes.map(str)) == {"object"}
+    for width, expected in ((200, "plain number"), (3, "number")):
+        numbers, others = AutoItemEncoder(), AutoItemEncoder()
+        features = numbers.fit_transform(frame.iloc[:, :width])
+        again = others.fit_transform(objects.iloc[:, :width])
+        assert set(others.column_kinds_.values()) == {expected}
+        np.testing.assert_allclose(again.toarray(), features.toarray(), atol=1e-6)
+        row = objects.iloc[3:4, :width]
+        np.testing.assert_allclose(others.transform(row).toarray(), again[3:4].toarray(), atol=1e-6)
+
+
+def test_many_dates_are_plain_numbers(rng):
+    days = rng.integers(0, 20_000, (N, 40))
+    frame = pd.DataFrame(days.astype("M8[D]").astype("M8[s]")).add_prefix("x")
+    frame.iloc[4, 7] = pd.NaT
+    encoder = AutoItemEncoder()
+    features = encoder.fit_transform(frame).toarray()
+    assert set(encoder.column_kinds_.values()) == {"plain number"}
+    whole = [column for column in range(40) if column != 7]
+    ratio = features[:, whole] / StandardScaler().fit_transform(days[:, whole])
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-3)
+    assert features[4, 7] == 0
+    assert encoder.get_feature_names_out()[-1] == "x7=missing"
+    np.testing.assert_allclose(encoder.transform(frame[4:6]).toarray(), features[4:6], atol=1e-6)
+    few = AutoItemEncoder().fit(frame.iloc[:, :3])
+    assert set(few.column_kinds_.values()) == {"number"}
