@@ -507,7 +507,7 @@ def _as_integers(ids):
             "Ids are integers in one table and floats in another, as of a column of integers that "
             f"has missing values. {wrong.sum()} of the floats are no whole numbers below "
             f"2**{int(np.log2(np.min(exact)))}, such as {_example(floats[wrong])}, and may stand "
-            f"for other integers. {_READ_AS_INTEGERS}"
+            f"for other integers. {READ_AS_INTEGERS}"
         )
     if is_float.all():
         return floats.astype(np.int64)
@@ -516,8 +516,8 @@ def _as_integers(ids):
     return ids
 
 
-_READ_AS_INTEGERS = (
-    'Read the column as integers, as by pd.read_csv(path, dtype={"item": "Int64"}), or in all '
+READ_AS_INTEGERS = (
+    'Read the column as integers, as by pd.read_csv(path, dtype={column: "Int64"}), or in all '
     "tables as text (dtype=str)."
 )
 
@@ -538,7 +538,7 @@ def _check_exact(ids, label="Ids"):
             f"{label} must not be floats of 2**{least} or more, which do not tell all integers "
             "apart: they would match other integers, or floats in another table; got "
             f"{wrong.sum()}, such as {_example(floats[wrong])}. A column of integers becomes one "
-            f"of floats where a value is missing. {_READ_AS_INTEGERS}"
+            f"of floats where a value is missing. {READ_AS_INTEGERS}"
         )
 
 
@@ -665,7 +665,7 @@ def check_ids(ids, label):
     """Raise a ValueError for ids, called `label`, that are missing, infinite or inexact floats."""
     remedy = _LEAVE_OUT
     if ids.dtype.kind == "f":  # leaving rows out makes no integers of the others again
-        remedy = f"{_READ_AS_INTEGERS} Then leave such rows out, as by dropna."
+        remedy = f"{READ_AS_INTEGERS} Then leave such rows out, as by dropna."
     check_no_missing(ids, label, remedy)
     _check_exact(ids, label)
 

@@ -25,7 +25,7 @@ from sklearn.preprocessing import OneHotEncoder, SplineTransformer
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ._docs import DocLinkMixin
-from ._interactions import encode
+from ._interactions import READ_AS_INTEGERS, encode
 from ._params import check_integer, how_to_read, name_kind
 from ._plain import (
     PlainNumbers,
@@ -799,9 +799,10 @@ def _check_ids(ids):
     if pd.api.types.is_float_dtype(ids.dtype):
         null = null | np.isinf(ids.to_numpy(dtype=float, na_value=np.nan))
     if null.any():
+        remedy = f" {READ_AS_INTEGERS}" * pd.api.types.is_float_dtype(ids.dtype)
         raise ValueError(
             f"The item ids of item_data must not be missing or infinite; got {null.sum()} that "
-            f"are, the first in row {null.argmax()} (counting from 0)."
+            f"are, the first in row {null.argmax()} (counting from 0).{remedy}"
         )
     twice = ids[ids.duplicated()].unique()
     if len(twice):
@@ -814,10 +815,7 @@ def _check_ids(ids):
 def _how_to_tell_apart(ids):
     """Say what to do with ids that occur twice."""
     if pd.api.types.is_float_dtype(ids.dtype) and (np.abs(ids) >= 2**53).any():
-        return (
-            "From 2**53 on floats do not tell all integers apart: read the column as integers, as "
-            'by pd.read_csv(path, dtype={"item": "Int64"}), or as text (dtype=str).'
-        )
+        return f"From 2**53 on floats do not tell all integers apart. {READ_AS_INTEGERS}"
     return "Keep one of them, as by drop_duplicates."
 
 

@@ -187,3 +187,9 @@ def test_a_missing_id_in_floats_tells_how_to_read_the_column():
     X.loc[7, "item"] = np.nan
     with pytest.raises(ValueError, match=r"first in row 7.*Int64.*dtype=str.*dropna"):
         fitted(X)
+
+
+def test_a_missing_id_in_a_catalog_of_floats_tells_how_to_read_the_column():
+    items = catalog(np.append(np.arange(12.0), np.nan))
+    with pytest.raises(ValueError, match=r"first in row 12 .*Int64.*dtype=str"):
+        fitted(log(), item_data=items)
