@@ -563,7 +563,7 @@ class FeaturePrior:
             self._features = sp.csr_matrix(sp.diags(root) @ features, dtype=np.float32)
             moments = gram(self._features)
         moments[np.diag_indices_from(moments)] += FEATURE_RIDGE
-        self._gram = scipy.linalg.cho_factor(moments, overwrite_a=True)
+        self._gram = scipy.linalg.cho_factor(moments, overwrite_a=True, check_finite=False)
         self._coefficients = None
 
     def fit(self, y):

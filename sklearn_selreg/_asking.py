@@ -121,7 +121,7 @@ def describe(items, table, columns):
     return np.append(item_texts(table, columns), "")[encode(table.ids, items)]
 
 
-def check_texts(texts, interactions, judge, hidden=()):
+def check_texts(texts, interactions, judge, hidden=(), nameable=()):
     """Check that a judge who reads texts has something to read.
 
     Parameters
@@ -132,6 +132,8 @@ def check_texts(texts, interactions, judge, hidden=()):
     judge : LLMJudge
     hidden : list, default=()
         Columns of item data that the judge is not shown, as they seem to hold identifiers.
+    nameable : list, default=()
+        These and those that the judge is shown.
 
     Raises
     ------
@@ -145,7 +147,7 @@ def check_texts(texts, interactions, judge, hidden=()):
     """
     if not judge.reads_texts:
         return
-    show = f"To show them, name them in item_text: item_text={list(map(str, hidden))}."
+    show = f"To show them, too, name all in item_text: item_text={list(nameable)}."
     if len(hidden):
         some = (texts != "").any()
         warn(

@@ -273,21 +273,25 @@ class ALSBackbone:
         -------
         problem : RegularizedALS
         """
-        return RegularizedALS(
-            self.confidence(matrix) if confidence is None else confidence,
-            *factors,
-            regularization=self.regularization,
-            item_regularization=share
-            * self.regularization
-            * (1 if features is None else self.prior_strength),
-            missing_weights=self.missing_weights(
-                count_interactions(matrix) if popularity is None else popularity
-            ),
-            features=features,
-            num_threads=self.num_threads,
-            cg_steps=self.cg_steps,
-            **pairs,
-        )
+        try:
+            with quiet():
+                return RegularizedALS(
+                    self.confidence(matrix) if confidence is None else confidence,
+                    *factors,
+                    regularization=self.regularization,
+                    item_regularization=share
+                    * self.regularization
+                    * (1 if features is None else self.prior_strength),
+                    missing_weights=self.missing_weights(
+                        count_interactions(matrix) if popularity is None else popularity
+                    ),
+                    features=features,
+                    num_threads=self.num_threads,
+                    cg_steps=self.cg_steps,
+                    **pairs,
+                )
+        except np.linalg.LinAlgError as error:  # of weights that are not finite, or nearly so
+            raise ValueError(explain_not_finite(self, matrix.data)) from error
 
     def fit(self, matrix, features, start, watch=no_watch, *, by_period=None):
         """Factorize a matrix.

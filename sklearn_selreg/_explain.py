@@ -53,6 +53,8 @@ class Fitted:
         `slates`, `llm_weight` and `margin` of `RegularizedALS`; None without preferences.
     as_of_fit : ndarray of shape (n_fitted_users,), bool
         Whether a user's factors are still those of the fit.
+    coefficients : ndarray of shape (n_features, k) or None
+        Of `feature_coefficients`; None without features.
     """
 
     backbone: ALSBackbone
@@ -64,6 +66,7 @@ class Fitted:
     features: sp.csr_matrix | None
     pairs: dict | None
     as_of_fit: np.ndarray
+    coefficients: np.ndarray | None = None
 
     def missing_weights(self):
         """Return the weights of missing entries by item, (n_items,) float64."""
@@ -176,8 +179,7 @@ def _item_parts(model, column, items):
         regularization *= backbone.prior_strength
         described = model.features[[column]]
         features = described.indices
-        coefficients = _ridge(model.features, items, weights)
-        prior = described.data[:, np.newaxis] * coefficients[features]
+        prior = described.data[:, np.newaxis] * model.coefficients[features]
     system = _normal_matrix(users, weights[[column]], entries.row, entries.data)
     system[np.diag_indices_from(system)] += regularization * weights[column]
     pull = np.zeros(items.shape[1])
@@ -227,6 +229,14 @@ def _pushes(model, which):
 def _has_pairs(model, which):
     """Return which candidates of some slates have weights at all, (n_kept, slate_size) bool."""
     return model.pairs["slates"].weighted(which)
+
+
+def feature_coefficients(model):
+    """Return the coefficients of the ridge regression of item factors on features.
+
+    Those of a `Fitted` model without them; with many features they take seconds.
+    """
+    return _ridge(model.features, model.items.astype(np.float64), model.missing_weights())
 
 
 def _ridge(features, items, weights):

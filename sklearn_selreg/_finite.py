@@ -3,6 +3,17 @@
 import numpy as np
 
 _LARGE = 1e5  # a confidence that hardly any log of interactions means
+# Settings that are not between these are named as the cause, the strengths being what they may.
+_USUAL = {
+    "regularization": (1e-9, 1e6),
+    "alpha": (0, 1e5),
+    "prior_strength": (0, 1e6),
+    "missing_power": (0, 10),
+    "item_bias": (0, 1e4),
+    "learning_rate": (0, 100),
+    "llm_weight": (0, 1e6),
+    "margin": (0, 1e6),
+}
 
 
 def are_finite(*arrays):
@@ -16,7 +27,7 @@ def quiet():
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-def check_finite_factors(backbone, strengths, *arrays):
+def check_finite_factors(backbone, strengths, *arrays, judged=None):
     """Raise unless factors are finite, and say which setting they could not bear.
 
     Parameters
@@ -24,30 +35,40 @@ def check_finite_factors(backbone, strengths, *arrays):
     backbone : ALSBackbone or SampledBackbone
         With the settings the factors were made with.
     strengths : ndarray of shape (nnz,), float32
-        Summed strengths of the interactions.
+        Summed strengths of the interactions, as they count.
     *arrays : ndarrays
         Factors.
+    judged : dict of str to float, default=None
+        Further settings, with which a judge's preferences acted.
 
     Raises
     ------
     ValueError
     """
     if not are_finite(*arrays):
-        raise ValueError(explain_not_finite(backbone, strengths))
+        raise ValueError(explain_not_finite(backbone, strengths, judged))
 
 
-def explain_not_finite(backbone, strengths):
+def explain_not_finite(backbone, strengths, judged=None):
     """Say what factors that are not finite come from, and what to do.
 
     Parameters
     ----------
-    backbone, strengths
+    backbone, strengths, judged
         As in `check_finite_factors`.
 
     Returns
     -------
     message : str
     """
+    every = {name: getattr(backbone, name) for name in _USUAL if hasattr(backbone, name)}
+    every |= judged or {}
+    odd = [f"{n}={v:g}" for n, v in every.items() if not _USUAL[n][0] <= v <= _USUAL[n][1]]
+    if odd:
+        return (
+            "The factors are not finite (NaN or infinity), as they hardly can be with "
+            f"{' and '.join(odd)}. Bring that nearer to the default."
+        )
     alpha = getattr(backbone, "alpha", None)
     settings = f"regularization={backbone.regularization:g}"
     if alpha is None:  # BPR, to which strengths do not matter

@@ -10,7 +10,10 @@ import scipy.sparse as sp
 
 from ._trends import positions
 
-_FAR = 10  # times as far from the fitted ones as these span are hardly of the same unit
+# Times so many spans of the fitted ones away from them are hardly of the same unit. What is new may
+# well be later, but is seldom earlier, and less so if another unit explains it.
+_FAR_AFTER, _FAR_BEFORE, _BEFORE = 10, 1, 0.25
+_UNITS = np.outer([1, 60, 3600, 86_400], [1, 1e3, 1e6, 1e9]).ravel()[1:]  # in one another
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,24 +202,42 @@ def check_times(kind, span, interactions, column):
             "to numbers of the same unit."
         )
     first, last = span
-    low, high = float(interactions.times.min()), float(interactions.times.max())
-    distance = max(first - high, low - last)
-    if distance <= _FAR * (last - first) or last == first:
+    if last == first:
         return None
-    before = high < first
-    shown = [low, high, first, last]
+    active = np.flatnonzero(np.diff(interactions.matrix.indptr))
+    starts = interactions.matrix.indptr[active]
+    side = _far_side(interactions.times, first, last)
+    far = np.minimum.reduceat(np.abs(side), starts) > 0  # all that is known of a user
+    if not far.any():
+        return None
+    newest = np.maximum.reduceat(interactions.times, starts)[far]
+    before = newest[0] < first
+    shown = [newest[0], first, last]
     if kind == "datetimes":
         shown = [np.datetime64(int(time), "us").astype("M8[s]") for time in shown]
-    low, high, first, last = map(str, shown)
+    newest, first, last = map(str, shown)
     return (
-        f"All times of X (time_col={column!r}), from {low} to {high}, lie far "
-        f"{'before' if before else 'after'} those of fit, from {first} to {last}: the users are "
-        f"taken to be of the {'first' if before else 'last'} period. If the unit is another one "
-        "(seconds, milliseconds), convert them."
+        f"All times (time_col={column!r}) of {far.sum()} of {len(far)} users of X, such as "
+        f"{newest}, lie far {'before' if before else 'after'} those of fit, from {first} to "
+        f"{last}: such users are taken to be of the {'first' if before else 'last'} period. If the "
+        "unit is another one (seconds, milliseconds), convert them."
     )
 
 
-def lost_pairs(before, after):
-    """Count the items of each user in one matrix that are not in another, (n_users,) int."""
-    old, new = (matrix.astype(bool) for matrix in (before, after))
-    return np.diff(old.indptr) - np.diff(sp.csr_matrix(old.multiply(new)).indptr)
+def _far_side(times, first, last):
+    """Tell which times are far before (-1) or after (1) those from `first` to `last`, (n,) int."""
+    span = last - first
+    before, after = first - times, times - last
+    far = before > _FAR_BEFORE * span
+    candidates = np.flatnonzero((before > _BEFORE * span) & ~far)
+    for unit in _UNITS:
+        meant = times[candidates] * unit
+        far[candidates] |= (first <= meant) & (meant <= last + span)
+    return np.where(far, -1, np.where(after > _FAR_AFTER * span, 1, 0))
+
+
+def lose_strength(before, after):
+    """Tell which users have items in one matrix that have less strength, or none, in another."""
+    loss = sp.csr_matrix(before - before.minimum(after))
+    loss.eliminate_zeros()
+    return np.diff(loss.indptr) > 0

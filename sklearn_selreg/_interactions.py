@@ -3,6 +3,7 @@
 import numbers
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import narwhals.stable.v2 as nw
@@ -124,7 +125,8 @@ def index_interactions(
     )
     time_kind = None if times is None else _KIND_OF.get(times.dtype.kind, TIME_KINDS[0])
     times = None if times is None else as_numbers(times)
-    strengths = read_strengths(y, len(user_ids), negatives)
+    columns = _labels(X, user_col, item_col)
+    strengths = read_strengths(y, len(user_ids), negatives, columns)
     users, user_codes = _factorize(user_ids)
     items, item_codes = _factorize(item_ids)
     if (strengths < 0).any():
@@ -183,7 +185,8 @@ def read_columns(X, *, user_col=0, item_col=1, time_col=None, usual_width=None):
     ------
     ValueError
         For a table without rows, or of another dimension; columns that do not exist, or are the
-        same; ids or times that are missing or infinite (None, NaN, NaT, NA, null, inf).
+        same; ids or times that are missing or infinite (None, NaN, NaT, NA, null, inf); ids that
+        are floats of 2**53 or more, unless there are fractions.
     TypeError
         For a sparse `X`, columns specified by anything but int and str, names of columns of an
         array, or times that are neither numbers nor datetimes.
@@ -215,9 +218,11 @@ def read_columns(X, *, user_col=0, item_col=1, time_col=None, usual_width=None):
     for parameter, position in positions.items():
         label = f"Column {names[position] if names else position!r} of X ({parameter})"
         values[parameter] = _to_numpy(table[:, position])
-        check_no_missing(values[parameter], label)
         if parameter == "time_col":
+            check_no_missing(values[parameter], label)
             values[parameter] = _as_ordered(values[parameter], "iufbmM", label)
+        else:
+            check_ids(values[parameter], label)
     return values["user_col"], values["item_col"], values.get("time_col")
 
 
@@ -362,7 +367,13 @@ def _make_table(X):
     return "pass X.collect(), which has its rows"
 
 
-def read_strengths(y, n_samples, negatives="error"):
+def _labels(X, *columns):
+    """Return what columns are called in a frame that holds X."""
+    names = list(getattr(X, "columns", ()))
+    return [names[c] if not isinstance(c, str) and len(names) > c else c for c in columns]
+
+
+def read_strengths(y, n_samples, negatives="error", columns=("user", "item")):
     """Check the strengths of interactions.
 
     Parameters
@@ -373,6 +384,8 @@ def read_strengths(y, n_samples, negatives="error"):
         Number of rows of X.
     negatives : {"error", "net", "keep"}, default="error"
         Whether strengths below 0 are an error.
+    columns : (hashable, hashable), default=("user", "item")
+        What the columns with the ids are called, for that error.
 
     Returns
     -------
@@ -395,7 +408,7 @@ def read_strengths(y, n_samples, negatives="error"):
             f"y must be 1-D with a strength for each of the {n_samples} rows of X; got shape "
             f"{values.shape}.{column * (values.shape == (n_samples, 1))}"
         )
-    return _as_strengths(values, "y", negatives)
+    return _as_strengths(values, "y", negatives, columns)
 
 
 def encode(ids, values):
@@ -420,7 +433,8 @@ def encode(ids, values):
     Raises
     ------
     ValueError
-        If one side is integers, and the other has floats that need not be what was meant.
+        If one side is integers, and the other has floats that need not be what was meant; for
+        floats of 2**53 or more among objects, such as text.
     """
     known, wanted = map(_to_index, alike(ids, values))
     if len(wanted) > len(known) // 4:
@@ -453,7 +467,8 @@ def alike(ids, more):
     Raises
     ------
     ValueError
-        If such a float is not whole, or so large that it may have been another integer.
+        If such a float is not whole, or so large that it may have been another integer; for
+        floats as large among objects, such as text.
     """
     ids, more = _to_numpy(ids), _to_numpy(more)
     kinds = _id_kind(ids, more), _id_kind(more, ids)
@@ -461,6 +476,9 @@ def alike(ids, more):
         return ids, _as_integers(more)
     if kinds == ("float", "integer"):
         return _as_integers(ids), more
+    for mixed in (ids, more):  # columns of floats alone are checked where they are read
+        if mixed.dtype == object:
+            _check_exact(mixed)
     return ids, more
 
 
@@ -479,26 +497,68 @@ def _id_kind(ids, others):
 
 
 def _as_integers(ids):
-    """Return floats as int64; of objects, the floats alone are changed."""
-    is_float = np.ones(len(ids), dtype=bool)
-    if ids.dtype == object:
-        is_float = np.array([isinstance(value, float | np.floating) for value in ids], dtype=bool)
-    floats = ids[is_float].astype(ids.dtype if ids.dtype.kind == "f" else np.float64)
-    exact = 2.0 ** (np.finfo(floats.dtype).nmant + 1)
+    """Return exact floats as int64; of objects, the floats alone are changed."""
+    is_float = _find_floats(ids)
+    exact = _largest_exact(ids[is_float])
+    floats = ids[is_float].astype(np.float64)
     wrong = ~((np.abs(floats) < exact) & (floats == np.floor(floats)))
     if wrong.any():
         raise ValueError(
             "Ids are integers in one table and floats in another, as of a column of integers that "
             f"has missing values. {wrong.sum()} of the floats are no whole numbers below "
-            f"2**{int(np.log2(exact))}, such as {_example(floats[wrong])}, and may stand for other "
-            'integers. Read the column as integers, as by pd.read_csv(path, dtype={"item": '
-            '"Int64"}), or in all tables as text (dtype=str).'
+            f"2**{int(np.log2(np.min(exact)))}, such as {_example(floats[wrong])}, and may stand "
+            f"for other integers. {READ_AS_INTEGERS}"
         )
     if is_float.all():
         return floats.astype(np.int64)
     ids = ids.copy()
     ids[is_float] = floats.astype(np.int64).tolist()
     return ids
+
+
+READ_AS_INTEGERS = (
+    'Read the column as integers, as by pd.read_csv(path, dtype={column: "Int64"}), or in all '
+    "tables as text (dtype=str)."
+)
+
+
+def _check_exact(ids, label="Ids"):
+    """Raise a ValueError for floats that may stand for several integers, also among objects."""
+    is_float = _find_floats(ids)
+    if not is_float.any():
+        return
+    floats = ids[is_float]
+    exact, values = _largest_exact(floats), floats.astype(np.float64)
+    wrong = np.abs(values) >= exact
+    if is_float.all() and (values != np.floor(values)).any():
+        return  # no integers in another dtype
+    if wrong.any():
+        least = int(np.log2(np.min(exact)))
+        raise ValueError(
+            f"{label} must not be floats of 2**{least} or more, which do not tell all integers "
+            "apart: they would match other integers, or floats in another table; got "
+            f"{wrong.sum()}, such as {_example(floats[wrong])}. A column of integers becomes one "
+            f"of floats where a value is missing. {READ_AS_INTEGERS}"
+        )
+
+
+def _largest_exact(floats):
+    """Return from where on floats, of one dtype or objects, do not tell all integers apart."""
+    if floats.dtype != object:
+        return 2.0 ** (np.finfo(floats.dtype).nmant + 1)
+    return np.array([2.0 ** (np.finfo(type(value)).nmant + 1) for value in floats])
+
+
+def _find_floats(ids):
+    """Tell which ids are floats, (n,) bool; objects are looked at one by one if they may be."""
+    if ids.dtype != object:
+        return np.full(len(ids), ids.dtype.kind == "f")
+    if pd.api.types.infer_dtype(ids, skipna=False) in _NO_FLOATS:
+        return np.zeros(len(ids), dtype=bool)
+    return np.array([isinstance(value, float | np.floating) for value in ids], dtype=bool)
+
+
+_NO_FLOATS = "string", "bytes", "integer", "boolean", "decimal", "date", "datetime", "empty"
 
 
 def interactions_from_sparse(csr):
@@ -601,7 +661,19 @@ def _to_numpy(values):
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def check_no_missing(values, label):
+def check_ids(ids, label):
+    """Raise a ValueError for ids, called `label`, that are missing, infinite or inexact floats."""
+    remedy = _LEAVE_OUT
+    if ids.dtype.kind == "f":  # leaving rows out makes no integers of the others again
+        remedy = f"{READ_AS_INTEGERS} Then leave such rows out, as by dropna."
+    check_no_missing(ids, label, remedy)
+    _check_exact(ids, label)
+
+
+_LEAVE_OUT = "Leave such rows out, as by dropna, or fill them in."
+
+
+def check_no_missing(values, label, remedy=_LEAVE_OUT):
     """Raise a ValueError if any of `values`, called `label`, is missing or infinite."""
     if values.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {label}.")
@@ -614,7 +686,7 @@ def check_no_missing(values, label):
         raise ValueError(
             f"{label} must not hold missing or infinite values (None, NaN, null or inf); got "
             f"{missing.sum()} in {len(values)} rows, the first in row {missing.argmax()} (counting "
-            "from 0). Leave such rows out, as by dropna, or fill them in."
+            f"from 0). {remedy}"
         )
 
 
@@ -635,10 +707,12 @@ def _as_ordered(values, kinds, label):
     return values
 
 
-def _as_strengths(values, label, negatives):
+def _as_strengths(values, label, negatives, columns=("user", "item")):
     """Return `values`, called `label`, as float32, checked to be numbers, finite and in order."""
     check_no_missing(values, label)
-    if values.dtype == object and pd.api.types.infer_dtype(values) == "decimal":
+    if values.dtype == object and all(
+        isinstance(value, Decimal | numbers.Real | np.bool_) for value in values
+    ):
         values = values.astype(np.float64)
     values = _as_ordered(values, "iufb", label)
     with np.errstate(over="ignore"):
@@ -649,7 +723,7 @@ def _as_strengths(values, label, negatives):
         raise ValueError(
             f"{label} must hold strengths {'>= 0 ' * (least == 0)}in the range of float32; got "
             f"{wrong.sum()} others. Negative values in data, the first: {_example(values[wrong])}."
-            + _HOW_TO_NET
+            + _HOW_TO_NET.format(columns=list(columns))
             * bool((values < 0).any() and least == 0)
         )
     return strengths
@@ -657,9 +731,9 @@ def _as_strengths(values, label, negatives):
 
 _HOW_TO_NET = """ \
 If they are returns, negatives="net" of the estimator takes them off what was bought; or do so:
-    net = X.assign(y=y).groupby(["user", "item"], as_index=False).agg({"y": "sum"})
+    net = X.assign(y=y).groupby({columns}, as_index=False).agg({{"y": "sum"}})
     net = net[net["y"] > 0]
-    model.fit(net[["user", "item"]], net["y"])
+    model.fit(net[{columns}], net["y"])
 If they are dislikes, leave these rows out: without an interaction an item ranks low anyway."""
 
 
@@ -748,7 +822,7 @@ def _add_items(items, extra_items):
     extra_items = _to_numpy(extra_items)
     if extra_items.ndim != 1:
         raise ValueError(f"The ids of item_data must be 1-D; got shape {extra_items.shape}.")
-    check_no_missing(extra_items, "The id column of item_data")
+    check_ids(extra_items, "The id column of item_data")
     extra_items, _ = _factorize(extra_items)
     items, extra_items = alike(items, extra_items)
     new = encode(items, extra_items) < 0

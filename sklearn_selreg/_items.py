@@ -25,16 +25,18 @@ from sklearn.preprocessing import OneHotEncoder, SplineTransformer
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ._docs import DocLinkMixin
-from ._interactions import encode
+from ._interactions import READ_AS_INTEGERS, encode
 from ._params import check_integer, how_to_read, name_kind
 from ._plain import (
     PlainNumbers,
     as_vectors,
     check_finite_numbers,
+    flat_entries,
     is_dense,
     is_number,
     read_number,
     read_vectors,
+    why_no_vectors,
 )
 from ._warn import warn
 
@@ -46,8 +48,17 @@ _MIN_ROWS_OF_IDENTIFIERS = 20
 _MANY_NUMBERS = 30
 _COLUMN_KINDS = "list", "category", "number", "text"  # those that each column has for itself
 _ENTRIES_PER_CHUNK, _ROWS_PER_CHUNK = 2**22, 2**14
-# Numbers with commas between thousands, and with a currency.
-_WRITTEN_NUMBER = r"\s*[-+]?[$€£¥]?\s?[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?\s?[$€£¥]?\s*"
+# Numbers with something between thousands, and with a currency or a percent sign.
+_WRITTEN_NUMBER = (
+    r"\s*[-+]?(?:[A-Z]{{0,3}}[$€£¥]|[A-Z]{{3}}(?=\s))?\s?[-+]?"
+    r"(?:\d{{1,3}}(?:{thousands}\d{{3}})+|\d+)(?:{decimal}\d+)?(?:\s?[$€£¥%]|\s[A-Z]{{3}})?\s*"
+)
+_WITH_POINT = _WRITTEN_NUMBER.format(thousands=",", decimal=r"\.")
+_WITH_COMMA = _WRITTEN_NUMBER.format(thousands=r"\.", decimal=",")
+# Lists of numbers with decimals, as to_csv writes lists and arrays.
+_WRITTEN_VECTOR = r"(?s)\s*[\[(](?=.*[.e])[-+.,\d\se]+[\])]\s*"
+# Without any of these, numbers may be codes or lists of them.
+_SIGNS_OF_POINT, _SIGNS_OF_COMMA = r"[.,$€£¥%A-Z]", r"\..*,|[$€£¥%A-Z]"
 # Text is a category if values that repeat fill at least this share of the rows.
 _CATEGORY_SHARE = 0.25
 # Text is a list if its separator is in at least this share of the values, ...
@@ -138,7 +149,7 @@ def read_item_data(item_data, item_name=None):
     _check_ids(pd.Index(ids, tupleize_cols=False))
     if frame.shape[1] == 0:
         raise ValueError("item_data must have a column beside the item ids; got none.")
-    return ItemTable(ids=ids.to_numpy(), frame=frame.reset_index(drop=True))
+    return ItemTable(ids=ids.to_numpy(), frame=flat_entries(frame.reset_index(drop=True)))
 
 
 def warn_of_better_ids(table, items, item_name):
@@ -247,7 +258,8 @@ def encode_items(encoder, table, items):
 def _warn_of_unread_columns(encoder):
     """Warn of columns that hold something, of a type that AutoItemEncoder does not read."""
     dropped = getattr(encoder, "dropped_", {})
-    unread = {n: why for n, why in dropped.items() if why.startswith(("values of", "vectors"))}
+    holding = ("values of", "vectors", "lists")
+    unread = {n: why for n, why in dropped.items() if why.startswith(holding)}
     if unread:
         told = ", ".join(f"{name!r} ({why})" for name, why in unread.items())
         warn(
@@ -265,7 +277,7 @@ def transform_items(encoder, table, n_features):
         If the encoder's output is none as in the fit.
     """
     with config_context(transform_output="default"):
-        rows = encoder.transform(table.frame)
+        rows = encoder.transform(_in_order(table.frame, encoder))
     rows = _check_features(rows, len(table.ids), encoder)
     if rows.shape[1] != n_features:
         raise ValueError(
@@ -273,6 +285,13 @@ def transform_items(encoder, table, n_features):
             f"{n_features} in fit: item_data must have the columns it had there."
         )
     return rows
+
+
+def _in_order(frame, encoder):
+    """Return the columns in the order that an encoder was fitted on, if they are the same."""
+    place = {str(name): place for place, name in enumerate(frame.columns)}
+    fitted = list(getattr(encoder, "feature_names_in_", ()))
+    return frame.iloc[:, [place[n] for n in fitted]] if set(fitted) == set(place) else frame
 
 
 def feature_names(encoder, features):
@@ -355,13 +374,14 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
       coordinate standardized, all together one block; where the vector is missing, zeros and a 0/1
       feature for that. (Lists of integers are entries, unless some are negative or all are 0 or 1.)
     - ``"plain number"`` and ``"plain flag"``: in tables with more than 30 columns of numbers and
-      flags, these: standardized, and 0 and 1 as they are, all together one block each; where a
-      value is missing, 0 and a 0/1 feature for that.
+      flags, or of dates, these: standardized, and 0 and 1 as they are, all together one block each;
+      where a value is missing, 0 and a 0/1 feature for that.
     - ``"dropped"``: constant columns, columns without values, identifiers (in tables of more than
       20 rows: text without spaces that hardly ever repeats, such as links and hashes, and strictly
       increasing integers, such as row numbers), and values that are none of the above.
 
-    Text such as "1,023.50" or "$ 20", if all of a column is, is read as numbers.
+    Text such as "4.50", "1,023.50", "1.023,50", "US$ 20" or "3.5%", if all of a column is, is read
+    as numbers.
 
     Each block is then divided by the root mean square of the Euclidean norms of its non-zero
     rows, so that under one ridge penalty every column of the table counts about alike. There is no
@@ -475,6 +495,9 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
         min_count = min(self.min_count, max(1, len(frame) // 10))
         kinds = _column_kinds(frame, min_count)
         self.column_kinds_ = {name: kind for name, (kind, _) in kinds.items()}
+        self._with_comma = {
+            name for name, (kind, how) in kinds.items() if kind == "number" and how == ","
+        }
         self.dropped_ = {name: why for name, (kind, why) in kinds.items() if kind == "dropped"}
         if len(self.dropped_) == len(kinds):
             raise ValueError(
@@ -530,7 +553,11 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
             yield name, values, PlainNumbers(names, missing=f"{name}=missing")
         for kind, names in by_kind.items():
             if names:
-                yield names, frame[names], PlainNumbers(names, flags=kind == "plain flag")
+                yield (
+                    names,
+                    _dates_as_numbers(frame[names]),
+                    PlainNumbers(names, flags=kind == "plain flag"),
+                )
 
     def _joined(self, parts):
         """Put blocks beside one another, scaled."""
@@ -563,6 +590,8 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
             values = frame[columns]
             if isinstance(columns, str):
                 values = read_vectors(values, len(numbers.names))
+            else:
+                values = _dates_as_numbers(values)
             parts.append(numbers.transform(values))
         return self._joined(parts)
 
@@ -602,16 +631,16 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
             X = check_array(X, dtype=None, ensure_all_finite=False)
         validate_data(self, X, reset=reset, skip_check_array=True)
         if isinstance(X, pd.DataFrame):
-            return X
+            return _with_numbers(flat_entries(X))
         names = [f"x{i}" for i in range(X.shape[1])] if reset else list(self.column_kinds_)
-        return pd.DataFrame(X, columns=names).infer_objects()
+        return _with_numbers(flat_entries(pd.DataFrame(X, columns=names).infer_objects()))
 
     def _plain(self, frame):
         """Make columns float64 with NaN (numbers), or str without missing values (all others)."""
         missing = {"category": "missing", "list": "", "text": ""}
         return pd.DataFrame(
             {
-                name: _numbers(frame[name])
+                name: _numbers(frame[name], "," if name in self._with_comma else ".")
                 if kind == "number"
                 else _strings(frame[name], _UNIT_SEPARATOR).fillna(missing[kind])
                 for name, kind in self.column_kinds_.items()
@@ -770,9 +799,10 @@ def _check_ids(ids):
     if pd.api.types.is_float_dtype(ids.dtype):
         null = null | np.isinf(ids.to_numpy(dtype=float, na_value=np.nan))
     if null.any():
+        remedy = f" {READ_AS_INTEGERS}" * pd.api.types.is_float_dtype(ids.dtype)
         raise ValueError(
             f"The item ids of item_data must not be missing or infinite; got {null.sum()} that "
-            f"are, the first in row {null.argmax()} (counting from 0)."
+            f"are, the first in row {null.argmax()} (counting from 0).{remedy}"
         )
     twice = ids[ids.duplicated()].unique()
     if len(twice):
@@ -785,10 +815,7 @@ def _check_ids(ids):
 def _how_to_tell_apart(ids):
     """Say what to do with ids that occur twice."""
     if pd.api.types.is_float_dtype(ids.dtype) and (np.abs(ids) >= 2**53).any():
-        return (
-            "From 2**53 on floats do not tell all integers apart: read the column as integers, as "
-            'by pd.read_csv(path, dtype={"item": "Int64"}), or as text (dtype=str).'
-        )
+        return f"From 2**53 on floats do not tell all integers apart. {READ_AS_INTEGERS}"
     return "Keep one of them, as by drop_duplicates."
 
 
@@ -836,6 +863,8 @@ def _value_type(values):
     inferred = pd.api.types.infer_dtype(present)
     if inferred.startswith("mixed") and inferred != "mixed-integer-float":
         types = set(present.map(type))
+        if np.ndarray in types and any(np.ndim(e) > 1 for e in present if type(e) is np.ndarray):
+            return "array of several dimensions"
         if types <= {list, tuple, set, frozenset, np.ndarray}:
             first = pd.api.types.infer_dtype(present.iloc[:100].explode().dropna())
             if first in ("floating", "mixed-integer-float"):
@@ -861,14 +890,28 @@ def _value_type(values):
 
 def _column_kinds(frame, min_count):
     """Choose the kinds of all columns, name -> (kind, detail); see `_column_kind`."""
-    numbers = [name for name in frame.columns if is_number(frame[name])]
-    if len(numbers) <= _MANY_NUMBERS:
-        numbers = []
-    quick = set(numbers)
+    numbers = {name for name in frame.columns if is_number(frame[name])}
+    dates = {n for n in frame.columns if n not in numbers and _value_type(frame[n]) == "date"}
+    quick = set().union(*(some for some in (numbers, dates) if len(some) > _MANY_NUMBERS))
     return {
-        name: _number_kind(frame[name]) if name in quick else _column_kind(frame[name], min_count)
+        name: _number_kind(_dates_as_numbers(frame[[name]])[name])
+        if name in quick
+        else _column_kind(frame[name], min_count)
         for name in frame.columns
     }
+
+
+def _with_numbers(frame):
+    """Return a frame in which numbers as objects, such as Decimals, have a dtype of numbers."""
+    objects = [name for name in frame.columns if frame[name].dtype == object]
+    numbers = [name for name in objects if _value_type(frame[name]) == "number"]
+    return frame.assign(**{name: _numbers(frame[name]) for name in numbers}) if numbers else frame
+
+
+def _dates_as_numbers(frame):
+    """Return columns of numbers and dates as columns of numbers."""
+    dates = [name for name in frame.columns if not is_number(frame[name])]
+    return frame.assign(**{name: _numbers(frame[name]) for name in dates}) if dates else frame
 
 
 def _number_kind(column):
@@ -901,24 +944,27 @@ def _column_kind(values, min_count):
     -------
     kind : {"list", "category", "number", "text", "dropped"}
     detail : str
-        The separator of a list, the reason for a dropped column, else "".
+        The separator of a list, the decimal comma of a number, the reason for a dropped column,
+        else "".
     """
     value_type = _value_type(values)
     if value_type == "nothing":
         return "dropped", "no values"
     if value_type == "vector":
-        return ("dropped", "vectors of several lengths") if as_vectors(values) is None else (
-            "vector", ""
-        )  # fmt: skip
+        is_vector = as_vectors(values) is not None
+        return ("vector", "") if is_vector else ("dropped", why_no_vectors(values))
     if value_type not in ("number", "date", "text", "flag", "list"):
         return "dropped", f"values of type {value_type}"
     strings = _strings(values, _UNIT_SEPARATOR)
     if strings.nunique(dropna=False) == 1:
         return "dropped", "constant"
-    if value_type == "text" and _are_written_numbers(strings):
-        return ("category" if strings.nunique() <= _FEW_VALUES else "number"), ""
+    if value_type == "text" and strings.dropna().str.fullmatch(_WRITTEN_VECTOR).all():
+        return "dropped", "vectors written as text: read them, as by .map(json.loads)"
     common = max(2, min_count)
     separator = _separator(strings, common) if value_type == "text" else None
+    decimal = _written_decimal(strings) if value_type == "text" else None
+    if decimal is not None and not (separator == "," and _are_codes_of_three(strings)):
+        return ("category" if strings.nunique() <= _FEW_VALUES else "number"), decimal
     if separator is not None:  # before identifiers, which lists of codes without spaces resemble
         return "list", separator
     if _is_identifier(values):
@@ -979,7 +1025,7 @@ def _is_identifier(values):
     return (
         strings.nunique() > 0.9 * len(strings)
         and bool(strings.str.fullmatch(r"[!-~]+").all())
-        and not _are_written_numbers(strings)
+        and _written_decimal(strings) is None
     )
 
 
@@ -990,13 +1036,30 @@ def _are_row_numbers(numbers):
     return bool((np.diff(numbers) > 0).all() and (numbers % 1 == 0).all())
 
 
-def _are_written_numbers(strings):
-    """Tell whether all texts are numbers as in "1,023.50", and at least one is no plain one."""
+def _written_decimal(strings):
+    """Return what stands before the decimals of numbers in texts; None if they are no numbers.
+
+    Plain whole numbers, and "4,50" without others that have a currency or thousands, are none.
+    """
     present = strings.dropna()
-    return bool(
-        present.str.fullmatch(_WRITTEN_NUMBER).all()
-        and present.str.contains(r"[,$€£¥]", regex=True).any()
-    )
+    for decimal, form, signs in (
+        (".", _WITH_POINT, _SIGNS_OF_POINT),
+        (",", _WITH_COMMA, _SIGNS_OF_COMMA),
+    ):
+        if present.str.fullmatch(form).all() and present.str.contains(signs, regex=True).any():
+            return decimal
+    return None
+
+
+def _are_codes_of_three(strings):
+    """Tell whether numbers such as "107,138" may be lists: no number has all that they have.
+
+    Entries of three digits, of which only the first ones may begin with a zero if any does.
+    """
+    present = strings.dropna()
+    if not present.str.fullmatch(r"\s*\d{3}(?:,\d{3})*\s*").all():
+        return False
+    return bool(present.str.match(r"\s*0").any() or not present.str.contains(",0").any())
 
 
 def are_codes(texts):
@@ -1018,12 +1081,18 @@ def _are_links_or_codes(texts):
 
 
 def hidden_columns(table):
-    """Return the columns that a judge is not shown because they were taken for identifiers."""
-    return [
-        name
-        for name in table.frame
-        if _is_identifier(table.frame[name]) and not _is_readable(table.frame[name])
-    ]
+    """Return the columns that a judge is not shown because they were taken for identifiers.
+
+    Returns
+    -------
+    hidden : list
+    nameable : list
+        These and those that it is shown, in the order of the table: what `item_text` has to name.
+    """
+    readable = [name for name in table.frame if _is_readable(table.frame[name])]
+    others = [name for name in table.frame if name not in readable]
+    hidden = [name for name in others if _is_identifier(table.frame[name])]
+    return hidden, [name for name in table.frame if name in readable or name in hidden]
 
 
 def _is_readable(values):
@@ -1038,14 +1107,19 @@ def _is_readable(values):
             return value_type in ("date", "flag", "list")
 
 
-def _numbers(values):
-    """Read numbers, or dates as decimal years (UTC): float64 of shape (n,), NaN where missing."""
+def _numbers(values, decimal="."):
+    """Read numbers, or dates as decimal years (UTC): float64 of shape (n,), NaN where missing.
+
+    In texts `decimal` is what stands before the decimals, "." or ",".
+    """
     match _value_type(values):
         case "date":
             days = _timestamps(values) - np.datetime64(0, "us")
             return 1970 + days / np.timedelta64(1, "us") / (365.2425 * 86_400e6)
         case "text":
-            written = _strings(values).str.replace(r"[,$€£¥\s]", "", regex=True)
+            thousands = "," if decimal == "." else "."
+            written = _strings(values).str.replace(rf"[{thousands}$€£¥%A-Z\s]", "", regex=True)
+            written = written.str.replace(",", ".")
             values = pd.to_numeric(written, errors="coerce").rename(values.name)
     numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
     check_finite_numbers(numbers, values.name)

@@ -26,9 +26,9 @@ from ._backbone import (
 )
 from ._docs import DocLinkMixin
 from ._evidence import FOLDS, cross_fitted_scores, slate_scores
-from ._explain import Fitted, explain
+from ._explain import Fitted, explain, feature_coefficients
 from ._finite import check_finite_factors, check_finite_model, explain_not_finite
-from ._folding import Histories, check_times, latest_positions, lost_pairs
+from ._folding import Histories, check_times, latest_positions, lose_strength
 from ._gate import ReliabilityGate
 from ._interactions import (
     as_objects,
@@ -539,7 +539,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             If `missing_power` or `recency_power` is set for BPR or LMF; if `regularization` is so
             large that all users are recommended about the same; if no settings are found that rank
             as well as popularity and plain `implicit`; if a search finds settings anew in each of
-            its fits; if `llm_weight` is far too large.
+            its fits; if `llm_weight` is far too large; if `negatives="net"` has no `y`.
         """
         settings = self._settings()
         backbone, n_refine, judged, n_silent = self._backbone(settings), 0, None, 0
@@ -634,7 +634,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._gram = factors.users.T.astype(np.float64) @ factors.users
         factors = backbone.finish(matrix, self._age, factors, pairs)
         biases = () if factors.bias is None else (factors.bias,)
-        check_finite_factors(backbone, matrix.data, *factors[:2], *biases)
+        check_finite_factors(backbone, matrix.data, *factors[:2], *biases, judged=self._judging())
         if self.backbone == "als":
             self._warn_of_vanished_factors(factors)
         compared = found is not None and ("strengths" in free or found.compressed is not None)
@@ -1130,13 +1130,20 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         names = getattr(X, "columns", ())
         return names[self.item_col] if len(names) > self.item_col else None
 
+    def _judging(self):
+        """Return with which settings a judge's preferences act; none without a judge."""
+        return {} if self.judge is None else {"llm_weight": self.llm_weight, "margin": self.margin}
+
     def _watch(self, progress, *, final):
         """Return what looks at a problem after each sweep."""
 
         def watch(problem):
             progress.update()
             if not problem.is_finite:
-                raise ValueError(explain_not_finite(self._fitted_backbone, self._matrix.data))
+                strengths = self._scale.apply(self._matrix).data
+                raise ValueError(
+                    explain_not_finite(self._fitted_backbone, strengths, self._judging())
+                )
             if final and self.compute_loss:
                 self.loss_curve_.append(problem.loss())
                 progress.set_postfix(loss=f"{self.loss_curve_[-1]:.6g}")
@@ -1151,6 +1158,13 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             table = read_item_data(self.item_data, item_name)
             extra_items = table.ids
         interactions = index_interactions(X, y, **self._reading(), extra_items=extra_items)
+        if self.negatives == "net" and y is None and not sp.issparse(X):
+            warn(
+                "negatives='net' takes returns off what was bought, by the strengths y, of which "
+                "there are none: each row counts as a purchase. Pass the quantities as y, or 1 for "
+                "each row if no row is a return.",
+                ParameterWarning,
+            )
         if isinstance(self.item_data, pd.DataFrame) and item_name not in self.item_data:
             used = interactions.items[count_interactions(interactions.matrix) > 0]
             warn_of_better_ids(table, used, item_name)
@@ -1186,7 +1200,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """Choose the slates to ask the judge."""
         texts = describe(interactions.items, table, self.item_text)
         shown = table is None or self.item_text is not None
-        check_texts(texts, interactions, self.judge, () if shown else hidden_columns(table))
+        hidden = () if shown else hidden_columns(table)
+        check_texts(texts, interactions, self.judge, *hidden)
         questions = choose_questions(
             interactions,
             features,
@@ -1590,8 +1605,14 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 return own
             return pairs[part] if own is None else own + pairs[part]
 
+        def user_rows(part):
+            factors = self._user_rows(rows[part])
+            check_finite_model(factors)
+            return factors
+
+        check_finite_model(self.item_factors_)
         columns, scores = best_items(
-            lambda part: self._user_rows(rows[part]),
+            user_rows,
             len(rows),
             self.item_factors_,
             n_items,
@@ -1641,6 +1662,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         items = read_ids(items, "items", self.items_)
         check_integer("n_items", n_items, 1)
         rows = find_known(self.items_, items, "item")
+        check_finite_model(self.item_factors_)
         columns, scores = similar_rows(
             self.item_factors_[:, : self._fitted_backbone.factors],
             rows,
@@ -1742,6 +1764,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if row < 0:
             self._warn_of_foreign(user, 1)
         user_factors = self._user_rows(np.array([row]))[0]
+        check_finite_model(self.user_factors_, self.item_factors_)
         k = backbone.factors
         model = Fitted(
             backbone, self.user_factors_[:, :k], self.item_factors_[:, :k],
@@ -1749,6 +1772,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._pairs,
             self._as_of_fit,
         )  # fmt: skip
+        if self._features is not None:
+            model = replace(model, coefficients=self._feature_coefficients(model))
         parts = explain(model, row, user_factors[:k], column, by_feature=by_feature)
         position = parts["position"].to_numpy()
         source = np.full(len(parts), None, dtype=object)
@@ -1765,6 +1790,14 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         kinds, sources, values = zip(*rows, strict=True)
         sources = pd.Series(sources, dtype=object)  # None stays None, and numbers as they are
         return pd.DataFrame({"kind": kinds, "source": sources, "contribution": values})
+
+    def _feature_coefficients(self, model):
+        """Return what items are regressed on, computed once for the same features and factors."""
+        of = self._features, self.item_factors_
+        kept = getattr(self, "_coefficients", (None, None, None))
+        if kept[0] is not of[0] or kept[1] is not of[1]:
+            self._coefficients = kept = (*of, feature_coefficients(model))
+        return kept[2]
 
     def fold_in(self, X, y=None, *, known=None):
         """Compute the factors of users from their interactions, items fixed.
@@ -1800,8 +1833,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         -----
         DataWarning
             If what was known of users is replaced and `known` does not say so; if items are
-            unknown; if users have ids of another type than all known ones; if all times lie far
-            from those of `fit`.
+            unknown; if users have ids of another type than all known ones; if all times of a user
+            lie far from those of `fit`.
 
         Notes
         -----
@@ -1851,12 +1884,15 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._check_appendable(added.users, rows, before)
             after = before.plus(more)
         elif known is None:
-            lost = (lost_pairs(before.matrix, after.matrix) > 0) | self._is_judged(rows)
+            lost = lose_strength(before.matrix, after.matrix) | self._is_judged(rows)
             if self._given is not None:  # factors that nobody can solve for again
                 lost |= (rows >= 0) & (np.diff(before.matrix.indptr) == 0)
             self._warn_of_replaced(added.users, lost)
         shares = self._shares(added, before if known == "append" else None)
         factors = self._solve_folded(rows, before if known == "append" else None, after, shares)
+        if known == "append":  # of whom nothing is added nothing changes
+            same = (rows >= 0) & (np.diff(more.matrix.indptr) == 0)
+            factors[same] = self.user_factors_[rows[same]]
 
         if self._given is not None:
             self._given = ()  # its rows may be replaced
@@ -1898,8 +1934,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             warn(
                 f"{replaced.sum()} of {len(users)} users of X are known to the model, such as "
                 f"{users[replaced].tolist()[0]!r}, and X replaces more than it holds: items that "
-                "they may now be recommended again, what a judge said, or given factors. Pass "
-                "known='append' to add X to what is known, or known='replace' if that is meant."
+                "they may now be recommended again, strengths, what a judge said, or given "
+                "factors. Pass known='append' to add X to what is known, or known='replace' if "
+                "that is meant."
             )
 
     def _solve_folded(self, rows, before, after, shares):
@@ -1936,7 +1973,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 factors[judged] = backbone.solve_judged(
                     weigh(some.matrix), some.age, factors[judged], items, self._popularity, pairs
                 )
-        check_finite_factors(backbone, after.matrix.data, factors)
+        check_finite_factors(backbone, weigh(after.matrix).data, factors)
         if self.item_factors_.shape[1] > k:
             factors = np.hstack([factors, shares])
         nobody = np.diff(after.matrix.indptr) == 0
@@ -1967,8 +2004,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Parameters
         ----------
         item_data : DataFrame, Series or dict
-            As the parameter `item_data`, with the same columns. Items that the model knows stay as
-            they are.
+            As the parameter `item_data`, with the same columns, in any order. Items that the model
+            knows stay as they are.
 
         Returns
         -------
@@ -2040,7 +2077,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._own_bias,
             self._popularity,
         )
-        check_finite_factors(self._fitted_backbone, self._matrix.data, items, bias)
+        strengths = self._scale.apply(self._matrix).data
+        check_finite_factors(self._fitted_backbone, strengths, items, bias)
         n_items = len(self.items_) + len(items)
         self.items_ = concatenate_ids(self.items_, table.ids[new])
         self.item_factors_ = np.concatenate([self.item_factors_, np.hstack([items, bias])])
@@ -2071,8 +2109,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If ids cannot be stored (str, int, float, bool, bytes, date, datetime, UUID, Decimal and
-            mixtures can), and if factors are not finite.
+            If ids cannot be stored (str, int, float, bool, bytes, date, datetime, UUID, Decimal,
+            tuples of these and mixtures can), and if factors are not finite.
 
         See Also
         --------

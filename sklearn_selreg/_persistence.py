@@ -22,6 +22,7 @@ from ._als import SlateTerms
 from ._backbone import BACKBONES
 from ._finite import check_finite_model
 from ._interactions import TIME_KINDS
+from ._json_ids import KINDS as ID_KINDS
 from ._json_ids import id_from_json, id_to_json
 from ._strengths import KINDS, StrengthScale
 from ._warn import warn
@@ -31,7 +32,7 @@ FORMAT = "sklearn_selreg model"
 FORMAT_VERSION = 2
 NOT_SAVED = (
     *("judge_", "gate_", "item_encoder_", "_slates", "_slate_scores", "_left_behind"),
-    *("_found", "_set_since_cloned"),
+    *("_found", "_set_since_cloned", "_coefficients"),
 )
 """Fitted attributes that a file does not have; a loaded model has None for the public ones."""
 
@@ -447,14 +448,20 @@ def _pack_ids(ids, name, arrays, lists):
 
 def _pack_id(value, name):
     try:
-        if isinstance(value, tuple | np.datetime64):
+        if _holds_numpy_time(value):  # it would be another type when it is read
             raise TypeError
         return id_to_json(value)
     except TypeError as error:
         raise ValueError(
-            f"{name}_ holds {value!r}, a {type(value).__name__}. Ids that can be saved are str, "
-            "int, float, bool, bytes, date, datetime, UUID and Decimal; pickle the model instead."
+            f"{name}_ holds {value!r}, a {type(value).__name__}. Ids that can be saved are "
+            f"{ID_KINDS}; pickle the model instead."
         ) from error
+
+
+def _holds_numpy_time(value):
+    if isinstance(value, tuple):
+        return any(map(_holds_numpy_time, value))
+    return isinstance(value, np.datetime64)
 
 
 def _unpack_ids(name, arrays, lists):
@@ -469,8 +476,7 @@ def _unpack_ids(name, arrays, lists):
             ids = np.array(_strings(values, name), dtype=np.dtypes.StringDType())
         else:
             _expect(content["dtype"] == "object", f"{name} are {content['dtype']}")
-            ids = np.empty(len(values), dtype=object)
-            ids[:] = values
+            ids = np.fromiter(values, dtype=object, count=len(values))  # of tuples no matrix
     _expect(ids.ndim == 1 and len(ids) > 0, f"{name} have shape {ids.shape}")
     hashed = ids.astype(object) if ids.dtype.kind in "UST" else ids
     _expect(not pd.isna(hashed).any(), f"{name} hold missing ids")

@@ -4,6 +4,8 @@ A spline for each of hundreds of columns takes minutes and says nothing that the
 together.
 """
 
+from numbers import Real
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -146,20 +148,55 @@ def as_vectors(values):
         For infinite numbers.
     """
     entries = values.dropna().tolist()
-    lengths = set(map(np.size, entries))
-    if len(lengths) != 1 or lengths <= {0, 1} or any(np.ndim(e) != 1 for e in entries[:_FIRST]):
+    lengths = set(map(_length, entries))
+    if len(lengths) != 1 or lengths <= {0, None}:
         return None
+    first = _as_array(entries[:_FIRST])
+    if first is None:
+        return None
+    if first.dtype.kind in "iub":
+        if lengths == {1}:  # rather the entry of a list
+            return None
+        every = _as_array(entries)
+        if every is None or not _are_coordinates(every):
+            return None
     try:
-        first = np.array(entries[:_FIRST])
-        if first.dtype.kind in "iub" and not _are_coordinates(np.array(entries)):
-            return None
-        if first.dtype.kind not in "iubf":
-            return None
         return _with_missing(entries, lengths.pop(), values)
-    except (TypeError, ValueError) as error:
-        if "infinity" in str(error):
-            raise
+    except TypeError:
         return None
+
+
+def why_no_vectors(values):
+    """Say why `as_vectors` makes no vectors of a column of numbers in lists."""
+    lengths = set(map(_length, values.dropna()))
+    if len(lengths - {None}) > 1:
+        return "vectors of several lengths"
+    return "vectors with something else than numbers among them"
+
+
+def flat_entries(frame):
+    """Return a frame in which arrays of a single row or number are vectors and numbers.
+
+    Models give vectors of shape (1, k), and numpy's reductions arrays of no dimension.
+    """
+    flat = frame
+    for place in range(frame.shape[1]):
+        column = frame.iloc[:, place]
+        if column.dtype == object and any(
+            isinstance(entry, np.ndarray) and entry.ndim != 1 for entry in column
+        ):
+            flat = frame.copy(deep=False) if flat is frame else flat
+            entries = pd.Series(map(_flat_entry, column), index=frame.index, dtype=object)
+            flat.isetitem(place, entries.infer_objects())
+    return flat
+
+
+def _flat_entry(entry):
+    if not isinstance(entry, np.ndarray) or entry.ndim == 1:
+        return entry
+    if not entry.ndim:
+        return entry.item()
+    return entry.ravel() if entry.size == max(entry.shape) else entry
 
 
 def read_vectors(values, length):
@@ -171,16 +208,40 @@ def read_vectors(values, length):
         For anything else.
     """
     entries = values.dropna().tolist()
-    lengths = sorted(set(map(np.size, entries)) - {length})
-    if not lengths:
+    wrong = [entry for entry in entries if _length(entry) != length]
+    if not wrong:
         try:
             return _with_missing(entries, length, values)
         except TypeError:
-            lengths = ["other"]
+            wrong = [entry for entry in entries if _as_array([entry]) is None]
+    found = _length(wrong[0])
     raise ValueError(
         f"Column {values.name!r} of the item data must hold vectors of {length} numbers, as in "
-        f"fit; got {', '.join(map(str, lengths))} values."
+        f"fit; got {'' if found is None else f'{found} values: '}{wrong[0]!r:.100}."
     )
+
+
+def _length(entry):
+    """Return how many values a list or an array in one dimension has; None for anything else."""
+    if isinstance(entry, np.ndarray):
+        return entry.size if entry.ndim == 1 else None
+    return len(entry) if isinstance(entry, list | tuple) else None
+
+
+def _as_array(entries):
+    """Return vectors as an array of numbers, (n, length), None among them as NaN; None if others.
+
+    Text is no number, though numpy makes some of it.
+    """
+    try:
+        array = np.array(entries)
+        if array.dtype == object and all(
+            value is None or isinstance(value, Real) for value in array.flat
+        ):
+            array = array.astype(np.float64)
+    except (TypeError, ValueError):  # such as lists in lists
+        return None
+    return array if array.dtype.kind in "iubf" and array.ndim == 2 else None
 
 
 def _with_missing(entries, length, values):
@@ -188,7 +249,10 @@ def _with_missing(entries, length, values):
     vectors = np.full((len(values), length), np.nan, dtype=np.float32)
     places = np.flatnonzero(values.notna().to_numpy())
     for rows in _chunks(len(entries)):
-        vectors[places[rows]] = np.array(entries[rows], dtype=np.float32)
+        part = _as_array(entries[rows])
+        if part is None:
+            raise TypeError(f"Column {values.name!r} must hold vectors of numbers.")
+        vectors[places[rows]] = part
     check_finite_numbers(vectors, values.name)
     for rows in _chunks(len(vectors)):
         vectors[rows][np.isnan(vectors[rows]).any(axis=1)] = np.nan

@@ -8,7 +8,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ._als import top_k
-from ._interactions import as_objects, check_no_missing, encode, read_columns
+from ._interactions import as_objects, check_ids, encode, read_columns
 from ._progress import tqdm
 from ._warn import warn_of_unknown
 
@@ -135,7 +135,7 @@ def read_ids(values, name, known):
     if array.ndim != 1:
         kind = "user" if name == "users" else "item"
         raise ValueError(f"{name} must be a 1-D array of {kind} ids; got {_shape(array)}.")
-    check_no_missing(array, name)
+    check_ids(array, name)
     return array
 
 

@@ -117,6 +117,8 @@ class ParameterWarning(UserWarning):
 
     Leave it at its default, or change the parameter that the message names.
 
+    A search gives each message once; of its fits in other processes (`n_jobs`) each gives its own.
+
     Examples
     --------
     >>> import warnings

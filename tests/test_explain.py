@@ -1,5 +1,7 @@
 """Explanations: parts that sum to the score, and that agree with what the fit did."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -196,3 +198,28 @@ def test_more_features_than_items(by_feature):
             assert source["history"] == owned
             if by_feature:
                 assert source["feature"] == set(names[model._features[[item]].indices])
+
+
+def test_features_are_solved_for_once_until_they_change():
+    rng = np.random.default_rng(0)
+    likes = pd.DataFrame({"user": rng.integers(0, 20, 200), "item": rng.integers(0, 30, 200)})
+    kinds = pd.DataFrame({"kind": [f"kind {k % 4}" for k in range(30)]})
+    columns = {"user_col": "user", "item_col": "item"}
+    model = SelectiveLLMRegularizedMF(
+        **columns, factors=3, item_data=kinds, tuning=None, random_state=0
+    ).fit(likes)
+    first = model.explain(1, 2)
+    solved = model._coefficients[-1]
+    pd.testing.assert_frame_equal(model.explain(1, 2), first)
+    model.fold_in(pd.DataFrame({"user": [99], "item": [3]})).explain(99, 2)
+    assert model._coefficients[-1] is solved
+    model.fold_in_items(kinds[:3].set_axis([900, 901, 902]))
+    anew = copy.copy(model)
+    del anew._coefficients
+    for item in (2, 901):
+        pd.testing.assert_frame_equal(model.explain(1, item), anew.explain(1, item))
+    assert model._coefficients[-1] is not solved
+    refitted = model.fit(likes[:150])
+    anew = copy.copy(refitted)
+    del anew._coefficients
+    pd.testing.assert_frame_equal(refitted.explain(1, 2), anew.explain(1, 2))

@@ -61,6 +61,47 @@ def test_settings_that_no_float32_can_bear_are_named(log, setting):
         model(**setting).fit(log)
 
 
+KINDS = {item: f"kind {item % 5}" for item in range(200)}
+JUDGED = {
+    "judge": LLMJudge.from_callable(
+        lambda slate: np.arange(len(slate.candidates)) / 100, name="order", version="1",
+        reads_texts=False,
+    ),
+    "max_slates": 20,
+    "gate": None,
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:llm_weight=")
+@pytest.mark.parametrize(
+    ("named", "setting"),
+    [
+        ("alpha=1e+12", {"alpha": 1e12, "strengths": "log"}),
+        ("alpha=1e+12", {"alpha": 1e12, "strengths": "binary"}),
+        ("learning_rate=1e+20", {"backbone": "lmf", "backbone_params": {"learning_rate": 1e20}}),
+        ("learning_rate=1e+20", {"backbone": "bpr", "backbone_params": {"learning_rate": 1e20}}),
+        ("llm_weight=1e+30", {**JUDGED, "llm_weight": 1e30}),
+        ("margin=1e+30", {**JUDGED, "margin": 1e30}),
+        ("margin=1e+30", {**JUDGED, "margin": 1e30, "backbone": "bpr"}),
+        ("missing_power=1000", {"missing_power": 1000, "item_data": KINDS}),
+        ("missing_power=1000", {"missing_power": 1000, "item_bias": 0.0}),
+        ("missing_power=200", {"missing_power": 200, "item_data": KINDS, "item_bias": 0.0}),
+    ],
+)
+def test_the_setting_that_is_out_of_the_ordinary_is_named_alone(log, named, setting):
+    with pytest.raises(ValueError, match="not finite") as error:
+        model(**setting).fit(log)
+    text = str(error.value)
+    assert f"with {named}. Bring" in text
+    assert text.count("=") == 1
+
+
+def test_large_strengths_are_told_as_they_count(log):
+    with pytest.raises(ValueError, match="largest strength"):
+        model(strengths="raw").fit(log, one_large(len(log)))
+    assert np.isfinite(model(strengths="log").fit(log, one_large(len(log))).user_factors_).all()
+
+
 @pytest.mark.parametrize("regularization", [1e-3, 1e-30, 1e-300])
 def test_hardly_any_regularization_is_finite(log, regularization):
     fitted = model(regularization=regularization).fit(log)
@@ -88,7 +129,16 @@ def test_a_model_that_is_not_finite_is_refused(log, tmp_path):
     fitted = model().fit(log)
     fitted.item_factors_[3, 0] = np.nan  # as models of earlier versions may have it
     path = tmp_path / "model.npz"
-    for use in (lambda: fitted.save(path), lambda: fitted.score(log), lambda: fitted.predict(log)):
+    uses = (
+        lambda: fitted.save(path),
+        lambda: fitted.score(log),
+        lambda: fitted.predict(log),
+        lambda: fitted.recommend([0]),
+        lambda: fitted.recommend([0, -99], items=[3, 4]),
+        lambda: fitted.similar_items([4]),
+        lambda: fitted.explain(0, 4),
+    )
+    for use in uses:
         with pytest.raises(ValueError, match="not finite"):
             use()
     assert not path.exists()

@@ -181,6 +181,17 @@ def test_appending_nothing_new_to_a_judged_user_changes_little(log, judge):
     assert np.linalg.norm(moved - fitted) < 0.3 * np.linalg.norm(replaced - fitted)
 
 
+@pytest.mark.parametrize("backbone", ["als", "bpr"])
+def test_appending_nothing_changes_nothing(log, judge, backbone):
+    model = make_model(judge=judge, gate=None, recency_power=0.5 * (backbone == "als"))
+    model.set_params(backbone=backbone, alpha=8.0 if backbone == "als" else "auto")
+    model.set_params(time_col="time", item_bias=1.0).fit(log)
+    more = pd.DataFrame({"user": [4, 4, 5, 99], "item": [2, 3, 2, 2], "time": [200.0] * 4})
+    added = copy.copy(model).fold_in(more, [0, 0, 3, 1], known="append")
+    np.testing.assert_array_equal(added.user_factors_[4], model.user_factors_[4])
+    assert not np.allclose(added.user_factors_[5], model.user_factors_[5], atol=1e-4)
+
+
 @pytest.mark.parametrize("backbone", ["bpr", "lmf"])
 def test_what_bpr_and_lmf_know_of_a_user_stays(log, judge, backbone):
     parameters = {"regularization": None, "alpha": None, "item_bias": 0}
@@ -208,7 +219,7 @@ def test_the_period_is_that_of_the_newest_interaction(log):
 
 
 def test_returns_are_taken_off_what_is_known(log):
-    model = make_model(negatives="net").fit(log)
+    model = make_model(negatives="net").fit(log, np.ones(len(log)))
     item = int(log["item"][log["user"] == 3].iloc[-1])
     bought = float(model._matrix[3, item])
     more = pd.DataFrame({"user": [3, 3], "item": [item, 23]})
@@ -237,6 +248,20 @@ def test_replacing_warns_if_something_is_lost(log):
     np.testing.assert_array_equal(implicit.user_factors_, explicit.user_factors_)
     with pytest.raises(ValueError, match=r"known must be 'append', 'replace' or None; got 'add'"):
         model.fold_in(more, known="add")
+
+
+def test_replacing_warns_if_strengths_are_lost(log):
+    own = log[log["user"] == 3].drop_duplicates("item")
+    model = make_model().fit(log, np.full(len(log), 4.0))
+    known = pd.Series(model._matrix[3].toarray()[0])[own["item"]].to_numpy()
+    less = known.copy()
+    less[0] = 0.5
+    with pytest.warns(DataWarning, match=r"1 of 1 users of X are known.*strengths"):
+        copy.copy(model).fold_in(own, less)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        copy.copy(model).fold_in(own, known)
+        copy.copy(model).fold_in(own, known + 1)
 
 
 def test_replacing_warns_if_a_judge_is_forgotten(log, judge):
@@ -308,6 +333,54 @@ def test_seconds_and_milliseconds(log):
     for unit in (1e3, 1e-9):
         with pytest.warns(DataWarning, match="far"):
             copy.copy(model).fold_in(log[:9].assign(user=99, time=epoch[:9] * unit))
+
+
+def seconds(start, stop, n=500):
+    days = pd.to_datetime([start, stop]).astype("M8[s]").astype(np.int64)
+    return np.linspace(*days, n).round()
+
+
+# What a log has, and what is folded in: the newest times of the log in another unit.
+OTHER_UNITS = {
+    "ms, folded in as s": (1e3, 1),
+    "s, as ms": (1, 1e3),
+    "s, as minutes": (1, 1 / 60),
+    "s, as hours": (1, 1 / 3600),
+    "s, as days": (1, 1 / 86_400),
+    "days, as s": (1 / 86_400, 1),
+    "ms, as days": (1e3, 1 / 86_400),
+    "us, as ms": (1e6, 1e3),
+}
+
+
+@pytest.mark.parametrize("start", ["2023-01-01", "2017-07-14", "2000-01-01", "1990-01-01"])
+@pytest.mark.parametrize("units", OTHER_UNITS)
+def test_other_units_warn_however_long_the_log_is(log, start, units):
+    fitted, given = OTHER_UNITS[units]
+    times = seconds(start, "2023-11-14")
+    model = make_model(time_col="time", trend_periods=4).fit(log.assign(time=times * fitted))
+    newest = log[:9].assign(user=99, time=times[-9:] * given)
+    with pytest.warns(DataWarning, match="1 of 1 users.*far"):
+        copy.copy(model).fold_in(newest)
+    # One user of two: the other one has times as in the fit.
+    right = log[:9].assign(user=98, time=times[-9:] * fitted)
+    with pytest.warns(DataWarning, match="1 of 2 users.*far"):
+        copy.copy(model).fold_in(pd.concat([newest, right]))
+    later = right.assign(time=right["time"] + 3 * np.ptp(times) * fitted)  # a long time after
+    earlier = right.assign(time=times[0] * fitted - 0.5 * np.ptp(times) * fitted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rows in (right, later) + (earlier,) * (start != "1990-01-01"):
+            copy.copy(model).fold_in(rows)
+
+
+def test_datetimes_read_without_their_unit_warn(log):
+    for start in ("2017-07-14", "1990-01-01"):
+        times = pd.to_datetime(seconds(start, "2023-11-14"), unit="s")
+        model = make_model(time_col="time", trend_periods=4).fit(log.assign(time=times))
+        rows = log[:1].assign(user=99, time=pd.to_datetime([1_700_000_000]))
+        with pytest.warns(DataWarning, match="1970-01-01T00:00:01, lie far before"):
+            model.fold_in(rows)
 
 
 # Files
@@ -396,6 +469,18 @@ def test_new_items_may_come_in_any_container(log, new):
     model = make_model(item_data=catalog(range(N_ITEMS))).fit(log)
     assert model.fold_in_items(new) is model
     assert model.items_[-1] == 50
+
+
+@pytest.mark.parametrize("encoder", ["auto", OneHotEncoder(handle_unknown="ignore")])
+def test_columns_of_new_items_may_come_in_another_order(log, encoder):
+    table = pd.DataFrame({"kind": [f"kind {k % 3}" for k in range(N_ITEMS)]})
+    table["maker"] = [f"maker {k % 4}" for k in range(N_ITEMS)]
+    model = make_model(item_data=table, item_encoder=encoder).fit(log)
+    new = table[:2].set_axis([900, 901])
+    one, other = (copy.copy(model).fold_in_items(t) for t in (new, new[["maker", "kind"]]))
+    np.testing.assert_array_equal(one.item_factors_, other.item_factors_)
+    with pytest.raises(ValueError, match="feature names"):
+        model.fold_in_items(new[["maker"]].assign(other="kind 1"))
 
 
 def test_what_is_wrong_with_new_items(log):

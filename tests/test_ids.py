@@ -132,3 +132,64 @@ def test_recorded_slates(offset, step):
     model = fitted(X, judge=PrecomputedJudge(records), gate=None)
     assert model.judge_stats_["slates_used"] == 9
     assert model.judgments_["preferred"].dtype == np.int64
+
+
+def objects(*ids):
+    array = np.empty(len(ids), dtype=object)
+    array[:] = ids
+    return array
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_selreg.exceptions.DataWarning")
+@pytest.mark.parametrize("make", [float, np.float64, np.float32])
+@pytest.mark.parametrize("name", entrances(np.arange(5.0)))
+def test_big_floats_beside_text_are_errors_everywhere(name, make):
+    model = fitted(log(BIG, 1))
+    users = model.users_.copy()
+    ids = objects(make(BIG), "a", "b", "c", 5)
+    with pytest.raises(ValueError, match=r"must not be floats.*Int64.*dtype=str"):
+        entrances(ids, log(BIG, 1))[name](model)
+    np.testing.assert_array_equal(model.users_, users)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_selreg.exceptions.DataWarning")
+def test_a_guest_makes_no_other_user_of_a_float():
+    model = fitted(log(BIG, 1))
+    model.fold_in(pd.DataFrame({"user": ["guest"], "item": [BIG + 1]}))
+    factors = model.user_factors_.copy()
+    more = pd.DataFrame({"user": [float(BIG + 7)] * 2, "item": [BIG + 1, BIG + 2]})
+    with pytest.raises(ValueError, match="must not be floats"):
+        model.fold_in(more, known="append")
+    np.testing.assert_array_equal(model.user_factors_, factors)
+
+
+@pytest.mark.parametrize("column", ["user", "item"])
+@pytest.mark.parametrize(("dtype", "limit"), [(np.float64, 53), (np.float32, 24), (object, 53)])
+def test_a_log_of_floats_that_fell_together_is_an_error(column, dtype, limit):
+    X = log().astype({column: dtype})
+    X[column] = (X[column].astype(float) + 2.0**limit).astype(dtype)
+    with pytest.raises(ValueError, match=rf"'{column}'.*2[*][*]{limit} or more.*Int64.*=str"):
+        fitted(X)
+    below = log().astype({column: float})
+    below[column] = (2.0**limit - 1 - below[column]).astype(dtype)
+    model = fitted(below)
+    np.testing.assert_array_equal(getattr(model, f"{column}s_"), np.unique(below[column]))
+
+
+def test_lists_with_a_float_among_big_integers():
+    rows = [["ann", BIG + 1], ["ann", BIG + 2], ["bob", BIG + 3], ["bob", 5.0]]
+    with pytest.raises(ValueError, match="must not be floats"):
+        SelectiveLLMRegularizedMF(tuning=None, factors=2).fit(rows)
+
+
+def test_a_missing_id_in_floats_tells_how_to_read_the_column():
+    X = log(BIG).astype({"item": float})
+    X.loc[7, "item"] = np.nan
+    with pytest.raises(ValueError, match=r"first in row 7.*Int64.*dtype=str.*dropna"):
+        fitted(X)
+
+
+def test_a_missing_id_in_a_catalog_of_floats_tells_how_to_read_the_column():
+    items = catalog(np.append(np.arange(12.0), np.nan))
+    with pytest.raises(ValueError, match=r"first in row 12 .*Int64.*dtype=str"):
+        fitted(log(), item_data=items)

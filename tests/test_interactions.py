@@ -711,6 +711,15 @@ def test_decimals_are_numbers():
         read_strengths(-y, 3)
 
 
+@pytest.mark.parametrize("other", [2, 2.0, np.int64(2), np.float32(2), True + 1])
+def test_decimals_beside_other_numbers_are_numbers(other):
+    y = [Decimal("1.50"), other, Decimal("0.25")]
+    for values in (y, pd.Series(y, dtype=object)):
+        np.testing.assert_array_equal(read_strengths(values, 3), [1.5, 2, 0.25])
+    with pytest.raises(TypeError, match="must hold numbers"):
+        read_strengths([Decimal("1.50"), "2", 1], 3)
+
+
 RETURNS = pd.DataFrame(
     [
         ("ann", "bag", 1, 5.0),

@@ -509,9 +509,10 @@ def test_byte_order_marks_are_no_part_of_a_file(name, tmp_path):
     np.testing.assert_array_equal(read.ratings, expected.ratings)
 
 
-def test_parquet_files(tmp_path):
+@pytest.mark.parametrize("name", ["answers.parquet", "ANSWERS.PARQUET", "answers.Pq"])
+def test_parquet_files(name, tmp_path):
     pytest.importorskip("pyarrow")
-    path = tmp_path / "answers.parquet"
+    path = tmp_path / name
     pd.DataFrame(RECORDS).assign(more=1).to_parquet(path)
     for judgments in (path, str(path)):
         read, expected = (PrecomputedJudge(j).questions() for j in (judgments, RECORDS))
@@ -537,3 +538,24 @@ def test_without_home_a_file_must_be_named(cache, monkeypatch, tmp_path):
         judge.rate(slates)
     assert not list(tmp_path.iterdir())
     np.testing.assert_array_equal(judge.set_params(cache="answers.sqlite").rate(slates), [[0.5, 1]])
+
+
+@pytest.mark.parametrize("name", ["answers.jsonl", "ANSWERS.JSONL.GZ"])
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_files_of_other_encodings_are_named(name, encoding, tmp_path):
+    text = json.dumps({**RECORDS[0], "user": "Zoë"}, ensure_ascii=False) + "\n"
+    with (gzip.open if name.endswith("GZ") else open)(tmp_path / name, "wb") as file:
+        file.write(text.encode(encoding))
+    with pytest.raises(ValueError, match=rf"Line 1 of .*{name} must be text in UTF-8"):
+        PrecomputedJudge(tmp_path / name).questions()
+
+
+def test_ids_beyond_63_bits():
+    records = [{"user": 2**63 + 5, "history": [2**64], "candidates": [7, 2**63], "ratings": [0, 1]}]
+    judge = PrecomputedJudge(records)
+    questions = judge.questions()
+    assert questions.user.tolist() == [2**63 + 5]
+    assert questions.history.tolist() == [2**64]
+    assert questions.candidates.tolist() == [7, 2**63]
+    (ratings,) = judge.rate([Slate(user=2**63 + 5, history=[2**64], candidates=[2**63, 7])])
+    assert ratings.tolist() == [1, 0]

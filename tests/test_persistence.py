@@ -166,6 +166,8 @@ IDS = {
     "numpy": np.array([np.int32(7), np.float64(0.25), np.str_("x"), np.bool_(True)], dtype=object),
     "big": np.array([2**70, 1, 2, 3], dtype=object),
     "objects": np.array([DAY, datetime.datetime(2024, 2, 29, 3), uuid.UUID(int=5), b"a"], object),
+    "tuples": np.fromiter([("b", 1), ("a", 2), (DAY, (uuid.UUID(int=5), 2.5)), ("a", 1)], object),
+    "pairs": np.fromiter([("b", 1), ("a", 2), ("b", 3), ("a", 1)], object),
     "zones": np.array(
         [pd.Timestamp(2024, 2, d, nanosecond=d, tz="UTC") for d in (4, 3, 2, 1)], dtype=object
     ),
@@ -188,7 +190,10 @@ def test_ids_keep_their_dtype(kind, tmp_path):
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
-@pytest.mark.parametrize("bad", [frozenset([1]), 1j, ("a", 1), np.datetime64("2024-01-01", "ns")])
+NUMPY_TIME = np.datetime64("2024-01-01", "ns")
+
+
+@pytest.mark.parametrize("bad", [frozenset([1]), 1j, ("a", 1j), NUMPY_TIME, ("a", (NUMPY_TIME,))])
 def test_ids_that_cannot_be_saved(bad, tmp_path):
     model = SelectiveLLMRegularizedMF(factors=2, iterations=2).fit([["a", 1], ["b", 2]])
     model.users_ = np.array(["a", None], dtype=object)

@@ -3,6 +3,7 @@
 import datetime
 import pickle
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,9 @@ CONTAINERS = {
     "float64 arrays": lambda v: pd.DataFrame({"emb": list(v)}),
     "lists": lambda v: pd.DataFrame({"emb": v.tolist()}),
     "tuples": lambda v: pd.DataFrame({"emb": list(map(tuple, v.tolist()))}),
+    "arrays of one row": lambda v: pd.DataFrame({"emb": [row[np.newaxis] for row in v]}),
+    "arrays of one column": lambda v: pd.DataFrame({"emb": [row[:, np.newaxis] for row in v]}),
+    "object arrays": lambda v: pd.DataFrame({"emb": [row.astype(object) for row in v]}),
     "polars lists": lambda v: pl.DataFrame({"emb": v.tolist()}),
     "polars arrays": lambda v: pl.DataFrame({"emb": v}),
 }
@@ -67,6 +71,9 @@ def test_vectors_are_one_standardized_block(rng, container):
     assert abs(encoder.transform(frame[3:9]) - features[3:9]).max() < 1e-6
 
 
+WRITTEN = "vectors written as text: read them, as by .map(json.loads)"
+
+
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
@@ -75,7 +82,14 @@ def test_vectors_are_one_standardized_block(rng, container):
         ([[1, 0, 1], [0, 0, 1], [1, 1, 0]] * 20, "vector"),  # multi-hot
         ([[0, 0.5], [1, 2]] * 30, "vector"),
         ([np.array([True, False]), np.array([True, True])] * 30, "vector"),
-        ([[0.5], [1.5]] * 30, "vectors of several lengths"),
+        ([[0.5], [1.5]] * 30, "vector"),
+        ([[5], [7]] * 30, "list"),
+        ([[0.5, 1.0], [1.5, "a"]] * 30, "list"),
+        ([np.ones((2, 2))] * 60, "values of type array of several dimensions"),
+        ([np.array(k / 7) for k in range(60)], "number"),
+        ([str([k / 7, 0.5]) for k in range(60)], WRITTEN),
+        ([str(np.array([k / 7, 0.5])) for k in range(60)], WRITTEN),
+        ([[f"w{k}", f"v{k}"] for k in range(60)], "lists that share no entries"),
         ([[0.5, 1.0], [1.5, 2.0, 3.0]] * 30, "vectors of several lengths"),
         ([["a", "b"], ["b", "c"]] * 30, "list"),
     ],
@@ -238,6 +252,34 @@ def test_features_with_repeated_small_entries(log):
     assert set(model._features.data) == {300.0}
 
 
+@pytest.mark.parametrize("hole", [None, np.nan])
+def test_a_vector_with_a_hole_is_missing(rng, hole):
+    vectors = rng.normal(size=(N, 3)).tolist()
+    whole = AutoItemEncoder().fit_transform(
+        pd.DataFrame({"emb": [*vectors[:7], None, *vectors[8:]]})
+    )
+    vectors[7][1] = hole
+    features = AutoItemEncoder().fit_transform(pd.DataFrame({"emb": vectors}))
+    np.testing.assert_allclose(features.toarray(), whole.toarray(), atol=1e-6)
+
+
+def test_vectors_of_one_number_are_as_plain_numbers(rng):
+    numbers = rng.normal(size=(N, 1))
+    features = AutoItemEncoder().fit_transform(pd.DataFrame({"emb": numbers.tolist()}))
+    np.testing.assert_allclose(features.toarray(), standardized(numbers), atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", ["text", ["a", "b", "c"], [0.5, "b", 1.0], [0.5], 0.5])
+def test_new_items_without_vectors_are_told_by_column(log, rng, wrong):
+    table = pd.DataFrame({"emb": rng.normal(size=(N, 3)).tolist()})
+    model = SelectiveLLMRegularizedMF(**COLUMNS, tuning=None, factors=2, item_data=table).fit(log)
+    new = pd.DataFrame({"emb": [[0.1, 0.2, 0.3], wrong]}, index=[900, 901])
+    with pytest.raises(
+        ValueError, match=r"Column 'emb'.* vectors of 3 numbers, as in fit; got .*[^ ]"
+    ):
+        model.fold_in_items(new)
+
+
 # What is left out is told
 
 
@@ -247,10 +289,16 @@ def test_columns_that_are_not_read_are_named(log):
             "kind": [f"kind {k % 3}" for k in range(N)],
             "parts": [{"a": 1}] * N,
             "ragged": [[0.5] * (1 + k % 3) for k in range(N)],
+            "unshared": [[f"w{k}", f"v{k}"] for k in range(N)],
+            "written": [str([0.5 + k, 1.0]) for k in range(N)],
         }
     )
     model = SelectiveLLMRegularizedMF(**COLUMNS, factors=2, iterations=2, item_data=table)
-    with pytest.warns(DataWarning, match=r"'parts' \(values.* dict\), 'ragged' \(vectors of sev"):
+    with pytest.warns(
+        DataWarning,
+        match=r"'parts' \(values.* dict\), 'ragged' \(vectors of sev.*"
+        r"'unshared' \(lists that.*'written' \(vectors written",
+    ):
         model.fit(log)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -341,7 +389,7 @@ CODES = {
 @pytest.mark.parametrize("codes", CODES)
 def test_codes_are_hidden_and_named(codes):
     table = pd.DataFrame({"code": CODES[codes], "topic": [f"topic {k % 4}" for k in range(30)]})
-    with pytest.warns(DataWarning, match=r"not shown 'code'.*item_text=\['code'\]"):
+    with pytest.warns(DataWarning, match=r"not shown 'code'.*item_text=\['code', 'topic'\]"):
         assert shown(table) == {f"topic: topic {k}" for k in range(4)}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -400,9 +448,25 @@ def test_far_times_of_interactions(log):
     np.testing.assert_array_equal(model._age, other._age)
 
 
+def with_comma(written):
+    return written.translate(str.maketrans(",.", ".,"))
+
+
 @pytest.mark.parametrize(
     "write",
-    ["{:,.2f}".format, "${:,.2f}".format, "{:,.2f} €".format, lambda x: f"£ {x:,.2f}"],
+    [
+        "{:,.2f}".format,
+        "${:,.2f}".format,
+        "{:,.2f} €".format,
+        lambda x: f"£ {x:,.2f}",
+        "{:.2f}".format,  # as by dtype=str
+        "US${:,.2f}".format,
+        "EUR {:.2f}".format,
+        "{:.2f}%".format,
+        "{:.2f} USD".format,
+        lambda x: with_comma(f"{x:,.2f}"),
+        lambda x: with_comma(f"{x:.2f} €"),
+    ],
 )
 def test_prices_are_numbers(rng, write):
     prices = np.round(rng.lognormal(6, 2, N), 2)
@@ -414,6 +478,10 @@ def test_prices_are_numbers(rng, write):
     expected = AutoItemEncoder().fit_transform(pd.DataFrame({"price": prices}))
     np.testing.assert_allclose(features.toarray(), expected.toarray(), atol=1e-6)
     assert item_texts(read_item_data(written))[0] == f"price: {write(1023.5)}"
+    # A single row does not tell how numbers are written; the fit does.
+    for row in (0, 1):
+        again = encoder.transform(written[row : row + 1]).toarray()
+        np.testing.assert_allclose(again, expected[row : row + 1].toarray(), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -423,11 +491,33 @@ def test_prices_are_numbers(rng, write):
         [f"0{k:04d}" for k in range(N)],  # codes
         [f"1,02{k}" if k % 2 else "many" for k in range(N)],
         [f"12,34,{k:03d}" for k in range(N)],
+        [f"{k},{k + 1}0" for k in range(N)],  # no decimal comma
+        [f"{100 + k % 9},{200 + k % 7}" for k in range(N)],  # lists of codes
+        [["107", "114,145,116", "107,138"][k % 3] for k in range(N)],
+        [f"00{k % 9},10{k % 7}" for k in range(N)],
     ],
 )
 def test_texts_that_are_no_prices(values):
     frame = pd.DataFrame({"x": values, "kind": ["a", "b"] * (N // 2)})
     assert AutoItemEncoder().fit(frame).column_kinds_["x"] != "number"
+
+
+def test_lists_of_codes_of_three_digits_have_a_feature_each(rng):
+    drawn = [rng.choice([107, 114, 116, 138, 145, 201], 1 + k % 3, replace=False) for k in range(N)]
+    frame = pd.DataFrame({"codes": [",".join(map(str, codes)) for codes in drawn]})
+    encoder = AutoItemEncoder()
+    features = encoder.fit_transform(frame).toarray()
+    assert encoder.column_kinds_ == {"codes": "list"}
+    names = encoder.get_feature_names_out().tolist()
+    assert names == [f"codes={code}" for code in (107, 114, 116, 138, 145, 201)]
+    has = np.array([[int(name[6:]) in codes for name in names] for codes in drawn])
+    np.testing.assert_array_equal(features > 0, has)
+
+
+@pytest.mark.parametrize("low", [1_000, 100_000])
+def test_whole_numbers_with_thousands_are_no_lists(rng, low):
+    frame = pd.DataFrame({"x": [f"{n:,}" for n in rng.integers(low, 999_999, 2000)]})
+    assert AutoItemEncoder().fit(frame).column_kinds_ == {"x": "number"}
 
 
 @pytest.mark.parametrize("output", ["default", "pandas", "polars"])
@@ -465,3 +555,42 @@ def test_global_transform_output_changes_nothing(log, output):
                 new = table[:2].set_axis([100, 101])
                 model.fold_in_items(new[list(model.item_encoder_.feature_names_in_)])
         np.testing.assert_array_equal(model.user_factors_, expected.user_factors_)
+
+
+MANY = {
+    "objects": lambda v: v.astype(object),
+    "decimals": lambda v: np.vectorize(lambda x: Decimal(repr(float(x))), otypes="O")(v),
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_many_numbers_as_objects_are_as_numbers(rng, kind):
+    values = rng.normal(size=(N, 200))
+    frame = pd.DataFrame(values).add_prefix("x")
+    objects = pd.DataFrame(MANY[kind](values)).add_prefix("x")
+    assert set(objects.dtypes.map(str)) == {"object"}
+    for width, expected in ((200, "plain number"), (3, "number")):
+        numbers, others = AutoItemEncoder(), AutoItemEncoder()
+        features = numbers.fit_transform(frame.iloc[:, :width])
+        again = others.fit_transform(objects.iloc[:, :width])
+        assert set(others.column_kinds_.values()) == {expected}
+        np.testing.assert_allclose(again.toarray(), features.toarray(), atol=1e-6)
+        row = objects.iloc[3:4, :width]
+        np.testing.assert_allclose(others.transform(row).toarray(), again[3:4].toarray(), atol=1e-6)
+
+
+def test_many_dates_are_plain_numbers(rng):
+    days = rng.integers(0, 20_000, (N, 40))
+    frame = pd.DataFrame(days.astype("M8[D]").astype("M8[s]")).add_prefix("x")
+    frame.iloc[4, 7] = pd.NaT
+    encoder = AutoItemEncoder()
+    features = encoder.fit_transform(frame).toarray()
+    assert set(encoder.column_kinds_.values()) == {"plain number"}
+    whole = [column for column in range(40) if column != 7]
+    ratio = features[:, whole] / StandardScaler().fit_transform(days[:, whole])
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-3)
+    assert features[4, 7] == 0
+    assert encoder.get_feature_names_out()[-1] == "x7=missing"
+    np.testing.assert_allclose(encoder.transform(frame[4:6]).toarray(), features[4:6], atol=1e-6)
+    few = AutoItemEncoder().fit(frame.iloc[:, :3])
+    assert set(few.column_kinds_.values()) == {"number"}

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg.exceptions import ParameterWarning
 from sklearn_selreg.judges import LLMJudge
 from sklearn_selreg.metrics import auc_scorer, ranking_report
 from sklearn_selreg.model_selection import ColdStartSplit, LeaveLastOut
@@ -91,3 +93,28 @@ def test_judges_are_shown_what_was_kept(orders, netted):
     shown = {(slate.user, item) for slate in plan.slates for item in slate.history}
     assert shown
     assert shown <= kept
+
+
+def test_netting_without_strengths_warns(orders):
+    X = orders[["user", "item"]]
+    with pytest.warns(ParameterWarning, match=r"negatives='net'.*quantities as y"):
+        model().fit(X)
+    matrix = csr_matrix(np.eye(5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model().fit(X, np.ones(len(X))).score(X[:50])
+        model().fit(matrix)
+        model(negatives="error").fit(X)
+
+
+def test_the_remedy_has_the_names_of_the_columns(orders):
+    frame = orders.rename(columns={"user": "customer", "item": "sku"})
+    for columns in ({"user_col": "customer", "item_col": "sku"}, {"user_col": 0, "item_col": 1}):
+        shop = model(negatives="error").set_params(**columns)
+        with pytest.raises(ValueError, match="If they are returns") as error:
+            shop.fit(frame[["customer", "sku"]], frame["quantity"])
+        code = [line for line in str(error.value).splitlines() if line.startswith("    ")]
+        names = {"X": frame[["customer", "sku"]], "y": frame["quantity"], "model": shop}
+        exec("\n".join(line.strip() for line in code), names)
+        expected = model().set_params(**columns).fit(names["X"], names["y"])
+        assert (shop._matrix != expected._matrix).nnz == 0

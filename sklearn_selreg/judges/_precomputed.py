@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,7 +174,7 @@ def _read(judgments):
     """Yield (where, record): where a record is, for error messages, and its dict."""
     if isinstance(judgments, str | os.PathLike):
         path = Path(judgments)
-        if path.suffix in (".parquet", ".pq"):
+        if path.suffix.lower() in (".parquet", ".pq"):
             yield from _read(_read_parquet(path))
         else:
             yield from _read_lines(path)
@@ -207,14 +208,20 @@ def _read_lines(path):
 
     Some programs of Windows begin a file with a byte order mark.
     """
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as lines:
+    with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as lines:
         for number, line in enumerate(lines, start=1):
             where = f"Line {number} of {path}"
-            if not line.isspace():
-                try:
-                    yield where, json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise ValueError(f"{where} is not JSON: {error}.") from None
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                if text.strip():
+                    yield where, json.loads(text)
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"{where} must be text in UTF-8; got other bytes ({error}). Convert the file, "
+                    'as by path.write_text(path.read_text(encoding="utf-16"), encoding="utf-8").'
+                ) from None
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{where} is not JSON: {error}.") from None
 
 
 def _check_keys(where, keys):
@@ -327,9 +334,13 @@ def _indptr(sequences):
 
 
 def _id_array(ids):
-    """Return ids as an int64 array if all are integers, else as an object array."""
+    """Return ids as an int64 array if all are integers that fit, else as an object array."""
     array = np.fromiter(ids, dtype=object, count=len(ids))
-    return array.astype(np.int64) if pd.api.types.infer_dtype(array) == "integer" else array
+    if pd.api.types.infer_dtype(array) != "integer":
+        return array
+    with suppress(OverflowError):  # 2**63 and more, of databases with unsigned ids
+        return array.astype(np.int64)
+    return array
 
 
 def stack_answers(answers):
