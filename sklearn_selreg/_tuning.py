@@ -50,6 +50,7 @@ _WHOLE_LIST = 0.6  # what both AUC weigh, relative to NDCG
 _RARE = 3  # interactions of a rare item, at most
 _MOST_RARE = 500  # held-out interactions of rare items, ...
 _RARE_SHARE = 0.02  # ... and what share of all they may be
+_NEW_SHARE = 0.05  # the same, of items of which all is held out; and of new items in the catalog
 _FEWEST_RARE = 50  # with fewer, rare items do not count
 _SCORES_PER_CHUNK = 2**18  # 1 MB of float32, stays in the cache
 _MOST_SCORES = 15_000_000  # of users and items to evaluate by
@@ -734,7 +735,9 @@ def _some_rare(interactions, row, last, searched, described, rng):
     """Return which interactions of rare items to hold out as well, bool.
 
     Those that are newest to their users first. At most one of an item and one of a user, who keeps
-    another. Without features an item keeps one, too: nothing else is known of it.
+    another. Without features an item keeps one, too: nothing else is known of it. With features,
+    where no item is rare but some are new, all interactions of the least popular ones are held
+    out: new items are placed by their features.
     """
     matrix = interactions.matrix
     popularity = np.bincount(matrix.indices[~last], minlength=matrix.shape[1])
@@ -749,6 +752,13 @@ def _some_rare(interactions, row, last, searched, described, rng):
         able = able[np.sort(first)]
     chosen = np.zeros(matrix.nnz, dtype=bool)
     chosen[able[: min(_MOST_RARE, int(_RARE_SHARE * matrix.nnz))]] = True
+    has_new = np.mean(count_interactions(matrix) == 0) > _NEW_SHARE
+    if described and has_new and chosen.sum() < _FEWEST_RARE:
+        most = min(_MOST_RARE, int(_NEW_SHARE * matrix.nnz))
+        order = rng.permutation(np.flatnonzero(popularity))
+        order = order[np.argsort(popularity[order], kind="stable")]
+        new = order[np.cumsum(popularity[order]) <= most]
+        chosen |= np.isin(matrix.indices, new) & ~last & (length[row] > 1) & searched[row]
     return chosen
 
 

@@ -145,6 +145,22 @@ def test_large_data_are_searched_by_some_of_the_users(log):
     assert hold_out.popularity.sum() == len(log) - len(hold_out.items)
 
 
+def test_where_items_are_new_some_are_held_out_as_a_whole(log, kinds):
+    """A catalog of items that nobody has: the last third, of kinds that the others have, too."""
+    known = log[log["item"] < 80]
+    hold_out = HoldOut.of(
+        index_interactions(known, **COLUMNS, extra_items=np.arange(N_ITEMS)),
+        sp.identity(N_ITEMS, format="csr", dtype=np.float32), (1,), EFFORTS["fast"],
+    )  # fmt: skip
+    assert (hold_out.popularity[hold_out.items[hold_out.is_rare]] <= 3).all()
+    assert 50 <= (~hold_out.is_last).sum() <= 0.05 * len(known)
+    model = make_model(item_data=kinds).fit(known)
+    later = log[log["item"] >= 80]
+    report = ranking_report(model, later, train=known).loc["zero", "AUC"]
+    fixed = ranking_report(make_model(item_data=kinds, tuning=None).fit(known), later, train=known)
+    assert report > fixed.loc["zero", "AUC"] - 0.05
+
+
 # -- how it is ranked --------------------------------------------------------------------------
 
 
