@@ -484,14 +484,29 @@ def test_killed_at_any_moment_nothing_is_paid_twice(server, tmp_path, batch):
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_ctrl_c_stores_what_is_under_way(server, tmp_path):
+@pytest.fixture
+def heeds_ctrl_c():
+    """Interrupt by SIGINT, which shells have their background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_stores_what_is_under_way(server, tmp_path, heeds_ctrl_c):
     server.configure(delay=0.3)
     judge = claude(server, cache=tmp_path / "c", concurrency=4)
-    timer = threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT])
-    timer.start()
+
+    def interrupt():
+        began = time.monotonic()
+        while n_asked(server) < 8 and time.monotonic() < began + 60:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         judge.rate(make_slates(100))
-    timer.join()
+    thread.join()
     n_before = n_asked(server)
     assert judge.stats_["answers"] == n_before < 200
     server.configure(delay=0.0)
