@@ -19,7 +19,7 @@ from sklearn.linear_model import Ridge
 
 from ._als import CG_STEPS, FeaturePrior, RegularizedALS, fold_in, single_threaded_blas
 from ._finite import check_finite_factors, explain_not_finite, quiet
-from ._interactions import count_interactions
+from ._interactions import count_interactions, with_data
 from ._plain import gram
 from ._proximal import ProximalProblem, shrink_to_features
 
@@ -182,7 +182,7 @@ class ALSBackbone:
         """Return the confidences alpha * strength, (n_users, n_items) csr float32."""
         with quiet():
             data = np.float32(self.alpha) * matrix.data
-        return sp.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
+        return with_data(matrix, data)
 
     def recent_confidence(self, matrix, age):
         """Return confidences that fall with age, alpha * strength * 3 / (1 + age) ** p.
@@ -683,8 +683,7 @@ class BPRBackbone(SampledBackbone):
 
     @staticmethod
     def _weighted(matrix):
-        ones = np.ones(matrix.nnz, dtype=np.float32)
-        return sp.csr_matrix((ones, matrix.indices, matrix.indptr), matrix.shape)
+        return with_data(matrix, np.ones(matrix.nnz, dtype=np.float32))
 
     @staticmethod
     def _take_apart(users, items):
@@ -727,7 +726,7 @@ class LMFBackbone(SampledBackbone):
     def _weighted(self, matrix):
         with quiet():
             data = np.float32(self.alpha) * matrix.data
-        return sp.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
+        return with_data(matrix, data)
 
     @staticmethod
     def _take_apart(users, items):

@@ -12,6 +12,7 @@ from implicit.nearest_neighbours import CosineRecommender
 from implicit.utils import ParameterWarning
 
 from ._als import single_threaded_blas
+from ._interactions import count_interactions
 
 _RECENT_SHARE = 0.1  # of the interactions, the newest ones
 _NEIGHBORS = 100
@@ -21,7 +22,7 @@ _TIE = 1e-6  # of popularity, which orders what neighbors do not
 
 def popularity(matrix):
     """Score items by their number of interactions, the same for all users."""
-    count = matrix.getnnz(axis=0).astype(np.float32)
+    count = count_interactions(matrix).astype(np.float32)
     return lambda rows: np.tile(count, (len(rows), 1))
 
 
@@ -40,7 +41,7 @@ def item_knn(matrix, num_threads):
         model.fit(matrix, show_progress=False)
     similarity = sp.csr_matrix(model.similarity)
     similarity.setdiag(0)
-    count = matrix.getnnz(axis=0)
+    count = count_interactions(matrix)
     ties = (_TIE * count / max(count.max(), 1)).astype(np.float32)
     padded = _with_nobody(matrix)
     return lambda rows: (padded[rows] @ similarity).toarray().astype(np.float32) + ties

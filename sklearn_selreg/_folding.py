@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from ._interactions import number_newest_first
 from ._trends import positions
 
 # Times so many spans of the fitted ones away from them are hardly of the same unit. What is new may
@@ -66,10 +67,7 @@ class Histories:
         indptr = np.append(0, np.cumsum(np.bincount(row, minlength=shape[0])))
         matrix = sp.csr_matrix((strengths.astype(np.float32), column, indptr), shape)
         matrix.has_canonical_format = True
-        age = np.empty(len(row), dtype=np.int32)
-        by_age = np.lexsort((order, row))
-        age[by_age] = indptr[row + 1][by_age] - 1 - np.arange(len(row))
-        return cls(matrix, age, times)
+        return cls(matrix, number_newest_first(np.lexsort((order, row)), row, indptr), times)
 
     def __getitem__(self, rows):
         """Return those of some users; a row number of -1 is a user without history."""

@@ -808,6 +808,11 @@ def _factorize(values):
     return ids.astype(values.dtype, copy=False), codes.astype(np.int32)
 
 
+def with_data(matrix, data):
+    """Return a CSR matrix of the same structure, which is shared, with other data."""
+    return sp.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
+
+
 def count_interactions(matrix):
     """Count the interactions of each item, (n_items,) intp; scipy's own copies the matrix."""
     counts = np.zeros(matrix.shape[1], dtype=np.intp)
@@ -929,6 +934,27 @@ def _sum_pairs(user_codes, item_codes, strengths, rows):
     return user_codes[first], item_codes[first], sums, rows[last]
 
 
+def number_newest_first(oldest_first, users, indptr):
+    """Return the place of each entry in its user's history, 0 for the newest one.
+
+    Parameters
+    ----------
+    oldest_first : ndarray of shape (nnz,), int
+        Places of the entries, by user, and of a user the oldest first.
+    users : ndarray of shape (nnz,), int
+        Of the entries, not decreasing.
+    indptr : ndarray of shape (n_users + 1,)
+        Where the entries of each user begin and end.
+
+    Returns
+    -------
+    age : ndarray of shape (nnz,), int32
+    """
+    age = np.empty(len(users), dtype=np.int32)
+    age[oldest_first] = indptr[users + 1] - 1 - np.arange(len(users))
+    return age
+
+
 def _rank_newest(by_time, rows, user_codes, indptr):
     """Rank each user's pairs by their latest interaction, the newest first.
 
@@ -949,9 +975,7 @@ def _rank_newest(by_time, rows, user_codes, indptr):
     pairs[rows] = np.arange(len(rows), dtype=np.int32)
     pairs = pairs[by_time]
     pairs = _sort_rows(pairs[pairs >= 0], user_codes)  # by user, then oldest first
-    age = np.empty(len(pairs), dtype=np.int32)
-    age[pairs] = indptr[user_codes + 1] - 1 - np.arange(len(pairs))
-    return age
+    return number_newest_first(pairs, user_codes, indptr)
 
 
 def _sort_rows(rows, codes):

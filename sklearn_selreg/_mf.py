@@ -1046,7 +1046,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         else:
             table = None
             if self.item_data is not None:
-                table = read_item_data(self.item_data, self._item_name(X))
+                table = read_item_data(self.item_data, self._item_name(getattr(X, "columns", ())))
             none = np.empty(0, dtype=added.items.dtype)
             known = locate(added, self.users_, self.items_, none).interactions
             slates = self._choose_slates(table, known, None)
@@ -1123,11 +1123,10 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         columns = {"user_col": self.user_col, "item_col": self.item_col}
         return columns | {"usual_width": self.n_features_in_}
 
-    def _item_name(self, X):
-        """Name of the column with the item ids, as item data may have it."""
+    def _item_name(self, names):
+        """Return the column with the item ids, as item data may have it; `names`: those of X."""
         if isinstance(self.item_col, str):
             return self.item_col
-        names = getattr(X, "columns", ())
         return names[self.item_col] if len(names) > self.item_col else None
 
     def _judging(self):
@@ -1154,7 +1153,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """Read item data and interactions, and make features."""
         table = extra_items = features = encoder = None
         if self.item_data is not None:
-            item_name = self._item_name(X)
+            item_name = self._item_name(getattr(X, "columns", ()))
             table = read_item_data(self.item_data, item_name)
             extra_items = table.ids
         interactions = index_interactions(X, y, **self._reading(), extra_items=extra_items)
@@ -1954,7 +1953,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         backbone, k = self._fitted_backbone, self._fitted_backbone.factors
         weigh, items = self._scale.apply, self.item_factors_[:, :k]
         fixed = Factors(None, items, None, gain=self._gain)
-        factors = backbone.solve_users(weigh(after.matrix), fixed, self._popularity, after.age)
+        matrix = weigh(after.matrix)
+        factors = backbone.solve_users(matrix, fixed, self._popularity, after.age)
         by_equations = isinstance(backbone, ALSBackbone) and self._given is None
         if before is not None and not by_equations:
             moved = np.flatnonzero((rows >= 0) & (np.diff(before.matrix.indptr) > 0))
@@ -1973,7 +1973,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 factors[judged] = backbone.solve_judged(
                     weigh(some.matrix), some.age, factors[judged], items, self._popularity, pairs
                 )
-        check_finite_factors(backbone, weigh(after.matrix).data, factors)
+        check_finite_factors(backbone, matrix.data, factors)
         if self.item_factors_.shape[1] > k:
             factors = np.hstack([factors, shares])
         nobody = np.diff(after.matrix.indptr) == 0
@@ -2053,10 +2053,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                     "before save, or pickle the model."
                 )
             )
-        names = getattr(self, "feature_names_in_", ())
-        name = self.item_col
-        if not isinstance(name, str):
-            name = names[name] if len(names) > name else None
+        name = self._item_name(getattr(self, "feature_names_in_", ()))
         table = read_item_data(item_data, name)
         new = encode(self.items_, table.ids) < 0
         if not new.any():
@@ -2222,20 +2219,6 @@ def _align(old, interactions):
         users=factors.users[rows], items=factors.items[columns], own_bias=own_bias
     )
     return aligned, (rows >= 0, columns >= 0)
-
-
-def _with_data(matrix, data):
-    """Return a CSR matrix of the same structure with other data."""
-    return sp.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
-
-
-def _select_columns(matrix, positions, n_columns):
-    """Move the columns of a CSR matrix to new positions; those at -1 are dropped."""
-    kept = np.flatnonzero(positions >= 0)
-    entries = np.ones(len(kept), dtype=matrix.dtype), (kept, positions[kept])
-    moved = matrix @ sp.csr_matrix(entries, shape=(matrix.shape[1], n_columns))
-    moved.sort_indices()
-    return moved
 
 
 def _generator(random_state):

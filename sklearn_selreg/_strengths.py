@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
+
+from ._interactions import with_data
 
 KINDS = ("raw", "log", "binary")
 COMPRESSED = ("log", "binary")
@@ -39,7 +40,7 @@ class StrengthScale:
             weights = np.ones_like(matrix.data)
         else:
             weights = np.log1p(matrix.data) / np.float32(self.mean)
-        return sp.csr_matrix((weights, matrix.indices, matrix.indptr), matrix.shape)
+        return with_data(matrix, weights)
 
 
 def kinds_to_compare(strengths):

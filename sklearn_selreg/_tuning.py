@@ -36,7 +36,7 @@ from ._backbone import (
     with_bias,
 )
 from ._finite import are_finite
-from ._interactions import count_interactions
+from ._interactions import count_interactions, number_newest_first
 from ._strengths import COMPRESSED, StrengthScale, kinds_to_compare
 from ._trends import Trend
 
@@ -660,18 +660,12 @@ def find_settings(backbone, given, free, interactions, features, effort, watch=l
 
     Parameters
     ----------
-    backbone : ALSBackbone, BPRBackbone or LMFBackbone
-        With the settings that are given.
-    given : dict
-        `strengths` and `trend_periods`, unless they are free.
-    free : set of str
-        Names of the settings to find.
+    backbone, given, free, watch
+        As in `Search`.
     interactions : Interactions
     features : csr_matrix of shape (n_items, n_features) or None
     effort : str
         Of `EFFORTS`.
-    watch : callable
-        Is called after each fit.
 
     Returns
     -------
@@ -767,7 +761,6 @@ def _keep(interactions, row, kept):
     matrix, row = interactions.matrix, row[kept]
     indptr = np.append(0, np.cumsum(kept))[matrix.indptr].astype(matrix.indptr.dtype)
     left = sp.csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
-    age = np.empty(left.nnz, dtype=np.int32)
-    age[np.lexsort((interactions.age[kept], row))] = np.arange(left.nnz) - indptr[row]
+    age = number_newest_first(np.lexsort((-interactions.age[kept], row)), row, indptr)
     times = None if interactions.times is None else interactions.times[kept]
     return replace(interactions, matrix=left, age=age, times=times)

@@ -16,6 +16,7 @@ from . import _baselines
 from ._interactions import Interactions, encode, index_interactions
 from ._params import check_integer, name_kind
 from ._progress import tqdm
+from ._strengths import StrengthScale
 from ._trends import mean_user
 from ._warn import warn, warn_of_unknown
 
@@ -453,9 +454,7 @@ def compare_baselines(
     matrix, times = _remembered(fitted).matrix, getattr(fitted, "_times", None)
     if not matrix.nnz:
         raise ValueError("model must remember the interactions it was fitted on; it has none.")
-    binary = sparse.csr_matrix(
-        (np.ones(matrix.nnz, np.float32), matrix.indices, matrix.indptr), matrix.shape
-    )
+    binary = StrengthScale("binary").apply(matrix)
     n_threads = fitted._num_threads
     scorers = {"popularity": _baselines.popularity(binary)}
     if times is not None:
