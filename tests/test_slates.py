@@ -419,7 +419,7 @@ def test_movielens_slates_are_all_used(movielens):
 
 def test_movielens_positives_are_those_hidden_from_the_judge(movielens):
     interactions, slates, _ = movielens
-    path = files(sklearn_selreg.datasets) / "data" / "judgments.jsonl.gz"
+    path = files(sklearn_selreg.datasets) / "data" / "movielens_judgments.jsonl.gz"
     with path.open("rb") as file, gzip.open(file, "rt") as lines:
         records = [json.loads(line) for line in lines]
     hidden = {}

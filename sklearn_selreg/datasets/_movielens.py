@@ -1,11 +1,6 @@
 """MovieLens, split for cold-start evaluation, with recorded answers of an LLM."""
 
-from importlib.resources import files
-
-import pandas as pd
-from sklearn.utils import Bunch
-
-from ..judges import PrecomputedJudge
+from ._coldstart import make_bunch, read_table
 
 _DESCR = """\
 MovieLens cold-start protocol with recorded LLM judgments
@@ -100,26 +95,10 @@ def load_movielens_coldstart():
     {'warm': 330, 'cold': 329}
     """
     ratings = _load_ratings()
-    folder = files(__package__) / "data"
-    split = pd.read_csv(folder / "split.csv.gz")
-    interactions = split.merge(
+    interactions = read_table("movielens_split").merge(
         ratings[["user", "item", "time"]], on=["user", "item"], validate="one_to_one"
-    ).sort_values(["user", "time"], kind="stable")
-
-    def fold(name):
-        rows = interactions.loc[interactions["fold"] == name, ["user", "item", "time"]]
-        return rows.reset_index(drop=True)
-
-    return Bunch(
-        train=fold("train"),
-        valid=fold("valid"),
-        test=fold("test"),
-        dropped=fold("dropped"),
-        item_data=_films(ratings),
-        judge=PrecomputedJudge(folder / "judgments.jsonl.gz"),
-        cohort=split.drop_duplicates("user").set_index("user")["cohort"],
-        DESCR=_DESCR,
     )
+    return make_bunch("movielens", interactions, _films(ratings), _DESCR)
 
 
 def _load_ratings():
