@@ -1,6 +1,12 @@
 """Data to try things on."""
 
 from ._movielens import load_movielens_coldstart
+from ._movietweetings import load_movietweetings_coldstart
 from ._worlds import SimulatedJudge, make_interactions
 
-__all__ = ["SimulatedJudge", "load_movielens_coldstart", "make_interactions"]
+__all__ = [
+    "SimulatedJudge",
+    "load_movielens_coldstart",
+    "load_movietweetings_coldstart",
+    "make_interactions",
+]

