@@ -14,12 +14,14 @@ from sklearn_selreg._slates import place_slates
 from sklearn_selreg.datasets import (
     load_movielens_coldstart,
     load_movietweetings_coldstart,
+    load_online_retail_coldstart,
 )
 
 FOLDS = ["dropped", "train", "valid", "test"]  # in order of time
 LOADERS = {
     "movielens": load_movielens_coldstart,
     "movietweetings": load_movietweetings_coldstart,
+    "online_retail": load_online_retail_coldstart,
 }
 FOLDER = files("sklearn_selreg.datasets") / "data"
 
@@ -48,6 +50,11 @@ def movielens(data_sets):
 @pytest.fixture
 def movietweetings(data_sets):
     return data_sets["movietweetings"]
+
+
+@pytest.fixture
+def online_retail(data_sets):
+    return data_sets["online_retail"]
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +113,9 @@ def test_every_user_has_a_cohort_and_can_be_fitted(data):
     assert (sizes.loc[~cold, "dropped"] == 0).all()
 
 
-@pytest.mark.parametrize(("name", "n_cold", "n_warm"), [("movielens", 329, 330)])
+@pytest.mark.parametrize(
+    ("name", "n_cold", "n_warm"), [("movielens", 329, 330), ("online_retail", 1928, 1929)]
+)
 def test_fold_sizes_by_share_and_cohort(data, n_cold, n_warm):
     assert data.cohort.value_counts().to_dict() == {"warm": n_warm, "cold": n_cold}
     sizes = fold_sizes(data)
@@ -151,6 +160,7 @@ def test_judgments_are_about_these_users_and_items(data):
     [
         ("movielens", 2 * 659, 309, 933),
         ("movietweetings", 1350, 300, 150),
+        ("online_retail", 600, 300, 300),
     ],
 )
 def test_judgments_were_made_from_train(data, n_supervision, n_calibration, n_twice):
@@ -197,6 +207,14 @@ def test_all_judgments_can_be_used(data):
                 "Simon Dooms, Toon De Pessemier and Luc Martens. 2013",
                 "https://github.com/sidooms/MovieTweetings",
                 "2013 Simon Dooms",
+            ],
+        ),
+        (
+            "online_retail",
+            [
+                "Daqing Chen. 2015",
+                "https://doi.org/10.24432/C5BW33",
+                "https://creativecommons.org/licenses/by/4.0/",
             ],
         ),
     ],
@@ -303,3 +321,38 @@ def test_movietweetings_item_data_has_every_film(movietweetings):
     by_item = films.set_index("item")
     assert by_item.loc[110912].tolist() == ["Pulp Fiction", 1994, "Crime|Thriller"]
     assert by_item.loc[2844, "title"] == "Fantômas - À l'ombre de la guillotine"
+
+
+# Online Retail
+
+
+def test_online_retail_folds_are_those_of_the_protocol(online_retail):
+    assert [len(online_retail[fold]) for fold in FOLDS] == [110705, 112028, 13845, 27743]
+    assert (fold_sizes(online_retail).sum(axis=1) >= 8).all()
+
+
+def test_online_retail_times_are_those_of_a_year(online_retail):
+    found = pd.concat([online_retail[fold] for fold in FOLDS])
+    assert found["time"].dtype == "datetime64[s]"
+    assert found["time"].min() == pd.Timestamp("2010-12-01 08:26")
+    assert found["time"].max() == pd.Timestamp("2011-12-09 12:50")
+
+
+def test_online_retail_baskets_are_parted_by_stock_code(online_retail):
+    together = online_retail.test.merge(
+        online_retail.train, on=["user", "time"], suffixes=("", "_train")
+    )
+    assert (together["item"] > together["item_train"]).all()
+    n_together = len(together[["user", "item"]].drop_duplicates())
+    assert n_together / len(online_retail.test) == pytest.approx(0.64, abs=0.005)
+
+
+def test_online_retail_item_data_has_every_product(online_retail):
+    products = online_retail.item_data
+    assert list(products.columns) == ["item", "description", "price"]
+    assert len(products) == 3659
+    assert products["item"].str.fullmatch(r"\d{5}[A-Z]*").all()
+    assert not products.isna().any(axis=None)
+    assert (products["description"] == products["description"].str.lower()).all()
+    assert (products["price"] > 0).all()
+    assert products.iloc[2].tolist() == ["10120", "doggy rubber", 0.21]

@@ -76,6 +76,7 @@ def load_movielens_coldstart():
     See Also
     --------
     load_movietweetings_coldstart : Films, just seen by users with hardly any history.
+    load_online_retail_coldstart : Purchases of a shop.
 
     Notes
     -----

@@ -83,6 +83,7 @@ def load_movietweetings_coldstart():
     See Also
     --------
     load_movielens_coldstart : Films and users with longer histories.
+    load_online_retail_coldstart : Purchases of a shop.
 
     Notes
     -----
