@@ -234,8 +234,10 @@ class Hinge:
         hinges = self.hinges(users, items)
         floor = max(_SMALLEST_HINGE * self.margin, 1e-6)
         weights = self.trust(hinges) / (2 * np.maximum(hinges, floor))
-        terms = replace(self.terms, weights=pack_pairs(weights.astype(np.float32)))
-        return {"slates": terms, "llm_weight": self.llm_weight, "margin": self.margin}
+        weights = pack_pairs(weights.astype(np.float32))
+        margins = np.broadcast_to(np.float32(self.margin), weights.shape)
+        terms = replace(self.terms, weights=weights, margins=margins)
+        return {"slates": terms, "llm_weight": self.llm_weight}
 
 
 class _Reweighted:

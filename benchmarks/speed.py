@@ -294,7 +294,7 @@ class Slates(Ours):
         confidence = sp.csr_matrix(parts, matrix.shape)
         self.problem = RegularizedALS(
             confidence, *factors, regularization=REGULARIZATION,
-            slates=self.terms, llm_weight=LLM_WEIGHT, margin=MARGIN,
+            slates=self.terms, llm_weight=LLM_WEIGHT,
         )  # fmt: skip
         for _ in range(self.fit_sweeps):
             self.problem.sweep()

@@ -60,9 +60,7 @@ def our_sweep(confidence, **terms):
     start = (
         rng.random((n, SETTINGS["factors"]), dtype=np.float32) * 0.01 for n in confidence.shape
     )
-    problem = RegularizedALS(
-        confidence, *start, regularization=SETTINGS["regularization"], margin=MARGIN, **terms
-    )
+    problem = RegularizedALS(confidence, *start, regularization=SETTINGS["regularization"], **terms)
     return partial(seconds_of, problem.sweep)
 
 
@@ -117,7 +115,7 @@ def movielens_sweeps(data, repeat):
     slates = slates[np.unique(slates.users, return_index=True)[1]]  # the first of each user
     gaps, _ = slates.gaps()
     gaps = np.nan_to_num(np.maximum(gaps, 0))
-    terms = SlateTerms.from_matrices(slates.users, slates.items, gaps)
+    terms = SlateTerms.from_matrices(slates.users, slates.items, gaps, MARGIN)
     popularity = interactions.matrix.getnnz(axis=0)
     parts = {
         "features": {"features": features},
@@ -183,7 +181,8 @@ def random_slates(rng, n_users, n_items, n_slates):
     first, second = np.triu_indices(SLATE_SIZE, 1)
     gaps = ratings[:, first]
     gaps -= ratings[:, second]
-    return SlateTerms(users, items.astype(np.int32), gaps)
+    margins = np.broadcast_to(np.float32(MARGIN), gaps.shape)
+    return SlateTerms(users, items.astype(np.int32), gaps, margins)
 
 
 def movielens_fits(data, repeat):

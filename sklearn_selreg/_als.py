@@ -5,7 +5,7 @@ of judges, gates or tables.
 
 Users :math:`x_u`, items :math:`y_i`, confidences :math:`c_{ui}` of observed interactions, weights
 :math:`c_i` of missing entries, item features :math:`f_i`, fixed biases :math:`b_{ui}`, pair
-weights :math:`a_{uij} \ge 0`; the objective is
+weights :math:`a_{uij} \ge 0` and margins :math:`m_{uij}`; the objective is
 
 .. math::
 
@@ -13,7 +13,7 @@ weights :math:`a_{uij} \ge 0`; the objective is
     + \sum_{ui\ missing} c_i (x_u \cdot y_i)^2
     + \lambda \sum_u |x_u|^2
     + \lambda_I \Big(\sum_i c_i |y_i - W^T f_i|^2 + \kappa |W|^2\Big)
-    + \mu \sum_{u,\, i \succ j} a_{uij} \max(0, m - z_{uij})^2,
+    + \mu \sum_{u,\, i \succ j} a_{uij} \max(0, m_{uij} - z_{uij})^2,
     \qquad z_{uij} = x_u \cdot (y_i - y_j) + b_{ui} - b_{uj}
 
 With :math:`c_i = 1`, no features and no pairs it is the objective of Hu, Koren & Volinsky (2008),
@@ -75,6 +75,9 @@ class SlateTerms:
     weights : ndarray of shape (n_slates, slate_size * (slate_size - 1) / 2), float32
         Of each pair of places, in the order of ``np.triu_indices(slate_size, 1)``: the weight of
         "first above second", or minus the weight of "second above first".
+    margins : ndarray of the same shape, float32
+        By how much each preferred candidate should be scored higher; beyond it the pair does
+        nothing.
     bias : ndarray of shape (n_slates, slate_size), float32, or None
         Of the candidates' scores, :math:`b_{ui}`; None: 0.
     """
@@ -82,12 +85,15 @@ class SlateTerms:
     users: np.ndarray
     items: np.ndarray
     weights: np.ndarray
+    margins: np.ndarray
     bias: np.ndarray | None = None
 
     @classmethod
-    def from_matrices(cls, users, items, weights, bias=None):
-        """Make terms of a matrix for each slate; `weights` as `pack_pairs` takes them."""
-        return cls(users, items, pack_pairs(weights), bias)
+    def from_matrices(cls, users, items, weights, margin, bias=None):
+        """Make terms with one margin; `weights` as `pack_pairs` takes them."""
+        weights = pack_pairs(weights)
+        margins = np.broadcast_to(np.float32(margin), weights.shape)
+        return cls(users, items, weights, margins, bias)
 
     def matrices(self, which=slice(None)):
         """Return the weights of some slates, as `pack_pairs` takes them."""
@@ -96,6 +102,14 @@ class SlateTerms:
         matrices = np.zeros((len(weights), size, size), dtype=np.float32)
         matrices[:, first, second] = np.maximum(weights, 0)
         matrices[:, second, first] = np.maximum(-weights, 0)
+        return matrices
+
+    def margin_matrices(self, which=slice(None)):
+        """Return the margins of some slates, the same for a pair and its reverse."""
+        margins, size = self.margins[which], self.items.shape[1]
+        first, second = np.triu_indices(size, 1)
+        matrices = np.zeros((len(margins), size, size), dtype=np.float32)
+        matrices[:, first, second] = matrices[:, second, first] = margins
         return matrices
 
     def of_users(self, rows, shares, item_bias):
@@ -114,7 +128,7 @@ class SlateTerms:
         users, items, bias = np.searchsorted(rows, self.users[which]), self.items[which], None
         if self.bias is not None:
             bias = np.einsum("sp,sip->si", shares[users], item_bias[items])
-        return SlateTerms(users, items, self.weights[which], bias)
+        return SlateTerms(users, items, self.weights[which], self.margins[which], bias)
 
     def weighted(self, which=slice(None)):
         """Return which candidates of some slates are in pairs with a weight, bool."""
@@ -158,8 +172,8 @@ class RegularizedALS:
         Item features of the prior; None = items are shrunk to zero.
     slates : SlateTerms or None
         Pairwise preferences.
-    llm_weight, margin : float
-        :math:`\mu` and m.
+    llm_weight : float
+        :math:`\mu`.
     num_threads : int
         Threads of the kernel; 0 = all cores. The result does not depend on it.
     cg_steps : int
@@ -186,7 +200,6 @@ class RegularizedALS:
         features=None,
         slates=None,
         llm_weight=0.0,
-        margin=0.0,
         num_threads=0,
         cg_steps=CG_STEPS,
     ):
@@ -206,7 +219,7 @@ class RegularizedALS:
             self._prior = FeaturePrior(features, self._root)
         self._pairs = None
         if slates is not None and llm_weight > 0:
-            self._pairs = PairLoss(slates, llm_weight, margin, self._root, num_threads=num_threads)
+            self._pairs = PairLoss(slates, llm_weight, self._root, num_threads=num_threads)
         self._build(kernel, pull, np.shape(user_factors)[1])
         self._x[:] = user_factors
         self._y[:] = self._root[:, np.newaxis] * item_factors
@@ -601,10 +614,10 @@ class PairLoss:
         Users and items with pairs: the rows that `user_side` and `item_side` return.
     """
 
-    def __init__(self, slates, llm_weight, margin, root, num_threads=0):
+    def __init__(self, slates, llm_weight, root, num_threads=0):
         self.users, self._weights, self._bias = slates.users, slates.weights, slates.bias
         self._items = slates.items.astype(np.int32, copy=False)
-        self._llm_weight, self._margin = np.float32(llm_weight), np.float32(margin)
+        self._llm_weight, self._margins = np.float32(llm_weight), slates.margins
         self._n_items = len(root)
         self._root = None if (root == 1).all() else root
         self._num_threads = num_threads or os.cpu_count()
@@ -742,16 +755,16 @@ class PairLoss:
         return (scores @ self._difference.T) * np.sign(self._weights[chunk])
 
     def _hinges(self, scores, chunk):
-        """Return max(0, m - z) of all pairs, (n_slates, n_pairs)."""
+        """Return max(0, margin - z) of all pairs, (n_slates, n_pairs)."""
         total = scores if self._bias is None else scores + self._bias[chunk]
-        hinges = self._margin - self._preferred(total, chunk)
+        hinges = self._margins[chunk] - self._preferred(total, chunk)
         return np.maximum(hinges, 0, out=hinges)
 
     def _targets(self, scores, chunk):
         """Return weight times target of all pairs, the bias taken off, (n_slates, n_pairs)."""
         total = scores if self._bias is None else scores + self._bias[chunk]
         targets = self._preferred(total, chunk)
-        np.maximum(targets, self._margin, out=targets)
+        np.maximum(targets, self._margins[chunk], out=targets)
         if self._bias is not None:
             targets -= self._preferred(self._bias[chunk], chunk)
         targets *= self._weights[chunk]

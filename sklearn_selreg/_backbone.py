@@ -267,7 +267,7 @@ class ALSBackbone:
             Which part of all users the matrix has. Items are penalized by as much less, so that
             their factors are what all users would make of them.
         **pairs
-            `slates`, `llm_weight` and `margin` of `RegularizedALS`.
+            `slates` and `llm_weight` of `RegularizedALS`.
 
         Returns
         -------
@@ -330,7 +330,7 @@ class ALSBackbone:
         factors : Factors
         n_sweeps : int
         pairs : dict
-            `slates`, `llm_weight` and `margin` of `RegularizedALS`, or nothing.
+            `slates` and `llm_weight` of `RegularizedALS`, or nothing.
 
         Returns
         -------
@@ -629,8 +629,6 @@ class SampledBackbone:
 
     def _problem(self, matrix, features, factors, pairs):
         lengths, popularity = np.diff(matrix.indptr), count_interactions(matrix)
-        if pairs:
-            pairs = pairs | {"margin": pairs["margin"] * factors.unit}
         metrics = score_metrics(factors.users[lengths > 0], factors.items[popularity > 0])
         return ProximalProblem(
             factors.users,

@@ -1,8 +1,8 @@
 r"""Where the score of a user and an item comes from.
 
 At the end of a fit both sides of a score :math:`x_u \cdot y_i + b_{ui}` solve a linear system,
-given the other side. With :math:`h_{uij} = \max(0, m - z_{uij})`, by how much the preference "i
-above j" of a slate is not met, and the other symbols of ``_als``:
+given the other side. With :math:`h_{uij} = \max(0, m_{uij} - z_{uij})`, by how much the preference
+"i above j" of a slate is not met, and the other symbols of ``_als``:
 
 .. math::
 
@@ -50,7 +50,7 @@ class Fitted:
         As in the fit.
     features : csr_matrix of shape (n_items, n_features), float32, or None
     pairs : dict or None
-        `slates`, `llm_weight` and `margin` of `RegularizedALS`; None without preferences.
+        `slates` and `llm_weight` of `RegularizedALS`; None without preferences.
     as_of_fit : ndarray of shape (n_fitted_users,), bool
         Whether a user's factors are still those of the fit.
     coefficients : ndarray of shape (n_features, k) or None
@@ -221,8 +221,8 @@ def _pushes(model, which):
     scores = np.einsum("sk,snk->sn", model.users[users], model.items[items], dtype=np.float64)
     if slates.bias is not None:
         scores += slates.bias[which]
-    unmet = model.pairs["margin"] - (scores[:, :, np.newaxis] - scores[:, np.newaxis])
-    unmet = slates.matrices(which) * np.maximum(unmet, 0)
+    differences = scores[:, :, np.newaxis] - scores[:, np.newaxis]
+    unmet = np.maximum(slates.margin_matrices(which) - differences, 0) * slates.matrices(which)
     return users, items, model.pairs["llm_weight"] * (unmet.sum(axis=2) - unmet.sum(axis=1))
 
 

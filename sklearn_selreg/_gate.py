@@ -1,18 +1,24 @@
 """The gate: where a judge can be trusted, and how far. Knows tables of evidence only."""
 
 import warnings
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 
 from ._docs import DocLinkMixin
 from ._warn import warn
@@ -20,6 +26,7 @@ from .exceptions import GateWarning
 
 _SELECT_BY = 50_000  # pairs by which penalty and context columns are selected, about
 _PENALTIES = 10.0 ** np.arange(-3, 3)  # values of C to choose from
+_TOLERANCE = 1e-8  # of the gradient, a pair
 _PSEUDO_PAIRS = 20  # half of them wrong, in the accuracy of the fallback
 
 
@@ -31,17 +38,22 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
     .. math::
 
-        \operatorname{logit} P(\text{first}) = \beta \cdot prior + \gamma(context) \cdot gap
+        \operatorname{logit} P(\text{first}) = \beta(context) \cdot prior
+        + \gamma(context) \cdot gap + offset
 
     without an intercept: `prior` is what is known without the judge (differences of popularity and
-    of the recommender's scores), `gap` by how much the judge prefers the first item. So
-    :math:`\gamma` measures what the judge adds to what is known already. It varies linearly with
-    those context columns that grouped cross-validation supports, and is constant otherwise.
+    of the recommender's ranks), `gap` by how much the judge prefers the first item. So
+    :math:`\gamma` measures what the judge adds to what is known already. Both vary linearly with
+    context: :math:`\beta` with all of its columns, :math:`\gamma` with those that grouped
+    cross-validation supports on top of that. The `offset` is known: it is what pairs show because
+    of how they were drawn, as in case-control studies, and not part of what is predicted.
 
-    As a transformer the gate gives weights of preferences: by how much the smaller of the judge's
-    own log-odds :math:`\gamma \cdot gap` and the total log-odds exceeds a threshold. A preference
-    weighs nothing where the judge adds next to nothing, or where all evidence together speaks
-    against it.
+    As a transformer the gate gives two columns for each preference: the judge's own `log_odds`,
+    :math:`\gamma \cdot gap`; and a `weight`, the smallest of three numbers if it exceeds a
+    threshold, otherwise 0. These are the judge's log-odds; the total ones, so that a preference
+    weighs nothing where all evidence together speaks against it; and by how much the total exceeds
+    that of a model of the prior alone, so that it weighs nothing where the judge says what
+    popularity says already.
 
     Parameters
     ----------
@@ -53,6 +65,8 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         None: the columns whose names start with `prior`, in a table without names the second and
         third one, if there are such.
         All other columns are context, which is the same for a pair and its reverse.
+    offset_col : int, str or None, default=None
+        Column of the offset. None: the column named `offset`, if there is one.
     C : float or None, default=None
         Inverse strength of the L2 penalty on standardized columns. None: chosen from 0.001 to 100
         by cross-validation over groups; with more than 50,000 pairs, over a part of them.
@@ -62,13 +76,13 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         With fewer pairs than this, fewer groups than `cv`, or outcomes that are all alike, no model
         is fitted; see Notes.
     threshold : float, default=0.2
-        Log-odds >= 0 that are subtracted from those of each preference; what does not exceed them
-        weighs nothing. 0.2 is a probability of 0.55 to be right. Many preferences of a judge who
-        is hardly better than chance would do more harm than good.
-    support : float, default=1.0
-        A context column is used if its gain in cross-validated log-loss exceeds this many of the
-        gain's standard errors over groups, >= 0. Smaller values find weaker differences, and more
-        that are not there.
+        Log-odds >= 0 up to which a preference weighs nothing. 0.2 is a probability of 0.55 to be
+        right. Many preferences of a judge who is hardly better than chance would do more harm than
+        good.
+    support : float, default=2.0
+        Trust varies with a context column if that gains more in cross-validated log-loss than this
+        many of the gain's standard errors over groups, >= 0. Smaller values find weaker
+        differences, and more that are not there.
 
     Attributes
     ----------
@@ -77,7 +91,9 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
     gap_coef_ : float
         :math:`\gamma` in an average context: log-odds per unit of gap.
     prior_coef_ : ndarray of shape (n_prior,)
-        :math:`\beta`: log-odds per unit of prior evidence.
+        :math:`\beta` in an average context: log-odds per unit of prior evidence.
+    prior_effects_ : ndarray of shape (n_prior, n_context)
+        Change of :math:`\beta` per standard deviation of each context column.
     context_effects_ : dict of str to float
         For each context column, the change of :math:`\gamma` per standard deviation of it:
         positive where more of it raises trust in the judge, negative where it lowers trust, 0
@@ -105,6 +121,10 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
     All columns are clipped to the range they had in `fit`: what was learned on short histories is
     not extrapolated to long ones.
 
+    Trust that follows a context column may be an artifact: if the prior is worth more or less in
+    some context, and may not vary with it, :math:`\gamma` takes the blame. Hence
+    :math:`\beta(context)`, whose coefficients share the penalty of all others.
+
     Too few pairs, or a judge that was always right or always wrong, cannot be modeled. Then a
     warning is given, and :math:`\gamma` is made of the global accuracy, shrunk to no trust by 20
     pseudo-pairs of which half are wrong; prior evidence and context are not used. Without any pair
@@ -118,7 +138,8 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
     References
     ----------
     Yang & Shi, "S-LLMR", arXiv 2512.21526, learn their gate jointly with the recommender. Here it
-    is calibrated on held-out interactions instead.
+    is calibrated on held-out interactions instead. The offset is that of Prentice & Pyke (1979),
+    "Logistic disease incidence models and case-control studies", Biometrika 66, 403-411.
 
     Examples
     --------
@@ -131,12 +152,13 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
     >>> bool(2 < gate.gap_coef_ < 4)
     True
     >>> gate.transform([[0.0], [0.5]]).shape
-    (2, 1)
+    (2, 2)
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012 (scikit-learn's own protocol)
         "gap_col": [Integral, str, None],
         "prior_cols": ["array-like", None],
+        "offset_col": [Integral, str, None],
         "C": [Interval(Real, 0, None, closed="neither"), None],
         "cv": [Interval(Integral, 2, None, closed="left")],
         "min_pairs": [Interval(Integral, 1, None, closed="left")],
@@ -148,14 +170,16 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         self,
         gap_col=None,
         prior_cols=None,
+        offset_col=None,
         C=None,
         cv=5,
         min_pairs=50,
         threshold=0.2,
-        support=1.0,
+        support=2.0,
     ):
         self.gap_col = gap_col
         self.prior_cols = prior_cols
+        self.offset_col = offset_col
         self.C = C
         self.cv = cv
         self.min_pairs = min_pairs
@@ -163,20 +187,23 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         self.support = support
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, Z, y, groups=None):
+    def fit(self, Z, y, groups=None, sample_weight=None):
         """Fit the gate on pairs with known outcome.
 
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns)
-            Gap, prior evidence and context, in the columns `gap_col`, `prior_cols` and all others.
-            A missing gap (NaN) is no preference, missing evidence none, and missing context the
-            average one.
+            Gap, prior evidence, offset and context, in the columns `gap_col`, `prior_cols`,
+            `offset_col` and all others. A missing gap (NaN) is no preference, missing evidence or
+            offset none, and missing context the average one.
         y : array-like of shape (n_pairs,)
             Two labels; the larger one (1 or True) where the first item was the better one.
         groups : array-like of shape (n_pairs,), default=None
             Pairs of one group (of one user) are not independent; cross-validation keeps them
             together. None: every pair is a group.
+        sample_weight : array-like of shape (n_pairs,), default=None
+            How much each pair counts, >= 0, as by how usual it is where preferences are to be
+            weighed. None: 1.
 
         Returns
         -------
@@ -205,10 +232,11 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         groups = np.arange(len(y)) if groups is None else np.asarray(groups)
         check_consistent_length(Z, groups)
         _, groups = np.unique(groups, return_inverse=True)
+        weights = _check_sample_weight(sample_weight, Z, dtype=np.float64, ensure_non_negative=True)
         self._find_columns()
         self.classes_ = np.unique(y)
         right = y == (self.classes_[-1] if len(self.classes_) == 2 else 1)
-        gap, prior, context = self._split(Z)
+        gap, prior, context, offset = self._split(Z)
         self.accuracy_ = float(np.mean(np.where(gap < 0, ~right, right)))
         self._largest = np.abs(np.column_stack([gap, prior])).max(axis=0)
         with warnings.catch_warnings():
@@ -218,12 +246,16 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             deviation = np.nan_to_num(np.nanstd(context, axis=0))
         self._context_scale = np.where(deviation > 0, deviation, 1)
         self.is_fallback_ = (
-            len(y) < self.min_pairs or groups.max() + 1 < self.cv or len(self.classes_) < 2
+            np.sum(weights > 0) < self.min_pairs
+            or len(np.unique(groups[weights > 0])) < self.cv
+            or len(np.unique(y[weights > 0])) < 2
         )
         if self.is_fallback_:
             self._fit_fallback(gap, groups.max() + 1)
         else:
-            self._fit_model(gap, prior, context, right, groups)
+            weights = weights / weights.mean()
+            known = _Known(right, offset, weights, groups)
+            self._fit_model(gap, prior, self._scaled(context), known)
         return self
 
     def _fit_fallback(self, gap, n_groups):
@@ -241,55 +273,67 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         mean_gap = np.abs(gap).mean()
         self.gap_coef_ = max(0.0, float(logit(shrunk) / mean_gap)) if mean_gap > 0 else 0.0
         self.prior_coef_ = np.zeros(len(self._prior_columns))
+        self.prior_effects_ = np.zeros((len(self._prior_columns), len(self._context_columns)))
+        self._prior_alone = self.prior_coef_, self.prior_effects_
         self._context_coef = np.zeros(len(self._context_columns))
         self.log_loss_ = {}
         self.cv_predictions_ = _predictions([], [], [])
         self.C_ = np.nan
         self._name_effects()
 
-    def _fit_model(self, gap, prior, context, right, groups):
-        scaled = (np.nan_to_num(context, nan=self._context_mean) - self._context_mean) / (
-            self._context_scale
-        )
-        columns = np.column_stack([prior, gap, gap[:, np.newaxis] * scaled])
-        scale = np.sqrt(np.mean(columns**2, axis=0))
+    def _fit_model(self, gap, prior, context, known):
+        n_prior, n_context = prior.shape[1], context.shape[1]
+        varying = (prior[:, :, np.newaxis] * context[:, np.newaxis]).reshape(len(gap), -1)
+        columns = np.column_stack([prior, varying, gap, gap[:, np.newaxis] * context])
+        scale = np.sqrt(np.average(columns**2, axis=0, weights=known.weights))
         scale[scale == 0] = 1
         columns = columns / scale
-        n_prior = prior.shape[1]
+        n_before = n_prior + varying.shape[1]
         # What to select is clear from part of the groups.
-        step = max(1, min(-(-len(right) // _SELECT_BY), (groups.max() + 1) // self.cv))
-        some = groups % step == 0
+        groups = known.groups
+        step = max(1, min(-(-len(gap) // _SELECT_BY), (groups.max() + 1) // self.cv))
+        part = groups % step == 0
+        some, some_columns = known[part], columns[part]
 
         def losses(selected, C):
-            log_odds = _held_out(columns[some][:, selected], right[some], groups[some], C, self.cv)
-            return np.logaddexp(0, np.where(right[some], -log_odds, log_odds))
+            log_odds = _held_out(some_columns[:, selected], some, C, self.cv)
+            return some.weights * np.logaddexp(0, np.where(some.right, -log_odds, log_odds))
 
-        selected = list(range(n_prior + 1))
+        selected = list(range(n_before + 1))
         by_penalty = {C: losses(selected, C) for C in (_PENALTIES if self.C is None else (self.C,))}
         self.C_ = min(by_penalty, key=lambda C: by_penalty[C].mean())
         loss = by_penalty[self.C_]
-        without = losses(selected[:-1], self.C_).mean() if n_prior else np.log(2)
-        self.log_loss_ = {"prior": float(without), "constant": float(loss.mean())}
-        left = [i for i in range(n_prior + 1, columns.shape[1]) if columns[:, i].any()]
+        without = losses(selected[:-1], self.C_)
+        self.log_loss_ = {"prior": float(without.mean()), "constant": float(loss.mean())}
+        left = [i for i in range(n_before + 1, columns.shape[1]) if columns[:, i].any()]
         while left:
             tried = {i: losses([*selected, i], self.C_) for i in left}
             best = min(left, key=lambda i: tried[i].mean())
-            gain = np.bincount(groups[some] // step, weights=loss - tried[best])
+            gain = np.bincount(some.groups // step, weights=loss - tried[best])
             if gain.sum() <= self.support * np.sqrt(len(gain)) * gain.std():
                 break
             selected.append(best)
             left.remove(best)
             loss = tried[best]
         self.log_loss_["selected"] = float(loss.mean())
-        log_odds = _held_out(columns[:, selected], right, groups, self.C_, self.cv)
-        self.cv_predictions_ = _predictions(log_odds, right, groups)
+        log_odds = _held_out(columns[:, selected], known, self.C_, self.cv)
+        self.cv_predictions_ = _predictions(log_odds, known.right, groups)
         coef = np.zeros(columns.shape[1])
-        coef[selected] = _logistic(columns[:, selected], right, self.C_)
+        coef[selected] = _logistic(columns[:, selected], known, self.C_)
         coef /= scale
-        self.prior_coef_ = coef[:n_prior]
-        self.gap_coef_ = float(coef[n_prior])
-        self._context_coef = coef[n_prior + 1 :]
+        alone = _logistic(columns[:, :n_before], known, self.C_) / scale[:n_before]
+        (self.prior_coef_, self.prior_effects_), self._prior_alone = (
+            (of[:n_prior], of[n_prior:n_before].reshape(n_prior, n_context)) for of in (coef, alone)
+        )
+        self.gap_coef_ = float(coef[n_before])
+        self._context_coef = coef[n_before + 1 :]
         self._name_effects()
+
+    def _scaled(self, context):
+        """Return context in standard deviations from the average; what is missing is average."""
+        return (np.nan_to_num(context, nan=self._context_mean) - self._context_mean) / (
+            self._context_scale
+        )
 
     def _name_effects(self):
         names = getattr(self, "feature_names_in_", None)
@@ -326,26 +370,43 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             raise ValueError(
                 f"gap_col must not be among prior_cols; got gap_col={gap!r}, prior_cols={prior!r}."
             )
+        offset = self.offset_col
+        if offset is None and "offset" in names:
+            offset = "offset"
+        self._offset_column = None if offset is None else position(offset, "offset_col")
         used = {self._gap_column, *self._prior_columns}
+        if self._offset_column in used:
+            raise ValueError(
+                "offset_col must be neither gap_col nor among prior_cols; got "
+                f"offset_col={offset!r}, gap_col={gap!r}, prior_cols={prior!r}."
+            )
+        used.add(self._offset_column)
         self._context_columns = [i for i in range(self.n_features_in_) if i not in used]
 
     def _split(self, Z):
-        gap = np.nan_to_num(Z[:, self._gap_column])
-        return gap, np.nan_to_num(Z[:, self._prior_columns]), Z[:, self._context_columns]
+        gap, prior = np.nan_to_num(Z[:, self._gap_column]), np.nan_to_num(Z[:, self._prior_columns])
+        offset = np.zeros(len(Z))
+        if self._offset_column is not None:
+            offset = np.nan_to_num(Z[:, self._offset_column])
+        return gap, prior, Z[:, self._context_columns], offset
 
     def _evaluate(self, Z):
-        """Return the trust in each pair's context, and the judge's and the total log-odds."""
+        """Return trust in each pair's context, and log-odds: the judge's, all, what it adds."""
         check_is_fitted(self)
         Z = validate_data(
             self, _to_pandas(Z), dtype=np.float64, ensure_all_finite="allow-nan", reset=False
         )
-        gap, prior, context = self._split(Z)
+        gap, prior, context, _ = self._split(Z)
         gap = np.clip(gap, -self._largest[0], self._largest[0])
         prior = np.clip(prior, -self._largest[1:], self._largest[1:])
-        context = np.nan_to_num(np.clip(context, *self._context_range), nan=self._context_mean)
-        context = (context - self._context_mean) / self._context_scale
+        context = self._scaled(np.clip(context, *self._context_range))
         trust = self.gap_coef_ + context @ self._context_coef
-        return trust, trust * gap, trust * gap + prior @ self.prior_coef_
+        by_prior, alone = (
+            np.sum(prior * (coef + context @ effects.T), axis=1)
+            for coef, effects in ((self.prior_coef_, self.prior_effects_), self._prior_alone)
+        )
+        total = trust * gap + by_prior
+        return trust, trust * gap, total, total - alone
 
     def trust(self, Z):
         r"""Return how far the judge is trusted in the context of each pair.
@@ -365,6 +426,8 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
     def decision_function(self, Z):
         """Return the total log-odds that the first item of each pair is the better one.
+
+        They are those of pairs that come as they are: the offset is left out.
 
         Parameters
         ----------
@@ -412,7 +475,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         return self.classes_[self.predict_proba(Z).argmax(axis=1)]
 
     def transform(self, Z):
-        """Return the weight of each preference.
+        """Return weight and log-odds of each preference.
 
         Parameters
         ----------
@@ -421,14 +484,15 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
         Returns
         -------
-        weights : ndarray of shape (n_pairs, 1), float64
-            Log-odds above `threshold`, >= 0; 0 where the judge's preference should not count.
+        weights : ndarray of shape (n_pairs, 2), float64
+            The weight >= 0, 0 where the preference should not count; and the judge's log-odds.
         """
-        log_odds = np.minimum(*self._evaluate(Z)[1:])
-        return np.maximum(0, log_odds - self.threshold)[:, np.newaxis]
+        _, log_odds, total, added = self._evaluate(Z)
+        smallest = np.minimum(np.minimum(log_odds, total), added)
+        return np.column_stack([np.where(smallest > self.threshold, smallest, 0.0), log_odds])
 
     def get_feature_names_out(self, input_features=None):
-        """Return the name of the column that `transform` gives.
+        """Return the names of the columns that `transform` gives.
 
         Parameters
         ----------
@@ -437,10 +501,10 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
         Returns
         -------
-        names : ndarray of shape (1,), object
+        names : ndarray of shape (2,), object
         """
         check_is_fitted(self)
-        return np.array(["weight"], dtype=object)
+        return np.array(["weight", "log_odds"], dtype=object)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -467,22 +531,55 @@ def _predictions(log_odds, right, groups):
     )
 
 
-def _held_out(columns, right, groups, C, n_folds):
-    """Return the cross-validated log-odds of each pair, (n_pairs,) float64."""
-    log_odds = np.empty(len(right))
-    for train, test in GroupKFold(n_folds).split(columns, right, groups):
-        log_odds[test] = columns[test] @ _logistic(columns[train], right[train], C)
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is known of pairs: outcome, offset, weight and group, each of shape (n_pairs,)."""
+
+    right: np.ndarray
+    offset: np.ndarray
+    weights: np.ndarray
+    groups: np.ndarray
+
+    def __getitem__(self, which):
+        return _Known(
+            self.right[which], self.offset[which], self.weights[which], self.groups[which]
+        )
+
+
+def _held_out(columns, known, C, n_folds):
+    """Return the cross-validated log-odds of each pair, with its offset, (n_pairs,) float64."""
+    log_odds = known.offset.copy()
+    for train, test in GroupKFold(n_folds).split(columns, known.right, known.groups):
+        log_odds[test] += columns[test] @ _logistic(columns[train], known[train], C)
     return log_odds
 
 
-def _logistic(columns, right, C):
-    """Fit a penalized logistic model without intercept.
+def _logistic(columns, known, C):
+    """Fit a penalized logistic model without intercept, its log-odds on top of the offset.
+
+    scikit-learn's has no offset. Newton's method with a trust region does not diverge where
+    offsets are large.
 
     Returns
     -------
     coef : ndarray of shape (n_columns,), float64
     """
-    if not columns.shape[1] or right.all() or not right.any():
+    if not columns.shape[1] or known.right.all() or not known.right.any():
         return np.zeros(columns.shape[1])
-    model = LogisticRegression(C=C, fit_intercept=False, solver="newton-cholesky")
-    return model.fit(columns, right).coef_[0]
+    sign = np.where(known.right, 1.0, -1.0)
+
+    def loss(coef):
+        margin = sign * (known.offset + columns @ coef)
+        wrong = known.weights * expit(-margin)
+        value = known.weights @ np.logaddexp(0, -margin) + coef @ coef / (2 * C)
+        return value, coef / C - (sign * wrong) @ columns
+
+    def curvature(coef):
+        p = expit(known.offset + columns @ coef)
+        hessian = (columns * (known.weights * p * (1 - p))[:, np.newaxis]).T @ columns
+        hessian[np.diag_indices_from(hessian)] += 1 / C
+        return hessian
+
+    start = np.zeros(columns.shape[1])
+    options = {"gtol": _TOLERANCE * len(columns)}
+    return minimize(loss, start, jac=True, hess=curvature, method="trust-exact", options=options).x

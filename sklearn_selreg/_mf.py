@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from ._als import SlateTerms, pack_pairs
+from ._als import pack_pairs
 from ._asking import JudgingPlan, ask, check_texts, counted, describe, make_slates
 from ._backbone import (
     BACKBONES,
@@ -25,7 +25,7 @@ from ._backbone import (
     with_bias,
 )
 from ._docs import DocLinkMixin
-from ._evidence import FOLDS, cross_fitted_scores, slate_scores
+from ._evidence import FOLDS, cross_fitted_standing, log_rank_worth, rank_items
 from ._explain import Fitted, explain, feature_coefficients
 from ._finite import check_finite_factors, check_finite_model, explain_not_finite
 from ._folding import Histories, check_times, latest_positions, lose_strength
@@ -50,6 +50,7 @@ from ._items import (
 )
 from ._params import check_integer, check_nested, is_default, name_kind
 from ._persistence import check_version, load_model, save_model
+from ._preferences import LOG_RANKS, preference_terms
 from ._progress import tqdm
 from ._questions import choose_questions
 from ._recommend import (
@@ -64,7 +65,8 @@ from ._recommend import (
     similar_rows,
     tidy,
 )
-from ._refining import locate, read_factors, refine_rows, shown_scores
+from ._refining import locate, read_factors, refine_rows, score_unit, shown_standing
+from ._sampling import Design, Standing, pair_weights, recorded_design
 from ._slates import compare_candidates, place_slates
 from ._strengths import KINDS, StrengthScale, kinds_to_compare
 from ._trends import Trend, mean_user, period_shares
@@ -605,25 +607,38 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self.judge_stats_ = {**_NO_JUDGMENTS, "questions": n_silent}
         self.loss_curve_ = []
         self.n_iter_ = backbone.iterations + n_refine
-        pairs = {}
-        n_fits = 1 if judged is None or self.gate is None else 1 + FOLDS
-        with tqdm(
-            total=n_fits * backbone.watched + n_refine, disable=not self.verbose, desc="sweeps"
-        ) as progress:
+        pairs = last_pairs = {}
+        gated = judged is not None and self.gate is not None
+        n_watched = (1 + FOLDS if gated else 1) * backbone.watched + (1 + gated) * n_refine
+        with tqdm(total=n_watched, disable=not self.verbose, desc="sweeps") as progress:
             watch = self._watch(progress, final=self.judge is None)
             # Popped: so they are freed when they have been copied.
             by_period = trend.popularity()
             factors = backbone.fit(matrix, features, starts.pop(), watch, by_period=by_period)
             if judged is not None:
                 slates = self._place(judged, interactions)
+                users, items = with_bias(*factors[:3], shares)
+                seen = matrix[slates.users]
+                ranks = rank_items(slates.items, users[slates.users], items, seen)
+                standing = Standing(ranks, self._popularity[slates.items])
                 if self.gate is not None:
                     self._calibrate(
                         slates,
-                        lambda some: cross_fitted_scores(
-                            some, backbone, trend, features, new, watch
+                        standing,
+                        matrix,
+                        lambda items, some: cross_fitted_standing(
+                            items, some, backbone, trend, features, new, watch
                         ),
                     )
-                pairs = self._weigh(slates, factors, shares)
+                weights, log_odds = self._weigh(slates, standing)
+                if weights.any():
+                    plain = final = factors
+                    if self.gate is not None:
+                        plain = backbone.refine(matrix, features, factors, n_refine, {}, watch)
+                        final = backbone.finish(matrix, self._age, plain, {})
+                    pairs, last_pairs = self._regularizers(
+                        slates, weights, log_odds, plain, final, shares
+                    )
             if n_refine:
                 watch = self._watch(progress, final=True)
                 factors = backbone.refine(matrix, features, factors, n_refine, pairs, watch)
@@ -632,7 +647,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._gram = None
         if features is not None:  # of the users that the items were solved against
             self._gram = factors.users.T.astype(np.float64) @ factors.users
-        factors = backbone.finish(matrix, self._age, factors, pairs)
+        factors = backbone.finish(matrix, self._age, factors, last_pairs)
         biases = () if factors.bias is None else (factors.bias,)
         check_finite_factors(backbone, matrix.data, *factors[:2], *biases, judged=self._judging())
         if self.backbone == "als":
@@ -640,7 +655,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         compared = found is not None and ("strengths" in free or found.compressed is not None)
         if scale.kind == "raw" and not compared:
             self._warn_of_raw_strengths(self._matrix.data)
-        self._pairs = pairs or None
+        self._pairs = last_pairs or None
         self._as_of_fit = np.ones(len(self.users_), dtype=bool)
         self.user_factors_, self.item_factors_ = with_bias(*factors[:3], shares)
         # Nobody knows anything about a user without interactions.
@@ -1072,15 +1087,29 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if judged is None:
             return self
         backbone = self._fitted_backbone
-        slates = self._place(judged, located.interactions)
+        slates, matrix = self._place(judged, located.interactions), located.interactions.matrix
+        users = self.user_factors_[located.rows[slates.users]]
+        items = self.item_factors_[located.columns]
+        ranks = rank_items(slates.items, users, items, matrix[slates.users])
+        standing = Standing(ranks, count_interactions(matrix)[slates.items])
         if self.gate is not None:
             self._calibrate(
-                slates, lambda some: shown_scores(some, backbone, located, self.item_factors_)
+                slates,
+                standing,
+                matrix,
+                lambda items, some: shown_standing(
+                    items, some, backbone, located, self.item_factors_
+                ),
             )
-        factors = Factors(self.user_factors_, self.item_factors_, None)
-        pairs = self._weigh(located.place(slates), factors)
-        if not pairs or self.llm_weight == 0:
+        slates = located.place(slates)
+        weights, log_odds = self._weigh(slates, standing)
+        if not weights.any() or self.llm_weight == 0:
             return self
+        unit = score_unit(self.user_factors_, self.item_factors_, located)
+        factors = Factors(self.user_factors_, self.item_factors_, None, unit)
+        pairs, _ = self._regularizers(
+            slates, weights, log_odds, factors, factors, known=located.columns
+        )
         self.n_iter_ = PROXIMAL_SWEEPS if self.refine_iterations is None else self.refine_iterations
         with tqdm(total=self.n_iter_, disable=not self.verbose, desc="sweeps") as progress:
             moved = refine_rows(
@@ -1300,20 +1329,41 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         _log.info("Using %d of %d slates of the judge.", len(slates), n_questions)
         return slates
 
-    def _calibrate(self, slates, score):
-        """Fit the gate on the slates with known positives, as `score` sees their candidates."""
-        slates = slates[slates.calibrates]
+    def _calibrate(self, slates, standing, matrix, rank):
+        """Fit the gate on the slates with known positives.
+
+        Parameters
+        ----------
+        slates : Slates
+        standing : Standing
+            Of their candidates, by the model.
+        matrix : csr_matrix
+            The interactions.
+        rank : callable
+            Items of calibration slates, and these slates, to their `Standing` by models that do not
+            know their users.
+        """
+        calibrates = slates.calibrates
+        supervision = standing[~calibrates][slates.relevance[~calibrates] == 0]
+        slates = slates[calibrates]
         self.judge_stats_ |= {"calibration_slates": len(slates), "calibration_pairs": 0}
         pairs = None
         if len(slates):
-            pairs = compare_candidates(slates, *score(slates), calibration=True)
+            if self._is_recorded():
+                known, design = recorded_design(slates, matrix, supervision, rank)
+            else:
+                known, design = rank(slates.items, slates), Design.of_one_recipe(slates.items.shape)
+            pairs = compare_candidates(slates, known, design.offset)
         if pairs is None or not len(pairs.slate):
             warn(_why_not_calibrated(len(slates), self._is_recorded()), GateWarning)
             return
         self.judge_stats_["calibration_pairs"] = len(pairs.slate)
         right = slates.relevance[pairs.slate, pairs.preferred] == 1
         gate = ReliabilityGate() if isinstance(self.gate, str) else clone(self.gate)
-        self.gate_ = gate.fit(pairs.evidence, right, groups=slates.users[pairs.slate])
+        usual = {}
+        if has_fit_parameter(gate, "sample_weight"):
+            usual["sample_weight"] = pair_weights(pairs.sums(design.commonness))
+        self.gate_ = gate.fit(pairs.evidence, right, groups=slates.users[pairs.slate], **usual)
         _log.info(
             "Calibrated the gate on %d pairs of %d slates, %d of which the judge got right.",
             len(right),
@@ -1321,45 +1371,80 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             right.sum(),
         )
 
-    def _weigh(self, slates, factors, shares=None):
-        """Weigh the preferences and return them as arguments of the regularized problem."""
-        users, items = with_bias(*factors[:3], shares)
-        self._slates = slates
-        self._slate_scores = slate_scores(slates, users[slates.users], items, self._popularity)
+    def _weigh(self, slates, standing):
+        """Return weights and log-odds of preferences, two arrays as `SlateTerms` has them."""
+        self._slates, self._standing = slates, standing
         size, n_pairs, n_weighted = slates.items.shape[1], 0, 0
-        packed = np.zeros((len(slates), size * (size - 1) // 2), dtype=np.float32)
+        packed = np.zeros((2, len(slates), size * (size - 1) // 2), dtype=np.float32)
         for start in range(0, len(slates), _SLATES_PER_CHUNK):
             some = slice(start, start + _SLATES_PER_CHUNK)
-            pairs, weights = self._preferences(some)
-            n_pairs, n_weighted = n_pairs + len(weights), n_weighted + int(np.sum(weights > 0))
-            matrices = np.zeros((len(packed[some]), size, size), dtype=np.float32)
-            matrices[pairs.slate, pairs.preferred, pairs.other] = weights
-            packed[some] = pack_pairs(matrices)
-        self.judge_stats_ |= {"pairs": n_pairs, "pairs_weighted": n_weighted}
+            pairs, weighed = self._preferences(some)
+            n_pairs, n_weighted = (
+                n_pairs + len(weighed),
+                n_weighted + int(np.sum(weighed[:, 0] > 0)),
+            )
+            for values, into in zip(weighed.T, packed[:, some], strict=True):
+                matrices = np.zeros((len(into), size, size), dtype=np.float32)
+                matrices[pairs.slate, pairs.preferred, pairs.other] = values
+                into[:] = pack_pairs(matrices)
+        self.judge_stats_ |= {"pairs": n_pairs, "pairs_weighted": int(n_weighted)}
         _log.info("%d of %d preferences weigh more than 0.", n_weighted, n_pairs)
-        used = packed.any(axis=1)
-        if not used.any():
-            return {}
-        raters, bias = slates.users[used], None
-        candidates = np.maximum(slates.items[used], 0).astype(np.int32)
-        k = factors.users.shape[1]
-        if users.shape[1] > k:
-            bias = np.einsum("sp,sip->si", users[raters, k:], items[candidates, k:])
-        terms = SlateTerms(raters, candidates, packed[used], bias)
+        return packed
+
+    def _regularizers(self, slates, weights, log_odds, plain, final, shares=None, known=None):
+        """Return the preferences as arguments of the regularized problem, and of the last update.
+
+        Parameters
+        ----------
+        slates : Slates
+        weights, log_odds : ndarrays
+            From `_weigh`.
+        plain, final : Factors
+            Without preferences: before and after the last update of the users.
+        shares : ndarray or None
+            The users' periods.
+        known : ndarray of int or None
+            The items of which lists are made; None: all.
+
+        Returns
+        -------
+        pairs, last_pairs : dict
+        """
+        users, items = with_bias(*final[:3], shares)
+        worth = None
+        if self.gate is not None:
+            raters = np.unique(slates.users[weights.any(axis=1)])
+            listed, seen = items, self._matrix[raters]
+            if known is not None:
+                listed, seen = items[known], seen[:, known]
+            worth = np.zeros(len(users))
+            slopes = log_rank_worth(users[raters], listed, seen, self._num_threads)
+            worth[raters] = LOG_RANKS * slopes
         unit = PROXIMAL_UNIT if self._given is not None else self._fitted_backbone.preference_unit
-        return {"slates": terms, "llm_weight": self.llm_weight * unit, "margin": self.margin}
+        return [
+            {
+                "slates": preference_terms(
+                    slates,
+                    weights,
+                    log_odds,
+                    *with_bias(*factors[:3], shares),
+                    factors.users.shape[1],
+                    margin=self.margin * factors.unit,
+                    worth=worth,
+                ),
+                "llm_weight": self.llm_weight * unit,
+            }
+            for factors in (plain, final)
+        ]
 
     def _preferences(self, which=slice(None)):
-        """Return the pairs of slates that may regularize, and their weights."""
-        slates, scores = self._slates[which], self._slate_scores[which]
-        popularity = self._popularity[slates.items]
-        pairs = compare_candidates(slates, scores, popularity, calibration=False)
-        n_pairs = len(pairs.slate)
-        if self.gate is None:
-            return pairs, np.ones(n_pairs)
-        if self.gate_ is None or not n_pairs:
-            return pairs, np.zeros(n_pairs)
-        return pairs, np.asarray(self.gate_.transform(pairs.evidence))[:, 0]  # it may be a frame
+        """Return pairs of slates that may regularize, and their weights and log-odds, (n, 2)."""
+        pairs = compare_candidates(self._slates[which], self._standing[which])
+        if self.gate is None or self.gate_ is None or not len(pairs.slate):
+            return pairs, np.full((len(pairs.slate), 2), float(self.gate is None))
+        weighed = np.asarray(self.gate_.transform(pairs.evidence))  # it may be a frame
+        # A gate with one column gives log-odds by which it weighs.
+        return pairs, weighed if weighed.shape[1] == 2 else np.repeat(weighed, 2, axis=1)
 
     @property
     def judgments_(self):
@@ -1376,15 +1461,15 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 "There are no judgments_: the model was fitted without a judge, or loaded from a "
                 "file, which has none."
             )
-        pairs, weights = self._preferences()
+        pairs, weighed = self._preferences()
         items = self._slates.items
         return pd.DataFrame(
             {
                 "user": self.users_[self._slates.users[pairs.slate]],
                 "preferred": self.items_[items[pairs.slate, pairs.preferred]],
                 "other": self.items_[items[pairs.slate, pairs.other]],
-                **pairs.evidence,
-                "weight": weights,
+                **pairs.evidence.drop(columns="offset"),
+                "weight": weighed[:, 0],
             }
         )
 

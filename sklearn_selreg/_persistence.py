@@ -29,9 +29,9 @@ from ._warn import warn
 from .exceptions import ModelVersionWarning
 
 FORMAT = "sklearn_selreg model"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 NOT_SAVED = (
-    *("judge_", "gate_", "item_encoder_", "_slates", "_slate_scores", "_left_behind"),
+    *("judge_", "gate_", "item_encoder_", "_slates", "_standing", "_left_behind"),
     *("_found", "_set_since_cloned", "_coefficients"),
 )
 """Fitted attributes that a file does not have; a loaded model has None for the public ones."""
@@ -108,7 +108,6 @@ def save_model(model, path, version):
         "feature_names_in": None if names is None else names.tolist(),
         "feature_names": [str(name) for name in model._feature_names],
         "llm_weight": None if pairs is None else float(pairs["llm_weight"]),
-        "margin": None if pairs is None else float(pairs["margin"]),
         "judge_stats": model.judge_stats_,
         "loss_curve": [float(loss) for loss in model.loss_curve_],
         "n_iter": int(model.n_iter_),
@@ -358,16 +357,19 @@ def _taken_pairs(arrays, about, n_users, n_items):
     items = _taken(arrays, "pair_items", None, "i")
     _expect(users.ndim == 1 and items.ndim == 2 and len(items) == len(users), "slates do not fit")
     n_pairs = items.shape[1] * (items.shape[1] - 1) // 2
-    weights = _taken(arrays, "pair_weights", (len(items), n_pairs), "f4")
+    weights, margins = (
+        _taken(arrays, f"pair_{name}", (len(items), n_pairs), "f4")
+        for name in ("weights", "margins")
+    )
     _expect(np.isfinite(weights).all() and (np.diff(users) >= 0).all(), "slates are not in order")
     bias = None
     if "pair_bias" in arrays:
         bias = _taken(arrays, "pair_bias", items.shape, "f4")
     for positions, n in ((users, n_users), (items, n_items)):
         _expect(((positions >= 0) & (positions < n)).all(), "a slate is out of range")
-    settings = {name: about[name] for name in ("llm_weight", "margin")}
-    _expect(all(_is_number(v) and v >= 0 for v in settings.values()), f"they are {settings}")
-    return {"slates": SlateTerms(users, items, weights, bias), **settings}
+    weight = about["llm_weight"]
+    _expect(_is_number(weight) and weight >= 0, f"llm_weight is {weight!r}")
+    return {"slates": SlateTerms(users, items, weights, margins, bias), "llm_weight": weight}
 
 
 def _taken(arrays, name, shape, kind):

@@ -3,13 +3,14 @@ r"""Factors made elsewhere, kept by a proximal term while a feature prior and pr
 Knows factors and weights, and nothing of how the factors were made. Given users :math:`\bar x_u`,
 items :math:`\bar y_i`, their weights :math:`\rho_u` and :math:`\rho_i`, item features :math:`f_i`,
 a weight :math:`s` of the prior, metrics A and B (positive definite; :math:`|x|_A^2 = x^T A x`),
-fixed biases :math:`b_{ui}` and pair weights :math:`a_{uij} \ge 0`; the objective is
+fixed biases :math:`b_{ui}`, pair weights :math:`a_{uij} \ge 0` and margins :math:`m_{uij}`; the
+objective is
 
 .. math::
 
     \sum_u \rho_u |x_u - \bar x_u|_A^2 + \sum_i \rho_i |y_i - \bar y_i|_B^2
     + s \Big(\sum_i |y_i - W^T f_i|_B^2 + \kappa |W|_B^2\Big)
-    + \mu \sum_{u,\, i \succ j} a_{uij} \max(0, m - z_{uij})^2,
+    + \mu \sum_{u,\, i \succ j} a_{uij} \max(0, m_{uij} - z_{uij})^2,
     \qquad z_{uij} = x_u \cdot (y_i - y_j) + b_{ui} - b_{uj}
 
 With the covariance of the items as A, and the second moment of the users as B, the proximal terms
@@ -21,6 +22,8 @@ row divided by its weight. The rows that the kernel makes its Gram matrix of are
 factor of the metric; all others are pseudo-rows.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -30,7 +33,6 @@ from ._als import (
     FeaturePrior,
     HalfSweep,
     PairLoss,
-    SlateTerms,
     single_threaded_blas,
 )
 from ._finite import are_finite
@@ -54,8 +56,8 @@ class ProximalProblem:
         :math:`s` > 0; without features it does nothing.
     slates : SlateTerms or None
         Pairwise preferences.
-    llm_weight, margin : float
-        :math:`\mu` and m.
+    llm_weight : float
+        :math:`\mu`.
     num_threads, cg_steps : int
         As in `RegularizedALS`.
 
@@ -83,7 +85,6 @@ class ProximalProblem:
         prior_weight=0.0,
         slates=None,
         llm_weight=0.0,
-        margin=0.0,
         num_threads=0,
         cg_steps=CG_STEPS,
     ):
@@ -113,9 +114,10 @@ class ProximalProblem:
         self._pairs = None
         if slates is not None:
             items = np.searchsorted(self.items, np.where(used, slates.items, self.items[:1]))
-            compact = SlateTerms(users.astype(np.intp), items, slates.weights, slates.bias)
+            users = users.astype(np.intp)
+            compact = replace(slates, users=users, items=items)
             ones = np.ones(len(self.items), dtype=np.float32)
-            self._pairs = PairLoss(compact, llm_weight, margin, ones, num_threads=num_threads)
+            self._pairs = PairLoss(compact, llm_weight, ones, num_threads=num_threads)
             self._build()
 
     def _build(self):

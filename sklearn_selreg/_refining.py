@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ._als import SlateTerms
 from ._backbone import item_pull, score_metrics, score_spread, user_pull
-from ._evidence import slate_scores
-from ._interactions import Interactions, encode
+from ._evidence import rank_items
+from ._interactions import Interactions, count_interactions, encode
 from ._proximal import ProximalProblem
+from ._sampling import Standing
+from ._slates import contains
 
 _SAMPLE = 100_000  # rows by which the spread of factors is measured, at most
 _GRAM_CHUNK = 2**16
@@ -145,8 +146,8 @@ def locate(interactions, users, items, candidates):
     return Located(small, rows[kept], found, *unknown)
 
 
-def shown_scores(slates, backbone, located, item_factors):
-    """Score the candidates of calibration slates for users of whom only the history is known.
+def shown_standing(items, slates, backbone, located, item_factors):
+    """Rank items for users of whom only the history is known that the judge was shown.
 
     The given factors of these users have seen the hidden interactions. So the users are solved for
     anew by least squares, from what the judge was shown, items fixed. The items' factors have still
@@ -154,6 +155,8 @@ def shown_scores(slates, backbone, located, item_factors):
 
     Parameters
     ----------
+    items : ndarray of shape (n_slates, n), intp
+        Of each slate, among the located items; -1 for none.
     slates : Slates
         Those that calibrate, among the located users and items.
     backbone : ALSBackbone
@@ -164,11 +167,11 @@ def shown_scores(slates, backbone, located, item_factors):
 
     Returns
     -------
-    scores, popularity : ndarrays of shape (n_slates, slate_size)
-        As from `cross_fitted_scores`; the user's own interactions are not counted.
+    standing : Standing of shape (n_slates, n)
+        As from `cross_fitted_standing`, among the located items; the user's own interactions are
+        not counted.
     """
     few = item_factors[located.columns]
-    popularity = located.interactions.matrix.getnnz(axis=0)
     # The items that are in no interaction matter by their Gram matrix alone: as k rows.
     gram = _gram(item_factors) - _gram(few)
     eigenvalues, vectors = np.linalg.eigh(gram)
@@ -176,8 +179,10 @@ def shown_scores(slates, backbone, located, item_factors):
     shown = sp.hstack([slates.shown, sp.csr_matrix((len(slates), len(rest)))], format="csr")
     confidence = backbone.confidence(shown.astype(np.float32))
     users = backbone.fold_in(confidence, np.concatenate([few, rest]), None)
-    counted = popularity[slates.items] - (slates.relevance == 1)
-    return slate_scores(slates, users, few, popularity), np.maximum(counted, 0)
+    matrix = located.interactions.matrix
+    rows = np.broadcast_to(slates.users[:, np.newaxis], items.shape)
+    popularity = count_interactions(matrix)[items] - contains(matrix, rows, items)
+    return Standing(rank_items(items, users, few, slates.shown), popularity)
 
 
 def refine_rows(user_factors, item_factors, located, pairs, n_sweeps, num_threads, watch):
@@ -189,7 +194,7 @@ def refine_rows(user_factors, item_factors, located, pairs, n_sweeps, num_thread
         They are not changed.
     located : Located
     pairs : dict
-        `slates` among all users and items, `llm_weight` and `margin`.
+        `slates` among all users and items, and `llm_weight`.
     n_sweeps, num_threads : int
     watch : callable
         Is shown the problem after each sweep.
@@ -207,11 +212,7 @@ def refine_rows(user_factors, item_factors, located, pairs, n_sweeps, num_thread
     user_lengths = lengths[np.searchsorted(located.rows, users)]
     at = np.minimum(np.searchsorted(located.columns, items), len(located.columns) - 1)
     item_popularity = np.where(located.columns[at] == items, popularity[at], 0)
-    # What scores are like is measured on users and items with interactions.
-    some_users = user_factors[_sample(located.rows[lengths > 0])]
-    some_items = item_factors[_sample(located.columns[popularity > 0])]
-    metrics = score_metrics(some_users, some_items)
-    known = np.ones(len(some_items), dtype=bool)
+    metrics = score_metrics(*_typical(user_factors, item_factors, located))
     problem = ProximalProblem(
         user_factors[users],
         item_factors[items],
@@ -219,15 +220,28 @@ def refine_rows(user_factors, item_factors, located, pairs, n_sweeps, num_thread
         item_weights=item_pull(item_popularity, alone=True),
         user_metric=metrics[0],
         item_metric=metrics[1],
-        slates=SlateTerms(user, item.reshape(slates.items.shape), slates.weights),
+        slates=replace(slates, users=user, items=item.reshape(slates.items.shape)),
         llm_weight=pairs["llm_weight"],
-        margin=pairs["margin"] * score_spread(some_users, some_items, known),
         num_threads=num_threads,
     )
     for _ in range(n_sweeps):
         problem.sweep()
         watch(problem)
     return (users, problem.user_factors), (items, problem.item_factors)
+
+
+def score_unit(user_factors, item_factors, located):
+    """Return the standard deviation of scores, which is the unit of margins of given factors."""
+    users, items = _typical(user_factors, item_factors, located)
+    return score_spread(users, items, np.ones(len(items), dtype=bool))
+
+
+def _typical(user_factors, item_factors, located):
+    """Return the factors of some users and items with interactions: what scores are like."""
+    matrix = located.interactions.matrix
+    rows = located.rows[np.diff(matrix.indptr) > 0]
+    columns = located.columns[count_interactions(matrix) > 0]
+    return user_factors[_sample(rows)], item_factors[_sample(columns)]
 
 
 def _gram(factors):

@@ -3,13 +3,14 @@
 Knows slates, positions and scores; nothing of how scores are made.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
 from ._interactions import encode
+from ._sampling import log_rank
 
 MAX_HISTORY = 10
 """History lengths above this one count as this one: calibration slates do not show more."""
@@ -104,7 +105,7 @@ def place_slates(judged, interactions):
     user = encode(interactions.users, judged.user)
     history = encode(interactions.items, judged.history)
     history_slate = np.repeat(np.arange(n_slates), np.diff(judged.history_indptr))
-    strange = ~_contains(matrix, user[history_slate], history)
+    strange = ~contains(matrix, user[history_slate], history)
     outside = np.bincount(history_slate, weights=strange, minlength=n_slates) > 0
     kept = np.flatnonzero((user >= 0) & ~outside)
     kept = kept[np.argsort(user[kept], kind="stable")]
@@ -122,8 +123,8 @@ def place_slates(judged, interactions):
     answers = judged.answers[candidate].astype(np.float32)
     answers[items < 0] = np.nan
     rows = np.broadcast_to(np.arange(len(kept))[:, np.newaxis], items.shape)
-    fitted = _contains(matrix, user[kept][rows], items)
-    visible = (items >= 0) & ~_contains(shown, rows, items)
+    fitted = contains(matrix, user[kept][rows], items)
+    visible = (items >= 0) & ~contains(shown, rows, items)
     relevance = np.where(visible, fitted, -1).astype(np.int8)
     dropped = {
         "slate of unknown users": int(np.sum(user < 0)),
@@ -135,8 +136,8 @@ def place_slates(judged, interactions):
     return Slates(user[kept], items, answers, shown, relevance), dropped
 
 
-def _contains(matrix, rows, columns):
-    """Return where a CSR matrix has an entry; negative positions have none."""
+def contains(matrix, rows, columns):
+    """Return where a CSR matrix has an entry, bool; negative positions have none."""
     n_rows, n_columns = matrix.shape
     entry_rows = np.repeat(np.arange(n_rows, dtype=np.int64), np.diff(matrix.indptr))
     wanted = rows.astype(np.int64) * n_columns + columns
@@ -152,10 +153,10 @@ class Pairs:
     ----------
     slate, preferred, other : ndarrays of shape (n_pairs,), intp
         Number of the slate and places of the candidates in it.
-    evidence : DataFrame of shape (n_pairs, 8)
+    evidence : DataFrame of shape (n_pairs, 9)
         What `ReliabilityGate` is fitted on and applied to: `gap`; the prior evidence
         `prior_popularity` and `prior_model`; the context `history_length`, `popularity_rarer`,
-        `popularity_commoner`, `model_uncertainty`, `agreement`.
+        `popularity_commoner`, `model_uncertainty`, `agreement`; the `offset`.
     """
 
     slate: np.ndarray
@@ -163,21 +164,26 @@ class Pairs:
     other: np.ndarray
     evidence: pd.DataFrame
 
+    def differences(self, values):
+        """Return by how much values of candidates are larger for the preferred one, (n_pairs,)."""
+        return values[self.slate, self.preferred] - values[self.slate, self.other]
 
-def compare_candidates(slates, scores, popularity, *, calibration):
+    def sums(self, values):
+        """Return the sums of values of both candidates, (n_pairs,)."""
+        return values[self.slate, self.preferred] + values[self.slate, self.other]
+
+
+def compare_candidates(slates, standing, offset=None):
     """Make the pairs of slates, with the evidence for or against the preferred item.
 
     Parameters
     ----------
     slates : Slates
-    scores : ndarray of shape (n_slates, slate_size), float32
-        The model's scores of the candidates, in standard deviations of that user's scores over
-        the items with interactions.
-    popularity : ndarray of shape (n_slates, slate_size)
-        Numbers of interactions of the candidates, as the model knew them.
-    calibration : bool
-        True: pairs of a known positive and another item, whose outcome is known. False: pairs of
-        items the user was not fitted on.
+    standing : Standing of shape (n_slates, slate_size)
+        Of the candidates, as the model knew them.
+    offset : ndarray of shape (n_slates, slate_size) or None
+        That of `Design`: pairs of a known positive and another item are made, whose outcome is
+        known. None: pairs of items the user was not fitted on.
 
     Returns
     -------
@@ -186,33 +192,36 @@ def compare_candidates(slates, scores, popularity, *, calibration):
 
         - `gap`: rating of the preferred item minus that of the other one, in (0, 1].
         - `prior_popularity`: difference of log1p popularity.
-        - `prior_model`: sign(b) log1p(abs(b)), b the difference of the scores.
+        - `prior_model`: log(other + 3) - log(preferred + 3) of the ranks.
         - `history_length`: items shown to the judge, at most 10.
         - `popularity_rarer`, `popularity_commoner`: log1p popularity of the two.
-        - `model_uncertainty`: 1 / (1 + abs(b)), in (0, 1].
+        - `model_uncertainty`: 1 / (1 + abs(prior_model)), in (0, 1].
         - `agreement`: of repeated answers, in [0, 1]; NaN where asked once.
+        - `offset`: difference of the offsets; without them 0.
     """
     gaps, agreement = slates.gaps()
     first, second = slates.relevance[:, :, np.newaxis], slates.relevance[:, np.newaxis]
-    wanted = (first + second == 1) & (first != second) if calibration else first + second == 0
+    wanted = first + second == 0 if offset is None else (first + second == 1) & (first != second)
     wanted &= (first >= 0) & (second >= 0)
     with np.errstate(invalid="ignore"):  # NaN: no opinion, no pair
         slate, preferred, other = np.nonzero(wanted & (gaps > 0))
-    b = scores[slate, preferred] - scores[slate, other]
-    log_popularity = np.log1p(popularity)
+    pairs = Pairs(slate, preferred, other, pd.DataFrame())
+    log_popularity = np.log1p(standing.popularity)
     p, o = log_popularity[slate, preferred], log_popularity[slate, other]
+    model = -pairs.differences(log_rank(standing.ranks))
     length = np.minimum(np.diff(slates.shown.indptr), MAX_HISTORY)
     evidence = pd.DataFrame(
         {
             "gap": gaps[slate, preferred, other],
             "prior_popularity": p - o,
-            "prior_model": np.sign(b) * np.log1p(np.abs(b)),
+            "prior_model": model,
             "history_length": length[slate],
             "popularity_rarer": np.minimum(p, o),
             "popularity_commoner": np.maximum(p, o),
-            "model_uncertainty": 1 / (1 + np.abs(b)),
+            "model_uncertainty": 1 / (1 + np.abs(model)),
             "agreement": agreement[slate, preferred, other],
+            "offset": 0.0 if offset is None else pairs.differences(offset),
         },
         dtype=np.float64,
     )
-    return Pairs(slate, preferred, other, evidence)
+    return replace(pairs, evidence=evidence)

@@ -4,7 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -39,7 +39,6 @@ class Problem:
     features: np.ndarray | None = None
     slates: SlateTerms | None = None
     llm_weight: float = 0.0
-    margin: float = 0.3
     regularization: float = 60.0
     item_regularization: float = 90.0
 
@@ -47,14 +46,14 @@ class Problem:
         n_items = len(self.y)
         self.c = np.ones(n_items) if self.missing_weights is None else self.missing_weights
         self.weights = np.where(self.confidence > 0, self.confidence, self.c)
-        self.pairs = []  # user, preferred item, other item, difference of biases, weight
+        self.pairs = []  # user, preferred item, other item, margin less biases, weight
         if self.slates is not None:
-            matrices = self.slates.matrices()
+            matrices, margins = self.slates.matrices(), self.slates.margin_matrices()
             for s, i, j in zip(*np.nonzero(matrices), strict=True):
                 items, weight = self.slates.items[s], float(matrices[s, i, j])
                 bias = np.zeros(len(items)) if self.slates.bias is None else self.slates.bias[s]
-                gain = float(bias[i]) - float(bias[j])
-                pair = self.slates.users[s], items[i], items[j], gain, self.llm_weight * weight
+                short = float(margins[s, i, j]) - float(bias[i]) + float(bias[j])
+                pair = self.slates.users[s], items[i], items[j], short, self.llm_weight * weight
                 self.pairs.append(pair)
 
     def solver(self, **options):
@@ -68,7 +67,6 @@ class Problem:
             features=None if self.features is None else sp.csr_matrix(self.features),
             slates=self.slates,
             llm_weight=self.llm_weight,
-            margin=self.margin,
             **{"num_threads": 1, **options},
         )
 
@@ -90,8 +88,8 @@ class Problem:
         for i in range(len(y)):
             loss += self.item_regularization * self.c[i] * np.sum((y[i] - expected[i]) ** 2)
         loss += self.item_regularization * 8 * np.sum(coefficients**2)
-        for u, i, j, gain, weight in self.pairs:
-            loss += weight * max(0, self.margin - x[u] @ (y[i] - y[j]) - gain) ** 2
+        for u, i, j, short, weight in self.pairs:
+            loss += weight * max(0, short - x[u] @ (y[i] - y[j])) ** 2
         return loss
 
     def user_equations(self, x, y, u):
@@ -100,11 +98,11 @@ class Problem:
         for i in range(len(y)):
             A += self.weights[u, i] * np.outer(y[i], y[i])
             b += self.confidence[u, i] * y[i]
-        for v, i, j, gain, weight in self.pairs:
+        for v, i, j, short, weight in self.pairs:
             if v == u:
-                target = max(self.margin, x[u] @ (y[i] - y[j]) + gain)
+                target = max(short, x[u] @ (y[i] - y[j]))
                 A += weight * np.outer(y[i] - y[j], y[i] - y[j])
-                b += weight * (target - gain) * (y[i] - y[j])
+                b += weight * target * (y[i] - y[j])
         return A, b
 
     def item_equations(self, x, y, i):
@@ -114,10 +112,9 @@ class Problem:
         for u in range(len(x)):
             A += self.weights[u, i] * np.outer(x[u], x[u])
             b += self.confidence[u, i] * x[u]
-        for u, preferred, other, gain, weight in self.pairs:
+        for u, preferred, other, short, weight in self.pairs:
             if i in (preferred, other):
-                z = x[u] @ (y[preferred] - y[other]) + gain
-                pull = max(self.margin, z) - z
+                pull = max(0, short - x[u] @ (y[preferred] - y[other]))
                 A += 2 * weight * np.outer(x[u], x[u])
                 b += weight * (2 * x[u] @ y[i] + (pull if i == preferred else -pull)) * x[u]
         return A, b
@@ -160,7 +157,8 @@ def random_slates(rng, users, sizes, n_items, largest_weight, bias=False):
         weights[s, :size, :size] = preferred * largest_weight ** rng.uniform(-1, 1, (size, size))
     weights[1::2] = weights[1::2].transpose(0, 2, 1)  # the later place is preferred
     biases = rng.uniform(0, 0.5, shape).astype(np.float32) if bias else None
-    return SlateTerms.from_matrices(np.array(users), items, weights, biases)
+    terms = SlateTerms.from_matrices(np.array(users), items, weights, 0.0, biases)
+    return replace(terms, margins=rng.uniform(0, 0.6, terms.weights.shape).astype(np.float32))
 
 
 def random_factors(rng, n_rows, n_factors):
@@ -288,8 +286,8 @@ def test_problems_cover_the_special_cases():
     assert 13 in users
     assert not problem.confidence[[12, 13]].any()
     x, y = problem.x, problem.y
-    z = [x[u] @ (y[i] - y[j]) + gain for u, i, j, gain, _ in problem.pairs]
-    assert min(z) < problem.margin < max(z)  # both sides of the hinge
+    hinges = [short - x[u] @ (y[i] - y[j]) for u, i, j, short, _ in problem.pairs]
+    assert min(hinges) < 0 < max(hinges)  # both sides of the hinge
 
 
 @pytest.mark.parametrize("llm_weight", [1.0, 1000.0])
@@ -319,7 +317,7 @@ def test_preferences_may_fall_into_separate_parts(rng):
     """Pairs 0-1 and 2-3 of one slate have nothing in common; candidate 4 is in none."""
     weights = np.zeros((1, 5, 5), dtype=np.float32)
     weights[0, 0, 1], weights[0, 3, 2] = 2.0, 1e-3
-    slates = SlateTerms.from_matrices(np.array([1]), np.array([[3, 5, 6, 2, 0]]), weights)
+    slates = SlateTerms.from_matrices(np.array([1]), np.array([[3, 5, 6, 2, 0]]), weights, 0.3)
     problem = Problem(
         random_matrix(rng, N_USERS, N_ITEMS, 0.2).toarray().astype(np.float64),
         random_factors(rng, N_USERS, N_FACTORS),
@@ -390,7 +388,6 @@ def test_loss_never_rises(options, llm_weight, regularization):
         features=random_matrix(rng, n_items, 20, 0.2) if features else None,
         slates=slates,
         llm_weight=llm_weight,
-        margin=0.2,
         num_threads=1,
     )
     losses = [solver.loss()]
@@ -523,7 +520,7 @@ def test_slate_terms_hold_each_pair_once(rng):
     assert slates.weights.shape == (len(SLATE_USERS), 21)
     assert (matrices >= 0).all()
     assert (matrices.transpose(0, 2, 1)[matrices > 0] == 0).all()
-    again = SlateTerms.from_matrices(slates.users, slates.items, matrices)
+    again = SlateTerms.from_matrices(slates.users, slates.items, matrices, 0.0)
     np.testing.assert_array_equal(again.weights, slates.weights)
     np.testing.assert_array_equal(slates.matrices(slice(3, 5)), matrices[3:5])
     empty = np.array(SLATE_SIZES) == 1
@@ -663,7 +660,7 @@ def test_backbone_states_its_problem(rng, features):
     f = (rng.random((N_ITEMS, N_FEATURES)) < 0.4).astype(np.float32) if features else None
     wide = None if f is None else sp.csr_matrix(f)
     slates = random_slates(rng, SLATE_USERS, SLATE_SIZES, N_ITEMS, 1.0, bias=True)
-    pairs = {"slates": slates, "llm_weight": 5.0, "margin": 0.1}
+    pairs = {"slates": slates, "llm_weight": 5.0}
     expected = Problem(
         14.0 * matrix.toarray().astype(np.float64),
         *factors,
@@ -738,9 +735,8 @@ def test_blocks_of_users_change_nothing(weighted, monkeypatch):
             *start,
             regularization=2.0,
             missing_weights=missing_weights,
-            slates=SlateTerms.from_matrices(users, items, weights),
+            slates=SlateTerms.from_matrices(users, items, weights, 0.2),
             llm_weight=3.0,
-            margin=0.2,
         )
         for _ in range(3):
             problem.sweep()

@@ -1,5 +1,7 @@
 """The proximal problem against plain numpy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -35,10 +37,11 @@ def settings(seed, *, features):
         else None,
         "prior_weight": 1.7,
         "llm_weight": 2.5,
-        "margin": 0.8,
     }
     biases = rng.normal(size=N_ITEMS).astype(np.float32)[items]
-    return made | {"slates": SlateTerms.from_matrices(users, items, weights, biases)}
+    terms = SlateTerms.from_matrices(users, items, weights, 0.8, biases)
+    margins = rng.uniform(0.4, 1.2, terms.weights.shape).astype(np.float32)
+    return made | {"slates": replace(terms, margins=margins)}
 
 
 def ridge(y, F):
@@ -57,12 +60,12 @@ def objective(s, x, y, W):
             sum(d @ B @ d for d in distance) + 8 * sum(w @ B @ w for w in W)
         )
     slates = s["slates"]
-    parts = slates.users, slates.items, slates.matrices(), slates.bias
-    for user, items, weights, bias in zip(*parts, strict=True):
+    parts = slates.users, slates.items, slates.matrices(), slates.margin_matrices(), slates.bias
+    for user, items, weights, margins, bias in zip(*parts, strict=True):
         for i, j in zip(*np.nonzero(weights), strict=True):
             p, o = items[i], items[j]
             z = x[user] @ (y[p] - y[o]) + bias[i] - bias[j]
-            loss += s["llm_weight"] * weights[i, j] * max(0, s["margin"] - z) ** 2
+            loss += s["llm_weight"] * weights[i, j] * max(0, margins[i, j] - z) ** 2
     return loss
 
 
