@@ -1452,8 +1452,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         Returns
         -------
-        judgments : DataFrame of shape (n_pairs, 12)
-            Ids of `user`, `preferred` and `other`, the gate's evidence, and `weight`, >= 0.
+        judgments : DataFrame of shape (n_pairs, 14)
+            Ids of `user`, `preferred` and `other`, the gate's evidence, and what the gate makes of
+            it: `log_odds` of the judge, and `weight` >= 0.
         """
         check_is_fitted(self)
         if self._slates is None:
@@ -1468,7 +1469,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 "user": self.users_[self._slates.users[pairs.slate]],
                 "preferred": self.items_[items[pairs.slate, pairs.preferred]],
                 "other": self.items_[items[pairs.slate, pairs.other]],
-                **pairs.evidence.drop(columns="offset"),
+                **pairs.evidence,
+                "log_odds": weighed[:, 1],
                 "weight": weighed[:, 0],
             }
         )
