@@ -50,6 +50,7 @@ GATE_COLUMNS = [
     "popularity_commoner",
     "model_uncertainty",
     "agreement",
+    "offset",
 ]
 
 
@@ -576,7 +577,7 @@ def preferences_by_loop(world):
 
 def test_judgments_are_the_preferences_between_items_not_fitted(world, judged):
     table = judged.judgments_
-    assert list(table.columns) == ["user", "preferred", "other", *GATE_COLUMNS, "weight"]
+    assert list(table.columns) == ["user", "preferred", "other", *GATE_COLUMNS, "log_odds", "weight"]
     columns = ["user", "preferred", "other", "gap"]
     found = table[columns].sort_values(columns).to_numpy()
     np.testing.assert_allclose(found, preferences_by_loop(world), atol=1e-6)
@@ -590,7 +591,7 @@ def test_judgments_weigh_what_the_gate_says(judged):
     assert (table["weight"] >= 0).all()
     assert (table["weight"] > 0).any()
     np.testing.assert_array_equal(
-        table["weight"], judged.gate_.transform(table[GATE_COLUMNS])[:, 0]
+        table[["weight", "log_odds"]], judged.gate_.transform(table[GATE_COLUMNS])
     )
 
 
@@ -872,7 +873,7 @@ def test_progress_is_shown_on_demand(world, capsys):
     world.model().fit(world.train)
     assert capsys.readouterr().err == ""
     model = world.judged(verbose=1).fit(world.train)
-    assert "29/29" in capsys.readouterr().err  # those of calibration, too
+    assert "33/33" in capsys.readouterr().err  # those of calibration, too
     score = model.score(world.test)
     assert "ranking: 100%" in capsys.readouterr().err
     some = model.recommend(model.users_[:5])[1]

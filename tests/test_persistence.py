@@ -326,7 +326,7 @@ TAMPERED = {
     "deep JSON": lambda _: {"model.json": "[" * 10**6},
     "long number": lambda _: {"model.json": '{"n_iter": ' + "9" * 10**5 + "}"},
     "other format": json_of(format="something"),
-    "later format": json_of(format_version=3),
+    "later format": json_of(format_version=4),
     "parameters": json_of(parameters={"factors": -1}),
     "unknown parameters": json_of(parameters={"shell": "ls"}),
     "parameter list": json_of(parameters=[1]),
