@@ -48,12 +48,11 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
     cross-validation supports on top of that. The `offset` is known: it is what pairs show because
     of how they were drawn, as in case-control studies, and not part of what is predicted.
 
-    As a transformer the gate gives two columns for each preference: the judge's own `log_odds`,
-    :math:`\gamma \cdot gap`; and a `weight`, the smallest of three numbers if it exceeds a
-    threshold, otherwise 0. These are the judge's log-odds; the total ones, so that a preference
-    weighs nothing where all evidence together speaks against it; and by how much the total exceeds
-    that of a model of the prior alone, so that it weighs nothing where the judge says what
-    popularity says already.
+    As a transformer the gate gives the weight of each preference: the judge's own log-odds
+    :math:`\gamma \cdot gap`, or 0 where the preference should not count. It counts if three numbers
+    exceed a threshold: these log-odds; the total ones, so that nothing counts where all evidence
+    together speaks against it; and the total ones less those of a model of the prior alone, so that
+    a judge who says what popularity says already does not count.
 
     Parameters
     ----------
@@ -76,7 +75,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         With fewer pairs than this, fewer groups than `cv`, or outcomes that are all alike, no model
         is fitted; see Notes.
     threshold : float, default=0.2
-        Log-odds >= 0 up to which a preference weighs nothing. 0.2 is a probability of 0.55 to be
+        Log-odds >= 0 that a preference must exceed to count. 0.2 is a probability of 0.55 to be
         right. Many preferences of a judge who is hardly better than chance would do more harm than
         good.
     support : float, default=2.0
@@ -152,7 +151,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
     >>> bool(2 < gate.gap_coef_ < 4)
     True
     >>> gate.transform([[0.0], [0.5]]).shape
-    (2, 2)
+    (2, 1)
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012 (scikit-learn's own protocol)
@@ -475,7 +474,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         return self.classes_[self.predict_proba(Z).argmax(axis=1)]
 
     def transform(self, Z):
-        """Return weight and log-odds of each preference.
+        """Return the weight of each preference.
 
         Parameters
         ----------
@@ -484,15 +483,15 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
         Returns
         -------
-        weights : ndarray of shape (n_pairs, 2), float64
-            The weight >= 0, 0 where the preference should not count; and the judge's log-odds.
+        weights : ndarray of shape (n_pairs, 1), float64
+            The judge's log-odds; 0 where its preference should not count.
         """
         _, log_odds, total, added = self._evaluate(Z)
-        smallest = np.minimum(np.minimum(log_odds, total), added)
-        return np.column_stack([np.where(smallest > self.threshold, smallest, 0.0), log_odds])
+        counts = np.minimum(np.minimum(log_odds, total), added) > self.threshold
+        return np.where(counts, log_odds, 0.0)[:, np.newaxis]
 
     def get_feature_names_out(self, input_features=None):
-        """Return the names of the columns that `transform` gives.
+        """Return the name of the column that `transform` gives.
 
         Parameters
         ----------
@@ -501,10 +500,10 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
         Returns
         -------
-        names : ndarray of shape (2,), object
+        names : ndarray of shape (1,), object
         """
         check_is_fitted(self)
-        return np.array(["weight", "log_odds"], dtype=object)
+        return np.array(["weight"], dtype=object)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

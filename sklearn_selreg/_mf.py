@@ -630,15 +630,13 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                             items, some, backbone, trend, features, new, watch
                         ),
                     )
-                weights, log_odds = self._weigh(slates, standing)
+                weights = self._weigh(slates, standing)
                 if weights.any():
                     plain = final = factors
                     if self.gate is not None:
                         plain = backbone.refine(matrix, features, factors, n_refine, {}, watch)
                         final = backbone.finish(matrix, self._age, plain, {})
-                    pairs, last_pairs = self._regularizers(
-                        slates, weights, log_odds, plain, final, shares
-                    )
+                    pairs, last_pairs = self._regularizers(slates, weights, plain, final, shares)
             if n_refine:
                 watch = self._watch(progress, final=True)
                 factors = backbone.refine(matrix, features, factors, n_refine, pairs, watch)
@@ -1102,14 +1100,12 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 ),
             )
         slates = located.place(slates)
-        weights, log_odds = self._weigh(slates, standing)
+        weights = self._weigh(slates, standing)
         if not weights.any() or self.llm_weight == 0:
             return self
         unit = score_unit(self.user_factors_, self.item_factors_, located)
         factors = Factors(self.user_factors_, self.item_factors_, None, unit)
-        pairs, _ = self._regularizers(
-            slates, weights, log_odds, factors, factors, known=located.columns
-        )
+        pairs, _ = self._regularizers(slates, weights, factors, factors, known=located.columns)
         self.n_iter_ = PROXIMAL_SWEEPS if self.refine_iterations is None else self.refine_iterations
         with tqdm(total=self.n_iter_, disable=not self.verbose, desc="sweeps") as progress:
             moved = refine_rows(
@@ -1372,32 +1368,28 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         )
 
     def _weigh(self, slates, standing):
-        """Return weights and log-odds of preferences, two arrays as `SlateTerms` has them."""
+        """Weigh the preferences, (n_slates, n_pairs) float32 as `SlateTerms` has them."""
         self._slates, self._standing = slates, standing
         size, n_pairs, n_weighted = slates.items.shape[1], 0, 0
-        packed = np.zeros((2, len(slates), size * (size - 1) // 2), dtype=np.float32)
+        packed = np.zeros((len(slates), size * (size - 1) // 2), dtype=np.float32)
         for start in range(0, len(slates), _SLATES_PER_CHUNK):
             some = slice(start, start + _SLATES_PER_CHUNK)
-            pairs, weighed = self._preferences(some)
-            n_pairs, n_weighted = (
-                n_pairs + len(weighed),
-                n_weighted + int(np.sum(weighed[:, 0] > 0)),
-            )
-            for values, into in zip(weighed.T, packed[:, some], strict=True):
-                matrices = np.zeros((len(into), size, size), dtype=np.float32)
-                matrices[pairs.slate, pairs.preferred, pairs.other] = values
-                into[:] = pack_pairs(matrices)
-        self.judge_stats_ |= {"pairs": n_pairs, "pairs_weighted": int(n_weighted)}
+            pairs, weights = self._preferences(some)
+            n_pairs, n_weighted = n_pairs + len(weights), n_weighted + int(np.sum(weights > 0))
+            matrices = np.zeros((len(packed[some]), size, size), dtype=np.float32)
+            matrices[pairs.slate, pairs.preferred, pairs.other] = weights
+            packed[some] = pack_pairs(matrices)
+        self.judge_stats_ |= {"pairs": n_pairs, "pairs_weighted": n_weighted}
         _log.info("%d of %d preferences weigh more than 0.", n_weighted, n_pairs)
         return packed
 
-    def _regularizers(self, slates, weights, log_odds, plain, final, shares=None, known=None):
+    def _regularizers(self, slates, weights, plain, final, shares=None, known=None):
         """Return the preferences as arguments of the regularized problem, and of the last update.
 
         Parameters
         ----------
         slates : Slates
-        weights, log_odds : ndarrays
+        weights : ndarray
             From `_weigh`.
         plain, final : Factors
             Without preferences: before and after the last update of the users.
@@ -1426,7 +1418,6 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 "slates": preference_terms(
                     slates,
                     weights,
-                    log_odds,
                     *with_bias(*factors[:3], shares),
                     factors.users.shape[1],
                     margin=self.margin * factors.unit,
@@ -1438,13 +1429,14 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         ]
 
     def _preferences(self, which=slice(None)):
-        """Return pairs of slates that may regularize, and their weights and log-odds, (n, 2)."""
+        """Return the pairs of slates that may regularize, and their weights."""
         pairs = compare_candidates(self._slates[which], self._standing[which])
-        if self.gate is None or self.gate_ is None or not len(pairs.slate):
-            return pairs, np.full((len(pairs.slate), 2), float(self.gate is None))
-        weighed = np.asarray(self.gate_.transform(pairs.evidence))  # it may be a frame
-        # A gate with one column gives log-odds by which it weighs.
-        return pairs, weighed if weighed.shape[1] == 2 else np.repeat(weighed, 2, axis=1)
+        n_pairs = len(pairs.slate)
+        if self.gate is None:
+            return pairs, np.ones(n_pairs)
+        if self.gate_ is None or not n_pairs:
+            return pairs, np.zeros(n_pairs)
+        return pairs, np.asarray(self.gate_.transform(pairs.evidence))[:, 0]  # it may be a frame
 
     @property
     def judgments_(self):
@@ -1452,9 +1444,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         Returns
         -------
-        judgments : DataFrame of shape (n_pairs, 14)
-            Ids of `user`, `preferred` and `other`, the gate's evidence, and what the gate makes of
-            it: `log_odds` of the judge, and `weight` >= 0.
+        judgments : DataFrame of shape (n_pairs, 13)
+            Ids of `user`, `preferred` and `other`, the gate's evidence, and `weight`, >= 0.
         """
         check_is_fitted(self)
         if self._slates is None:
@@ -1462,7 +1453,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 "There are no judgments_: the model was fitted without a judge, or loaded from a "
                 "file, which has none."
             )
-        pairs, weighed = self._preferences()
+        pairs, weights = self._preferences()
         items = self._slates.items
         return pd.DataFrame(
             {
@@ -1470,8 +1461,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 "preferred": self.items_[items[pairs.slate, pairs.preferred]],
                 "other": self.items_[items[pairs.slate, pairs.other]],
                 **pairs.evidence,
-                "log_odds": weighed[:, 1],
-                "weight": weighed[:, 0],
+                "weight": weights,
             }
         )
 

@@ -21,14 +21,14 @@ LOG_RANKS = 3.0
 coefficient of log ranks is .2 to .5 on held-out interactions (``benchmarks/README.md``)."""
 
 
-def preference_terms(slates, weights, log_odds, users, items, n_factors, *, margin, worth):
+def preference_terms(slates, weights, users, items, n_factors, *, margin, worth):
     """Make the terms of slates with weights.
 
     Parameters
     ----------
     slates : Slates
-    weights, log_odds : ndarrays of shape (n_slates, slate_size * (slate_size - 1) / 2), float32
-        As `SlateTerms` has weights; the log-odds of the same pairs.
+    weights : ndarray of shape (n_slates, slate_size * (slate_size - 1) / 2), float32
+        Log-odds, as `SlateTerms` has weights.
     users, items : ndarrays of shape (n_users, k) and (n_items, k), float32
         Factors of the model without preferences, with columns of biases.
     n_factors : int
@@ -44,14 +44,14 @@ def preference_terms(slates, weights, log_odds, users, items, n_factors, *, marg
         Of the slates with weights other than 0.
     """
     used = weights.any(axis=1)
-    raters, weights, log_odds = slates.users[used], weights[used], log_odds[used]
+    raters, weights = slates.users[used], weights[used]
     candidates = np.maximum(slates.items[used], 0).astype(np.int32)
     margins = np.broadcast_to(np.float32(margin), weights.shape)
     if worth is not None:
         scores = np.einsum("sk,sik->si", users[raters], items[candidates])
         first, second = np.triu_indices(candidates.shape[1], 1)
         difference = np.sign(weights) * (scores[:, first] - scores[:, second])
-        moved = worth[raters, np.newaxis].astype(np.float32) * np.abs(log_odds)
+        moved = worth[raters, np.newaxis].astype(np.float32) * np.abs(weights)
         margins = np.minimum(margins, difference + moved)
     bias = None
     if users.shape[1] > n_factors:

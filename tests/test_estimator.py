@@ -577,7 +577,7 @@ def preferences_by_loop(world):
 
 def test_judgments_are_the_preferences_between_items_not_fitted(world, judged):
     table = judged.judgments_
-    assert list(table.columns) == ["user", "preferred", "other", *GATE_COLUMNS, "log_odds", "weight"]
+    assert list(table.columns) == ["user", "preferred", "other", *GATE_COLUMNS, "weight"]
     columns = ["user", "preferred", "other", "gap"]
     found = table[columns].sort_values(columns).to_numpy()
     np.testing.assert_allclose(found, preferences_by_loop(world), atol=1e-6)
@@ -591,7 +591,7 @@ def test_judgments_weigh_what_the_gate_says(judged):
     assert (table["weight"] >= 0).all()
     assert (table["weight"] > 0).any()
     np.testing.assert_array_equal(
-        table[["weight", "log_odds"]], judged.gate_.transform(table[GATE_COLUMNS])
+        table["weight"], judged.gate_.transform(table[GATE_COLUMNS])[:, 0]
     )
 
 
@@ -1136,15 +1136,17 @@ def test_movielens_quality(movielens_reports):
     # The judge adds to what the model reaches alone, most where little is known ...
     assert auc["judged"]["overall"] > auc["alone"]["overall"]
     assert auc["judged"]["cold"] > auc["alone"]["cold"]
-    assert auc["judged"]["tail"] > auc["alone"]["tail"]
+    assert auc["judged"]["tail"] > auc["alone"]["tail"] + 0.004
+    assert auc["judged"]["zero"] > auc["alone"]["zero"] + 0.003
+    assert ndcg["judged"]["overall"] > ndcg["alone"]["overall"]
     # ... and both are far better than plain implicit.
     assert auc["judged"]["overall"] > auc["plain"]["overall"] + 0.04
     assert auc["judged"]["cold"] > auc["plain"]["cold"] + 0.05
     assert auc["judged"]["tail"] > auc["plain"]["tail"] + 0.1
     assert auc["judged"]["zero"] > auc["plain"]["zero"] + 0.2
     assert ndcg["judged"]["overall"] > ndcg["plain"]["overall"]
-    assert ndcg["judged"]["overall"] > 0.07
-    for regime, floor in {"overall": 0.914, "cold": 0.897, "tail": 0.807, "zero": 0.73}.items():
+    assert ndcg["judged"]["overall"] > 0.077
+    for regime, floor in {"overall": 0.925, "cold": 0.913, "tail": 0.813, "zero": 0.728}.items():
         assert auc["judged"][regime] > floor
 
 

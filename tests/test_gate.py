@@ -151,20 +151,20 @@ def test_turning_pairs_around_changes_nothing(gate, pairs):
     assert other.log_loss_ == pytest.approx(gate.log_loss_, rel=1e-6)
 
 
-def test_weight_is_the_smallest_of_three_log_odds(gate, pairs):
+def test_a_preference_counts_if_each_of_three_log_odds_is_above_the_threshold(gate, pairs):
     Z = simulate(seed=4)[0][:300] * 1.5  # some of it beyond the calibrated range
     Z[::7, 3] = Z[1::7, 1] = Z[2::7, 0] = np.nan
     judge, total, prior = plain_log_odds(gate, Z, *pairs[:2])
     three = np.array([judge, total, total - prior])
     smallest = three.min(axis=0)
     weights = gate.transform(table(Z))
-    assert weights.shape == (300, 2)
-    expected = np.where(smallest > 0.2, smallest, 0)
-    np.testing.assert_allclose(weights[:, 0], expected, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(weights[:, 1], judge, rtol=1e-9, atol=1e-12)
-    # All cases occur: nothing is trusted, or one of the three decides.
-    assert set(three.argmin(axis=0)[expected > 0]) == {0, 1, 2}
-    assert np.any(expected == 0)
+    assert weights.shape == (300, 1)
+    clear = np.abs(smallest - 0.2) > 1e-4
+    expected = np.where(smallest > 0.2, judge, 0)
+    np.testing.assert_allclose(weights[clear, 0], expected[clear], rtol=1e-9, atol=1e-12)
+    # All cases occur: the preference counts, or any of the three speaks against it.
+    assert set(three.argmin(axis=0)[expected == 0]) == {0, 1, 2}
+    assert np.any(expected > 0)
 
 
 def test_probabilities_are_those_of_the_total_log_odds(gate, pairs):
@@ -182,9 +182,8 @@ def test_a_judge_who_says_what_popularity_says_weighs_nothing():
     Z[:, 1] = np.abs(Z[:, 1])
     y = rng.uniform(size=len(Z)) < 1 / (1 + np.exp(-Z[:, 1:3] @ [1.5, 1.0]))
     gate = ReliabilityGate().fit(table(Z), y, groups=groups)
-    weights, log_odds = gate.transform(table(Z)).T
-    assert log_odds.mean() > 0.1  # it is right, and shares the credit
-    assert weights.mean() < 0.01
+    assert np.mean(gate.trust(table(Z)) * Z[:, 0]) > 0.1  # it is right, and shares the credit
+    assert gate.transform(table(Z)).mean() < 0.01
 
 
 # How the pairs were drawn
@@ -296,15 +295,14 @@ def test_useless_judge_gets_no_trust(gate, pairs):
     useless = ReliabilityGate().fit(table(Z), y, groups=groups)
     assert abs(useless.gap_coef_) < 0.3
     np.testing.assert_allclose(useless.prior_coef_, BETA, atol=0.15)
-    trusted = gate.transform(table(pairs[0]))[:, 0]
-    assert useless.transform(table(Z))[:, 0].mean() < 0.05 * trusted.mean()
+    assert useless.transform(table(Z)).mean() < 0.05 * gate.transform(table(pairs[0])).mean()
 
 
 def test_inverted_judge_weighs_nothing():
     Z, y, groups = simulate(seed=7, gamma=-GAMMA, effect=0)
     gate = ReliabilityGate().fit(Z, y, groups=groups)
     assert gate.gap_coef_ == pytest.approx(-GAMMA, rel=0.15)
-    assert not gate.transform(Z)[:, 0].any()
+    assert not gate.transform(Z).any()
 
 
 def test_nothing_changes_beyond_the_calibrated_range(gate, pairs):
@@ -410,11 +408,11 @@ def test_fallback_shrinks_the_accuracy(n_pairs, n_right, n_groups):
     average = np.array([[Z[:, 0].mean(), 5.0, -5.0, 5.0]])  # nothing but the gap is used
     log_odds = np.log(shrunk / (1 - shrunk))
     gate.set_params(threshold=0)
-    np.testing.assert_allclose(gate.transform(average), [[log_odds] * 2])
+    np.testing.assert_allclose(gate.transform(average), [[log_odds]])
     # Weights are proportional to the gap, up to the largest one that was calibrated.
-    np.testing.assert_allclose(gate.transform(average * 0.5), [[log_odds / 2] * 2])
+    np.testing.assert_allclose(gate.transform(average * 0.5), [[log_odds / 2]])
     np.testing.assert_allclose(
-        gate.transform([[9.0, 0, 0, 0]]), [[log_odds * Z[:, 0].max() / Z[:, 0].mean()] * 2]
+        gate.transform([[9.0, 0, 0, 0]]), [[log_odds * Z[:, 0].max() / Z[:, 0].mean()]]
     )
 
 
@@ -553,11 +551,11 @@ def test_wrong_tables_are_refused(gate, pairs):
 # As part of scikit-learn
 
 
-def test_transform_names_its_columns_and_its_frame(gate, pairs):
-    assert gate.get_feature_names_out().tolist() == ["weight", "log_odds"]
+def test_transform_names_its_column_and_its_frame(gate, pairs):
+    assert gate.get_feature_names_out().tolist() == ["weight"]
     framed = clone(gate).set_output(transform="pandas").fit(table(pairs[0]), *pairs[1:])
     weights = framed.transform(table(pairs[0]))
-    assert list(weights.columns) == ["weight", "log_odds"]
+    assert list(weights.columns) == ["weight"]
     np.testing.assert_array_equal(weights.to_numpy(), gate.transform(table(pairs[0])))
 
 
