@@ -406,7 +406,7 @@ def users_needed(a, b, difference=0.005, *, confidence=0.95, power=0.8):
     DataFrame of shape (5, 9)
         One row a regime; columns (metric, `error` | `users` | `needed`): the standard error of the
         paired difference `a` minus `b`; the number of users it is of; and how many such users it
-        takes. NaN for a regime of fewer than two users.
+        takes (NaN if none of them is ranked differently). NaN for a regime of fewer than two users.
 
     Raises
     ------
@@ -469,6 +469,7 @@ def users_needed(a, b, difference=0.005, *, confidence=0.95, power=0.8):
     error = deviation / np.sqrt(np.maximum(n_users, 1))
     quantiles = stats.norm.ppf((1 + confidence) / 2) + stats.norm.ppf(power)
     needed = np.ceil((quantiles * deviation / difference) ** 2)
+    needed[needed == 0] = np.nan  # nobody is ranked differently: no telling
     values = np.stack([error, np.where(n_users < 2, np.nan, n_users), needed], axis=-1)
     return _table(values, a.k, "error", "users", "needed")
 
