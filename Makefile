@@ -13,8 +13,8 @@ PY := $(VENV)/bin/python
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | awk '{n = $$1; $$1 = ""; printf "%-19s%s\n", n, $$0}'
 
-demo: $(VENV)/installed ## run the MovieLens demonstration
-	$(PY) demo/movielens.py
+demo: $(VENV)/installed ## run the demonstration: MovieLens in full, and two more domains
+	$(PY) demo/run.py
 
 benchmark-quality: $(VENV)/installed ## compare with other recommenders and judges; half an hour
 	$(PY) -m pip install --quiet --editable '.[benchmarks]'

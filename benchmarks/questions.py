@@ -49,7 +49,7 @@ def recorded(data, users):
     """Make a judge of the calibration questions and of the supervision questions of some users."""
     questions = data.judge.questions()
     likes = data.train.groupby("user")["item"].agg(set).to_dict()
-    made = demo.records(questions, questions.answers)
+    made = demo.bad_judges.records(questions, questions.answers)
     users = set(users)
     return PrecomputedJudge(
         [
@@ -83,7 +83,7 @@ def answered(questions, interactions, texts):
     """Have `ContentJudge` answer, and return a judge of the answers."""
     slates = make_slates(questions, interactions, texts, Slate)
     judged = gather(slates, ContentJudge().answers(slates), interactions)
-    return PrecomputedJudge(demo.records(judged, judged.answers))
+    return PrecomputedJudge(demo.bad_judges.records(judged, judged.answers))
 
 
 def compare(data, ours, theirs, seeds, **settings):

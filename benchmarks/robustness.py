@@ -50,7 +50,7 @@ def bad_judge(kind, seed):
     """
     data = worlds.load("movielens")
     if not isinstance(kind, str):
-        return demo.shuffled_judge(data.judge, kind, seed) if kind else data.judge
+        return demo.bad_judges.shuffled_judge(data.judge, kind, seed) if kind else data.judge
     count = data.train["item"].value_counts()
     answer = {
         "inverted": lambda record: 1 - np.array(record["ratings"]),

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
+from bad_judges import RECORDED, SHUFFLED
+from domains import JUDGED, MOVIELENS, worst
 from matplotlib.figure import Figure
+from movielens import NO_LLM
 
 from sklearn_selreg.inspection import GateDisplay, RegimeDisplay
 
@@ -28,16 +31,26 @@ COLUMNS = {
     "AUC tail": "tail",
     "AUC zero": "zero",
 }
+OF_DOMAINS = {"NDCG@10 overall": "NDCG@10", JUDGED: "judged", **COLUMNS}
 CANDIDATES = {
     "all": "Ranked: all films but those the user has in `train`",
     "without_other_likes": "Ranked: the same, without the user's likes in the other folds",
 }
-RECORDED = [("recorded", f"selective - {other}") for other in ("plain ALS", "no LLM", "everywhere")]
-SHUFFLED = [
-    [(judge, f"selective - {other}") for other in ("no LLM", "everywhere")]
-    for judge in ("50% shuffled", "90% shuffled")
+WITHOUT_LLM = "no LLM"
+USES = ("selective", "everywhere")
+AGAINST = [(RECORDED, f"selective - {other}") for other in ("plain ALS", "no LLM", "everywhere")]
+RIVAL = [(RECORDED, what) for what in ("tuned - no LLM", "selective - tuned")]
+SPOILED = [
+    [(judge, f"selective - {other}") for other in ("no LLM", "everywhere")] for judge in SHUFFLED
 ]
 DIFFERENCES = "Differences with 95% intervals (paired bootstrap over users)"
+# What is more telling than a fold: the view of the report, and what tables call it.
+MORE = {"later": "later likes", "cold": "other likes of cold users"}
+MORE_COLUMNS = {
+    "later": ("NDCG@10 overall", "NDCG@10 cold", "AUC overall", "AUC cold"),
+    "cold": ("NDCG@10 overall", "AUC overall", "AUC tail", "AUC zero"),
+}
+MORE_COMPARED = ("selective - no LLM", "everywhere - no LLM", "selective - tuned")
 SERIES = {
     "selective - no LLM": "LLM where the gate trusts it",
     "everywhere - no LLM": "LLM everywhere",
@@ -81,9 +94,74 @@ def methods_table(report, candidates):
 def differences_table(report, comparisons):
     """Rows of text: a column of the report each, for some comparisons (judge, what - what)."""
     differences = report["differences"]["all"]
-    head = [what if j == "recorded" else f"{what}, {j}" for j, what in comparisons]
+    head = [what if j == RECORDED else f"{what}, {j}" for j, what in comparisons]
     rows = [[c, *(interval(*differences[j][what][c]) for j, what in comparisons)] for c in COLUMNS]
     return [["", *head], *rows]
+
+
+def more_table(report, view):
+    """Rows of text, of a `view` with more held-out likes: what the LLM changes in a column each."""
+    values = report["tables"][view][NO_LLM]
+    compared = report["differences"][view][RECORDED]
+    rows = [
+        [
+            column.removesuffix(" overall"),
+            number(values[column]),
+            *(interval(*compared[what][column]) for what in MORE_COMPARED),
+        ]
+        for column in MORE_COLUMNS[view]
+    ]
+    return [["", WITHOUT_LLM, *MORE_COMPARED], *rows]
+
+
+def domains_table(report):
+    """Rows of text: a method in a domain each."""
+    rows = [
+        [f"{domain}, {method.removeprefix('ours, ')}", *(number(row[c]) for c in OF_DOMAINS)]
+        for domain, found in report["domains"].items()
+        for method, row in found["methods"].items()
+    ]
+    return [["", *OF_DOMAINS.values()], *rows]
+
+
+def domains_differences(report, use):
+    """Rows of text: a column of the report each, how the LLM changes it in each domain."""
+    domains = report["domains"]
+    compared = [found["differences"][f"{use} - {WITHOUT_LLM}"] for found in domains.values()]
+    rows = [[c, *(interval(*differences[c]) for differences in compared)] for c in OF_DOMAINS]
+    return [[f"{use} - {WITHOUT_LLM}", *domains], *rows]
+
+
+def bad_judges_table(report):
+    """Rows of text: a judge in a domain each, with the column that suffers most."""
+    rows = []
+    for domain, found in report["domains"].items():
+        for kind, compared in found["bad_judges"].items():
+            column = worst({c: compared[c] for c in OF_DOMAINS})
+            cells = ["none", ""] if column is None else [column, interval(*compared[column])]
+            rows.append([f"{domain}, {kind}", *cells])
+    return [["judge", "worst column", f"selective - {WITHOUT_LLM}"], *rows]
+
+
+def power_table(report):
+    """Rows of text: how many users it takes to see a difference."""
+    estimates = {
+        f"MovieLens, {name}": report["power"][view]
+        for view, name in {"all": "fold", **MORE}.items()
+    }
+    estimates |= {
+        f"{domain}, judged users": found["power"]["selective"]
+        for domain, found in report["domains"].items()
+        if domain != MOVIELENS  # where all are judged
+    }
+    rows = [
+        [
+            *(name, f"{e['users']:,}", number(e["sd"]), number(e["error"])),
+            "-" if e["needed"] is None else f"{e['needed']:,}",
+        ]
+        for name, e in estimates.items()
+    ]
+    return [["", "users", "sd", "standard error", "users needed"], *rows]
 
 
 def aligned(rows):
@@ -105,19 +183,79 @@ def markdown(rows):
 # -- text --------------------------------------------------------------------------------------
 
 
+def seeds_text(seeds):
+    """Say what numbers are means of."""
+    return f"mean of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+
+
 def heading(report):
     """Say what the numbers are."""
-    seeds = len(report["settings"]["seeds"])
-    mean = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
-    return f"fold `{report['settings']['fold']}`, {mean}"
+    settings = report["settings"]
+    return f"fold `{settings['fold']}`, {seeds_text(settings['seeds'])}"
+
+
+def tuned_text(report):
+    """Say which weight was chosen."""
+    tuned = report["settings"]["everywhere_tuned"]
+    tried = ", ".join(f"{float(weight):g}" for weight in tuned["weights_on_valid"])
+    return (
+        f"*Tuned weight*: `llm_weight={tuned['weight']:g}`, which of {tried} has the highest "
+        "NDCG@10 on `valid`."
+    )
+
+
+def more_text(report, view):
+    """Say what is relevant in a view with more held-out likes."""
+    n_users = report["power"][view]["users"]
+    if view == "cold":
+        return (
+            f"MovieLens, {n_users} cold users: relevant are what they liked before their training "
+            "likes (`dropped`) and after (`valid`)"
+        )
+    folds = "`valid` and `test`" if report["settings"]["fold"] == "test" else "`valid`"
+    return f"MovieLens, {n_users} users: relevant are all later likes ({folds})"
+
+
+def domains_text(report):
+    """Say what the numbers of the domains are."""
+    elsewhere = seeds_text(report["settings"]["seeds_elsewhere"])
+    return (
+        f"Three domains, fold `{report['settings']['fold']}` without the user's likes in the other "
+        f"folds (MovieLens: {seeds_text(report['settings']['seeds'])}; the others: {elsewhere})"
+    )
+
+
+BAD_JUDGES = "Bad judges, used selectively: the column that loses most for its interval"
+POWER = "Users needed to see .005 of NDCG@10, selective - no LLM (95% interval, power 80%)"
+
+
+def blocks(report, lay_out, compared):
+    """Yield paragraphs and tables of what follows the first table.
+
+    `lay_out` makes text of rows; `compared` lists what is compared on MovieLens.
+    """
+    yield f"{DIFFERENCES}:"
+    yield from (lay_out(differences_table(report, some)) for some in compared)
+    yield tuned_text(report)
+    yield lay_out(differences_table(report, RIVAL))
+    for view in MORE:
+        yield f"{more_text(report, view)}:"
+        yield lay_out(more_table(report, view))
+    yield f"{domains_text(report)}:"
+    yield lay_out(domains_table(report))
+    yield from (lay_out(domains_differences(report, use)) for use in USES)
+    yield f"{BAD_JUDGES}:"
+    yield lay_out(bad_judges_table(report))
+    yield f"{POWER}:"
+    yield lay_out(power_table(report))
 
 
 def as_text(report):
     """Write the report for a terminal, at most 100 characters wide."""
     parts = [f"MovieLens, {heading(report)}"]
     parts += [f"{title}\n{aligned(methods_table(report, c))}" for c, title in CANDIDATES.items()]
-    parts += [DIFFERENCES]
-    parts += [aligned(differences_table(report, some)) for some in (RECORDED, *SHUFFLED)]
+    following = blocks(report, aligned, [AGAINST, *SPOILED])
+    parts += [part if "\n" in part else textwrap.fill(part, 100) for part in following]
     return "\n\n".join([*parts, gate_text(report["gate"]), example_text(report["example"])])
 
 
@@ -147,13 +285,9 @@ def example_text(example):
 
 def results(report):
     """Write the section of the README between its marks `results`."""
+    title = f"MovieLens, {heading(report)}. {CANDIDATES['all']}."
     return "\n\n".join(
-        [
-            f"MovieLens, {heading(report)}. {CANDIDATES['all']}.",
-            markdown(methods_table(report, "all")),
-            f"{DIFFERENCES}:",
-            *(markdown(differences_table(report, some)) for some in (RECORDED, *SHUFFLED)),
-        ]
+        [title, markdown(methods_table(report, "all")), *blocks(report, markdown, [AGAINST])]
     )
 
 
@@ -184,7 +318,7 @@ def draw(report):
 def draw_gains(figure, differences):
     """Draw what the LLM adds to the AUC of each regime, with intervals, for two judges."""
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
-    titles = {"recorded": "LLM as recorded", "50% shuffled": "half of its answers shuffled"}
+    titles = {RECORDED: "LLM as recorded", "50% shuffled": "half of its answers shuffled"}
     for axes, (judge, title) in zip(panels, titles.items(), strict=True):
         estimates = {
             (name, regime): differences[judge][comparison][f"AUC {regime}"]

@@ -5,7 +5,7 @@ from numbers import Real
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
+from scipy import sparse, stats
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
@@ -28,6 +28,7 @@ __all__ = [
     "ndcg_at_k_scorer",
     "ranking_report",
     "recall_at_k_scorer",
+    "users_needed",
 ]
 
 _REGIMES = ("overall", "cold", "warm", "tail", "zero")
@@ -349,6 +350,10 @@ def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95, 
     DataWarning
         If they rank different catalogs.
 
+    See Also
+    --------
+    users_needed : How many users it takes to see a difference.
+
     Notes
     -----
     The bootstrap is paired: a resample draws users with replacement and takes both models' results
@@ -375,7 +380,98 @@ def compare_reports(a, b, *, n_bootstrap=2000, random_state=0, confidence=0.95, 
         return _means(sums_a, weights) - _means(sums_b, weights)
 
     values = _bootstrap(difference, len(sums_a), n_bootstrap, random_state, confidence, verbose)
-    return _interval_table(values, a.k, "difference")
+    return _table(values, a.k, "difference", "low", "high")
+
+
+def users_needed(a, b, difference=0.005, *, confidence=0.95, power=0.8):
+    r"""Tell how many users it takes to see a difference between two models.
+
+    What cannot be seen with the users there are is no proof that nothing is there. Make the reports
+    of users for whom the models can differ, such as those a judge was asked about: where most users
+    are ranked alike, both the difference and its spread are close to 0.
+
+    Parameters
+    ----------
+    a, b : RankingReport
+        Reports of `ranking_report` on the same `X`, `train`, `cohort` and `k`.
+    difference : float > 0, default=0.005
+        Of a metric; what should be seen if it is there.
+    confidence : float in (0, 1), default=0.95
+        Of the two-sided interval that is to exclude 0.
+    power : float in (0, 1), default=0.8
+        Probability of seeing the difference if it is there.
+
+    Returns
+    -------
+    DataFrame of shape (5, 9)
+        One row a regime; columns (metric, `error` | `users` | `needed`): the standard error of the
+        paired difference `a` minus `b`; the number of users it is of; and how many such users it
+        takes (NaN if none of them is ranked differently). NaN for a regime of fewer than two users.
+
+    Raises
+    ------
+    TypeError
+        If `a` or `b` does not come from `ranking_report`.
+    ValueError
+        If `difference`, `confidence` or `power` is out of range, or if the reports differ in k, in
+        their held-out interactions or in the regimes of these.
+
+    Warns
+    -----
+    DataWarning
+        If they rank different catalogs.
+
+    See Also
+    --------
+    compare_reports : The difference there is, with an interval.
+
+    Notes
+    -----
+    With the standard deviation :math:`s` of the users' differences, and quantiles :math:`z` of the
+    normal distribution, :math:`n = ((z_{(1 + confidence) / 2} + z_{power})\, s / difference)^2`. By
+    default the sum of the quantiles is 2.8.
+
+    AUC is an average over interactions, so a user counts by the number of them: :math:`s` is that
+    of the first-order change of the average that a user makes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_selreg.metrics import ranking_report, users_needed
+    >>> rng = np.random.default_rng(0)
+    >>> held_out = np.column_stack([np.arange(500), rng.integers(20, size=500)])
+    >>> train = [[0, 0], [1, 1]]
+    >>> def report(scores):
+    ...     return ranking_report(
+    ...         lambda users: scores[users], held_out, train=train, items=np.arange(20)
+    ...     )
+    >>> scores = rng.random((500, 20))
+    >>> a, b = report(scores), report(scores + 0.1 * rng.random((500, 20)))
+    >>> table = users_needed(a, b, 0.01)
+    >>> table["NDCG@10"].loc["overall", ["users", "needed"]].to_list()
+    [500.0, 570.0]
+    """
+    for name, value, upper in (
+        ("difference", difference, np.inf),
+        ("confidence", confidence, 1),
+        ("power", power, 1),
+    ):
+        if not isinstance(value, Real) or not 0 < value < upper:
+            above = "above 0" if upper == np.inf else "between 0 and 1"
+            raise InvalidParameterError(f"{name} must be a number {above}; got {value!r}.")
+    _check_comparable(a, b)
+    sums = [_user_sums(report.details, report.k) for report in (a, b)]
+    n_users = np.count_nonzero(sums[0][:, 1], axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):  # regimes of one user, or none
+        change = np.subtract(*(_influence(part) for part in sums))
+        deviation = np.sqrt(np.sum(change**2, axis=0) / (n_users - 1))
+    deviation[n_users < 2] = np.nan
+    error = deviation / np.sqrt(np.maximum(n_users, 1))
+    quantiles = stats.norm.ppf((1 + confidence) / 2) + stats.norm.ppf(power)
+    needed = np.ceil((quantiles * deviation / difference) ** 2)
+    needed[needed == 0] = np.nan  # nobody is ranked differently: no telling
+    values = np.stack([error, np.where(n_users < 2, np.nan, n_users), needed], axis=-1)
+    return _table(values, a.k, "error", "users", "needed")
 
 
 def compare_baselines(
@@ -511,7 +607,7 @@ def report_intervals(report, *, n_bootstrap=2000, random_state=0, confidence=0.9
         return _means(sums, weights)
 
     values = _bootstrap(mean, len(sums), n_bootstrap, random_state, confidence, verbose)
-    return _interval_table(values, report.k, "value")
+    return _table(values, report.k, "value", "low", "high")
 
 
 def _check_bootstrap(n_bootstrap, confidence):
@@ -984,6 +1080,13 @@ def _means(sums, weights=None):
         return numerator / denominator
 
 
+def _influence(sums):
+    """First-order change of each user to the metrics, times the number of users they are of."""
+    counted = sums[:, 1]
+    share = np.count_nonzero(counted, axis=0) / counted.sum(axis=0)
+    return (sums[:, 0] - _means(sums) * counted) * share
+
+
 def warn_of_unknown_ids(model, users, rows, items, columns):
     """Warn if most users or items of a score are unknown to the model.
 
@@ -1078,10 +1181,9 @@ def _bootstrap(statistic, n_users, n_bootstrap, random_state, confidence, verbos
     return np.stack([value, low, high], axis=-1)
 
 
-def _interval_table(values, k, name):
-    columns = pd.MultiIndex.from_product(
-        [_metric_names(k), [name, "low", "high"]], names=["metric", None]
-    )
+def _table(values, k, *names):
+    """Lay out values (n_regimes, n_metrics, n_names), a row a regime."""
+    columns = pd.MultiIndex.from_product([_metric_names(k), names], names=["metric", None])
     values = values.reshape(len(_REGIMES), -1)
     return pd.DataFrame(values, index=list(_REGIMES), columns=columns)
 

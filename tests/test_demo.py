@@ -16,15 +16,10 @@ DEMO = Path(__file__).parents[1] / "demo"
 
 
 @pytest.fixture
-def movielens(monkeypatch):
+def demo(monkeypatch):
+    """Import a module of the demo."""
     monkeypatch.syspath_prepend(DEMO)
-    return import_module("movielens")
-
-
-@pytest.fixture
-def presentation(monkeypatch):
-    monkeypatch.syspath_prepend(DEMO)
-    return import_module("presentation")
+    return import_module
 
 
 @pytest.fixture
@@ -47,7 +42,7 @@ def ratings_by_question(judge):
     return answers
 
 
-def test_shuffled_judge_permutes_all_answers_to_a_question_alike(movielens):
+def test_shuffled_judge_permutes_all_answers_to_a_question_alike(demo):
     rng = np.random.default_rng(0)
     recorded = []
     for user in range(200):
@@ -58,7 +53,9 @@ def test_shuffled_judge_permutes_all_answers_to_a_question_alike(movielens):
             for c in (first, second)
         ]
     original = ratings_by_question(PrecomputedJudge(recorded))
-    shuffled = ratings_by_question(movielens.shuffled_judge(PrecomputedJudge(recorded), 0.5, 3))
+    shuffled = ratings_by_question(
+        demo("bad_judges").shuffled_judge(PrecomputedJudge(recorded), 0.5, 3)
+    )
 
     assert shuffled.keys() == original.keys()
     n_changed = 0
@@ -73,10 +70,10 @@ def test_shuffled_judge_permutes_all_answers_to_a_question_alike(movielens):
     assert 70 < n_changed < 130  # 100 expected, standard deviation 7
 
 
-def test_shuffled_judge_keeps_everything_else(movielens, data):
-    same = movielens.shuffled_judge(data.judge, 0, seed=0).questions()
-    worse = movielens.shuffled_judge(data.judge, 0.9, seed=0).questions()
-    again = movielens.shuffled_judge(data.judge, 0.9, seed=0).questions()
+def test_shuffled_judge_keeps_everything_else(demo, data):
+    same = demo("bad_judges").shuffled_judge(data.judge, 0, seed=0).questions()
+    worse = demo("bad_judges").shuffled_judge(data.judge, 0.9, seed=0).questions()
+    again = demo("bad_judges").shuffled_judge(data.judge, 0.9, seed=0).questions()
     original = data.judge.questions()
     for name in ("user", "history", "history_indptr", "indptr", "candidates", "n_answers"):
         np.testing.assert_array_equal(getattr(same, name), getattr(original, name))
@@ -86,8 +83,8 @@ def test_shuffled_judge_keeps_everything_else(movielens, data):
     assert np.mean(worse.ratings != original.ratings) > 0.7
 
 
-def test_all_knowing_judge_rates_by_the_fold(movielens, data):
-    questions = movielens.all_knowing_judge(data.judge, data.valid).questions()
+def test_all_knowing_judge_rates_by_the_fold(demo, data):
+    questions = demo("bad_judges").all_knowing_judge(data.judge, data.valid).questions()
     users = np.repeat(questions.user, np.diff(questions.indptr))
     pairs = pd.DataFrame({"user": users, "item": questions.candidates})
     liked = pairs.merge(data.valid, how="left", on=["user", "item"])["time"].notna()
@@ -95,7 +92,69 @@ def test_all_knowing_judge_rates_by_the_fold(movielens, data):
     np.testing.assert_array_equal(questions.ratings, liked)
 
 
-def test_average_of_reports_is_the_mean_and_can_be_compared(movielens, data):
+def test_other_bad_judges(demo, data):
+    bad_judges = demo("bad_judges")
+    original = data.judge.questions()
+    inverted = bad_judges.make("inverted", data, 0).questions()
+    np.testing.assert_allclose(inverted.ratings, 1 - original.ratings)
+    popular = bad_judges.make("by popularity", data, 0).questions()
+    np.testing.assert_array_equal(popular.candidates, original.candidates)
+    count = data.train["item"].value_counts().reindex(original.candidates, fill_value=0)
+    by_popularity = pd.Series(popular.ratings).groupby(count.to_numpy()).agg(["min", "max"])
+    assert by_popularity["max"].is_monotonic_increasing
+    np.testing.assert_array_equal(by_popularity["min"], by_popularity["max"])
+    assert bad_judges.make("recorded", data, 0) is data.judge
+
+
+def test_views_hold_what_they_say(demo, data):
+    views = demo("reports").views(data, "test")
+    sizes = {name: len(relevant) for name, (relevant, _) in views.items()}
+    n_valid_cold = data.valid["user"].map(data.cohort).eq("cold").sum()
+    assert sizes == {
+        "all": len(data.test),
+        "without_other_likes": len(data.test),
+        "later": len(data.valid) + len(data.test),
+        "cold": len(data.dropped) + n_valid_cold,
+        "judged": len(data.test),
+    }
+    likes = pd.concat([data.valid, data.test, data.dropped])
+    for name, (relevant, others) in views.items():
+        users = relevant["user"].unique()
+        if name != "all":  # each like is relevant or left out
+            union = pd.concat([relevant, others]).query("user in @users")
+            assert len(union) == likes["user"].isin(users).sum()
+            assert not union.duplicated(["user", "item"]).any()
+    # Where settings are chosen nothing of `test` is relevant.
+    test = pd.MultiIndex.from_frame(data.test[["user", "item"]])
+    for relevant, _ in demo("reports").views(data, "valid").values():
+        assert not pd.MultiIndex.from_frame(relevant[["user", "item"]]).isin(test).any()
+
+
+def test_every_method_is_planned_for_all_seeds(demo):
+    planned = pd.DataFrame(demo("run").plan(range(3)), columns=["data", "method", "seed", "views"])
+    seeds = planned.groupby(["data", "method"])["seed"].agg(set)
+    for name in demo("domains").LOADERS:
+        expected = {0, 1, 2} if name == "MovieLens" else {0, 1}
+        for method in (*demo("domains").METHODS, *demo("domains").WITH_BAD_JUDGES):
+            assert seeds[name, method] == ({0} if method == "popularity" else expected)
+    assert set(demo("movielens").METHODS) <= set(planned.query("data == 'MovieLens'")["method"])
+
+
+def test_what_is_popular_when_needs_a_single_sweep(demo, data):
+    model = demo("movielens").ours(data, 0, tuning=None, iterations=1)
+    longer = demo("movielens").ours(data, 0, tuning=None, iterations=3)
+    k = model.user_factors_.shape[1] - model.trend_periods_
+    for name in ("user_factors_", "item_factors_"):
+        np.testing.assert_allclose(getattr(model, name)[:, k:], getattr(longer, name)[:, k:])
+
+
+def test_worst_column_is_the_surest_loss(demo):
+    columns = {"a": [-0.02, -0.06, 0.02], "b": [-0.001, -0.0012, -0.0008], "c": [0.1, 0.09, 0.11]}
+    assert demo("domains").worst(columns) == "b"
+    assert demo("domains").worst({"a": [0, 0, 0], "c": columns["c"]}) is None
+
+
+def test_average_of_reports_is_the_mean_and_can_be_compared(demo, data):
     catalog = data.item_data["item"]
 
     def report(seed):
@@ -111,14 +170,19 @@ def test_average_of_reports_is_the_mean_and_can_be_compared(movielens, data):
         )
 
     reports = [report(seed) for seed in range(3)]
-    mean = movielens.average(reports)
+    mean = demo("reports").average(reports)
     np.testing.assert_allclose(mean, np.mean(reports, axis=0), rtol=1e-12)
     # What the bootstrap starts from is what the table says.
     difference = compare_reports(mean, reports[0], n_bootstrap=10).xs("difference", axis=1, level=1)
     np.testing.assert_allclose(difference, (mean - reports[0])[difference.columns], atol=1e-12)
+    power = demo("reports").power(mean, reports[0])
+    assert power["users"] == 659
+    assert power["needed"] == pytest.approx((2.8 * power["sd"] / 0.005) ** 2, abs=2)
+    assert demo("reports").power(mean, mean)["needed"] is None
 
 
-def test_text_is_aligned_and_not_wider_than_100_characters(presentation, report):
+def test_text_is_aligned_and_not_wider_than_100_characters(demo, report):
+    presentation = demo("presentation")
     text = presentation.as_text(report)
     assert max(map(len, text.splitlines())) <= 100
     table = presentation.aligned(presentation.methods_table(report, "all")).splitlines()
@@ -126,7 +190,8 @@ def test_text_is_aligned_and_not_wider_than_100_characters(presentation, report)
     assert len(table) == 1 + len(report["tables"]["all"])
 
 
-def test_picture_is_drawn_from_the_report(presentation, report, tmp_path, monkeypatch):
+def test_picture_is_drawn_from_the_report(demo, report, tmp_path, monkeypatch):
+    presentation = demo("presentation")
     monkeypatch.setattr(presentation, "PICTURE", tmp_path / "report.png")
     presentation.draw(report)
     assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")

@@ -17,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn_selreg import metrics
 from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.inspection import RegimeDisplay
-from sklearn_selreg.metrics import compare_reports, ranking_report
+from sklearn_selreg.metrics import compare_reports, ranking_report, users_needed
 
 REGIMES = ["overall", "cold", "warm", "tail", "zero"]
 
@@ -416,6 +416,70 @@ def test_interval_has_the_width_of_the_standard_error():
     error = difference.std() / np.sqrt(400)
     assert interval["difference"] == pytest.approx(difference.mean())
     assert interval["high"] - interval["low"] == pytest.approx(2 * 1.96 * error, rel=0.1)
+
+
+@pytest.fixture(scope="module")
+def noisy_reports():
+    """Two models of 600 users with 1 to 4 held-out items."""
+    rng = np.random.default_rng(3)
+    counts = rng.integers(1, 5, 600)
+    users = np.repeat(np.arange(600), counts)
+    items = np.concatenate([rng.choice(30, n, replace=False) for n in counts])
+    held_out, train = np.column_stack([users, items]), np.array([[999, 0]])
+    scores = rng.random((600, 30))
+    return tuple(
+        ranking_report(lambda u, s=s: s[u], held_out, train=train, items=np.arange(30), k=5)
+        for s in (scores, scores + rng.random((600, 30)) / 2)
+    )
+
+
+@pytest.mark.parametrize(("metric", "power"), [("NDCG@5", 0.8), ("AUC", 0.8), ("AUC", 0.5)])
+def test_a_difference_is_seen_as_often_as_promised(noisy_reports, metric, power):
+    a, b = noisy_reports
+    difference = 0.02
+    needed = users_needed(a, b, difference, power=power)[metric].loc["overall", "needed"]
+    details = a.details.assign(gap=a.details["auc"] - b.details["auc"], n=1)
+    if metric == "NDCG@5":
+        ideal = np.cumsum(1 / np.log2(np.arange(2, 7)))
+        sizes = details.groupby("user")["n"].transform("sum")
+        gap = (a.details["gain"] - b.details["gain"]) / ideal[sizes - 1]
+        details = details.assign(gap=gap, n=1 / sizes)
+    sums = details.groupby("user")[["gap", "n"]].sum().to_numpy()
+    sums[:, 0] += (difference - sums[:, 0].sum() / sums[:, 1].sum()) * sums[:, 1]
+    # Experiments with so many users: how often is 0 outside the interval?
+    rng = np.random.default_rng(0)
+    drawn = sums[rng.integers(len(sums), size=(4000, int(needed)))]
+    found = drawn[..., 0].sum(axis=1) / drawn[..., 1].sum(axis=1)
+    assert np.mean(np.abs(found) > 1.96 * found.std()) == pytest.approx(power, abs=0.03)
+
+
+def test_standard_error_is_that_of_the_bootstrap(noisy_reports):
+    a, b = noisy_reports
+    compared, table = compare_reports(a, b), users_needed(a, b)
+    for metric in ("NDCG@5", "recall@5", "AUC"):
+        width = compared[metric].loc["overall", "high"] - compared[metric].loc["overall", "low"]
+        assert width == pytest.approx(2 * 1.96 * table[metric].loc["overall", "error"], rel=0.08)
+    assert table["AUC"].loc["overall", "users"] == 600
+    assert table.loc["warm", "AUC"].isna().all()  # nobody
+    expected = (1.96 + 0.8416) ** 2 * table["AUC"]["error"] ** 2 * table["AUC"]["users"] / 0.005**2
+    np.testing.assert_allclose(table["AUC"]["needed"], np.ceil(expected), rtol=0.01)
+    assert np.isnan(users_needed(a, a)["AUC"].loc["overall", "needed"])
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"difference": 0}, "difference must be a number above 0; got 0"),
+        ({"difference": "1 %"}, "difference must be a number above 0; got '1 %'"),
+        ({"confidence": 1}, "confidence must be a number between 0 and 1; got 1"),
+        ({"power": 80}, "power must be a number between 0 and 1; got 80"),
+    ],
+)
+def test_users_needed_checks_its_arguments(two_reports, argument, message):
+    with pytest.raises(ValueError, match=message):
+        users_needed(*two_reports, **argument)
+    with pytest.raises(TypeError, match="a must be a report of ranking_report"):
+        users_needed(1, two_reports[0])
 
 
 @pytest.mark.parametrize(

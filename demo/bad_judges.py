@@ -1,0 +1,110 @@
+"""Judges that answer recorded questions worse than the recorded LLM did, or know the answers."""
+
+import numpy as np
+import pandas as pd
+
+from sklearn_selreg.judges import PrecomputedJudge
+
+RECORDED = "recorded"
+SHUFFLED = {"50% shuffled": 0.5, "90% shuffled": 0.9}
+INVERTED = "inverted"
+POPULAR = "by popularity"
+BAD = (*SHUFFLED, INVERTED, POPULAR)
+
+
+def make(kind, data, seed):
+    """Return the judge of a data set, as recorded or spoiled.
+
+    Parameters
+    ----------
+    kind : {"recorded", "50% shuffled", "90% shuffled", "inverted", "by popularity"}
+    data : Bunch
+    seed : int
+        Of the shuffles.
+
+    Returns
+    -------
+    judge : PrecomputedJudge
+    """
+    if kind == RECORDED:
+        return data.judge
+    if kind == INVERTED:
+        return inverted_judge(data.judge)
+    if kind == POPULAR:
+        return popular_judge(data.judge, data.train)
+    return shuffled_judge(data.judge, SHUFFLED[kind], seed)
+
+
+def records(questions, answers):
+    """List the records of a judge that gives other answers to the same questions.
+
+    Parameters
+    ----------
+    questions : JudgedSlates
+    answers : ndarray of shape (n_candidates, max_answers)
+        Ratings in [0, 1], for the rows of `questions.candidates`.
+    """
+    made = []
+    for slate, user in enumerate(questions.user.tolist()):
+        shown = slice(*questions.history_indptr[slate : slate + 2])
+        asked = slice(*questions.indptr[slate : slate + 2])
+        question = {
+            "user": user,
+            "history": questions.history[shown].tolist(),
+            "candidates": questions.candidates[asked].tolist(),
+        }
+        ratings = answers[asked, : questions.n_answers[slate]].T.tolist()
+        made += [{**question, "ratings": answer} for answer in ratings]
+    return made
+
+
+def shuffled_judge(judge, probability, seed):
+    """Spoil a judge: with a probability, shuffle a question's ratings among its candidates.
+
+    All answers to a question are shuffled alike, so the judge is consistently wrong, and asking it
+    twice does not show that.
+
+    Parameters
+    ----------
+    judge : PrecomputedJudge
+    probability : float in [0, 1]
+    seed : int
+
+    Returns
+    -------
+    judge : PrecomputedJudge
+    """
+    rng = np.random.default_rng(seed)
+    questions = judge.questions()
+    order = np.arange(len(questions.candidates))
+    for start, stop in zip(questions.indptr[:-1], questions.indptr[1:], strict=True):
+        if rng.random() < probability:
+            rng.shuffle(order[start:stop])
+    return PrecomputedJudge(records(questions, questions.answers[order]))
+
+
+def inverted_judge(judge):
+    """Turn all ratings of a judge around."""
+    questions = judge.questions()
+    return PrecomputedJudge(records(questions, 1 - questions.answers))
+
+
+def popular_judge(judge, train):
+    """Rate a judge's candidates by how many users have them in `train`."""
+    questions = judge.questions()
+    count = train["item"].value_counts().reindex(questions.candidates, fill_value=0).to_numpy()
+    return PrecomputedJudge(records(questions, _all_alike(count / (count + 10), questions)))
+
+
+def all_knowing_judge(judge, held_out):
+    """Rate a judge's candidates 1 if they are held-out likes of the user, else 0."""
+    questions = judge.questions()
+    users = np.repeat(questions.user, np.diff(questions.indptr))
+    pairs = pd.MultiIndex.from_arrays([users, questions.candidates])
+    liked = pairs.isin(pd.MultiIndex.from_frame(held_out[["user", "item"]]))
+    return PrecomputedJudge(records(questions, _all_alike(liked.astype(float), questions)))
+
+
+def _all_alike(ratings, questions):
+    """Give the same ratings in each answer to a question."""
+    return np.repeat(ratings[:, np.newaxis], questions.answers.shape[1], axis=1)
