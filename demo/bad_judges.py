@@ -90,9 +90,15 @@ def inverted_judge(judge):
 
 
 def popular_judge(judge, train):
-    """Rate a judge's candidates by how many users have them in `train`."""
+    """Rate a judge's candidates by how many other users have them in `train`.
+
+    The user's own are not counted: a judge does not know what is hidden from it.
+    """
     questions = judge.questions()
     count = train["item"].value_counts().reindex(questions.candidates, fill_value=0).to_numpy()
+    users = np.repeat(questions.user, np.diff(questions.indptr))
+    pairs = pd.MultiIndex.from_arrays([users, questions.candidates])
+    count = count - pairs.isin(pd.MultiIndex.from_frame(train[["user", "item"]]))
     return PrecomputedJudge(records(questions, _all_alike(count / (count + 10), questions)))
 
 
