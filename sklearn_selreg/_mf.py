@@ -224,9 +224,11 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         as an interaction does. (:math:`\mu` is `llm_weight` times `alpha`; for BPR, LMF and given
         factors times 50.)
     margin : float, default=0.4
-        By how much >= 0 the score of the preferred item should be larger; beyond it a preference
-        does nothing. For BPR and LMF, whose scores have another scale, the unit of `margin` and
-        `item_bias` is 10 standard deviations of a user's scores, about as it is for ALS.
+        By how much >= 0 the score of the preferred item should be larger at most; beyond it a
+        preference does nothing. A weight of the gate asks for less: for what its log-odds are
+        worth, on top of the difference in the model without judge. Without gate all preferences
+        ask for the margin. For BPR and LMF, whose scores have another scale, the unit of `margin`
+        and `item_bias` is 10 standard deviations of a user's scores, about as it is for ALS.
     refine_iterations : int or None, default=None
         How many of the sweeps, the last ones, are regularized by the judge's preferences; fewer
         than `iterations`. None: half of them. With and without judge there are as many sweeps,
