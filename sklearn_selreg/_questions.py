@@ -34,16 +34,43 @@ MOST_QUESTIONS = 2000
 
 _SHOWN = (1, 2, 3, 5, 10)  # lengths of the histories of calibration questions
 _LEAST_INTERACTIONS = 4  # of a user who can calibrate
+_LEAST_CALIBRATION = 30  # questions that calibrate, also where nothing was to be hidden
 _LATER = 40  # interactions after the shown ones, of which some are hidden
-_FOLDS = 2  # of the users who calibrate
-_TOP = 100  # supervision candidates come from that many best items of the reference model
+_FOLDS = 8  # of the users who can calibrate, at most
+_TOP = 100  # best items of a user whose scores tell how sure the reference model is
 _TAIL_SHARE = 0.1  # of the items, the least popular ones
-_TAIL_POOL = 5  # candidates from the tail are drawn from that many times as many
+_TAIL_POOL = 20  # candidates from the tail are among that many best ones of it
+_ANY = 1e-9  # odds of items that no part of the recipe is for: they only fill small catalogs
 _TAIL_COUNT = 3  # interactions up to which an item is in the tail in any case
 _MOST_INTERACTIONS = 250_000  # that the reference model is fitted on, of users drawn at random
 _CONTENDERS = 10  # users looked at for each that is wanted, among those with equal histories
 _USERS_PER_CHUNK = 256
 _USERS_PER_TOP = 10_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which items the candidates of a question are drawn from, in parts of any unit.
+
+    The parts overlap: an item among the 30 best is among the 100 best, too.
+
+    Attributes
+    ----------
+    best : tuple of (int, float)
+        Numbers of best items of the reference model, and the part drawn from so many, uniformly.
+    popular : float
+        Part drawn by popularity.
+    tail : float
+        Part drawn from the 20 best items of the tail, uniformly.
+    """
+
+    best: tuple
+    popular: float
+    tail: float
+
+
+RECIPE = Recipe(best=((30, 12), (100, 3)), popular=2, tail=3)
+"""Of every 20 candidates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,20 +109,22 @@ def choose_questions(
     random_state=0,
     num_threads=0,
     verbose=0,
+    recipe=RECIPE,
 ):
     """Choose what to ask a judge about.
 
     Two kinds of questions alternate:
 
     - *Calibration*: 1, 2, 3, 5 or 10 of a user's interactions are shown, so that the gate learns
-      what a judge is worth at each length, and at most 4 of the 40 after them are hidden among new
-      items. Both the hidden and the new ones are drawn as items are drawn for supervision, from a
-      reference model that does not know this user.
-    - *Supervision*: of every 20 candidates, 13 are from the 100 best of the reference model for
-      this user, 3 are drawn by popularity, and 4 are the best ones of the tail (items with at most
-      3 interactions, or the least popular 10 %), all of them new to the user. Users with short
-      histories come first, and among equal ones those of whom the model is less sure: whose best
-      items it scores closer together.
+      what a judge is worth at each length, and some of the 40 after them are hidden among new
+      items, at most 4. Both the hidden and the new ones are drawn with the odds of the recipe for
+      supervision, by a reference model that does not know this user. Users of whom nothing is drawn
+      to be hidden are passed over, but for the first 30 questions if there are no others.
+    - *Supervision*: of every 20 candidates, about 12 are drawn from the 30 best of the reference
+      model for this user, 3 from the 100 best, 2 by popularity, and 3 from the 20 best ones of the
+      tail (items with at most 3 interactions, or the least popular 10 %), all of them new to the
+      user. Users with short histories come first, and among equal ones those of whom the model is
+      less sure: whose best items it scores closer together.
 
     The reference model is fitted on at most 250,000 interactions, of users drawn at random; all
     users are folded in. So the time this takes does not grow with the data, but for counting.
@@ -110,12 +139,15 @@ def choose_questions(
     slate_size : int, default=20
         Candidates of a question, fewer if there are not as many.
     calibration_share : float, default=0.3
-        Share of the questions that calibrate, if there are enough users with 4 interactions.
+        Share of the questions that calibrate, if there are enough users with 4 interactions of whom
+        something is drawn to be hidden; else more questions supervise.
     random_state : int, default=0
     num_threads : int, default=0
         0: all cores.
     verbose : int, default=0
         Above 0: a progress bar.
+    recipe : Recipe
+        Where candidates are drawn from.
 
     Returns
     -------
@@ -127,6 +159,10 @@ def choose_questions(
     would like it or not. So must it be in calibration. Were the hidden interactions taken as they
     come, and only the others among the model's favorites, the model's evidence would look worse
     than it is, and the judge would be credited for the difference (``benchmarks/README.md``).
+
+    Each interaction is hidden with a probability that does not depend on the user's others. If the
+    odds to be drawn as a candidate are q for an item, they are the same multiple of q for all items
+    of a question, hidden or not: that one of two is hidden says that it is liked, nothing else.
     """
     matrix = interactions.matrix
     history = interactions.history.astype(np.intp)
@@ -140,6 +176,7 @@ def choose_questions(
     seeds = np.array([zlib.crc32(repr(user).encode()) for user in interactions.users.tolist()])
     place = np.argsort(_mixed(seeds, random_state), kind="stable")  # users in a random order
     place = place[lengths[place] > 0]
+    beyond = _beyond(place, lengths)
 
     def past(user):
         return history[matrix.indptr[user] : matrix.indptr[user + 1]]
@@ -148,33 +185,42 @@ def choose_questions(
         return np.random.default_rng([random_state, kind, seeds[user]])
 
     def reference(left_out):
-        rest = without_rows(matrix, np.append(left_out, _beyond(place, lengths)))
+        rest = without_rows(matrix, np.append(left_out, beyond))
         return _Reference(rest, features, random_state, num_threads)
 
     progress = tqdm(
         total=n_questions, disable=not verbose, desc="choosing questions", unit="question"
     )
-    model = reference(active[:0])
     n_calibration = round(calibration_share * n_questions)
-    able = place[lengths[place] >= _LEAST_INTERACTIONS][:n_calibration]
-    n_supervision = n_questions - len(able)
-    ranked = _rank_users(place, matrix, model, n_supervision)
-
-    calibration = []
-    for users in (able[fold::_FOLDS] for fold in range(min(_FOLDS, len(able)))):
+    able = place[lengths[place] >= _LEAST_INTERACTIONS]
+    calibration, reserve = [], []
+    for users in _batches(able, np.isin(able, beyond), n_calibration):
         # A model that knew the hidden interactions would have favorites among rare items.
         others = reference(users)
         for start in range(0, len(users), _USERS_PER_CHUNK):
             part = users[start : start + _USERS_PER_CHUNK]
-            calibration += _calibration(part, past, others, slate_size, generator)
+            for question, drawn in _calibration(part, past, others, recipe, slate_size, generator):
+                (calibration if drawn else reserve).append(question)
+            calibration = calibration[:n_calibration]
             progress.update(len(calibration) - progress.n)
+            if len(calibration) == n_calibration:
+                break
+        if len(calibration) == n_calibration:
+            break
+    least = min(n_calibration, _LEAST_CALIBRATION)
+    calibration += reserve[: max(least - len(calibration), 0)]
+    model = reference(active[:0])
+    n_supervision = n_questions - len(calibration)
+    ranked = _rank_users(place, matrix, model, n_supervision)
     supervision, asked = [], set()
     for turn in range(most_turns):
         wanted = ranked[: n_supervision - len(supervision)]
         for start in range(0, len(wanted), _USERS_PER_CHUNK):
             part = wanted[start : start + _USERS_PER_CHUNK]
-            scores = model.scores(matrix[part])
-            for question in _supervision(part, scores, past, model, slate_size, generator, turn):
+            made = _supervision(
+                part, model.scores(matrix[part]), past, model, recipe, slate_size, generator, turn
+            )
+            for question in made:
                 same = question[0], frozenset(question[2].tolist())
                 if same not in asked:  # a small catalog has no other candidates
                     asked.add(same)
@@ -193,6 +239,17 @@ def _mixed(seeds, random_state):
 def _beyond(place, lengths):
     """Return the users, in a given order, that are too many for the reference model."""
     return place[np.cumsum(lengths[place]) > _MOST_INTERACTIONS]
+
+
+def _batches(able, is_beyond, n_wanted):
+    """Divide users who can calibrate into batches; a reference model may know the other ones.
+
+    Of those beyond, no reference model knows anything.
+    """
+    fitted, others = able[~is_beyond], able[is_beyond]
+    size = max(-(-n_wanted // 2), -(-len(fitted) // _FOLDS), 1)
+    batches = [fitted[start : start + size] for start in range(0, len(fitted), size)]
+    return [batch for batch in [*batches, others] if len(batch)] if n_wanted else []
 
 
 def _rank_users(place, matrix, model, n_wanted):
@@ -248,35 +305,74 @@ class _Reference:
         return spread
 
 
-def _supervision(users, rows, past, model, slate_size, generator, turn):
+def _supervision(users, rows, past, model, recipe, slate_size, generator, turn):
     """Make a supervision question for each user, given their rows of scores."""
     for user, scores in zip(users, rows, strict=True):
         liked = past(user)
         random = generator(user, 1 + turn)
-        candidates = _draw(scores, liked, model, slate_size, random)
+        candidates = _Odds(scores, liked, model, recipe).draw(slate_size, random)
         if len(candidates) > 1:
             yield user, liked[-MAX_HISTORY:], random.permutation(candidates), False
 
 
-def _draw(scores, taken, model, n_candidates, random):
-    """Draw new items for a user: most from the best, some by popularity, some from the tail."""
-    new = np.ones(len(scores), dtype=bool)
-    new[taken] = False
-    n_best, n_popular, n_tail = _shares(n_candidates)
-    chosen = random.permutation(_best(scores, new, _TOP))[:n_best]
-    new[chosen] = False
-    popular = _by_popularity(model.popularity, new, n_popular, random)
-    new[popular] = False
-    tail = random.permutation(_best(scores, new & model.tail, _TAIL_POOL * n_tail))[:n_tail]
-    new[tail] = False
-    chosen = np.concatenate([chosen, popular, tail])
-    return np.concatenate([chosen, _best(scores, new, n_candidates - len(chosen))])
+class _Odds:
+    """How likely each item is to be a candidate for a user, up to a factor.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_items,)
+    taken : ndarray of intp
+        Items that are not drawn.
+    model : _Reference
+    recipe : Recipe
+
+    Attributes
+    ----------
+    odds : ndarray of shape (n_items,), float64
+        0 for those taken.
+    """
+
+    def __init__(self, scores, taken, model, recipe):
+        allowed = np.ones(len(scores), dtype=bool)
+        allowed[taken] = False
+        pools = [(_best(scores, allowed & model.tail, _TAIL_POOL), recipe.tail)]
+        pools += [(_best(scores, allowed, depth), part) for depth, part in recipe.best]
+        popularity = np.where(allowed, model.popularity, 0)
+        self.odds = recipe.popular * popularity / max(popularity.sum(), 1) + _ANY * allowed
+        self._pools, rest = [], allowed
+        for pool, part in pools:
+            self.odds[pool] += part / max(len(pool), 1)
+            self._pools.append(pool[rest[pool]])
+            rest[pool] = False
+        self._rest = np.flatnonzero(rest)
+
+    def draw(self, n_items, random, left_out=()):
+        """Draw items, about as many from each part of the recipe as it says."""
+        order = np.concatenate([*map(random.permutation, self._pools), self._rest])
+        if len(left_out):
+            order = order[~np.isin(order, left_out)]
+        return order[_systematic(self.odds[order], min(n_items, len(order)), random)]
 
 
-def _shares(n_candidates):
-    """Return how many candidates are from the best, by popularity, and from the tail."""
-    n_popular, n_tail = round(n_candidates * 3 / 20), round(n_candidates * 4 / 20)
-    return n_candidates - n_popular - n_tail, n_popular, n_tail
+def _systematic(odds, n_drawn, random):
+    """Draw different places, with the probabilities of `_inclusion`: at equal steps of their sum.
+
+    Of neighbors as many are drawn as their probabilities sum to, rounded up or down.
+    """
+    steps = random.random() + np.arange(n_drawn)
+    found = np.searchsorted(np.cumsum(_inclusion(odds, n_drawn)), steps, side="right")
+    return np.minimum(found, len(odds) - 1)
+
+
+def _inclusion(odds, n_drawn):
+    """Return the probabilities of being drawn: in proportion to the odds, but 1 at most."""
+    probabilities = n_drawn * odds / max(odds.sum(), 1e-300)
+    while (probabilities > 1).any():
+        sure = probabilities >= 1
+        probabilities[sure] = 1
+        left = n_drawn - sure.sum()
+        probabilities[~sure] *= left / max(probabilities[~sure].sum(), 1e-300)
+    return probabilities
 
 
 def _best(scores, allowed, n_items):
@@ -289,16 +385,19 @@ def _best(scores, allowed, n_items):
     return items[np.argsort(-scores[items], kind="stable")]
 
 
-def _by_popularity(popularity, allowed, n_items, random):
-    """Draw items in proportion to their numbers of interactions."""
-    items = np.flatnonzero(allowed & (popularity > 0))
-    n_items = min(n_items, len(items))
-    weights = popularity[items] / max(popularity[items].sum(), 1)
-    return random.choice(items, n_items, replace=False, p=weights) if n_items else items[:0]
+def _calibration(users, past, model, recipe, slate_size, generator):
+    """Make a calibration question for each user, of whom the model knows nothing.
 
+    Each of the later interactions is hidden with a probability in proportion to its odds to be a
+    candidate, whatever the others are. Were some hidden for each user, they would often have low
+    odds, and the new items high ones: as if what the model favors were rarely liked.
 
-def _calibration(users, past, model, slate_size, generator):
-    """Make a calibration question for each user, of whom the model knows nothing."""
+    Yields
+    ------
+    question : tuple
+    drawn : bool
+        Whether anything was to be hidden; else one interaction was, drawn by the odds.
+    """
     randoms = [generator(user, 0) for user in users]
     splits = []
     for user, random in zip(users, randoms, strict=True):
@@ -314,31 +413,17 @@ def _calibration(users, past, model, slate_size, generator):
         users, randoms, scores, splits, strict=True
     ):
         liked = past(user)
-        odds = _inclusion(row, later, liked, model, slate_size)
-        # More draws would take nearly all of them, whatever their probabilities.
-        n_hidden = int(np.clip(odds.sum() // odds.max(), 1, n_hidden))
-        hidden = random.choice(later, n_hidden, replace=False, p=odds / odds.sum())
-        others = _draw(row, liked, model, slate_size - n_hidden, random)
+        # Had the user come then, supervision would draw from what is liked later, too.
+        odds = _Odds(row, liked[: -len(later)], model, recipe)
+        hidden = later[random.random(len(later)) < odds.odds[later] / odds.odds.max()]
+        drawn = len(hidden) > 0
+        if not drawn:
+            hidden = later[_systematic(odds.odds[later], 1, random)]
+        hidden = random.permutation(hidden)[:n_hidden]
+        others = odds.draw(slate_size - len(hidden), random, left_out=liked)
         if len(others):
-            yield user, seen, random.permutation(np.concatenate([hidden, others])), True
-
-
-def _inclusion(scores, items, taken, model, n_candidates):
-    """Return the probabilities with which `_draw` would draw items, were they new; all > 0."""
-    new = np.ones(len(scores), dtype=bool)
-    new[taken] = False
-    n_best, n_popular, n_tail = _shares(n_candidates)
-    share = model.popularity[items] / max(model.popularity.sum(), 1)
-    missed = 1 - np.minimum(1, n_popular * share)
-    for allowed, eligible, n_pool, n_drawn in (
-        (new, True, _TOP, n_best),
-        (new & model.tail, model.tail[items], _TAIL_POOL * n_tail, n_tail),
-    ):
-        pool = _best(scores, allowed, n_pool)
-        if len(pool):
-            inside = eligible & (scores[items] >= scores[pool[-1]])
-            missed = missed * (1 - inside * min(1, n_drawn / len(pool)))
-    return np.maximum(1 - missed, 1e-6)
+            candidates = random.permutation(np.concatenate([hidden, others]))
+            yield (user, seen, candidates, True), drawn
 
 
 def _rows(lists, n_items):
