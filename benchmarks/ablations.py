@@ -30,6 +30,7 @@ CHANGES = {
     "no context": {"gate": RuleGate(drop=CONTEXT)},
     "no prior evidence": {"gate": RuleGate(drop=EVIDENCE[:2])},
     **{f"without {name}": {"gate": RuleGate(drop=(name,))} for name in EVIDENCE},
+    "weight: smaller log-odds": {"gate": RuleGate("smaller")},
     "weight: LLM's log-odds": {"gate": RuleGate("own")},
     "weight: total log-odds": {"gate": RuleGate("total")},
     "weight: probability": {"gate": RuleGate("probability")},

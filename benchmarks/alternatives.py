@@ -4,9 +4,7 @@ They differ from `SelectiveLLMRegularizedMF` in what regularizes its last sweeps
 else: features, biases, weights, number of sweeps and the last update of the users are the same.
 """
 
-import copy
 from dataclasses import dataclass, fields, replace
-from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,10 +12,11 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
-from sklearn_selreg._als import PairLoss, RegularizedALS, pack_pairs
+from sklearn_selreg._als import RegularizedALS, pack_pairs
 from sklearn_selreg._backbone import ALSBackbone, with_bias
 
 COLD_BELOW, TAIL_UP_TO = 3, 3
+_NO_LIMIT = 1e6  # log-odds that are worth any margin
 _SMALLEST_HINGE = 0.1  # of the margin: below it a hinge is rounded off
 
 
@@ -27,7 +26,8 @@ _SMALLEST_HINGE = 0.1  # of the margin: below it a hinge is rounded off
 class FixedRule(TransformerMixin, BaseEstimator):
     """The paper's rule without learning: trust the LLM for cold users and tail items alone.
 
-    The weight of a pair is the mean over its items of "the user is cold, or the item is tail".
+    The weight of a pair is the mean over its items of "the user is cold, or the item is tail". As
+    in the paper's loss, all pairs ask for the same margin.
     """
 
     def fit(self, Z, y=None, groups=None):
@@ -35,10 +35,11 @@ class FixedRule(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, Z):
-        """Return weights in {0, 1/2, 1}, (n_pairs, 1)."""
+        """Return weights in {0, 1/2, 1}, and log-odds that limit nothing, (n_pairs, 2)."""
         cold = (Z["history_length"] < COLD_BELOW).to_numpy()
         tail = Z[["popularity_rarer", "popularity_commoner"]].to_numpy() <= np.log1p(TAIL_UP_TO)
-        return np.maximum(cold, tail.mean(axis=1))[:, np.newaxis]
+        weights = np.maximum(cold, tail.mean(axis=1))
+        return np.column_stack([weights, np.full(len(Z), _NO_LIMIT)])
 
 
 class RuleGate(TransformerMixin, BaseEstimator):
@@ -47,40 +48,46 @@ class RuleGate(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     rule : str
-        What the weight is: "smaller" log-odds above the threshold, as in `ReliabilityGate`; the
-        LLM's "own"; the "total"; the "probability" 2 p - 1 of the smaller ones; "one" where the
-        smaller ones are above the threshold; the "gap" alone, without any calibration.
+        What the weight is, if it exceeds the threshold: the "smallest" of three log-odds, as in
+        `ReliabilityGate`; the "smaller" of the LLM's and the total ones; the LLM's "own"; the
+        "total"; the "probability" 2 p - 1 of the smallest ones; "one" where the smallest ones
+        exceed it; the "gap" alone, without any calibration.
     drop : tuple of str
         Columns of evidence to leave out.
     threshold : float
     """
 
-    def __init__(self, rule="smaller", drop=(), threshold=0.2):
+    def __init__(self, rule="smallest", drop=(), threshold=0.2):
         self.rule = rule
         self.drop = drop
         self.threshold = threshold
 
-    def fit(self, Z, y, groups=None):
+    def fit(self, Z, y, groups=None, sample_weight=None):
         """Fit the gate on the evidence that is left."""
         kept = Z.drop(columns=list(self.drop))
-        self.gate_ = ReliabilityGate(threshold=0.0).fit(kept, y, groups=groups)
+        gate = ReliabilityGate(threshold=self.threshold)
+        self.gate_ = gate.fit(kept, y, groups=groups, sample_weight=sample_weight)
         return self
 
     def transform(self, Z):
-        """Return weights >= 0, (n_pairs, 1)."""
+        """Return weights >= 0, and the LLM's log-odds, (n_pairs, 2); of the "gap" itself alone."""
         gap, kept = Z["gap"].to_numpy(), Z.drop(columns=list(self.drop))
-        own, total = self.gate_.trust(kept) * gap, self.gate_.decision_function(kept)
-        smaller = self.gate_.transform(kept)[:, 0]
-        above = np.maximum(0, smaller - self.threshold)
+        if self.rule == "gap":
+            return gap[:, np.newaxis]
+        smallest, own = self.gate_.transform(kept).T
+        total = self.gate_.decision_function(kept)
         weights = {
-            "smaller": above,
-            "own": np.maximum(0, own - self.threshold),
-            "total": np.maximum(0, total - self.threshold),
-            "probability": 2 * expit(above) - 1,
-            "one": (above > 0).astype(float),
-            "gap": gap,
+            "smallest": smallest,
+            "smaller": self._above(np.minimum(own, total)),
+            "own": self._above(own),
+            "total": self._above(total),
+            "probability": 2 * expit(smallest) - 1,
+            "one": (smallest > 0).astype(float),
         }
-        return weights[self.rule][:, np.newaxis]
+        return np.column_stack([weights[self.rule], own])
+
+    def _above(self, log_odds):
+        return np.where(log_odds > self.threshold, log_odds, 0)
 
 
 # -- losses ------------------------------------------------------------------------------------
@@ -103,6 +110,7 @@ class _Backbone(ALSBackbone):
             return make(factors, **pairs)
         if confidence is None:
             confidence = self.confidence(matrix)
+        regularizer.terms = pairs["slates"]  # those of the last update have other margins
         return regularizer.problem(self, make, matrix, confidence, features, factors)
 
 
@@ -114,9 +122,10 @@ def _weight(model):
 class AlternativeMF(SelectiveLLMRegularizedMF):
     """Our estimator with `regularizer(model, terms)` instead of the pairs' squared hinge.
 
-    It is given the fitted model and the `SlateTerms` by the gate, and has the method
-    `problem(backbone, make, matrix, confidence, features, factors)`, which returns what
-    sweeps. It is kept as `regularizer_`.
+    It is given the fitted model and the `SlateTerms` by the gate, which are its `terms`, and has
+    the method `problem(backbone, make, matrix, confidence, features, factors)`, which returns what
+    sweeps. It is kept as `regularizer_`; the model has the factors without preferences as
+    `plain_factors`, (users, items) with columns of biases from `n_factors` on.
     """
 
     def with_regularizer(self, regularizer):
@@ -128,14 +137,11 @@ class AlternativeMF(SelectiveLLMRegularizedMF):
         own = super()._backbone(settings)
         return _Backbone(**{field.name: getattr(own, field.name) for field in fields(own)})
 
-    def _weigh(self, slates, factors, shares=None):
-        pairs = super()._weigh(slates, factors, shares)
-        k = factors.users.shape[1]
-        self.bias_columns = [both[:, k:] for both in with_bias(*factors[:3], shares)]
-        if not pairs:
-            return pairs
-        self.regularizer_ = self._make_regularizer(self, pairs["slates"])
-        return {"regularizer": self.regularizer_}
+    def _regularizers(self, slates, weights, log_odds, plain, final, shares=None, known=None):
+        found = super()._regularizers(slates, weights, log_odds, plain, final, shares, known)
+        self.n_factors, self.plain_factors = final.users.shape[1], with_bias(*final[:3], shares)
+        self.regularizer_ = self._make_regularizer(self, found[0]["slates"])
+        return [{"slates": of["slates"], "regularizer": self.regularizer_} for of in found]
 
 
 class Pointwise:
@@ -157,7 +163,7 @@ class Pointwise:
         self.rows, self.columns = count.row, count.col
         self.ratings = total.data / count.data
         self.weight = _weight(model)
-        users, items = model.bias_columns
+        users, items = (of[:, model.n_factors :] for of in model.plain_factors)
         self.bias = np.einsum("np,np->n", users[self.rows], items[self.columns])
 
     def problem(self, backbone, make, matrix, confidence, features, factors):
@@ -216,7 +222,7 @@ class Hinge:
 
     def hinges(self, users, items):
         """Return the hinges of all pairs, (n_slates, slate_size, slate_size)."""
-        return np.maximum(0, self.margin - self._differences(users, items))
+        return np.maximum(0, self.terms.margin_matrices() - self._differences(users, items))
 
     def _differences(self, users, items):
         candidates = items[self.terms.items]
@@ -234,9 +240,7 @@ class Hinge:
         hinges = self.hinges(users, items)
         floor = max(_SMALLEST_HINGE * self.margin, 1e-6)
         weights = self.trust(hinges) / (2 * np.maximum(hinges, floor))
-        weights = pack_pairs(weights.astype(np.float32))
-        margins = np.broadcast_to(np.float32(self.margin), weights.shape)
-        terms = replace(self.terms, weights=weights, margins=margins)
+        terms = replace(self.terms, weights=pack_pairs(weights.astype(np.float32)))
         return {"slates": terms, "llm_weight": self.llm_weight}
 
 
@@ -265,51 +269,28 @@ class _Reweighted:
 
 
 class Logistic(Hinge):
-    """The logistic loss T log(1 + exp((m - z) / T)) of the margin, T being a quarter of it.
+    """The logistic loss T log(1 + exp((m - z) / T)), T being a quarter of the estimator's margin.
 
     It is majorized at the current factors by a square (Jaakkola & Jordan 2000), with a weight and a
     target for each pair. Beyond the target the square is cut off, which leaves it above the loss.
     """
 
-    def problem(self, backbone, make, matrix, confidence, features, factors):
-        """Return what sweeps with new weights and targets each time."""
-        return _Reweighted(self, partial(self._with_targets, make), factors)
-
     def weigh(self, users, items):
-        """Return the pairs of the majorizer, with `targets` instead of the margin."""
+        """Return the pairs of the majorizer, with targets as margins."""
         temperature = self.margin / 4
         differences = self._differences(users, items)
         first, second = np.triu_indices(differences.shape[1], 1)
-        weights = self.terms.weights
-        beyond = np.sign(weights) * differences[:, first, second] - self.margin
+        weights, margins = self.terms.weights, self.terms.margins
+        beyond = np.sign(weights) * differences[:, first, second] - margins
         beyond = np.where(np.abs(beyond) < 1e-3 * temperature, 1e-3 * temperature, beyond)
         curvature = np.tanh(beyond / temperature / 2) / (4 * beyond)
-        pairs = {"slates": replace(self.terms, weights=(weights * curvature).astype(np.float32))}
-        targets = (self.margin + 1 / (4 * curvature)).astype(np.float32)
-        return pairs | {"llm_weight": self.llm_weight, "margin": 0.0, "targets": targets}
-
-    @staticmethod
-    def _with_targets(make, factors, *, targets, **pairs):
-        problem = make(factors, **pairs)
-        if problem._pairs is not None:
-            problem._pairs.__class__ = _PairTargets
-            problem._pairs.targets = targets
-        return problem
-
-
-class _PairTargets(PairLoss):
-    """Pairs of which each has a margin of its own, its target, (n_slates, n_pairs)."""
-
-    def _of(self, chunk):
-        part = copy.copy(self)
-        part._margin = self.targets[chunk]
-        return part
-
-    def _hinges(self, scores, chunk):
-        return PairLoss._hinges(self._of(chunk), scores, chunk)
-
-    def _targets(self, scores, chunk):
-        return PairLoss._targets(self._of(chunk), scores, chunk)
+        targets = margins + 1 / (4 * curvature)
+        terms = replace(
+            self.terms,
+            weights=(weights * curvature).astype(np.float32),
+            margins=targets.astype(np.float32),
+        )
+        return {"slates": terms, "llm_weight": self.llm_weight}
 
 
 class JointGate(Hinge):
@@ -327,7 +308,10 @@ class JointGate(Hinge):
         super().__init__(model, terms)
         self.rate = rate
         length = np.diff(model._matrix.indptr)[terms.users]
-        p = expit(model._slate_scores[_matching(model._slates, terms)].astype(np.float64))
+        users, items = (of.astype(np.float64) for of in model.plain_factors)
+        scores = users[terms.users] @ items.T
+        deviation = np.std(scores[:, model._popularity > 0], axis=1, keepdims=True)
+        p = expit(np.take_along_axis(scores, terms.items, axis=1) / deviation)
         cold = np.repeat((length < COLD_BELOW)[:, np.newaxis], terms.items.shape[1], axis=1)
         tail = model._popularity[terms.items] <= TAIL_UP_TO
         self.z = np.stack([cold, tail, 2 * (1 - np.maximum(p, 1 - p)), np.ones_like(p)], axis=-1)
@@ -365,15 +349,3 @@ class JointGate(Hinge):
         mean = self._adam[0] / (1 - 0.9**self._n)
         square = self._adam[1] / (1 - 0.999**self._n)
         self.coef = self.coef - self.rate * mean / (np.sqrt(square) + 1e-8)
-
-
-def _matching(slates, terms):
-    """Return which slates the terms are made of; both have one order, some are in no term."""
-    places, at = [], 0
-    items = np.maximum(slates.items, 0)
-    for row in range(len(terms.users)):
-        while slates.users[at] != terms.users[row] or (items[at] != terms.items[row]).any():
-            at += 1
-        places.append(at)
-        at += 1
-    return np.array(places)

@@ -24,7 +24,7 @@ from sklearn_selreg.datasets import make_interactions
 
 OUTPUT = Path(__file__).with_name("results") / "recovery.json"
 SIZES = {"n_users": 600, "n_items": 400, "n_interactions": 12_000}
-SUPPORTS = (1.0, 0.5, 0.0)
+SUPPORTS = (2.0, 1.0, 0.5, 0.0)
 # The reliability at h items shown and n interactions of the item.
 WORLDS = {
     "rises with history": lambda h, n: 0.9 * h / 10,
@@ -39,10 +39,10 @@ WORLDS = {
 class Recorder(ReliabilityGate):
     """A gate that keeps the pairs it was fitted on."""
 
-    def fit(self, Z, y, groups=None):
+    def fit(self, Z, y, groups=None, sample_weight=None):
         """Fit, and keep what was given."""
-        self.pairs_ = Z, y, groups
-        return super().fit(Z, y, groups=groups)
+        self.pairs_ = Z, y, groups, sample_weight
+        return super().fit(Z, y, groups, sample_weight)
 
 
 def recover(reliability, seed):
@@ -63,7 +63,7 @@ def recover(reliability, seed):
         time_col="time",
         random_state=0,
     ).fit(data.X)
-    Z, y, groups = model.gate_.pairs_
+    Z, *known = model.gate_.pairs_
     pairs = model.judgments_
     truth = sum(
         data.reliability(pairs["history_length"], data.popularity[pairs[which]])
@@ -71,7 +71,7 @@ def recover(reliability, seed):
     )
     found = []
     for support in SUPPORTS:
-        gate = ReliabilityGate(support=support).fit(Z, y, groups=groups)
+        gate = ReliabilityGate(support=support).fit(Z, *known)
         trust = gate.trust(pairs[Z.columns.to_list()])
         found.append(spearmanr(trust, truth)[0] if np.ptp(trust) > 1e-9 else 0.0)
     return np.round(found, 3).tolist()

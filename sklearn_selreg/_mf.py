@@ -1347,7 +1347,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.judge_stats_ |= {"calibration_slates": len(slates), "calibration_pairs": 0}
         pairs = None
         if len(slates):
-            if self._is_recorded():
+            if not self.judge._draws_alike:
                 known, design = recorded_design(slates, matrix, supervision, rank)
             else:
                 known, design = rank(slates.items, slates), Design.of_one_recipe(slates.items.shape)

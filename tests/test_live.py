@@ -857,7 +857,8 @@ def test_an_export_is_fitted_by_others(server, world, tmp_path):
     judge = claude(server, cache=tmp_path / "c")
     model = make_model(world, judge).fit(world[0])
     judge.export(tmp_path / "answers.jsonl")
-    again = make_model(world, PrecomputedJudge(tmp_path / "answers.jsonl")).fit(world[0])
+    exported = PrecomputedJudge(tmp_path / "answers.jsonl", drawn="alike")
+    again = make_model(world, exported).fit(world[0])
     np.testing.assert_allclose(again.user_factors_, model.user_factors_, atol=1e-6)
     assert again.judge_stats_ == model.judge_stats_
 

@@ -1,4 +1,4 @@
-"""Judged slates among the interactions, against loops over the records."""
+"""Judged slates among the interactions, and evidence on their candidates, against loops."""
 
 import gzip
 import json
@@ -8,11 +8,13 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 import sklearn_selreg.datasets
 from sklearn_selreg._backbone import ALSBackbone
-from sklearn_selreg._evidence import cross_fitted_scores, slate_scores
+from sklearn_selreg._evidence import cross_fitted_standing, log_rank_worth, rank_items
 from sklearn_selreg._interactions import index_interactions
+from sklearn_selreg._sampling import Standing
 from sklearn_selreg._slates import compare_candidates, place_slates
 from sklearn_selreg._trends import Trend
 from sklearn_selreg.datasets import load_movielens_coldstart
@@ -27,6 +29,7 @@ EVIDENCE = [
     "popularity_commoner",
     "model_uncertainty",
     "agreement",
+    "offset",
 ]
 N_USERS, N_ITEMS = 12, 40
 
@@ -204,29 +207,31 @@ def test_gaps_and_agreement_are_those_of_a_loop_over_answers(world):
     assert seen == {0, 1, 2, 3}
 
 
-def compare_by_loop(slates, scores, popularity, calibration):
+def compare_by_loop(slates, standing, offset):
     """Evidence of each pair, by slate and places."""
     table = {}
     gaps, agreement = slates.gaps()
-    for s in range(len(slates)):
-        for i in range(scores.shape[1]):
-            for j in range(scores.shape[1]):
+    n_slates, size = standing.ranks.shape
+    for s in range(n_slates):
+        for i in range(size):
+            for j in range(size):
                 kinds = slates.relevance[s, i], slates.relevance[s, j]
-                if set(kinds) != ({0, 1} if calibration else {0}):
+                if set(kinds) != ({0} if offset is None else {0, 1}):
                     continue
                 if not gaps[s, i, j] > 0:
                     continue
-                b = float(scores[s, i]) - float(scores[s, j])
-                p, o = np.log1p(popularity[s, i]), np.log1p(popularity[s, j])
+                better = np.log((standing.ranks[s, j] + 3) / (standing.ranks[s, i] + 3))
+                p, o = np.log(1 + standing.popularity[s, i]), np.log(1 + standing.popularity[s, j])
                 table[s, i, j] = [
                     gaps[s, i, j],
                     p - o,
-                    np.log1p(b) if b > 0 else -np.log1p(-b),
+                    better,
                     min(slates.shown[s].nnz, 10),
                     min(p, o),
                     max(p, o),
-                    1 / (1 + abs(b)),
+                    1 / (1 + abs(better)),
                     agreement[s, i, j],
+                    0 if offset is None else offset[s, i] - offset[s, j],
                 ]
     return table
 
@@ -235,10 +240,11 @@ def compare_by_loop(slates, scores, popularity, calibration):
 def test_pairs_and_their_evidence_are_those_of_a_loop(world, calibration):
     slates = world[2]
     rng = np.random.default_rng(0)
-    scores = rng.normal(size=slates.items.shape).astype(np.float32)
-    popularity = rng.integers(0, 50, slates.items.shape)
-    pairs = compare_candidates(slates, scores, popularity, calibration=calibration)
-    expected = compare_by_loop(slates, scores, popularity, calibration)
+    shape = slates.items.shape
+    standing = Standing(rng.integers(1, 40, shape), rng.integers(0, 50, shape))
+    offset = rng.normal(size=shape) if calibration else None
+    pairs = compare_candidates(slates, standing, offset)
+    expected = compare_by_loop(slates, standing, offset)
     assert list(pairs.evidence.columns) == EVIDENCE
     assert pairs.evidence.dtypes.eq(np.float64).all()
     places = list(
@@ -247,19 +253,22 @@ def test_pairs_and_their_evidence_are_those_of_a_loop(world, calibration):
     assert len(places) == len(set(places)) > 20
     assert set(places) == set(expected)
     np.testing.assert_allclose(
-        pairs.evidence, [expected[place] for place in places], rtol=1e-4, atol=1e-5
+        pairs.evidence, [expected[place] for place in places], rtol=1e-6, atol=1e-12
     )
     assert pairs.evidence["gap"].between(0, 1, inclusive="right").all()
     assert pairs.evidence["history_length"].max() == 10
+    for n, (s, i, j) in enumerate(places):
+        assert pairs.differences(standing.ranks)[n] == standing.ranks[s, i] - standing.ranks[s, j]
+        assert pairs.sums(standing.ranks)[n] == standing.ranks[s, i] + standing.ranks[s, j]
 
 
 def test_no_pair_is_made_of_slates_without_opinions():
     X = pd.DataFrame([("a", 1), ("a", 2), ("b", 3)], columns=["user", "item"])
     record = {"user": "a", "history": [1], "candidates": [2, 3], "ratings": [None, 0.5]}
     slates, _ = place_slates(PrecomputedJudge([record]).questions(), index_interactions(X))
-    zeros = np.zeros((1, 2), dtype=np.float32)
-    for calibration in (True, False):
-        pairs = compare_candidates(slates, zeros, zeros, calibration=calibration)
+    standing = Standing(np.ones((1, 2), dtype=int), np.ones((1, 2), dtype=int))
+    for offset in (None, np.zeros((1, 2))):
+        pairs = compare_candidates(slates, standing, offset)
         assert len(pairs.slate) == 0
         assert pairs.evidence.shape == (0, len(EVIDENCE))
 
@@ -267,32 +276,64 @@ def test_no_pair_is_made_of_slates_without_opinions():
 # The model's own evidence
 
 
-def test_scores_are_in_deviations_over_items_with_interactions(world):
-    interactions, _, slates, _ = world
-    rng = np.random.default_rng(1)
-    users = rng.normal(size=(len(slates), 5)).astype(np.float32)
-    items = rng.normal(size=(len(interactions.items), 5)).astype(np.float32) + 3
-    popularity = rng.integers(0, 3, len(items))
-    scores = slate_scores(slates, users, items, popularity)
-    assert scores.dtype == np.float32
-    everything = users @ items.T
-    deviation = np.std(everything[:, popularity > 0], axis=1)
-    for s in range(len(slates)):
-        real = slates.items[s] >= 0
-        expected = everything[s, slates.items[s, real]] / deviation[s]
-        np.testing.assert_allclose(scores[s, real], expected, rtol=1e-4)
+def scored(n_users, n_items, *, levels=None, seed=1):
+    """Factors, what each user has seen, and the scores; factors of few levels make ties."""
+    rng = np.random.default_rng(seed)
+    users, items = (rng.normal(size=(n, 5)).astype(np.float32) for n in (n_users, n_items))
+    if levels is not None:
+        users, items = (np.round(levels * f).astype(np.float32) for f in (users, items))
+    seen = sp.random(n_users, n_items, 0.3, "csr", np.float32, random_state=rng)
+    return users, items, seen, users.astype(np.float64) @ items.T.astype(np.float64)
 
 
-def test_scores_are_0_if_no_item_has_interactions(world):
-    slates = world[2]
-    n_items = world[0].matrix.shape[1]
-    scores = slate_scores(
-        slates,
-        np.ones((len(slates), 3), dtype=np.float32),
-        np.ones((n_items, 3), dtype=np.float32),
-        np.zeros(n_items, dtype=int),
-    )
-    assert not scores.any()
+@pytest.mark.parametrize("levels", [None, 1])
+@pytest.mark.parametrize("chunk", [2**22, 100])
+def test_ranks_are_those_of_a_loop_over_new_items(monkeypatch, levels, chunk):
+    monkeypatch.setattr("sklearn_selreg._evidence._CHUNK", chunk)
+    users, items, seen, scores = scored(30, 40, levels=levels)
+    asked = np.random.default_rng(2).integers(-1, 40, (30, 12))
+    ranks = rank_items(asked, users, items, seen)
+    assert ranks.shape == asked.shape and np.issubdtype(ranks.dtype, np.integer)
+    n_tied = n_seen = 0
+    for u, places in enumerate(asked):
+        new = [i for i in range(40) if i not in seen[u].indices]
+        for place, item in enumerate(places):
+            if item == -1:
+                continue
+            assert ranks[u, place] == 1 + sum(scores[u, i] > scores[u, item] for i in new)
+            n_tied += sum(scores[u, i] == scores[u, item] for i in new if i != item) > 0
+            n_seen += item not in new
+    assert (asked == -1).any() and n_seen > 0
+    assert (n_tied > 0) == (levels is not None)
+    assert (ranks >= 1).all()  # in places without an item too: they are taken logarithms of
+
+
+@pytest.mark.parametrize("n_items", [120, 70, 20])
+def test_worth_of_a_log_rank_is_the_slope_of_a_line_through_the_50_best(n_items):
+    users, items, seen, scores = scored(25, n_items)
+    worth = log_rank_worth(users, items, seen, 1)
+    n_used = []
+    for u in range(25):
+        new = np.setdiff1d(np.arange(n_items), seen[u].indices)
+        best = np.sort(scores[u, new])[::-1][:50]
+        n_used.append(len(best))
+        slope, _ = np.polyfit(np.log(np.arange(1, len(best) + 1) + 3), best, 1)
+        assert worth[u] == pytest.approx(-slope, rel=1e-4)
+    assert (worth > 0).all()
+    # All of them, some of them, none of them have a full list.
+    assert (max(n_used) == 50) == (n_items > 20)
+    assert (min(n_used) == 50) == (n_items == 120)
+
+
+def test_a_single_new_item_tells_nothing_of_what_ranks_are_worth():
+    users, items, _, _ = scored(3, 4)
+    rows, columns = np.nonzero([[1, 1, 0, 1], [1, 1, 1, 1], [0, 0, 1, 1]])
+    seen = sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (3, 4))
+    worth = log_rank_worth(users, items, seen, 1)
+    assert worth[:2].tolist() == [0, 0]
+    two = np.sort(users[2] @ items[:2].T)
+    assert worth[2] == pytest.approx((two[1] - two[0]) / np.log(5 / 4), rel=1e-4)
+    assert log_rank_worth(users, items[:1], sp.csr_matrix((3, 1)), 1).tolist() == [0, 0, 0]
 
 
 def backbone(**settings):
@@ -334,40 +375,43 @@ def calibration_world(changed=None):
     return slates, interactions.matrix
 
 
-def cross_fit(slates, matrix, model=None, features=None):
+def cross_fit(slates, matrix, model=None, items=None):
+    """Rank the candidates of the slates, or some items for each slate."""
     model = backbone() if model is None else model
+    items = slates.items if items is None else np.tile(items, (len(slates), 1))
     start = model.start(*matrix.shape, np.random.default_rng(0))
     trend = Trend(matrix, np.zeros(1), None, now=False)
-    return cross_fitted_scores(slates, model, trend, features, start)
+    return cross_fitted_standing(items, slates, model, trend, None, start)
 
 
 @pytest.mark.parametrize("user", [0, 7, 19])
 def test_a_users_evidence_does_not_know_what_was_hidden_from_the_judge(user):
-    scores, popularity = cross_fit(*calibration_world())
-    other_scores, other_popularity = cross_fit(*calibration_world(changed=user))
     slates = calibration_world()[0]
+    one, other = (
+        cross_fit(*calibration_world(changed), items=np.arange(40)) for changed in (None, user)
+    )
     own = slates.users == user
-    np.testing.assert_array_equal(other_scores[own], scores[own])
-    np.testing.assert_array_equal(other_popularity[own], popularity[own])
+    np.testing.assert_array_equal(other.ranks[own], one.ranks[own])
+    np.testing.assert_array_equal(other.popularity[own], one.popularity[own])
     # Those in other folds see the user's other interactions.
     fold = np.unique(slates.users, return_inverse=True)[1] % 4
     elsewhere = fold != fold[own][0]
-    assert np.all(np.any(other_scores[elsewhere] != scores[elsewhere], axis=1))
+    assert np.all(np.any(other.ranks[elsewhere] != one.ranks[elsewhere], axis=1))
 
 
 def test_popularity_leaves_out_all_users_of_the_fold():
     slates, matrix = calibration_world()
-    _, popularity = cross_fit(slates, matrix)
+    popularity = cross_fit(slates, matrix).popularity
     dense = matrix.toarray() > 0
     for s, user in enumerate(slates.users):
         others = [u for u in range(30) if u >= 20 or u % 4 != user % 4]
         np.testing.assert_array_equal(popularity[s], dense[others].sum(axis=0)[slates.items[s]])
 
 
-def test_cross_fitted_scores_are_those_of_models_fitted_without_the_fold():
+def test_cross_fitted_ranks_are_those_of_models_fitted_without_the_fold():
     slates, matrix = calibration_world()
     model = backbone(item_bias=0, missing_power=0, iterations=3)
-    scores, _ = cross_fit(slates, matrix, model)
+    ranks = cross_fit(slates, matrix, model, np.arange(40)).ranks
     start = model.start(*matrix.shape, np.random.default_rng(0))
     for fold in range(4):
         left_out = (np.arange(30) % 4 == fold) & (np.arange(30) < 20)
@@ -377,14 +421,24 @@ def test_cross_fitted_scores_are_those_of_models_fitted_without_the_fold():
         for _ in range(3):
             problem.sweep()
         items = problem.item_factors.astype(np.float64)
-        known = rest.any(axis=0)
         for s in np.flatnonzero(left_out[slates.users]):
-            weight = 1.0 + 4.0 * slates.shown[s].toarray()[0]  # confidence: alpha = 5
+            shown = slates.shown[s].toarray()[0]
+            weight = 1.0 + 4.0 * shown  # confidence: alpha = 5
             left = (items * weight[:, np.newaxis]).T @ items + np.eye(4)
-            right = 5.0 * items.T @ slates.shown[s].toarray()[0]
-            everything = items @ np.linalg.solve(left, right)
-            expected = everything[slates.items[s]] / np.std(everything[known])
-            np.testing.assert_allclose(scores[s], expected, rtol=1e-3, atol=1e-3)
+            scores = items @ np.linalg.solve(left, 5.0 * items.T @ shown)
+            above = scores[shown == 0] - scores[:, np.newaxis]
+            # The order of scores that are equal but for rounding is not known here.
+            assert np.all(ranks[s] >= 1 + np.sum(above > 1e-4, axis=1))
+            assert np.all(ranks[s] <= 1 + np.sum(above > -1e-4, axis=1))
+            assert np.mean(np.sum(np.abs(above) < 1e-4, axis=1)) < 1.5  # an item, and itself
+
+
+def test_items_are_ranked_alike_whatever_else_is_asked():
+    slates, matrix = calibration_world()
+    every, some = cross_fit(slates, matrix, items=np.arange(40)), cross_fit(slates, matrix)
+    for of_all, of_some in ((every.ranks, some.ranks), (every.popularity, some.popularity)):
+        assert of_some.shape == slates.items.shape
+        np.testing.assert_array_equal(np.take_along_axis(of_all, slates.items, axis=1), of_some)
 
 
 def test_cross_fit_of_a_single_user_knows_nothing():
@@ -392,9 +446,9 @@ def test_cross_fit_of_a_single_user_knows_nothing():
     record = {"user": 0, "history": [0, 1], "candidates": [2, 3, 9], "ratings": [1, 0.5, 0]}
     interactions = index_interactions(X, extra_items=np.arange(10))
     slates, _ = place_slates(PrecomputedJudge([record]).questions(), interactions)
-    scores, popularity = cross_fit(slates, interactions.matrix)
-    assert not scores.any()
-    assert not popularity.any()
+    standing = cross_fit(slates, interactions.matrix)
+    assert standing.ranks.tolist() == [[1, 1, 1]]
+    assert not standing.popularity.any()
 
 
 # The recorded judgments of MovieLens

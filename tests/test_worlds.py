@@ -292,17 +292,23 @@ def rank_correlation(model, data):
     return spearmanr(trust, truth)[0]
 
 
+SMALL, LARGER = (600, 400, 12_000), (1500, 600, 30_000)
 # Candidates from the top of the lists are similarly popular: to find out that popularity matters
 # takes more of them.
 MORE = {"max_slates": 1400, "calibration_share": 0.45}
 
 
+# Popularity takes more users than history, too: two columns tell of it, neither of them all.
 @pytest.mark.parametrize(
-    ("reliability", "asked"),
-    [(better_with_history, {}), (worse_with_history, {}), (better_for_the_popular, MORE)],
+    ("reliability", "sizes", "asked"),
+    [
+        (better_with_history, SMALL, {}),
+        (worse_with_history, SMALL, {}),
+        (better_for_the_popular, LARGER, MORE),
+    ],
 )
-def test_the_gate_recovers_where_the_judge_is_reliable(reliability, asked):
-    data = make_interactions(600, 400, 12_000, judge_reliability=reliability, random_state=0)
+def test_the_gate_recovers_where_the_judge_is_reliable(reliability, sizes, asked):
+    data = make_interactions(*sizes, judge_reliability=reliability, random_state=0)
     assert rank_correlation(fit(data, **asked), data) > 0.8
 
 
@@ -321,7 +327,7 @@ def better_with_both(history_length, popularity):
 def test_a_gate_that_asks_for_less_support_recovers_weaker_differences(
     reliability, asked, contexts
 ):
-    data = make_interactions(600, 400, 12_000, judge_reliability=reliability, random_state=0)
+    data = make_interactions(*SMALL, judge_reliability=reliability, random_state=0)
     model = fit(data, gate=ReliabilityGate(support=0.5), **asked)
     assert rank_correlation(model, data) > 0.8
     assert sum(model.gate_.context_effects_[name] for name in contexts) > 0
@@ -330,8 +336,6 @@ def test_a_gate_that_asks_for_less_support_recovers_weaker_differences(
 def test_a_judge_that_knows_popularity_only_is_trusted_less():
     weight = {}
     for knows in ("tastes", "popularity"):
-        data = make_interactions(
-            600, 400, 12_000, judge_reliability=0.9, judge_knows=knows, random_state=0
-        )
+        data = make_interactions(*SMALL, judge_reliability=0.9, judge_knows=knows, random_state=0)
         weight[knows] = fit(data).judgments_["weight"].mean()
     assert weight["popularity"] < 0.6 * weight["tastes"]

@@ -195,6 +195,9 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
     # Parameters that do not change what the judge answers, and are not part of a question's key.
     _not_identity = ("cache", "verbose")
     _remembers = True
+    # Whether the hidden and the other candidates of a calibration question are drawn alike, as by
+    # the estimator that asks.
+    _draws_alike = True
     reads_texts = False
     """Whether the judge goes by the items' texts; False: it may know items by their ids."""
     version = ""

@@ -92,6 +92,10 @@ class PrecomputedJudge(LLMJudge):
         A JSON Lines file with one record a line (gzip-compressed if its name ends in `.gz`), a
         Parquet file (named `.parquet`; it takes pyarrow), a list of records, or a pandas or polars
         DataFrame with one record a row.
+    drawn : "otherwise" or "alike", default="otherwise"
+        How the candidates of calibration questions were drawn. "alike": the hidden likes by the
+        same recipe as the others, as by :class:`~sklearn_selreg.SelectiveLLMRegularizedMF`, so of
+        what a judge exports that it asked. "otherwise": by any other; the estimator finds out how.
 
     See Also
     --------
@@ -113,8 +117,17 @@ class PrecomputedJudge(LLMJudge):
 
     _remembers = False  # the record is its memory
 
-    def __init__(self, judgments):
+    def __init__(self, judgments, drawn="otherwise"):
         self.judgments = judgments
+        self.drawn = drawn
+
+    @property
+    def _draws_alike(self):
+        return self.drawn == "alike"
+
+    def _check_parameters(self):
+        if self.drawn not in ("otherwise", "alike"):
+            raise ValueError(f"drawn must be 'otherwise' or 'alike'; got {self.drawn!r}.")
 
     def questions(self):
         """Return all recorded questions with their answers.
