@@ -1,5 +1,6 @@
-"""How scikit-learn shows our estimators: with links to the documentation, large tables short."""
+"""How scikit-learn shows our estimators: with links, large tables short, and a note."""
 
+import html
 import sys
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, metadata
@@ -61,8 +62,15 @@ def shorten(value):
     return value
 
 
+def _paragraph(text):
+    return f"<p>{html.escape(text)}</p>" if text else ""
+
+
 class DocLinkMixin:
-    """Make scikit-learn's diagrams link to our reference, and print large parameters short."""
+    """Make scikit-learn's diagrams link to our reference, and print large parameters short.
+
+    A class may say more below its diagram, by `_note`.
+    """
 
     _doc_link_module = "sklearn_selreg"
     _doc_link_template = "{site}generated/{module}.{name}.html"
@@ -96,6 +104,19 @@ class DocLinkMixin:
     def _get_params_html(self, *args, **kwargs):
         shown = super()._get_params_html(*args, **kwargs)
         shown.data = {name: shorten(value) for name, value in shown.data.items()}
+        return shown
+
+    def _note(self):
+        """Return a sentence to show below the diagram, or an empty one."""
+        return ""
+
+    def _repr_html_inner(self):
+        return super()._repr_html_inner() + _paragraph(self._note())
+
+    def _repr_mimebundle_(self, **kwargs):
+        shown = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in shown:
+            shown["text/html"] += _paragraph(self._note())
         return shown
 
     def _get_doc_link(self):

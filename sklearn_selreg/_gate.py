@@ -28,6 +28,16 @@ _SELECT_BY = 50_000  # pairs by which penalty and context columns are selected, 
 _PENALTIES = 10.0 ** np.arange(-3, 3)  # values of C to choose from
 _TOLERANCE = 1e-8  # of the gradient, a pair
 _PSEUDO_PAIRS = 20  # half of them wrong, in the accuracy of the fallback
+_NOTABLE = 1.2  # ratio of mean weights from which it is said where they are larger
+# How evidence of a recommender is called in a summary, and preferences with less and more of it.
+_PRIORS = {"prior_popularity": "popularity", "prior_model": "the model"}
+_WHERE = {
+    "history_length": ("users with short histories", "users with long histories"),
+    "popularity_rarer": ("pairs with a rare item", "pairs of popular items"),
+    "popularity_commoner": ("pairs of rare items", "pairs with a popular item"),
+    "model_uncertainty": ("pairs that the model is sure of", "pairs that the model is unsure of"),
+}
+_OF_ANSWERS = {"agreement"}  # context of the judge's answers, not of what they are used for
 
 
 class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -99,6 +109,11 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         where the data did not support any difference.
     accuracy_ : float
         Share of pairs in which the judge was right.
+    accuracies_ : dict
+        Share of pairs in which the better item is told, cross-validated: `judge` by the judge's
+        preference alone, `prior` without the judge, `selected` by all evidence. For all three pairs
+        are weighted so that their outcomes are as without the offset, besides by `sample_weight`;
+        so `judge` is not `accuracy_`. Empty after the fallback.
     log_loss_ : dict
         Cross-validated log-loss per pair: `prior` without the judge, `constant` with one
         :math:`\gamma`, `selected` with the context columns chosen. Empty after the fallback.
@@ -236,6 +251,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         self.classes_ = np.unique(y)
         right = y == (self.classes_[-1] if len(self.classes_) == 2 else 1)
         gap, prior, context, offset = self._split(Z)
+        self._n_pairs = len(gap)
         self.accuracy_ = float(np.mean(np.where(gap < 0, ~right, right)))
         self._largest = np.abs(np.column_stack([gap, prior])).max(axis=0)
         with warnings.catch_warnings():
@@ -275,13 +291,13 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         self.prior_effects_ = np.zeros((len(self._prior_columns), len(self._context_columns)))
         self._prior_alone = self.prior_coef_, self.prior_effects_
         self._context_coef = np.zeros(len(self._context_columns))
-        self.log_loss_ = {}
+        self.log_loss_, self.accuracies_ = {}, {}
         self.cv_predictions_ = _predictions([], [], [])
         self.C_ = np.nan
         self._name_effects()
 
     def _fit_model(self, gap, prior, context, known):
-        n_prior, n_context = prior.shape[1], context.shape[1]
+        n_prior, n_context, offset = prior.shape[1], context.shape[1], known.offset
         varying = (prior[:, :, np.newaxis] * context[:, np.newaxis]).reshape(len(gap), -1)
         columns = np.column_stack([prior, varying, gap, gap[:, np.newaxis] * context])
         scale = np.sqrt(np.average(columns**2, axis=0, weights=known.weights))
@@ -317,6 +333,11 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         self.log_loss_["selected"] = float(loss.mean())
         log_odds = _held_out(columns[:, selected], known, self.C_, self.cv)
         self.cv_predictions_ = _predictions(log_odds, known.right, groups)
+        by_prior = _held_out(columns[:, :n_before], known, self.C_, self.cv)
+        told = {"judge": gap, "prior": by_prior - offset, "selected": log_odds - offset}
+        counting = known.weights_without_offset()
+        self._is_weighted = bool(np.ptp(counting) > 0)
+        self.accuracies_ = {by: _share_right(told[by], known.right, counting) for by in told}
         coef = np.zeros(columns.shape[1])
         coef[selected] = _logistic(columns[:, selected], known, self.C_)
         coef /= scale
@@ -490,6 +511,83 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         counts = np.minimum(np.minimum(log_odds, total), added) > self.threshold
         return np.where(counts, log_odds, 0.0)[:, np.newaxis]
 
+    def summary(self, Z=None, *, n_preferences=None):
+        """Return in one sentence what the judge adds to what is known without it.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_pairs, n_columns), default=None
+            Preferences to be weighed, with the columns that they had in `fit`. None: it is not said
+            how many are used, and where.
+        n_preferences : int, default=None
+            How many preferences `Z` is a sample of. None: there are no others.
+
+        Returns
+        -------
+        sentence : str
+            Of the calibration pairs, those of `fit`: the shares in `accuracies_`, and the log-loss
+            with and without the judge. Of `Z`: the share that weighs more than 0, and the context
+            column by whose lower and upper half weights differ most, if they clearly do.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_selreg import ReliabilityGate
+        >>> rng = np.random.default_rng(0)
+        >>> gap = rng.uniform(0, 1, 500)[:, np.newaxis]
+        >>> gate = ReliabilityGate().fit(gap, rng.uniform(size=500) < 0.5 + gap[:, 0] / 2)
+        >>> print(gate.summary(gap))
+        Of 500 calibration pairs the judge is right on 76 % (log-loss 0.457 instead of 0.693), and
+        it is used for 94 % of 500 preferences.
+        """
+        check_is_fitted(self)
+        found = [f"Of {self._n_pairs:,} calibration pair{'s' * (self._n_pairs != 1)}"]
+        if self.is_fallback_:
+            found.append(", too few or too much alike to learn from,")
+        elif self._is_weighted:
+            found.append(", weighted for how they were drawn,")
+        right = _percent(self.accuracies_.get("judge", self.accuracy_))
+        found.append(f" the judge is right on {right}")
+        if not self.is_fallback_:
+            if self._prior_columns:
+                shares = (_percent(self.accuracies_[by]) for by in ("prior", "selected"))
+                found.append(", {} on {}, all together on {}".format(self._prior_name(), *shares))
+            without, loss = self.log_loss_["prior"], self.log_loss_["selected"]
+            found.append(f" (log-loss {loss:.3f} instead of {without:.3f}")
+            found.append(")" if loss < without else ", no gain)")
+        if Z is not None:
+            Z = _to_pandas(Z)
+            weights = np.asarray(self.transform(Z))[:, 0]
+            n = len(weights) if n_preferences is None else n_preferences
+            used = _percent(np.mean(weights > 0)) if weights.any() else "none"
+            found.append(f", and it is used for {used} of {n:,} preference{'s' * (n != 1)}")
+            found.append(self._where_weights_are_larger(np.asarray(Z, dtype=np.float64), weights))
+        return "".join(found) + "."
+
+    def _note(self):
+        return self.summary() if hasattr(self, "accuracies_") else ""
+
+    def _prior_name(self):
+        names = getattr(self, "feature_names_in_", None)
+        if names is None or not set(names[self._prior_columns]) <= set(_PRIORS):
+            return "the prior evidence"
+        return " and ".join(_PRIORS[name] for name in names[self._prior_columns])
+
+    def _where_weights_are_larger(self, Z, weights):
+        """Say by which half of a context column weights differ most; nothing if by none."""
+        found = []
+        for name, column in zip(self.context_effects_, self._context_columns, strict=True):
+            lower, upper = _halves(Z[:, column])
+            if name not in _OF_ANSWERS and lower.any() and upper.any():
+                means = weights[lower].mean(), weights[upper].mean()
+                found.append((abs(means[1] - means[0]), name, means))
+        _, name, means = max(found, default=(0, "", (0, 0)))
+        small, large = sorted(means)
+        if large == 0 or large < _NOTABLE * small:
+            return ""
+        place = _WHERE.get(name, (f"a low {name}", f"a high {name}"))[int(means[1] > means[0])]
+        return f", most for {place} (mean weight {large:.2f}, else {small:.2f})"
+
     def get_feature_names_out(self, input_features=None):
         """Return the name of the column that `transform` gives.
 
@@ -520,6 +618,31 @@ def _to_pandas(Z):
     return pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
 
 
+def _percent(share):
+    """Write a share; what is not all or nothing is not rounded to it."""
+    if 0 < share < 0.005 or 0.995 < share < 1:
+        return "less than 1 %" if share < 0.5 else "more than 99 %"
+    return f"{share:.0%}".replace("%", " %")
+
+
+def _share_right(log_odds, right, weights):
+    """Return the share of pairs that log-odds tell right; a tie is half right."""
+    told = np.where(log_odds == 0, 0.5, (log_odds > 0) == right)
+    return float(np.average(told, weights=weights))
+
+
+def _halves(values):
+    """Return which values are in the lower and in the upper half, as well as ties allow it."""
+    known = ~np.isnan(values)
+    if not known.any():
+        return known, known
+    median = np.median(values[known])
+    lower = min(
+        (values <= median, values < median), key=lambda part: abs(part.sum() - known.sum() / 2)
+    )
+    return lower, known & ~lower
+
+
 def _predictions(log_odds, right, groups):
     return pd.DataFrame(
         {
@@ -543,6 +666,15 @@ class _Known:
         return _Known(
             self.right[which], self.offset[which], self.weights[which], self.groups[which]
         )
+
+    def weights_without_offset(self):
+        """Return weights with which outcomes are as frequent as without the offset.
+
+        With w(right) / w(wrong) = exp(-offset). Of all such weights these are never large (overlap
+        weights: Li, Morgan & Zaslavsky 2018, "Balancing covariates via propensity score
+        weighting").
+        """
+        return self.weights * expit(np.where(self.right, -self.offset, self.offset))
 
 
 def _held_out(columns, known, C, n_folds):

@@ -121,6 +121,7 @@ _NO_JUDGMENTS = {"questions": 0, "answers": 0, "slates_used": 0, "pairs": 0}
 _ENOUGH_TO_FIT = 1000  # interactions; with fewer, nobody wonders at factors of about 0
 _SPAN = 100  # strengths as many times as large as the median are worth a warning
 _CLEARLY = 0.05  # difference of the criterion of a search that is worth a warning
+_CLEARLY_WRONG = 0.4  # accuracy of a judge that may be read the wrong way around
 _VANISHED = 0.02  # what the factors add to the score of a fitted pair
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _PAIRS_PER_CHUNK = 2**18
@@ -290,6 +291,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         opinion (a question may be asked in several orders), of slates used, and of pairs.
     judgments_ : DataFrame
         The preferences with their evidence and weights; made at each access.
+    judge_summary_ : str
+        What the judge adds, in one sentence; made at each access.
     item_encoder_ : transformer or None
         The fitted encoder.
     loss_curve_ : list of float
@@ -535,7 +538,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         BudgetWarning
             If the judge has reached its budget.
         GateWarning
-            If the gate has too little to learn from.
+            If the gate has too little to learn from, or finds that the judge adds nothing.
         DataWarning
             If ids or columns may not be what was meant, or if the model was loaded, and lacks
             parameters it was saved with.
@@ -1383,7 +1386,41 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             packed[some] = pack_pairs(matrices)
         self.judge_stats_ |= {"pairs": n_pairs, "pairs_weighted": n_weighted}
         _log.info("%d of %d preferences weigh more than 0.", n_weighted, n_pairs)
+        if isinstance(self.gate_, ReliabilityGate) and _log.isEnabledFor(logging.INFO):
+            _log.info("%s", self.judge_summary_)
+        self._warn_of_useless_judge()
         return packed
+
+    def _warn_of_useless_judge(self):
+        """Warn if a gate that was calibrated finds that the judge adds nothing."""
+        gate, n_pairs = self.gate_, self.judge_stats_["pairs"]
+        n_weighted = self.judge_stats_["pairs_weighted"]
+        if gate is None or getattr(gate, "is_fallback_", False):
+            return  # it was told
+        found, lowers = "", True
+        if isinstance(gate, ReliabilityGate):
+            found = f"{gate.summary()} "
+            lowers = gate.log_loss_["selected"] < gate.log_loss_["prior"]
+        if n_weighted and lowers:
+            return
+        nothing = "the judge adds nothing, and the model is the same as without it"
+        if n_weighted:
+            what = (
+                "It is not seen that the judge adds anything, yet "
+                f"{n_weighted:,} of {n_pairs:,} preferences weigh more than 0."
+            )
+            remedy = "Let it answer more (max_slates, calibration_share), look at its ratings,"
+        elif n_pairs:
+            what = f"None of {n_pairs:,} preferences weighs more than 0: {nothing}."
+            remedy = (
+                "Look at its ratings, give it better item texts (item_text), ask a better model,"
+            )
+            if found and lowers and gate.accuracies_["judge"] < _CLEARLY_WRONG:
+                remedy = "Look at its ratings, the best items seem to be rated lowest,"
+        else:
+            what = f"There is no preference between items that are new to their user: {nothing}."
+            remedy = "Judge slates of such items,"
+        warn(f"{found}{what} {remedy} or leave the judge out.", GateWarning)
 
     def _regularizers(self, slates, weights, plain, final, shares=None, known=None):
         """Return the preferences as arguments of the regularized problem, and of the last update.
@@ -1466,6 +1503,34 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 "weight": weights,
             }
         )
+
+    @property
+    def judge_summary_(self):
+        """What the judge adds, in one sentence.
+
+        Returns
+        -------
+        sentence : str
+            `gate_.summary`, of the preferences that the gate weighs (with more than 2,048 slates,
+            of those in a part of them): on how many pairs with a known outcome the judge is right,
+            popularity and the model, and all together; for how many preferences the judge is used,
+            and for which most.
+        """
+        check_is_fitted(self)
+        if self._slates is None or not isinstance(self.gate_, ReliabilityGate):
+            raise AttributeError(
+                "There is no judge_summary_: the model was fitted without a judge, with gate=None "
+                "or a gate of another kind, or without any slate to calibrate one; or it was "
+                "loaded from a file, which has none."
+            )
+        step = -(-len(self._slates) // _SLATES_PER_CHUNK)
+        evidence = compare_candidates(self._slates[::step], self._standing[::step]).evidence
+        if evidence.empty:
+            return self.gate_.summary()
+        return self.gate_.summary(evidence, n_preferences=self.judge_stats_["pairs"])
+
+    def _note(self):
+        return getattr(self, "judge_summary_", "")
 
     # -- using ---------------------------------------------------------------------------------
 

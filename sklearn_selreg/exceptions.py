@@ -94,10 +94,11 @@ class BudgetWarning(JudgmentWarning):
 
 
 class GateWarning(UserWarning):
-    """The gate has too little to learn from, so that it trusts the judge less, or not at all.
+    """A judge is trusted less, or adds nothing.
 
-    Ask more (`max_slates`, `calibration_share`), or set ``gate=None`` to trust all preferences
-    alike.
+    Either the gate has too little to learn from: ask more (`max_slates`, `calibration_share`), or
+    set ``gate=None`` to trust all preferences alike. Or it has learned that the judge adds nothing
+    to popularity and the model: look at the judge's ratings, or leave it out.
 
     Examples
     --------

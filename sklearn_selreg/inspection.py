@@ -41,6 +41,8 @@ _RESPONSES = {
     "weight": "mean weight of a preference, in log-odds",
     "trust": "mean trust in the judge, in log-odds per unit of gap",
 }
+# Log-odds up to which the colors reach at least: what is hardly trusted is to look so.
+_LEAST_SCALE = {"weight": 0.5, "trust": 1.0}
 _MOST_BINS = 8
 
 
@@ -53,7 +55,7 @@ class GateDisplay:
     ----------
     cells : DataFrame of shape (n_rows, n_columns)
         Mean weight or trust by two columns of the context: names of bins in index and columns; NaN
-        where there is no pair.
+        where there is no pair. Bins without any pair are left out.
     features : tuple of two str
         What the columns and the rows of `cells` are.
     response : {"weight", "trust"}, default="weight"
@@ -145,7 +147,8 @@ class GateDisplay:
             If it is of another kind, if a `ReliabilityGate` is given without `Z`, or a recommender
             with it.
         ValueError
-            If the model has no gate, or a column does not exist.
+            If the model has no gate, if a column is not of its context, or if there is nothing to
+            draw.
         ImportError
             Without matplotlib.
         """
@@ -156,20 +159,22 @@ class GateDisplay:
         gate, Z = _gate_and_pairs(_innermost(estimator), Z)
         if len(features) != 2 or features[0] == features[1]:
             raise ValueError(f"features must be two different columns of Z; got {features!r}.")
-        missing = [name for name in features if name not in Z.columns]
+        context = Z.columns[gate._context_columns].to_list()
+        missing = [name for name in features if name not in context]
         if missing:
             raise ValueError(
-                f"features must name columns of Z, which has {Z.columns.to_list()}; got "
-                f"{missing[0]!r}."
+                f"features must name columns of Z that are context, {context}; got {missing[0]!r}."
             )
         values = gate.trust(Z) if response == "trust" else np.asarray(gate.transform(Z))[:, 0]
         x, y = (_bin(Z[name]) for name in features)
         grouped = pd.Series(values, index=Z.index).groupby([y, x], observed=False)
+        pairs = grouped.size().unstack()
+        used = pairs.any(axis=1), pairs.any(axis=0)
         display = cls(
-            grouped.mean().unstack(),
+            grouped.mean().unstack().loc[used],
             tuple(features),
             response=response,
-            pairs=grouped.size().unstack(),
+            pairs=pairs.loc[used],
             calibration=_calibration_curve(gate.cv_predictions_, n_bins),
         )
         return display.plot(kind=kind, ax=ax)
@@ -196,7 +201,8 @@ class GateDisplay:
         Raises
         ------
         ValueError
-            For another kind, and if the gate had too few pairs for a calibration curve.
+            For another kind, if there is no pair to draw, and if the gate had too few pairs for a
+            calibration curve.
         ImportError
             Without matplotlib.
         """
@@ -206,6 +212,8 @@ class GateDisplay:
                 "kind='calibration' needs a calibration curve, and there is none: the gate was "
                 "fitted on too few pairs (gate.is_fallback_), or this display was made without one."
             )
+        if kind == "context" and not self.cells.size:
+            raise ValueError("kind='context' averages over pairs, and there is none.")
         self.figure_, self.ax_ = _axes(self, ax, figsize=(6.4, 4.8))
         (self._draw_cells if kind == "context" else self._draw_calibration)(self.ax_)
         return self
@@ -215,14 +223,14 @@ class GateDisplay:
 
         values = self.cells.to_numpy(dtype=float)
         known = values[np.isfinite(values)]
-        highest = max(known.max(initial=0), 1e-9)
+        highest = max(known.max(initial=0), -known.min(initial=0))
+        digits = 1 if highest >= 1 else 2
+        highest = max(highest, _LEAST_SCALE[self.response])
         if known.min(initial=0) < 0:  # trust in a judge that is rather wrong than right
-            highest = max(highest, -known.min())
             cmap, norm = "RdBu", TwoSlopeNorm(0, -1.15 * highest, 1.15 * highest)
         else:
             cmap, norm = "Blues", Normalize(0, 1.15 * highest)
         mesh = ax.pcolormesh(np.ma.masked_invalid(values), cmap=cmap, norm=norm, edgecolor="white")
-        digits = 1 if highest >= 1 else 2
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
                 color = "white" if abs(value) > 0.7 * highest else "0.2"
@@ -755,11 +763,7 @@ def _cut_counts(counts, edges):
     """Put whole numbers into named bins, from each edge up to the next one; the last is open."""
     names = [str(a) if b == a + 1 else f"{a} to {b - 1}" for a, b in pairwise(edges)]
     names.append(f"{edges[-1]}+")
-    bins = pd.cut(counts.round(), [*edges, np.inf], right=False, labels=names)
-    # Bins beyond the smallest and the largest number are left out.
-    used = np.flatnonzero(bins.value_counts(sort=False))
-    first, last = (used[0], used[-1]) if len(used) else (0, len(names) - 1)
-    return bins.cat.set_categories(names[first : last + 1])
+    return pd.cut(counts.round(), [*edges, np.inf], right=False, labels=names)
 
 
 def _calibration_curve(predictions, n_bins):

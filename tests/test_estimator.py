@@ -1,5 +1,6 @@
 """The estimator, on a small world with a truth and on MovieLens with its recorded judgments."""
 
+import html
 import pickle
 import re
 import warnings
@@ -11,16 +12,21 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import sklearn
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF, interactions_from_sparse
+from sklearn_selreg import (
+    ReliabilityGate,
+    SelectiveLLMRegularizedMF,
+    _mf,
+    interactions_from_sparse,
+)
 from sklearn_selreg.datasets import load_movielens_coldstart
-from sklearn_selreg.exceptions import DataWarning
+from sklearn_selreg.exceptions import DataWarning, GateWarning
 from sklearn_selreg.judges import PrecomputedJudge
 from sklearn_selreg.metrics import ranking_report
 
@@ -645,7 +651,8 @@ def inverted(records):
 
 
 def test_a_judge_that_is_wrong_changes_nothing(world):
-    wrong = world.judged(judge=PrecomputedJudge(inverted(world.records))).fit(world.train)
+    with pytest.warns(GateWarning, match=r"None of 1,200 .* nothing.* the best items seem to be"):
+        wrong = world.judged(judge=PrecomputedJudge(inverted(world.records))).fit(world.train)
     assert wrong.gate_.gap_coef_ < 0
     assert not wrong.judgments_["weight"].any()
     assert wrong.judge_stats_["pairs_weighted"] == 0
@@ -695,6 +702,122 @@ def test_too_little_to_calibrate_on(world):
     with pytest.warns(UserWarning, match="ReliabilityGate got 36 pairs.*Falling back"):
         model = world.judged(judge=PrecomputedJudge(few)).fit(world.train)
     assert model.gate_.is_fallback_
+
+
+# What the judge adds
+
+
+def random_ratings(records, seed=0):
+    rng = np.random.default_rng(seed)
+    return [record | {"ratings": rng.random(len(record["ratings"])).tolist()} for record in records]
+
+
+def test_the_summary_is_that_of_the_gate_for_all_preferences(judged):
+    evidence = judged.judgments_[judged.gate_.feature_names_in_]
+    assert judged.judge_summary_ == judged.gate_.summary(evidence)
+    used = round(100 * np.mean(judged.judgments_["weight"] > 0))
+    assert f"used for {used} % of 1,200 preferences" in judged.judge_summary_
+
+
+def test_of_many_slates_the_summary_looks_at_a_part(judged, monkeypatch):
+    monkeypatch.setattr(_mf, "_SLATES_PER_CHUNK", 27)  # of 80: every third one
+    slate = np.arange(1200) // 15  # each of 6 candidates whose ratings differ
+    evidence = judged.judgments_[judged.gate_.feature_names_in_][slate % 3 == 0]
+    assert judged.judge_summary_ == judged.gate_.summary(evidence, n_preferences=1200)
+    assert judged.judge_summary_ != judged.gate_.summary(evidence)
+
+
+def test_the_diagram_shows_the_summary(judged, model):
+    paragraph = f"<p>{html.escape(judged.judge_summary_)}</p>"
+    bundle = judged._repr_mimebundle_()
+    for shown in (judged._repr_html_(), bundle["text/html"]):
+        assert shown.count(paragraph) == 1
+    assert bundle["text/plain"] == repr(judged)
+    assert f"<p>{judged.gate_.summary()}</p>" in judged.gate_._repr_html_()
+    for other in (model, clone(judged), ReliabilityGate()):
+        assert "calibration pairs" not in other._repr_html_()
+    with sklearn.config_context(display="text"):
+        assert list(judged._repr_mimebundle_()) == ["text/plain"]
+
+
+def test_without_a_gate_there_is_no_summary(world, model, judged, tmp_path):
+    judged.save(tmp_path / "model.npz")
+    loaded = SelectiveLLMRegularizedMF.load(tmp_path / "model.npz")
+    for other in (model, loaded, world.judged(gate=None).fit(world.train)):
+        with pytest.raises(AttributeError, match=r"no judge_summary_.* or it was loaded"):
+            _ = other.judge_summary_
+        assert "<p>" not in other._repr_html_()[-200:]
+    with pytest.raises(NotFittedError):
+        _ = world.judged().judge_summary_
+    assert pickle.loads(pickle.dumps(judged)).judge_summary_ == judged.judge_summary_
+
+
+def test_who_paid_for_a_useless_judge_learns_it(world):
+    judge = PrecomputedJudge(random_ratings(world.records))
+    with pytest.warns(GateWarning) as told:
+        model = world.judged(judge=judge).fit(world.train)
+    assert len(told) == 1
+    message = str(told[0].message)
+    assert message.startswith(model.gate_.summary() + " None of 1,200 preferences weighs")
+    assert "leave the judge out" in message
+    assert told[0].filename == __file__
+    without = world.judged(judge=None).fit(world.train)
+    np.testing.assert_allclose(model.item_factors_, without.item_factors_, rtol=1e-3, atol=1e-5)
+
+
+def test_a_judge_that_is_used_but_lowers_no_loss_is_told(world):
+    threshold = ReliabilityGate(threshold=0)  # so listens to anything
+    for seed in range(10):
+        judge = PrecomputedJudge(random_ratings(world.records, seed))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            model = world.judged(judge=judge, gate=threshold).fit(world.train)
+        loss, n = model.gate_.log_loss_, model.judge_stats_["pairs_weighted"]
+        if n and loss["selected"] >= loss["prior"]:
+            break
+    assert len(told) == 1
+    assert f", no gain). It is not seen that the judge adds anything, yet {n:,} of 1,200" in str(
+        told[0].message
+    )
+    assert "the model is the same" not in str(told[0].message)
+
+
+def test_a_judge_of_calibration_alone_is_told(world):
+    known = [record for record in world.records if len(record["candidates"]) == 9]
+    known = [record | {"candidates": record["candidates"][:4]} for record in known]
+    known = [record | {"ratings": record["ratings"][:4]} for record in known]
+    with pytest.warns(GateWarning, match=r"There is no preference between .* Judge slates of such"):
+        model = world.judged(judge=PrecomputedJudge(known)).fit(world.train)
+    assert model.judge_stats_["pairs"] == 0
+    assert model.judge_summary_ == model.gate_.summary()
+
+
+class Indifferent(TransformerMixin, BaseEstimator):
+    """A gate of another kind, which trusts no preference."""
+
+    def fit(self, Z, y, groups=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, Z):
+        return np.zeros((len(Z), 1))
+
+
+def test_gates_of_another_kind_are_told_of_too(world):
+    with pytest.warns(GateWarning, match=r"^None of 1,200 preferences weighs more than 0"):
+        model = world.judged(gate=Indifferent()).fit(world.train)
+    with pytest.raises(AttributeError, match="a gate of another kind"):
+        _ = model.judge_summary_
+
+
+@pytest.mark.parametrize("gate", [None, ReliabilityGate(min_pairs=10_000)])
+def test_what_is_not_learned_is_not_told_as_if(world, gate):
+    judge = PrecomputedJudge(random_ratings(world.records))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        world.judged(gate=gate, judge=judge).fit(world.train)
+    assert len(told) == (gate is not None)
+    assert not any("adds nothing" in str(warning.message) for warning in told)
 
 
 # The leakage rule
@@ -894,8 +1017,9 @@ def test_the_steps_of_a_fit_are_logged(world, caplog):
     told = [record.getMessage() for record in caplog.records]
     assert "settings are the fixed ones" in told.pop(0)
     assert [text.split()[0] for text in told] == [
-        "Fitting", "Using", "Calibrated", str(stats["pairs_weighted"]), "Fitted"
+        "Fitting", "Using", "Calibrated", str(stats["pairs_weighted"]), "Of", "Fitted"
     ]  # fmt: skip
+    assert told[4] == model.judge_summary_
     assert f"of {len(model.users_)} users with {len(model.items_)} items" in told[0]
     assert f"on {stats['calibration_pairs']} pairs of {stats['calibration_slates']}" in told[2]
     assert f"of {stats['pairs']} preferences weigh more" in told[3]

@@ -11,6 +11,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_selreg import ReliabilityGate, _gate
@@ -387,6 +388,157 @@ def test_groups_are_any_labels(gate, pairs):
     Z, y, groups = pairs
     named = ReliabilityGate().fit(table(Z), y, groups=[f"user {g:04}" for g in groups])
     assert named.gap_coef_ == gate.gap_coef_
+
+
+# What the judge adds, in one sentence
+
+
+def plain_held_out(columns, y, groups, C):
+    """Cross-validated log-odds by scikit-learn's regression, whose folds are the gate's."""
+    columns = columns / np.sqrt(np.mean(columns**2, axis=0))
+    log_odds = np.zeros(len(y))
+    for train, test in GroupKFold(5).split(columns, y, groups):
+        model = LogisticRegression(C=C, fit_intercept=False, tol=1e-10, max_iter=1000)
+        log_odds[test] = columns[test] @ model.fit(columns[train], y[train]).coef_[0]
+    return log_odds
+
+
+def test_accuracies_are_cross_validated_shares_of_right_pairs():
+    Z, y, groups = simulate(seed=20, effect=0)
+    gate = ReliabilityGate().fit(Z[:, :3], y, groups=groups)
+    prior = plain_held_out(Z[:, 1:3], y, groups, gate.C_)
+    both = plain_held_out(Z[:, [1, 2, 0]], y, groups, gate.C_)
+    assert gate.accuracies_ == pytest.approx(
+        {
+            "judge": y.mean(),
+            "prior": np.mean((prior > 0) == y),
+            "selected": np.mean((both > 0) == y),
+        },
+        abs=2 / len(y),
+    )
+    assert gate.accuracies_["prior"] < gate.accuracies_["judge"] < gate.accuracies_["selected"]
+    predicted = gate.cv_predictions_
+    assert gate.accuracies_["selected"] == np.mean(
+        (predicted["probability"] > 0.5) == predicted["right"]
+    )
+
+
+def test_accuracies_are_those_of_outcomes_without_the_offset():
+    """The same pairs with outcomes as drawn, and as they are where the draw favors nothing."""
+    Z, natural, groups = simulate(seed=21, gamma=2, effect=0)
+    rng = np.random.default_rng(21)
+    offset = 3 * rng.normal(size=len(Z)) - 2 * Z[:, 1]
+    log_odds = Z[:, 1:3] @ BETA + 2 * Z[:, 0]
+    p = 1 / (1 + np.exp(-log_odds - offset))
+    drawn = rng.uniform(size=len(Z)) < p
+    gate = ReliabilityGate().fit(table(Z).assign(offset=offset), drawn, groups=groups)
+    # What each pair counts there, whatever its outcome.
+    counted = p / (1 + np.exp(offset)) + (1 - p) / (1 + np.exp(-offset))
+    fair = ReliabilityGate().fit(table(Z), natural, groups=groups, sample_weight=counted)
+    assert gate.accuracies_ == pytest.approx(fair.accuracies_, abs=0.025)
+    assert len({round(share, 1) for share in fair.accuracies_.values()}) > 1
+    assert gate.accuracy_ < fair.accuracy_ - 0.05
+
+
+def test_accuracies_by_a_loop():
+    Z, right, users = case_control(4, np.array([1.5, 0.0]))
+    counts = np.random.default_rng(4).integers(0, 4, len(right))
+    gate = ReliabilityGate().fit(Z, right, groups=users, sample_weight=counts)
+    log_odds = np.log(1 / gate.cv_predictions_["probability"].astype(float) - 1) * -1
+    sums = np.zeros(3)
+    for n, row in enumerate(Z.itertuples()):
+        # Twice as likely by the draw: counts half as much, relative to the other outcome.
+        towards = row.offset if right[n] else -row.offset
+        counted = counts[n] / (1 + np.exp(towards))
+        told = (row.gap > 0) == right[n], (log_odds[n] > row.offset) == right[n]
+        sums += counted * np.array([*told, 1])
+    found = gate.accuracies_["judge"], gate.accuracies_["selected"]
+    np.testing.assert_allclose(found, sums[:2] / sums[2], atol=1e-3)
+
+
+def share(number):
+    return f"{100 * number:.0f} %"
+
+
+def test_the_summary_says_what_is_known():
+    names = ["gap", "prior_popularity", "prior_model", "history_length", "popularity_rarer"]
+    Z, y, groups = simulate(effect=-EFFECT)
+    frame = pd.DataFrame(Z[:, :5], columns=names)
+    gate = ReliabilityGate().fit(frame, y, groups=groups)
+    by, loss = gate.accuracies_, gate.log_loss_
+    found = (
+        f"Of 8,000 calibration pairs the judge is right on {share(by['judge'])}, popularity and "
+        f"the model on {share(by['prior'])}, all together on {share(by['selected'])} (log-loss "
+        f"{loss['selected']:.3f} instead of {loss['prior']:.3f})"
+    )
+    assert gate.summary() == found + "."
+    some = frame[:1001]
+    weights = gate.transform(some)[:, 0]
+    short = (some["history_length"] <= some["history_length"].median()).to_numpy()
+    more = (
+        f", and it is used for {share(np.mean(weights > 0))} of 1,001 preferences, most for users "
+        f"with short histories (mean weight {weights[short].mean():.2f}, else "
+        f"{weights[~short].mean():.2f})."
+    )
+    assert gate.summary(some) == found + more
+    assert gate.summary(some, n_preferences=5000) == found + more.replace("1,001", "5,000")
+    turned = frame.assign(history_length=-frame["history_length"])
+    other = ReliabilityGate().fit(turned, y, groups=groups)
+    assert "most for users with long histories" in other.summary(turned[:1001])
+
+
+def test_the_summary_knows_no_names_of_other_columns(gate, pairs):
+    Z, y, groups = pairs
+    assert "most for a high rarity (" in gate.summary(table(Z))
+    nameless = ReliabilityGate().fit(Z, y, groups=groups)
+    assert ", the prior evidence on " in nameless.summary()
+    assert "most for a high x3 (" in nameless.summary(Z)
+    missing = Z.copy()
+    missing[:, 3:] = np.nan
+    assert gate.summary(table(missing)).endswith("of 8,000 preferences.")
+    alone = ReliabilityGate().fit(Z[:, :1], y, groups=groups)
+    assert re.fullmatch(
+        r"Of 8,000 calibration pairs the judge is right on \d\d % \(log-loss [^,]*\)\.",
+        alone.summary(),
+    )
+
+
+def test_the_summary_does_not_round_to_all_or_nothing():
+    Z, y, groups = simulate()
+    gate = ReliabilityGate().fit(table(Z), y, groups=groups)
+    used = gate.transform(table(Z))[:, 0] > 0
+    few = np.concatenate([np.flatnonzero(~used)[:999], np.flatnonzero(used)[:1]])
+    assert "used for less than 1 % of 1,000 preferences" in gate.summary(table(Z[few]))
+    many = np.concatenate([np.flatnonzero(~used)[:1], np.flatnonzero(used)[:999]])
+    assert "used for more than 99 % of 1,000 preferences" in gate.summary(table(Z[many]))
+    assert "used for none of 999 preferences." in gate.summary(table(Z[few[:-1]]))
+    assert "used for 100 % of 1 preference." in gate.summary(table(Z[few[-1:]]))
+
+
+def test_the_summary_of_a_useless_judge_says_so():
+    found = []
+    for seed in range(20, 26):
+        Z, y, groups = simulate(seed=seed, gamma=0, effect=0)
+        gate = ReliabilityGate().fit(Z, y, groups=groups)
+        adds = gate.log_loss_["selected"] < gate.log_loss_["prior"]
+        assert (", no gain)" in gate.summary()) != adds
+        found.append(adds)
+    assert not all(found)
+
+
+def test_the_summary_tells_of_weights_and_of_too_few_pairs():
+    Z, right, users = case_control(5, np.array([0.0, 1.5]))
+    gate = ReliabilityGate().fit(Z, right, groups=users)
+    assert "pairs, weighted for how they were drawn, the judge" in gate.summary()
+    with pytest.warns(UserWarning, match="Falling back"):
+        few = ReliabilityGate().fit(np.ones((20, 1)), np.arange(20) < 15)
+    assert few.accuracies_ == {}
+    assert few.summary(np.ones((3, 1))) == (
+        "Of 20 calibration pairs, too few or too much alike to learn from, the judge is right on "
+        "75 %, and it is used for 100 % of 3 preferences."
+    )
+    with pytest.raises(NotFittedError):
+        ReliabilityGate().summary()
 
 
 # Fallback

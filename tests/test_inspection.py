@@ -1,6 +1,7 @@
 """The pictures: what they are made of, against plain loops, and what is drawn."""
 
 import pickle
+import re
 import subprocess
 import sys
 
@@ -116,6 +117,76 @@ def test_any_two_columns_of_the_context(models, features):
     assert display.features == features
     assert display.pairs.to_numpy().sum() == len(models["gated"].judgments_)
     assert is_whole(display.figure_)
+
+
+def test_what_is_known_of_the_draw_is_no_context(models):
+    with pytest.raises(ValueError, match="features must name") as told:
+        GateDisplay.from_estimator(models["gated"], features=("offset", "history_length"))
+    offered = re.search(r"\[(.*)\]", str(told.value))[1]
+    assert "'agreement'" in offered
+    for no_context in ("offset", "gap", "prior"):
+        assert no_context not in offered
+
+
+def gate_of(log_odds_per_gap, n=4000):
+    """A gate whose judge is worth so much, and pairs in which histories of 3 to 5 do not occur."""
+    rng = np.random.default_rng(0)
+    Z = pd.DataFrame(
+        {
+            "gap": rng.random(n),
+            "history_length": rng.choice([0, 1, 2, 6], n),
+            "popularity_rarer": np.log1p(rng.choice([2, 3, 40], n)),
+            "agreement": rng.choice([0.0, 1.0, np.nan], n),
+        }
+    )
+    Z.loc[Z["history_length"] == 1, "agreement"] = np.nan  # asked once
+    right = rng.random(n) < 1 / (1 + np.exp(-log_odds_per_gap * Z["gap"]))
+    return ReliabilityGate().fit(Z, right), Z
+
+
+@pytest.mark.parametrize("response", ["weight", "trust"])
+def test_a_useless_judge_is_pale_and_a_good_one_is_not(response):
+    darkness = {}
+    for worth in (0, 6):
+        gate, Z = gate_of(worth)
+        display = GateDisplay.from_estimator(gate, Z, response=response)
+        display.figure_.canvas.draw()
+        mesh = display.ax_.collections[0]
+        colors = mesh.to_rgba(mesh.get_array())[..., :3]
+        darkness[worth] = 1 - colors.mean(axis=-1).min()
+    assert darkness[0] < 0.15
+    assert darkness[6] > 0.5
+
+
+def test_numbers_are_readable_on_their_color():
+    gate, Z = gate_of(0)
+    for display in (
+        GateDisplay.from_estimator(gate, Z, response="trust"),
+        GateDisplay(pd.DataFrame([[-0.1, 0.1]]), ("a", "b"), response="trust").plot(),
+    ):
+        assert {text.get_color() for text in display.ax_.texts} == {"0.2"}
+        assert all(len(text.get_text().lstrip("-")) == 4 for text in display.ax_.texts)  # 0.05
+
+
+def test_rows_and_columns_without_any_pair_are_left_out():
+    gate, Z = gate_of(6)
+    display = GateDisplay.from_estimator(gate, Z)
+    assert display.cells.columns.to_list() == ["0", "1", "2", "6 to 9"]
+    assert display.cells.shape == display.pairs.shape == (2, 4)
+    assert (display.pairs > 0).all(axis=None)
+    display = GateDisplay.from_estimator(gate, Z, features=("history_length", "agreement"))
+    assert display.cells.columns.to_list() == ["0", "2", "6 to 9"]
+    assert display.pairs.to_numpy().sum() == Z["agreement"].notna().sum()
+
+
+def test_without_pairs_there_is_nothing_to_draw_but_calibration():
+    gate, Z = gate_of(6)
+    with pytest.raises(ValueError, match="averages over pairs, and there is none"):
+        GateDisplay(pd.DataFrame(), ("a", "b")).plot()
+    Z["agreement"] = np.nan
+    features = ("history_length", "agreement")
+    display = GateDisplay.from_estimator(gate, Z, features=features, kind="calibration")
+    assert display.ax_.has_data()
 
 
 def test_trust_falls_below_0_for_a_judge_that_is_wrong():
@@ -339,7 +410,7 @@ def test_models_with_nothing_to_draw_are_refused(data, models):
 
 def test_wrong_arguments_are_refused(models, reports):
     gated = models["gated"]
-    with pytest.raises(ValueError, match=r"features must name columns of Z, .* got 'age'"):
+    with pytest.raises(ValueError, match=r"features must name .* context, .* got 'age'"):
         GateDisplay.from_estimator(gated, features=("age", "history_length"))
     with pytest.raises(ValueError, match="n_bins must be an integer >= 1; got 0"):
         GateDisplay.from_estimator(gated, n_bins=0)

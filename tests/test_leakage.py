@@ -24,6 +24,8 @@ from sklearn_selreg.model_selection import ColdStartSplit, LeaveLastOut
 
 N_USERS, N_ITEMS, N_LIKED = 40, 60, 12
 COLUMNS = {"user_col": "user", "item_col": "item", "time_col": "time"}
+# The judges here do not know what people like.
+adds_nothing = pytest.mark.filterwarnings("ignore:.*the judge adds:UserWarning")
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +150,7 @@ def check_fitted(model, train, held_out):
 @pytest.mark.parametrize("in_pipeline", [False, True], ids=["alone", "pipeline"])
 @pytest.mark.parametrize("splitter", SPLITTERS.values(), ids=SPLITTERS)
 @pytest.mark.filterwarnings("ignore:ReliabilityGate got:UserWarning")
+@adds_nothing
 @pytest.mark.filterwarnings("ignore:.* users are unknown to the model:UserWarning")
 def test_a_live_judge_is_shown_training_rows_alone(likes, films, splitter, in_pipeline, tmp_path):
     judge = SpyJudge(tmp_path / "calls.jsonl")
@@ -205,6 +208,7 @@ def pairs_fitted(model):
     return cells(model, *model._matrix.nonzero())
 
 
+@adds_nothing
 def test_the_held_out_rows_make_no_difference(likes, films, tmp_path):
     """Fold models are those that never had the other rows: factors, gate and questions."""
     (train, _), *_ = SPLITTERS["ColdStartSplit"].split(likes)
@@ -240,6 +244,7 @@ def recorded(likes, n_shown, rng):
 
 @pytest.mark.parametrize("splitter", SPLITTERS.values(), ids=SPLITTERS)
 @pytest.mark.filterwarnings("ignore:ReliabilityGate got:UserWarning")
+@adds_nothing
 @pytest.mark.filterwarnings("ignore:Of the judge's .* these were dropped:UserWarning")
 @pytest.mark.filterwarnings("ignore:.* users are unknown to the model:UserWarning")
 def test_recorded_slates_are_read_by_the_training_rows(likes, films, splitter):

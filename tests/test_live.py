@@ -789,6 +789,10 @@ def world():
     return likes.sample(frac=1, random_state=0).reset_index(drop=True), films
 
 
+# Neither the server nor functions of the texts know what people like.
+adds_nothing = pytest.mark.filterwarnings("ignore:.*the judge adds:UserWarning")
+
+
 def make_model(world, judge, **settings):
     settings = {"factors": 4, "iterations": 4, "max_slates": 60, "slate_size": 8, **settings}
     columns = {"user_col": "user", "item_col": "film"}
@@ -797,6 +801,7 @@ def make_model(world, judge, **settings):
     )
 
 
+@adds_nothing
 def test_a_second_fit_asks_nothing(server, world, tmp_path):
     model = make_model(world, claude(server, cache=tmp_path / "c"))
     plan = model.plan_judging(world[0])
@@ -853,6 +858,7 @@ def test_the_fit_goes_on_when_the_budget_is_spent(server, world):
     assert np.isfinite(broke.predict(world[0])).all()
 
 
+@adds_nothing
 def test_an_export_is_fitted_by_others(server, world, tmp_path):
     judge = claude(server, cache=tmp_path / "c")
     model = make_model(world, judge).fit(world[0])
@@ -938,6 +944,7 @@ def test_wrong_settings_are_named_before_any_work(server, world, judge, gate, me
     assert n_asked(server) == 0
 
 
+@adds_nothing
 def test_answers_in_the_cache_need_no_key(server, world, tmp_path, monkeypatch):
     model = make_model(world, claude(server, cache=tmp_path / "c")).fit(world[0])
     monkeypatch.delenv("ANTHROPIC_API_KEY")
@@ -989,6 +996,7 @@ def test_equal_ratings_are_named_as_what_keeps_the_gate_from_learning(world):
         fit_function(world, constant, calibration_share=0.0)
 
 
+@adds_nothing
 def test_item_text_names_what_is_shown(server, world):
     films = world[1].assign(secret="do not show", year=1990)
     model = make_model((world[0], films), claude(server), item_text=["title"])
@@ -1003,6 +1011,7 @@ def test_progress_shows_the_cost(server, capsys):
     assert "cost=$0.00" in shown
 
 
+@adds_nothing
 def test_the_fit_shows_its_progress(world, capsys):
     judge = LLMJudge.from_callable(
         lambda slate: [len(text) % 7 / 7 for text in slate.candidate_texts], name="n", version="1"

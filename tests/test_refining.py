@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg._interactions import index_interactions
+from sklearn_selreg.exceptions import GateWarning
 from sklearn_selreg.judges import LLMJudge, PrecomputedJudge
 
 N_USERS, N_ITEMS, N_GROUPS, K = 200, 60, 4, 8
@@ -134,7 +135,8 @@ def test_a_judge_who_is_wrong_is_not_followed(given, X, judged_users):
     for record in wrong:
         record["ratings"] = rng.permutation(record["ratings"]).tolist()
     good = make(given, PrecomputedJudge(records(X, judged_users))).refine(X)
-    bad = make(given, PrecomputedJudge(wrong)).refine(X)
+    with pytest.warns(GateWarning, match="the judge adds"):
+        bad = make(given, PrecomputedJudge(wrong)).refine(X)
     distance = [np.linalg.norm(m.user_factors_ - given[2]) for m in (bad, good)]
     assert distance[0] < 0.3 * distance[1]
 
