@@ -16,7 +16,6 @@ from sklearn_selreg._als import RegularizedALS, pack_pairs
 from sklearn_selreg._backbone import ALSBackbone, with_bias
 
 COLD_BELOW, TAIL_UP_TO = 3, 3
-_NO_LIMIT = 1e6  # log-odds that are worth any margin
 _SMALLEST_HINGE = 0.1  # of the margin: below it a hinge is rounded off
 
 
@@ -26,8 +25,8 @@ _SMALLEST_HINGE = 0.1  # of the margin: below it a hinge is rounded off
 class FixedRule(TransformerMixin, BaseEstimator):
     """The paper's rule without learning: trust the LLM for cold users and tail items alone.
 
-    The weight of a pair is the mean over its items of "the user is cold, or the item is tail". As
-    in the paper's loss, all pairs ask for the same margin.
+    The weight of a pair is the mean over its items of "the user is cold, or the item is tail". To
+    be used by `FixedMarginMF`: in the paper's loss all pairs ask for the same margin.
     """
 
     def fit(self, Z, y=None, groups=None):
@@ -35,11 +34,10 @@ class FixedRule(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, Z):
-        """Return weights in {0, 1/2, 1}, and log-odds that limit nothing, (n_pairs, 2)."""
+        """Return weights in {0, 1/2, 1}, (n_pairs, 1)."""
         cold = (Z["history_length"] < COLD_BELOW).to_numpy()
         tail = Z[["popularity_rarer", "popularity_commoner"]].to_numpy() <= np.log1p(TAIL_UP_TO)
-        weights = np.maximum(cold, tail.mean(axis=1))
-        return np.column_stack([weights, np.full(len(Z), _NO_LIMIT)])
+        return np.maximum(cold, tail.mean(axis=1))[:, np.newaxis]
 
 
 class RuleGate(TransformerMixin, BaseEstimator):
@@ -48,16 +46,16 @@ class RuleGate(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     rule : str
-        What the weight is, if it exceeds the threshold: the "smallest" of three log-odds, as in
-        `ReliabilityGate`; the "smaller" of the LLM's and the total ones; the LLM's "own"; the
-        "total"; the "probability" 2 p - 1 of the smallest ones; "one" where the smallest ones
-        exceed it; the "gap" alone, without any calibration.
+        What the weight is. The LLM's log-odds, where each of the three log-odds of
+        `ReliabilityGate` exceeds the threshold ("three"), the LLM's and the total ones ("two"), or
+        the LLM's alone ("own"); the "total" ones where they exceed it; the "probability" 2 p - 1 of
+        "three", or "one" where these count; the "gap" alone, without any calibration.
     drop : tuple of str
         Columns of evidence to leave out.
     threshold : float
     """
 
-    def __init__(self, rule="smallest", drop=(), threshold=0.2):
+    def __init__(self, rule="three", drop=(), threshold=0.2):
         self.rule = rule
         self.drop = drop
         self.threshold = threshold
@@ -70,24 +68,20 @@ class RuleGate(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, Z):
-        """Return weights >= 0, and the LLM's log-odds, (n_pairs, 2); of the "gap" itself alone."""
+        """Return weights >= 0, (n_pairs, 1)."""
         gap, kept = Z["gap"].to_numpy(), Z.drop(columns=list(self.drop))
-        if self.rule == "gap":
-            return gap[:, np.newaxis]
-        smallest, own = self.gate_.transform(kept).T
-        total = self.gate_.decision_function(kept)
+        three = self.gate_.transform(kept)[:, 0]
+        own, total = self.gate_.trust(kept) * gap, self.gate_.decision_function(kept)
         weights = {
-            "smallest": smallest,
-            "smaller": self._above(np.minimum(own, total)),
-            "own": self._above(own),
-            "total": self._above(total),
-            "probability": 2 * expit(smallest) - 1,
-            "one": (smallest > 0).astype(float),
+            "three": three,
+            "two": np.where(np.minimum(own, total) > self.threshold, own, 0),
+            "own": np.where(own > self.threshold, own, 0),
+            "total": np.where(total > self.threshold, total, 0),
+            "probability": 2 * expit(three) - 1,
+            "one": (three > 0).astype(float),
+            "gap": gap,
         }
-        return np.column_stack([weights[self.rule], own])
-
-    def _above(self, log_odds):
-        return np.where(log_odds > self.threshold, log_odds, 0)
+        return weights[self.rule][:, np.newaxis]
 
 
 # -- losses ------------------------------------------------------------------------------------
@@ -119,6 +113,18 @@ def _weight(model):
     return model.llm_weight * model._fitted_backbone.preference_unit
 
 
+class FixedMarginMF(SelectiveLLMRegularizedMF):
+    """Our estimator, of which all preferences ask for the margin, whatever their weight."""
+
+    def _regularizers(self, *args, **kwargs):
+        found = super()._regularizers(*args, **kwargs)
+        for pairs in found:
+            terms = pairs["slates"]
+            margins = np.broadcast_to(np.float32(self.margin), terms.weights.shape)
+            pairs["slates"] = replace(terms, margins=margins)
+        return found
+
+
 class AlternativeMF(SelectiveLLMRegularizedMF):
     """Our estimator with `regularizer(model, terms)` instead of the pairs' squared hinge.
 
@@ -137,8 +143,8 @@ class AlternativeMF(SelectiveLLMRegularizedMF):
         own = super()._backbone(settings)
         return _Backbone(**{field.name: getattr(own, field.name) for field in fields(own)})
 
-    def _regularizers(self, slates, weights, log_odds, plain, final, shares=None, known=None):
-        found = super()._regularizers(slates, weights, log_odds, plain, final, shares, known)
+    def _regularizers(self, slates, weights, plain, final, shares=None, known=None):
+        found = super()._regularizers(slates, weights, plain, final, shares, known)
         self.n_factors, self.plain_factors = final.users.shape[1], with_bias(*final[:3], shares)
         self.regularizer_ = self._make_regularizer(self, found[0]["slates"])
         return [{"slates": of["slates"], "regularizer": self.regularizer_} for of in found]

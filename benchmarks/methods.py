@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import peers
-from alternatives import AlternativeMF, FixedRule, JointGate, Pointwise
+from alternatives import AlternativeMF, FixedMarginMF, FixedRule, JointGate, Pointwise
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
 
@@ -93,7 +93,8 @@ def everywhere(data, seed, judge=None, **settings):
 
 def fixed_rule(data, seed, **settings):
     """Fit ours with the paper's rule as gate."""
-    return selective(data, seed, gate=FixedRule(), **settings)
+    model = _ours(data, seed, data.judge, FixedMarginMF, gate=FixedRule(), **settings)
+    return model.fit(data.train)
 
 
 def pointwise(data, seed, **settings):

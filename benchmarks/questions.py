@@ -34,10 +34,11 @@ import worlds  # noqa: E402
 
 from sklearn_selreg import SelectiveLLMRegularizedMF  # noqa: E402
 from sklearn_selreg._asking import describe, gather, make_slates  # noqa: E402
-from sklearn_selreg._evidence import slate_scores  # noqa: E402
+from sklearn_selreg._evidence import rank_items  # noqa: E402
 from sklearn_selreg._interactions import index_interactions  # noqa: E402
 from sklearn_selreg._items import encode_items, read_item_data  # noqa: E402
 from sklearn_selreg._questions import Questions, Recipe, choose_questions  # noqa: E402
+from sklearn_selreg._sampling import Standing  # noqa: E402
 from sklearn_selreg._slates import compare_candidates, place_slates  # noqa: E402
 from sklearn_selreg.datasets import load_movielens_coldstart, make_interactions  # noqa: E402
 from sklearn_selreg.judges import ContentJudge, PrecomputedJudge, Slate  # noqa: E402
@@ -200,9 +201,10 @@ class Simulated:
             return np.nan
         slates, _ = place_slates(judged, self.interactions)
         users, items = model.user_factors_[slates.users], model.item_factors_
-        scores = slate_scores(slates, users, items, model._popularity)
-        popularity = model._popularity[slates.items]
-        pairs = compare_candidates(slates, scores, popularity, calibration=False)
+        seen = self.interactions.matrix[slates.users]
+        ranks = rank_items(slates.items, users, items, seen)
+        standing = Standing(ranks, model._popularity[slates.items])
+        pairs = compare_candidates(slates, standing)
         rows = slates.users[pairs.slate]
         first, second = (slates.items[pairs.slate, at] for at in (pairs.preferred, pairs.other))
         p = expit(self.utility[rows, first] - self.utility[rows, second])

@@ -361,7 +361,7 @@ def test_only_the_parameter_is_cloned_and_pickled(tmp_path):
     before = pickle.dumps(judge)
     expected = judge.questions().ratings
     assert pickle.dumps(judge) == before
-    assert judge.get_params() == {"judgments": path}
+    assert judge.get_params() == {"judgments": path, "drawn": "otherwise"}
     for copy in (clone(judge), pickle.loads(before)):
         assert copy.judgments == path
         np.testing.assert_array_equal(copy.questions().ratings, expected)

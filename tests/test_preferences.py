@@ -21,14 +21,13 @@ def make_slates(rng):
 
 
 def make_weights(rng, slates):
-    """Weights and log-odds with the sign of the preferred place; two slates weigh nothing."""
-    log_odds = rng.normal(size=(N_SLATES, len(PLACES)))
-    log_odds[:, rng.uniform(size=len(PLACES)) < 0.3] = 0
-    weights = log_odds * rng.uniform(size=log_odds.shape).round()
+    """Weights with the sign of the preferred place; two slates weigh nothing."""
+    weights = rng.normal(size=(N_SLATES, len(PLACES)))
+    weights *= rng.uniform(size=weights.shape).round()
     real = slates.items >= 0
     there = np.array([[a[i] and a[j] for i, j in PLACES] for a in real])
     weights[[1, 8]] = 0
-    return (values.astype(np.float32) for values in (weights * there, log_odds * there))
+    return (weights * there).astype(np.float32)
 
 
 @pytest.fixture(params=[0, 2], ids=["no bias", "two periods"])
@@ -37,12 +36,12 @@ def problem(request):
     slates = make_slates(rng)
     n_columns = K + request.param
     users, items = (rng.normal(size=(n, n_columns)).astype(np.float32) for n in (N_USERS, N_ITEMS))
-    return slates, *make_weights(rng, slates), users, items, rng.uniform(size=N_USERS)
+    return slates, make_weights(rng, slates), users, items, rng.uniform(size=N_USERS)
 
 
 def test_terms_are_those_of_a_loop(problem):
-    slates, weights, log_odds, users, items, worth = problem
-    terms = preference_terms(slates, weights, log_odds, users, items, K, margin=1.3, worth=worth)
+    slates, weights, users, items, worth = problem
+    terms = preference_terms(slates, weights, users, items, K, margin=1.3, worth=worth)
     used = [s for s in range(N_SLATES) if s not in (1, 8)]
     np.testing.assert_array_equal(terms.users, slates.users[used])
     np.testing.assert_array_equal(terms.weights, weights[used])
@@ -58,7 +57,7 @@ def test_terms_are_those_of_a_loop(problem):
                 continue
             preferred, other = (i, j) if weights[s, n] > 0 else (j, i)
             z = users[u].astype(float) @ (items[columns[preferred]] - items[columns[other]])
-            wanted = z + worth[u] * abs(log_odds[s, n])
+            wanted = z + worth[u] * abs(weights[s, n])
             n_limited += wanted < 1.3
             assert terms.margins[row, n] == pytest.approx(min(1.3, wanted), abs=1e-5)
         if users.shape[1] > K:
@@ -70,8 +69,8 @@ def test_terms_are_those_of_a_loop(problem):
 
 
 def test_without_worth_all_preferences_ask_for_the_margin(problem):
-    slates, weights, log_odds, users, items, _ = problem
-    terms = preference_terms(slates, weights, log_odds, users, items, K, margin=0.7, worth=None)
+    slates, weights, users, items, _ = problem
+    terms = preference_terms(slates, weights, users, items, K, margin=0.7, worth=None)
     assert len(terms.users) == N_SLATES - 2
     assert (terms.margins == np.float32(0.7)).all()
 
@@ -85,23 +84,17 @@ def moved(terms, users, items):
 
 
 def test_a_preference_asks_for_no_more_than_its_log_odds_are_worth(problem):
-    slates, weights, log_odds, users, items, worth = problem
+    slates, weights, users, items, worth = problem
     used = weights.any(axis=1)
 
-    def asked(log_odds, worth):
-        terms = preference_terms(
-            slates, weights, log_odds, users, items, K, margin=1.3, worth=worth
-        )
+    def asked(worth):
+        terms = preference_terms(slates, weights, users, items, K, margin=1.3, worth=worth)
         return moved(terms, users, items)
 
-    assert asked(log_odds, worth).any()
-    limit = worth[slates.users[used], np.newaxis] * np.abs(log_odds[used])
-    assert (asked(log_odds, worth) <= limit + 1e-5).all()
-    # Nothing: where the judge says nothing, and for users whose scores tell nothing.
-    assert asked(0 * log_odds, worth).max() < 1e-5
-    assert asked(log_odds, 0 * worth).max() < 1e-5
+    assert asked(worth).any()
+    limit = worth[slates.users[used], np.newaxis] * np.abs(weights[used])
+    assert (asked(worth) <= limit + 1e-5).all()
+    assert asked(0 * worth).max() < 1e-5  # nothing, for users whose scores tell nothing
     # And never for more than the margin asks for.
-    terms = preference_terms(slates, weights, log_odds, users, items, K, margin=1.3, worth=None)
-    np.testing.assert_allclose(
-        asked(log_odds, 1e6 + worth), moved(terms, users, items) * (log_odds[used] != 0), atol=1e-5
-    )
+    terms = preference_terms(slates, weights, users, items, K, margin=1.3, worth=None)
+    np.testing.assert_allclose(asked(1e6 + worth), moved(terms, users, items), atol=1e-5)
