@@ -93,8 +93,8 @@ gains.round(4)
 # %%
 # NDCG@10 is about the top of the list, AUC about the whole of it. On MovieLens the LLM lifts the
 # top. On MovieTweetings it only helps below: what belongs at the top there is what is popular this
-# week, and whoever believes all that the LLM says pays dearly for it; selectively a little. On Online
-# Retail there is little to gain.
+# week, and whoever believes all that the LLM says pays dearly for it; selectively a little. On
+# Online Retail there is little to gain.
 import matplotlib.pyplot as plt
 
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
