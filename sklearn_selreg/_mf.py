@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ._als import pack_pairs
 from ._asking import JudgingPlan, ask, check_texts, counted, describe, make_slates
+from ._atomic import all_or_nothing
 from ._backbone import (
     BACKBONES,
     PROXIMAL_SWEEPS,
@@ -503,6 +504,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     # -- fitting -------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @all_or_nothing
     def fit(self, X, y=None):
         """Fit the factors, and with a judge also the gate.
 
@@ -1005,6 +1007,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         model.loss_curve_, model.n_iter_ = [], 0
         return model
 
+    @all_or_nothing
     def refine(self, X, y=None):
         """Let the judge's preferences act on given factors.
 
@@ -1045,6 +1048,15 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         evidence looks a little better than it is, and the judge is trusted a little less.
         """
         check_is_fitted(self)
+        refined = [(name, rows, getattr(self, name)[rows]) for name, rows, _ in self._given or ()]
+        try:
+            return self._refine(X, y)
+        except BaseException:
+            for name, rows, values in refined:
+                getattr(self, name)[rows] = values
+            raise
+
+    def _refine(self, X, y):
         self._validate_params()
         if self._given is None:
             raise ValueError(
@@ -1942,6 +1954,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self._coefficients = kept = (*of, feature_coefficients(model))
         return kept[2]
 
+    @all_or_nothing
     def fold_in(self, X, y=None, *, known=None):
         """Compute the factors of users from their interactions, items fixed.
 
@@ -2137,6 +2150,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             where[:] = last
         return period_shares(np.where(where < 0, np.float32(last), where), last + 1)
 
+    @all_or_nothing
     def fold_in_items(self, item_data):
         """Place new items by their features, users fixed.
 

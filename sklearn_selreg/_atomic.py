@@ -1,0 +1,46 @@
+"""Methods that change an estimator as a whole, or not at all."""
+
+import functools
+
+
+def all_or_nothing(method):
+    """Leave an estimator as it was if its method raises, also when it is interrupted.
+
+    Attributes are restored; arrays that the method writes into are not. So it must replace them.
+
+    Parameters
+    ----------
+    method : callable
+        Of an estimator.
+
+    Returns
+    -------
+    method : callable
+
+    Examples
+    --------
+    >>> class Model:
+    ...     @all_or_nothing
+    ...     def fit(self, mean):
+    ...         self.mean_ = mean
+    ...         self.inverse_ = 1 / mean
+    >>> model = Model()
+    >>> model.fit(4)
+    >>> try:
+    ...     model.fit(0)
+    ... except ZeroDivisionError:
+    ...     print(model.mean_)
+    4
+    """
+
+    @functools.wraps(method)
+    def run(self, *args, **kwargs):
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return run
