@@ -7,10 +7,9 @@ from ._gate import ReliabilityGate
 from ._interactions import interactions_from_sparse
 from ._items import AutoItemEncoder
 from ._mf import SelectiveLLMRegularizedMF
+from ._version import __version__ as __version__
 from .exceptions import ModelVersionWarning
 from .judges import LLMJudge
-
-__version__ = "0.1.0"
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # quiet, unless told otherwise
 

@@ -60,7 +60,7 @@ class JudgingPlan:
         TypeError, ValueError, JudgeError
             As `LLMJudge.answers`.
         """
-        if hasattr(self.judge, "questions"):
+        if self.judge.is_recorded:
             return self.judge
         return FrozenJudge.record(self.judge, self.slates)
 

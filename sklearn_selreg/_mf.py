@@ -7,10 +7,8 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ._als import pack_pairs
@@ -68,10 +66,12 @@ from ._recommend import (
 )
 from ._refining import locate, read_factors, refine_rows, score_unit, shown_standing
 from ._sampling import Design, Standing, pair_weights, recorded_design
+from ._sklearn import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
 from ._slates import compare_candidates, place_slates
 from ._strengths import KINDS, StrengthScale, kinds_to_compare
 from ._trends import Trend, mean_user, period_shares
 from ._tuning import EFFORTS, FEWEST_HELD_OUT, find_settings
+from ._version import __version__
 from ._warn import warn, warn_of_unknown
 from .exceptions import GateWarning, JudgmentWarning, ParameterWarning
 from .judges import LLMJudge, Slate
@@ -557,7 +557,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             self.judge._check_ready()
             if self.iterations != "auto":
                 backbone.split(self.refine_iterations)  # raises
-            if self._is_recorded():
+            if self.judge.is_recorded:
                 judged = self.judge.questions()
         old = self._old_factors(backbone) if self.warm_start else None
         table, interactions, features, self.item_encoder_ = self._read(X, y)
@@ -570,7 +570,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             if self.iterations == "auto" and backbone.iterations < least:
                 backbone = replace(backbone, iterations=least)
             backbone, n_refine = backbone.split(self.refine_iterations)
-        if self.judge is not None and not self._is_recorded():
+        if self.judge is not None and not self.judge.is_recorded:
             slates = self._choose_slates(table, interactions, features)
             judged, n_silent = ask(self.judge, slates, interactions)
         self._warn_of_what_a_file_lacked()
@@ -1071,7 +1071,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         added = _index_table(X, y, **self._reading())
         self._warn_of_what_a_file_lacked()
         n_silent = 0
-        if self._is_recorded():
+        if self.judge.is_recorded:
             judged = self.judge.questions()
         else:
             table = None
@@ -1213,9 +1213,6 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             features, encoder = encode_items(self.item_encoder, table, interactions.items)
         return table, interactions, features, encoder
 
-    def _is_recorded(self):
-        return hasattr(self.judge, "questions")
-
     def _check_judge(self):
         if not isinstance(self.judge, LLMJudge):
             raise TypeError(
@@ -1298,7 +1295,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """
         self._validate_params()
         self._check_judge()
-        if self._is_recorded():
+        if self.judge.is_recorded:
             return JudgingPlan([], 1, self.judge.estimate_cost([]), self.judge)
         parts = [None]
         if cv is not None:
@@ -1368,7 +1365,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 known, design = rank(slates.items, slates), Design.of_one_recipe(slates.items.shape)
             pairs = compare_candidates(slates, known, design.offset)
         if pairs is None or not len(pairs.slate):
-            warn(_why_not_calibrated(len(slates), self._is_recorded()), GateWarning)
+            warn(_why_not_calibrated(len(slates), self.judge.is_recorded), GateWarning)
             return
         self.judge_stats_["calibration_pairs"] = len(pairs.slate)
         right = slates.relevance[pairs.slate, pairs.preferred] == 1
@@ -2284,7 +2281,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         True
         """
         check_is_fitted(self)
-        save_model(self, path, _version())
+        save_model(self, path, __version__)
 
     @classmethod
     def load(cls, path):
@@ -2311,14 +2308,14 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         ModelVersionWarning
             If it was saved by another version of this package.
         """
-        return load_model(cls, path, _version())
+        return load_model(cls, path, __version__)
 
     def __getstate__(self):
-        return {**super().__getstate__(), "_version": _version()}
+        return {**super().__getstate__(), "_version": __version__}
 
     def __setstate__(self, state):
         state = dict(state)
-        check_version(state.pop("_version", "(unknown)"), _version())
+        check_version(state.pop("_version", "(unknown)"), __version__)
         super().__setstate__(state)
 
     @property
@@ -2328,12 +2325,6 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         indptr = np.append(matrix.indptr, matrix.indptr[-1])
         shape = matrix.shape[0] + 1, matrix.shape[1]
         return sp.csr_matrix((matrix.data, matrix.indices, indptr), shape)
-
-
-def _version():
-    from . import __version__  # there once this module is imported
-
-    return __version__
 
 
 def _why_not_calibrated(n_slates, is_recorded):

@@ -2,7 +2,7 @@
 
 from numbers import Integral, Number
 
-from sklearn.utils._param_validation import InvalidParameterError
+from ._sklearn import InvalidParameterError
 
 _READERS = {
     **dict.fromkeys((".parquet", ".pq"), "parquet"),

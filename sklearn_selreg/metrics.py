@@ -9,13 +9,13 @@ from scipy import sparse, stats
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
 from . import _baselines
 from ._interactions import Interactions, encode, index_interactions
 from ._params import check_integer, name_kind
 from ._progress import tqdm
+from ._sklearn import InvalidParameterError
 from ._strengths import StrengthScale
 from ._trends import mean_user
 from ._warn import warn, warn_of_unknown

@@ -432,7 +432,7 @@ def test_another_version_warns(path, tmp_path, world, model):
 
 
 def test_another_version_of_a_pickle_warns(model, monkeypatch):
-    monkeypatch.setattr("sklearn_selreg.__version__", "0.0.7")
+    monkeypatch.setattr("sklearn_selreg._mf.__version__", "0.0.7")
     old = pickle.dumps(model)
     monkeypatch.undo()
     with pytest.warns(ModelVersionWarning, match=r"made by sklearn_selreg 0\.0\.7"):

@@ -195,6 +195,8 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
     # Parameters that do not change what the judge answers, and are not part of a question's key.
     _not_identity = ("cache", "verbose")
     _remembers = True
+    is_recorded = False
+    """Whether all of its answers are there already, as `questions()` of a `PrecomputedJudge`."""
     # Whether the hidden and the other candidates of a calibration question are drawn alike, as by
     # the estimator that asks.
     _draws_alike = True

@@ -17,9 +17,9 @@ from numbers import Integral, Real
 
 import numpy as np
 import tenacity
-from sklearn.utils._param_validation import InvalidParameterError
 
 from .._progress import tqdm
+from .._sklearn import InvalidParameterError
 from .._warn import warn
 from ..exceptions import BudgetWarning, JudgeError, JudgmentWarning
 from ._base import CostEstimate, LLMJudge, _sha256

@@ -115,6 +115,7 @@ class PrecomputedJudge(LLMJudge):
     (array([2, 3]), array([2]), array([0.125, 0.125]))
     """
 
+    is_recorded = True
     _remembers = False  # the record is its memory
 
     def __init__(self, judgments, drawn="otherwise"):
