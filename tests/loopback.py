@@ -24,6 +24,7 @@ SETTINGS = {
     "always": {},  # part of the question -> kind
     "seed": 0,
     "json_schema": True,  # whether /v1/chat/completions knows it
+    "usage": None,  # what it says of the tokens used, instead of their numbers
     "prose": False,  # whether it writes prose around its answer
     "requests_per_second": None,
     "batch_delay": 0.0,
@@ -128,8 +129,16 @@ def message(state, body, kind):
         "content": [{"type": "text", "text": answer}],
         "stop_reason": stop,
         "stop_sequence": None,
-        "usage": {"input_tokens": len(text) // 4 + 20, "output_tokens": 6 * len(rate(question))},
+        "usage": told(
+            state, {"input_tokens": len(text) // 4 + 20, "output_tokens": 6 * len(rate(question))}
+        ),
     }
+
+
+def told(state, usage):
+    """Return what the server says of the tokens used: a dict replaces some of the numbers."""
+    wrong = state.settings["usage"]
+    return usage | wrong if isinstance(wrong, dict) else usage if wrong is None else wrong
 
 
 def completion(state, body, kind):
@@ -154,7 +163,7 @@ def completion(state, body, kind):
                 "finish_reason": "length" if kind == "truncated" else "stop",
             }
         ],
-        "usage": {**used, "total_tokens": sum(used.values())},
+        "usage": told(state, {**used, "total_tokens": sum(used.values())}),
     }
 
 

@@ -186,6 +186,36 @@ def test_batches_cost_half(server, tmp_path):
     )
 
 
+UNREADABLE = {
+    "nothing": "",
+    "text": "many",
+    "negative": {"output_tokens": -600_000, "completion_tokens": -600_000},
+    "words": {"input_tokens": "a lot", "prompt_tokens": "a lot"},
+    "null": {"output_tokens": None, "completion_tokens": None},
+    "fraction": {"output_tokens": 0.5, "completion_tokens": 0.5},
+}
+
+
+@pytest.mark.parametrize("usage", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("make", [claude, gpt, "batch"])
+def test_what_is_not_known_is_charged_at_the_worst_case(make, usage):
+    slates = make_slates(6)
+    settings = {"max_requests": None, "n_orders": 1, "concurrency": 1}
+    if make == "batch":
+        make, settings = claude, {**settings, "batch": True}
+    if make is gpt:
+        settings["price"] = (1.0, 2.0)
+    with LLMServer(usage=usage) as server:
+        worst = make(server, max_cost=1.0, **settings).estimate_cost(slates).max_cost
+        # Of six questions three can be afforded, whatever the service says they cost.
+        judge = make(server, max_cost=0.55 * worst, **settings)
+        with pytest.warns(BudgetWarning):
+            judge.rate(slates)
+        assert n_asked(server) == 3
+        assert judge.stats_["cost"] == pytest.approx(worst / 2, rel=0.2)
+        assert 0 < judge.stats_["cost"] <= judge.max_cost
+
+
 def test_a_clone_shares_the_memory_of_a_judge(server):
     judge, slates = claude(server), make_slates(3)
     judge.rate(slates)

@@ -23,6 +23,7 @@ from ._live import (
     no_key,
     not_sent,
     read_reply,
+    read_tokens,
     retry_after,
     server_message,
     transient_or_fatal,
@@ -449,7 +450,7 @@ class _Batches:
         def read():
             try:
                 entries = self.judge._call(client, lambda: client.messages.batches.results(batch))
-                return [entry.to_dict() for entry in entries]
+                return [entry.to_dict(warnings=False) for entry in entries]
             except (TransientError, JudgeError):
                 raise
             except Exception as error:  # the stream breaks off, as one of many exceptions
@@ -547,8 +548,14 @@ def _add(counts, more):
 
 def _reply(message, pause):
     """Make a Reply of a message of the service, a dict."""
-    usage = message.get("usage") or {}
-    names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+    usage = message.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    # Those of the cache may be left out, or be null.
+    names = ("cache_creation_input_tokens", "cache_read_input_tokens")
+    read = [
+        read_tokens(usage.get("input_tokens")),
+        *(read_tokens(usage.get(n) or 0) for n in names),
+    ]
     blocks = message.get("content") or []
     text = "".join(block.get("text") or "" for block in blocks if block.get("type") == "text")
     problems = {
@@ -559,8 +566,8 @@ def _reply(message, pause):
     return Reply(
         text=text,
         problem=problems.get(message.get("stop_reason")),
-        input_tokens=sum(usage.get(name) or 0 for name in names),
-        output_tokens=usage.get("output_tokens") or 0,
+        input_tokens=None if None in read else sum(read),
+        output_tokens=read_tokens(usage.get("output_tokens")),
         pause=pause,
     )
 

@@ -83,16 +83,25 @@ class Reply:
     text : str
     problem : str or None
         "refusal" or "truncated", if it did not finish.
-    input_tokens, output_tokens : int
+    input_tokens, output_tokens : int or None
+        None: the service does not say, or not in numbers.
     pause : float
         Seconds that the service's rate limit asks to wait before the next request.
     """
 
     text: str
     problem: str | None
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
     pause: float = 0.0
+
+
+def read_tokens(count):
+    """Return a number of tokens that a service tells, None for what is no whole number >= 0."""
+    if isinstance(count, str) and count.isdecimal():
+        return int(count)
+    whole = isinstance(count, Real) and not isinstance(count, bool) and 0 <= count < math.inf
+    return int(count) if whole and count == int(count) else None
 
 
 class _Stopped(Exception):
@@ -494,13 +503,14 @@ class Work:
             self._failures_in_a_row = 0
 
     def spending(self, reply, worst):
-        """Return what a reply adds to the totals, where its worst case was reserved."""
-        cost = self.judge._nano_cost(reply.input_tokens, reply.output_tokens)
-        return {
-            "cost": cost - worst,
-            "input_tokens": reply.input_tokens,
-            "output_tokens": reply.output_tokens,
-        }
+        """Return what a reply adds to the totals, where its worst case was reserved.
+
+        What is not known stays charged at the worst case.
+        """
+        tokens = {"input_tokens": reply.input_tokens, "output_tokens": reply.output_tokens}
+        known = None not in tokens.values()
+        cost = self.judge._nano_cost(*tokens.values()) if known else worst
+        return {"cost": cost - worst, **{name: count or 0 for name, count in tokens.items()}}
 
     def store(self, key, ratings, *, problem, counts):
         """Keep an answer; if that fails it is not lost, but no other question is asked."""

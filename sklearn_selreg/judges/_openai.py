@@ -10,6 +10,7 @@ from ._live import (
     no_connection,
     no_key,
     not_sent,
+    read_tokens,
     retry_after,
     server_message,
     transient_or_fatal,
@@ -229,11 +230,12 @@ def _reply(body):
     """Make a Reply of a completion, a dict."""
     choice = (body.get("choices") or [{}])[0]
     message = choice.get("message") or {}
-    usage = body.get("usage") or {}
+    usage = body.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
     problem = {"length": "truncated", "content_filter": "refusal"}.get(choice.get("finish_reason"))
     return Reply(
         text=message.get("content") or "",
         problem="refusal" if message.get("refusal") else problem,
-        input_tokens=usage.get("prompt_tokens") or 0,
-        output_tokens=usage.get("completion_tokens") or 0,
+        input_tokens=read_tokens(usage.get("prompt_tokens")),
+        output_tokens=read_tokens(usage.get("completion_tokens")),
     )
