@@ -199,7 +199,7 @@ def tuned_text(report):
     tuned = report["settings"]["everywhere_tuned"]
     tried = ", ".join(f"{float(weight):g}" for weight in tuned["weights_on_valid"])
     return (
-        f"*Tuned weight*: `llm_weight={tuned['weight']:g}`, which of {tried} has the highest "
+        f"*Tuned weight*: `llm_weight={tuned['weight']:g}`, the one of {tried} with the highest "
         "NDCG@10 on `valid`."
     )
 

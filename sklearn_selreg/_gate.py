@@ -122,6 +122,8 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         (int32). Empty after the fallback.
     C_ : float
         The penalty used.
+    adds_ : bool
+        Whether the judge lowers the cross-validated log-loss. If not, every preference weighs 0.
     is_fallback_ : bool
         Whether there was too little to learn from.
     n_features_in_ : int
@@ -140,8 +142,8 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
     Too few pairs, or a judge that was always right or always wrong, cannot be modeled. Then a
     warning is given, and :math:`\gamma` is made of the global accuracy, shrunk to no trust by 20
-    pseudo-pairs of which half are wrong; prior evidence and context are not used. Without any pair
-    that is right more often than not, every weight is 0.
+    pseudo-pairs of which half are wrong; prior evidence and context are not used. If the shrunk
+    accuracy is not above one half, every weight is 0.
 
     See Also
     --------
@@ -215,8 +217,8 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             Pairs of one group (of one user) are not independent; cross-validation keeps them
             together. None: every pair is a group.
         sample_weight : array-like of shape (n_pairs,), default=None
-            How much each pair counts, >= 0, as by how usual it is where preferences are to be
-            weighed. None: 1.
+            How much each pair counts relative to the others, >= 0, as by how usual it is where
+            preferences are to be weighed. Pairs with 0 are left out. None: 1.
 
         Returns
         -------
@@ -244,8 +246,10 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             )
         groups = np.arange(len(y)) if groups is None else np.asarray(groups)
         check_consistent_length(Z, groups)
-        _, groups = np.unique(groups, return_inverse=True)
         weights = _check_sample_weight(sample_weight, Z, dtype=np.float64, ensure_non_negative=True)
+        there = weights > 0
+        Z, y, weights = Z[there], y[there], weights[there]
+        _, groups = np.unique(groups[there], return_inverse=True)
         self._find_columns()
         self.classes_ = np.unique(y)
         right = y == (self.classes_[-1] if len(self.classes_) == 2 else 1)
@@ -260,9 +264,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             deviation = np.nan_to_num(np.nanstd(context, axis=0))
         self._context_scale = np.where(deviation > 0, deviation, 1)
         self.is_fallback_ = (
-            np.sum(weights > 0) < self.min_pairs
-            or len(np.unique(groups[weights > 0])) < self.cv
-            or len(np.unique(y[weights > 0])) < 2
+            len(y) < self.min_pairs or groups.max() + 1 < self.cv or len(self.classes_) < 2
         )
         if self.is_fallback_:
             self._fit_fallback(gap, groups.max() + 1)
@@ -290,7 +292,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         self.prior_effects_ = np.zeros((len(self._prior_columns), len(self._context_columns)))
         self._prior_alone = self.prior_coef_, self.prior_effects_
         self._context_coef = np.zeros(len(self._context_columns))
-        self.log_loss_, self.accuracies_ = {}, {}
+        self.log_loss_, self.accuracies_, self.adds_ = {}, {}, True
         self.cv_predictions_ = _predictions([], [], [])
         self.C_ = np.nan
         self._name_effects()
@@ -330,6 +332,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             left.remove(best)
             loss = tried[best]
         self.log_loss_["selected"] = float(loss.mean())
+        self.adds_ = self.log_loss_["selected"] < self.log_loss_["prior"]
         log_odds = _held_out(columns[:, selected], known, self.C_, self.cv)
         self.cv_predictions_ = _predictions(log_odds, known.right, groups)
         by_prior = _held_out(columns[:, :n_before], known, self.C_, self.cv)
@@ -508,7 +511,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         """
         _, log_odds, total, added = self._evaluate(Z)
         counts = np.minimum(np.minimum(log_odds, total), added) > self.threshold
-        return np.where(counts, log_odds, 0.0)[:, np.newaxis]
+        return np.where(counts & self.adds_, log_odds, 0.0)[:, np.newaxis]
 
     def summary(self, Z=None, *, n_preferences=None):
         """Return in one sentence what the judge adds to what is known without it.
@@ -542,7 +545,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         check_is_fitted(self)
         found = [f"Of {self._n_pairs:,} calibration pair{'s' * (self._n_pairs != 1)}"]
         if self.is_fallback_:
-            found.append(", too few or too much alike to learn from,")
+            found.append(", too few or too similar to learn from,")
         elif self._is_weighted:
             found.append(", weighted for how they were drawn,")
         right = _percent(self.accuracies_.get("judge", self.accuracy_))

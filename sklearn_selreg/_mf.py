@@ -49,7 +49,7 @@ from ._items import (
 )
 from ._params import check_integer, check_nested, is_default, name_kind
 from ._persistence import check_version, load_model, save_model
-from ._preferences import LOG_RANKS, preference_terms
+from ._preferences import LOG_RANKS, checked_weights, preference_terms, try_gate
 from ._progress import tqdm
 from ._questions import choose_questions
 from ._recommend import (
@@ -122,6 +122,7 @@ _NO_JUDGMENTS = {"questions": 0, "answers": 0, "slates_used": 0, "pairs": 0}
 _ENOUGH_TO_FIT = 1000  # interactions; with fewer, nobody wonders at factors of about 0
 _SPAN = 100  # strengths as many times as large as the median are worth a warning
 _CLEARLY = 0.05  # difference of the criterion of a search that is worth a warning
+_CERTAIN = 10.0  # log-odds that no judge has who sees only what it is shown
 _CLEARLY_WRONG = 0.4  # accuracy of a judge that may be read the wrong way around
 _VANISHED = 0.02  # what the factors add to the score of a fitted pair
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
@@ -218,9 +219,11 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     slate_random_state : int, default=0
         Seed >= 0 of the choice of slates. What is asked depends on the rows, the item features and
         these slate parameters alone, so a search over other parameters asks nothing new.
-    gate : "auto", ReliabilityGate or None, default="auto"
+    gate : "auto", ReliabilityGate, other transformer or None, default="auto"
         Weighs preferences. "auto": `ReliabilityGate()`. None: all preferences weigh 1, wherever
-        they are (global distillation).
+        they are (global distillation). Another transformer needs ``fit(Z, y, groups=)``, with an
+        argument `sample_weight` if it wants the weights of pairs, and a `transform` that gives
+        one column of finite weights >= 0, as log-odds; Z is a DataFrame of the gate's evidence.
     llm_weight : float, default=0.16
         Weight >= 0 of all preferences, relative to `alpha`: with 1 a preference of weight 1 counts
         as an interaction does. (:math:`\mu` is `llm_weight` times `alpha`; for BPR, LMF and given
@@ -1232,7 +1235,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
                 ParameterWarning,
             )
         if isinstance(self.gate, ReliabilityGate):
-            self.gate._validate_params()  # before anything is asked and paid
+            self.gate._validate_params()
+        if self.gate is not None and not isinstance(self.gate, str) and not self.judge.is_recorded:
+            try_gate(self.gate)  # before anything is asked and paid
 
     def _choose_slates(self, table, interactions, features):
         """Choose the slates to ask the judge."""
@@ -1318,13 +1323,13 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         reasons = ", ".join(counted(count, what) for what, count in dropped.items() if count)
         n_questions = len(judged.user)
         if not (slates.items >= 0).any():
+            users, items = interactions.users[:1].tolist(), interactions.items[:1].tolist()
+            known = f"{users[0]!r} and {items[0]!r}" if users and items else "none that are known"
             raise ValueError(
                 f"No slate of the judge fits the interactions: {reasons}. Users and items must "
                 "have the same ids in both, and a slate's history must lie within the rows given "
                 f"to fit. The judge has users such as {judged.user[:1].tolist()[0]!r} and items "
-                f"such as {judged.candidates[:1].tolist()[0]!r}, the interactions "
-                f"{interactions.users[:1].tolist()[0]!r} and "
-                f"{interactions.items[:1].tolist()[0]!r}."
+                f"such as {judged.candidates[:1].tolist()[0]!r}, the interactions {known}."
             )
         if reasons:
             warn(
@@ -1410,22 +1415,31 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if isinstance(gate, ReliabilityGate):
             found = f"{gate.summary()} "
             lowers = gate.log_loss_["selected"] < gate.log_loss_["prior"]
-        if n_weighted and lowers:
-            return
-        nothing = "the judge adds nothing, and the model is the same as without it"
         if n_weighted:
-            what = (
-                "It is not seen that the judge adds anything, yet "
-                f"{n_weighted:,} of {n_pairs:,} preferences weigh more than 0."
-            )
-            remedy = "Let it answer more (max_slates, calibration_share), look at its ratings,"
-        elif n_pairs:
-            what = f"None of {n_pairs:,} preferences weighs more than 0: {nothing}."
+            largest = np.max(self.judgments_["weight"])
+            if found and largest > _CERTAIN:
+                warn(
+                    f"{found}Some preferences have log-odds of up to {largest:.0f}: nobody is so "
+                    "certain. Does the judge know interactions that are hidden from it, as one "
+                    "that counts them, or a recommender that was fitted on them? Its answers must "
+                    "come from what it is shown; otherwise it is trusted far too much.",
+                    GateWarning,
+                )
+            return
+        nothing = "the model is the same as without the judge"
+        if n_pairs:
+            what = f"None of {n_pairs:,} preferences counts: {nothing}."
             remedy = (
                 "Look at its ratings, give it better item texts (item_text), ask a better model,"
             )
-            if found and lowers and gate.accuracies_["judge"] < _CLEARLY_WRONG:
-                remedy = "Look at its ratings, the best items seem to be rated lowest,"
+            if not found:
+                remedy = "Look at the gate and at the ratings,"
+            elif lowers and self.gate_.threshold > ReliabilityGate().threshold:
+                remedy = f"Lower the threshold of the gate, {self.gate_.threshold:g},"
+            elif lowers and gate.accuracies_["judge"] < _CLEARLY_WRONG:
+                remedy = (
+                    "It is wrong more often than right: look at which end of its scale is the best,"
+                )
         else:
             what = f"There is no preference between items that are new to their user: {nothing}."
             remedy = "Judge slates of such items,"
@@ -1484,7 +1498,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             return pairs, np.ones(n_pairs)
         if self.gate_ is None or not n_pairs:
             return pairs, np.zeros(n_pairs)
-        return pairs, np.asarray(self.gate_.transform(pairs.evidence))[:, 0]  # it may be a frame
+        return pairs, checked_weights(self.gate_, pairs.evidence)
 
     @property
     def judgments_(self):
@@ -1498,8 +1512,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         check_is_fitted(self)
         if self._slates is None:
             raise AttributeError(
-                "There are no judgments_: the model was fitted without a judge, or loaded from a "
-                "file, which has none."
+                "There are no judgments_: the model was fitted without a judge, or the judge had "
+                "no opinion at all, or the model was loaded from a file, which has none."
             )
         pairs, weights = self._preferences()
         items = self._slates.items

@@ -11,10 +11,12 @@ not be like the slates that regularize, so pairs are weighted by how usual they 
 (Shimodaira 2000, "Improving predictive inference under covariate shift").
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
@@ -157,7 +159,9 @@ def _log_density(sample, reference, at):
         LogisticRegression(solver="newton-cholesky", max_iter=200),
     )
     sizes = [len(part.ranks) for part in both]
-    model.fit(np.vstack([_columns(part) for part in both]), np.repeat([1, 0], sizes))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of few rows: it need not be exact
+        model.fit(np.vstack([_columns(part) for part in both]), np.repeat([1, 0], sizes))
     log_odds = model.decision_function(_columns(at)).reshape(at.ranks.shape)
     return log_odds - np.log(sizes[0] / sizes[1])
 

@@ -77,6 +77,21 @@ class Slates:
         return gaps, np.where(count > 1, agreement, np.float32(np.nan))
 
 
+def example_slates(n_slates=20, size=6):
+    """Return slates of made-up users and ratings that calibrate."""
+    random = np.random.default_rng(0)
+    items = random.permuted(np.tile(np.arange(4 * size), (n_slates, 1)), axis=1)[:, :size]
+    relevance = np.zeros(items.shape, dtype=np.int8)
+    relevance[:, :2] = 1
+    return Slates(
+        np.arange(n_slates),
+        items,
+        random.random((*items.shape, 1), dtype=np.float32),
+        sp.csr_matrix((n_slates, 4 * size), dtype=np.float32),
+        relevance,
+    )
+
+
 def place_slates(judged, interactions):
     """Find judged slates in the fitted interactions, and apply the leakage rule.
 

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from threadpoolctl import threadpool_limits
 
 from sklearn_selreg import (
@@ -27,7 +27,7 @@ from sklearn_selreg import (
 )
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.exceptions import DataWarning, GateWarning
-from sklearn_selreg.judges import PrecomputedJudge
+from sklearn_selreg.judges import LLMJudge, PrecomputedJudge
 from sklearn_selreg.metrics import ranking_report
 
 N_USERS, N_ITEMS = 40, 50
@@ -651,7 +651,7 @@ def inverted(records):
 
 
 def test_a_judge_that_is_wrong_changes_nothing(world):
-    with pytest.warns(GateWarning, match=r"None of 1,200 .* nothing.* the best items seem to be"):
+    with pytest.warns(GateWarning, match=r"None of 1,200 .* It is wrong more often than right"):
         wrong = world.judged(judge=PrecomputedJudge(inverted(world.records))).fit(world.train)
     assert wrong.gate_.gap_coef_ < 0
     assert not wrong.judgments_["weight"].any()
@@ -758,28 +758,86 @@ def test_who_paid_for_a_useless_judge_learns_it(world):
         model = world.judged(judge=judge).fit(world.train)
     assert len(told) == 1
     message = str(told[0].message)
-    assert message.startswith(model.gate_.summary() + " None of 1,200 preferences weighs")
+    assert message.startswith(model.gate_.summary() + " None of 1,200 preferences counts")
     assert "leave the judge out" in message
     assert told[0].filename == __file__
     without = world.judged(judge=None).fit(world.train)
     np.testing.assert_allclose(model.item_factors_, without.item_factors_, rtol=1e-3, atol=1e-5)
 
 
-def test_a_judge_that_is_used_but_lowers_no_loss_is_told(world):
+def test_a_judge_that_lowers_no_loss_is_not_used(world):
     threshold = ReliabilityGate(threshold=0)  # so listens to anything
+    without = world.judged(judge=None).fit(world.train)
+    n_useless = 0
     for seed in range(10):
         judge = PrecomputedJudge(random_ratings(world.records, seed))
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             model = world.judged(judge=judge, gate=threshold).fit(world.train)
         loss, n = model.gate_.log_loss_, model.judge_stats_["pairs_weighted"]
-        if n and loss["selected"] >= loss["prior"]:
-            break
-    assert len(told) == 1
-    assert f", no gain). It is not seen that the judge adds anything, yet {n:,} of 1,200" in str(
-        told[0].message
-    )
-    assert "the model is the same" not in str(told[0].message)
+        assert model.gate_.adds_ == (loss["selected"] < loss["prior"])
+        if not model.gate_.adds_:
+            n_useless += 1
+            assert n == 0
+            assert len(told) == 1
+            assert ", no gain). None of 1,200 preferences counts: the model is" in str(
+                told[0].message
+            )
+            np.testing.assert_allclose(
+                model.item_factors_, without.item_factors_, rtol=1e-3, atol=1e-5
+            )
+    assert n_useless
+
+
+def test_a_judge_who_knows_what_is_hidden_is_told(world):
+    counts = np.log1p(world.train["item"].value_counts()) / 10  # with the hidden likes
+    records = [
+        record | {"ratings": counts.reindex(record["candidates"], fill_value=0).tolist()}
+        for record in world.records
+    ]
+    with pytest.warns(GateWarning, match="nobody is so certain. Does the judge know interactions"):
+        world.judged(judge=PrecomputedJudge(records)).fit(world.train)
+
+
+class Strange(TransformerMixin, BaseEstimator):
+    """A gate that gives what is asked for."""
+
+    def __init__(self, give):
+        self.give = give
+
+    def fit(self, Z, y, groups=None):
+        return self
+
+    def transform(self, Z):
+        return self.give(len(Z))
+
+
+@pytest.mark.parametrize(
+    ("give", "message"),
+    [
+        (np.ones, r"must give one column for \d+ pairs; got an array of shape \(\d+,\)"),
+        (lambda n: np.full((n, 1), np.nan), "must give finite weights >= 0"),
+        (
+            lambda n: np.full((n, 1), -1.0),
+            "must give finite weights >= 0; got values from -1 to -1",
+        ),
+    ],
+)
+def test_gates_that_give_no_weights_are_refused(world, give, message):
+    with pytest.raises(ValueError, match=message):
+        world.judged(gate=Strange(give)).fit(world.train)
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [ReliabilityGate(offset_col="nope"), Strange(np.ones), make_pipeline(ReliabilityGate())],
+)
+def test_gates_that_cannot_work_are_found_out_before_anything_is_asked(world, gate):
+    asked = []
+    judge = LLMJudge.from_callable(asked.append, name="counts", version="1", cache=None)
+    with pytest.raises(ValueError, match=r"columns of Z|one column|groups"):
+        world.judged(judge=judge, gate=gate).fit(world.train)
+    assert not asked
 
 
 def test_a_judge_of_calibration_alone_is_told(world):
@@ -804,7 +862,7 @@ class Indifferent(TransformerMixin, BaseEstimator):
 
 
 def test_gates_of_another_kind_are_told_of_too(world):
-    with pytest.warns(GateWarning, match=r"^None of 1,200 preferences weighs more than 0"):
+    with pytest.warns(GateWarning, match=r"^None of 1,200 preferences counts: .* Look at the gate"):
         model = world.judged(gate=Indifferent()).fit(world.train)
     with pytest.raises(AttributeError, match="a gate of another kind"):
         _ = model.judge_summary_
