@@ -22,8 +22,8 @@ from ._sampling import Standing
 from ._slates import compare_candidates, example_slates
 
 LOG_RANKS = 3.0
-"""Log ranks that log-odds of 1 are worth: of two items of a list, liked ones are where the gate's
-coefficient of log ranks is .2 to .5 on held-out interactions (``benchmarks/README.md``)."""
+"""Log ranks that log-odds of 1 are worth: held-out interactions with items of a list have .2 to .5
+log-odds per log rank (``benchmarks/gate_truth.py``)."""
 
 
 def preference_terms(slates, weights, users, items, n_factors, *, margin, worth):
