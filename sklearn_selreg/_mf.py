@@ -49,7 +49,7 @@ from ._items import (
 )
 from ._params import check_integer, check_nested, is_default, name_kind
 from ._persistence import check_version, load_model, save_model
-from ._preferences import LOG_RANKS, checked_weights, preference_terms, try_gate
+from ._preferences import LOG_RANKS, preference_terms
 from ._progress import tqdm
 from ._questions import choose_questions
 from ._recommend import (
@@ -73,6 +73,7 @@ from ._trends import Trend, mean_user, period_shares
 from ._tuning import EFFORTS, FEWEST_HELD_OUT, find_settings
 from ._version import __version__
 from ._warn import warn, warn_of_unknown
+from ._weighing import checked_weights, try_gate
 from .exceptions import GateWarning, JudgmentWarning, ParameterWarning
 from .judges import LLMJudge, Slate
 from .metrics import mean_ndcg, warn_of_unknown_ids

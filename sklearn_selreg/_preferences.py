@@ -12,14 +12,9 @@ about as a power of it, so log-odds are proportional to log ranks; and s is a nu
 times the slope of the user's scores over log ranks at the top of the list, where they matter.
 """
 
-import warnings
-
 import numpy as np
-from sklearn.base import clone
 
 from ._als import SlateTerms
-from ._sampling import Standing
-from ._slates import compare_candidates, example_slates
 
 LOG_RANKS = 3.0
 """Log ranks that log-odds of 1 are worth: held-out interactions with items of a list have .2 to .5
@@ -62,37 +57,3 @@ def preference_terms(slates, weights, users, items, n_factors, *, margin, worth)
     if users.shape[1] > n_factors:
         bias = np.einsum("sp,sip->si", users[raters, n_factors:], items[candidates, n_factors:])
     return SlateTerms(raters, candidates, weights, margins, bias)
-
-
-def checked_weights(gate, evidence):
-    """Return a fitted gate's weights of pairs, (n_pairs,); it may give them as a frame.
-
-    Raises
-    ------
-    ValueError
-        For anything but one column of finite weights >= 0.
-    """
-    weights = np.asarray(gate.transform(evidence), dtype=np.float64)
-    if weights.shape != (len(evidence), 1):
-        raise ValueError(
-            f"The gate's transform must give one column for {len(evidence)} pairs; got an array "
-            f"of shape {weights.shape} from {gate!r}."
-        )
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError(
-            "The gate's transform must give finite weights >= 0; got values from "
-            f"{np.min(weights):g} to {np.max(weights):g} from {gate!r}."
-        )
-    return weights[:, 0]
-
-
-def try_gate(gate):
-    """Fit a copy of a gate on made-up evidence: what cannot work raises before money is spent."""
-    slates = example_slates()
-    standing = Standing(1 + np.argsort(slates.items, axis=1), slates.items % 7)
-    pairs = compare_candidates(slates, standing, np.zeros(slates.items.shape))
-    right = slates.relevance[pairs.slate, pairs.preferred] == 1
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of evidence that means nothing
-        made = clone(gate).fit(pairs.evidence, right, groups=slates.users[pairs.slate])
-        checked_weights(made, pairs.evidence)
