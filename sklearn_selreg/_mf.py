@@ -216,7 +216,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Candidates in a slate, >= 2.
     calibration_share : float, default=0.3
         Share of the slates that hide some of a user's interactions among the candidates, in
-        [0, 1]: by them the gate learns where the judge is right.
+        [0, 1]: by them the gate learns where the judge is right. There are fewer if not as many
+        users have 4 interactions, some of which the reference model would recommend.
     slate_random_state : int, default=0
         Seed >= 0 of the choice of slates. What is asked depends on the rows, the item features and
         these slate parameters alone, so a search over other parameters asks nothing new.
@@ -1334,7 +1335,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             )
         if reasons:
             warn(
-                f"Of the judge's {counted(n_questions, 'slate')} these were dropped: {reasons}. In "
+                f"Of the judge's {counted(n_questions, 'slate')} and what they hold these were "
+                f"dropped: {reasons}. In "
                 "cross-validation that is expected, as some rows are held out; else compare the "
                 "judge's ids and histories with the rows given to fit.",
                 JudgmentWarning,

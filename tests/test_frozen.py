@@ -46,7 +46,7 @@ class TestFrozen(JudgeContract):
         return FrozenJudge.record(ContentJudge(), self.make_slates())
 
 
-@pytest.mark.filterwarnings("ignore:.*the judge adds:UserWarning")  # the server knows nothing
+@pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")  # the server knows nothing
 def test_a_search_with_frozen_answers_is_that_of_the_live_judge(world, tmp_path, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-none")
     cache = tmp_path / "cache.sqlite"

@@ -25,7 +25,7 @@ from sklearn_selreg.model_selection import ColdStartSplit, LeaveLastOut
 N_USERS, N_ITEMS, N_LIKED = 40, 60, 12
 COLUMNS = {"user_col": "user", "item_col": "item", "time_col": "time"}
 # The judges here do not know what people like.
-adds_nothing = pytest.mark.filterwarnings("ignore:.*the judge adds:UserWarning")
+adds_nothing = pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")
 
 
 @pytest.fixture(scope="module")

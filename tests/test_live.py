@@ -820,7 +820,7 @@ def world():
 
 
 # Neither the server nor functions of the texts know what people like.
-adds_nothing = pytest.mark.filterwarnings("ignore:.*the judge adds:UserWarning")
+adds_nothing = pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")
 
 
 def make_model(world, judge, **settings):

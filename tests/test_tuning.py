@@ -528,7 +528,7 @@ def test_given_factors_with_strengths_and_warm_start():
     np.testing.assert_array_equal(*model.user_factors_[-2:])
 
 
-@pytest.mark.filterwarnings("ignore:.*the judge adds:UserWarning")  # it goes by ids
+@pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")  # it goes by ids
 def test_more_regularized_sweeps_than_were_found_are_added(log):
     model = make_model(judge=ByNumber(), max_slates=20, refine_iterations=40).fit(log)
     assert model.n_iter_ == 41 == model.iterations_
@@ -555,7 +555,7 @@ class ByNumber(LLMJudge):
             yield np.array([int(item) % 97 / 97 for item in slate.candidates])
 
 
-@pytest.mark.filterwarnings("ignore:.*the judge adds:UserWarning")  # it goes by ids
+@pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")  # it goes by ids
 def test_what_a_judge_is_asked_does_not_depend_on_the_settings(log, kinds):
     plans = []
     for settings in ({}, {"tuning": None}, {"alpha": 3.0, "factors": 7}, {"random_state": 5}):
