@@ -135,7 +135,7 @@ def test_a_judge_who_is_wrong_is_not_followed(given, X, judged_users):
     for record in wrong:
         record["ratings"] = rng.permutation(record["ratings"]).tolist()
     good = make(given, PrecomputedJudge(records(X, judged_users))).refine(X)
-    with pytest.warns(GateWarning, match="the judge adds"):
+    with pytest.warns(GateWarning, match="as without the judge"):
         bad = make(given, PrecomputedJudge(wrong)).refine(X)
     distance = [np.linalg.norm(m.user_factors_ - given[2]) for m in (bad, good)]
     assert distance[0] < 0.3 * distance[1]
