@@ -1405,21 +1405,20 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         _log.info("%d of %d preferences weigh more than 0.", n_weighted, n_pairs)
         if isinstance(self.gate_, ReliabilityGate) and _log.isEnabledFor(logging.INFO):
             _log.info("%s", self.judge_summary_)
-        self._warn_of_useless_judge()
+        self._warn_of_judge(np.max(np.abs(packed), initial=0))
         return packed
 
-    def _warn_of_useless_judge(self):
-        """Warn if a gate that was calibrated finds that the judge adds nothing."""
+    def _warn_of_judge(self, largest):
+        """Warn if a gate that was calibrated finds that the judge adds nothing, or too much.
+
+        `largest` is the largest weight.
+        """
         gate, n_pairs = self.gate_, self.judge_stats_["pairs"]
         n_weighted = self.judge_stats_["pairs_weighted"]
         if gate is None or getattr(gate, "is_fallback_", False):
             return  # it was told
-        found, lowers = "", True
-        if isinstance(gate, ReliabilityGate):
-            found = f"{gate.summary()} "
-            lowers = gate.log_loss_["selected"] < gate.log_loss_["prior"]
+        found = f"{gate.summary()} " if isinstance(gate, ReliabilityGate) else ""
         if n_weighted:
-            largest = np.max(self.judgments_["weight"])
             if found and largest > _CERTAIN:
                 warn(
                     f"{found}Some preferences have log-odds of up to {largest:.0f}: nobody is so "
@@ -1437,9 +1436,9 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             )
             if not found:
                 remedy = "Look at the gate and at the ratings,"
-            elif lowers and self.gate_.threshold > ReliabilityGate().threshold:
-                remedy = f"Lower the threshold of the gate, {self.gate_.threshold:g},"
-            elif lowers and gate.accuracies_["judge"] < _CLEARLY_WRONG:
+            elif gate.adds_ and gate.threshold > ReliabilityGate().threshold:
+                remedy = f"Lower the threshold of the gate, {gate.threshold:g},"
+            elif gate.adds_ and gate.accuracies_["judge"] < _CLEARLY_WRONG:
                 remedy = (
                     "It is wrong more often than right: look at which end of its scale is the best,"
                 )
@@ -1477,21 +1476,20 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             worth = np.zeros(len(users))
             slopes = log_rank_worth(users[raters], listed, seen, self._num_threads)
             worth[raters] = LOG_RANKS * slopes
-        unit = PROXIMAL_UNIT if self._given is not None else self._fitted_backbone.preference_unit
-        return [
-            {
-                "slates": preference_terms(
-                    slates,
-                    weights,
-                    *with_bias(*factors[:3], shares),
-                    factors.users.shape[1],
-                    margin=self.margin * factors.unit,
-                    worth=worth,
-                ),
-                "llm_weight": self.llm_weight * unit,
-            }
-            for factors in (plain, final)
-        ]
+        given = self._given is not None
+        unit = PROXIMAL_UNIT if given else self._fitted_backbone.preference_unit
+        n_factors, margin = final.users.shape[1], self.margin * final.unit
+
+        def of(users, items):
+            terms = preference_terms(
+                slates, weights, users, items, n_factors, margin=margin, worth=worth
+            )
+            return {"slates": terms, "llm_weight": self.llm_weight * unit}
+
+        last_pairs = of(users, items)
+        if plain is final:  # there is no last update, or no margin that depends on factors
+            return last_pairs, last_pairs
+        return of(*with_bias(*plain[:3], shares)), last_pairs
 
     def _preferences(self, which=slice(None)):
         """Return the pairs of slates that may regularize, and their weights."""
