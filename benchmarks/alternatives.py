@@ -12,8 +12,9 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
-from sklearn_selreg._als import RegularizedALS, pack_pairs
-from sklearn_selreg._backbone import ALSBackbone, with_bias
+from sklearn_selreg._factorization._als import RegularizedALS, pack_pairs
+from sklearn_selreg._factorization._als_backbone import ALSBackbone
+from sklearn_selreg._factorization._factors import with_bias
 
 COLD_BELOW, TAIL_UP_TO = 3, 3
 _SMALLEST_HINGE = 0.1  # of the margin: below it a hinge is rounded off

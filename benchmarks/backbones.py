@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "demo"))
 
 import movielens as demo  # noqa: E402
 
-from sklearn_selreg._backbone import BACKBONES  # noqa: E402
+from sklearn_selreg._factorization._make import BACKBONES  # noqa: E402
 from sklearn_selreg.datasets import load_movielens_coldstart  # noqa: E402
 from sklearn_selreg.metrics import compare_reports  # noqa: E402
 

@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT / "demo"))
 
 import movielens as demo  # noqa: E402
 
-from sklearn_selreg.metrics import _report, compare_reports, ranking_report  # noqa: E402
+from sklearn_selreg.metrics import compare_reports, ranking_report  # noqa: E402
+from sklearn_selreg.metrics._report import _report  # noqa: E402
 
 average = demo.average
 METRICS = ("NDCG@10", "recall@10", "AUC")

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from sklearn_selreg._interactions import index_interactions
+from sklearn_selreg._data._interactions import index_interactions
 
 CONTAINERS = ("pandas", "polars", "array")
 

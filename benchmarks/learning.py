@@ -18,9 +18,9 @@ import worlds
 from evaluation import columns, demo, differences, evaluate
 from robustness import recorded
 
-from sklearn_selreg._asking import describe
-from sklearn_selreg._interactions import index_interactions
-from sklearn_selreg._items import read_item_data
+from sklearn_selreg._data._interactions import index_interactions
+from sklearn_selreg._data._item_table import read_item_data
+from sklearn_selreg._judging._asking import describe
 from sklearn_selreg.judges import AnthropicJudge, PrecomputedJudge, Slate
 
 SHARES = (0.125, 0.25, 0.5, 1.0)

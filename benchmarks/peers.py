@@ -10,9 +10,9 @@ from implicit.bpr import BayesianPersonalizedRanking
 from implicit.lmf import LogisticMatrixFactorization
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
 
-from sklearn_selreg._backbone import popularity_bias
-from sklearn_selreg._interactions import index_interactions
-from sklearn_selreg._trends import Trend
+from sklearn_selreg._data._interactions import index_interactions
+from sklearn_selreg._data._periods import Trend
+from sklearn_selreg._factorization._factors import popularity_bias
 
 _PERIODS = 8  # as by default
 NEIGHBORS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}

@@ -33,13 +33,14 @@ import movielens as demo  # noqa: E402
 import worlds  # noqa: E402
 
 from sklearn_selreg import SelectiveLLMRegularizedMF  # noqa: E402
-from sklearn_selreg._asking import describe, gather, make_slates  # noqa: E402
-from sklearn_selreg._evidence import rank_items  # noqa: E402
-from sklearn_selreg._interactions import index_interactions  # noqa: E402
-from sklearn_selreg._items import encode_items, read_item_data  # noqa: E402
-from sklearn_selreg._questions import Questions, Recipe, choose_questions  # noqa: E402
-from sklearn_selreg._sampling import Standing  # noqa: E402
-from sklearn_selreg._slates import compare_candidates, place_slates  # noqa: E402
+from sklearn_selreg._data._interactions import index_interactions  # noqa: E402
+from sklearn_selreg._data._item_features import encode_items  # noqa: E402
+from sklearn_selreg._data._item_table import read_item_data  # noqa: E402
+from sklearn_selreg._judging._asking import describe, gather, make_slates  # noqa: E402
+from sklearn_selreg._judging._design import Standing  # noqa: E402
+from sklearn_selreg._judging._sampler import Questions, Recipe, choose_questions  # noqa: E402
+from sklearn_selreg._judging._slates import compare_candidates, place_slates  # noqa: E402
+from sklearn_selreg._judging._standing import rank_items  # noqa: E402
 from sklearn_selreg.datasets import load_movielens_coldstart, make_interactions  # noqa: E402
 from sklearn_selreg.judges import ContentJudge, PrecomputedJudge, Slate  # noqa: E402
 from sklearn_selreg.metrics import compare_reports  # noqa: E402

@@ -221,8 +221,9 @@ class Ours(Method):
         return time.perf_counter() - start
 
     def begin(self):
-        from sklearn_selreg._als import RegularizedALS
-        from sklearn_selreg._items import encode_items, read_item_data
+        from sklearn_selreg._data._item_features import encode_items
+        from sklearn_selreg._data._item_table import read_item_data
+        from sklearn_selreg._factorization._als import RegularizedALS
 
         terms = {}
         items = self._item_data()
@@ -259,8 +260,9 @@ class Defaults(Features):
 
     def begin(self):
         from sklearn_selreg import SelectiveLLMRegularizedMF
-        from sklearn_selreg._backbone import with_bias
-        from sklearn_selreg._items import encode_items, read_item_data
+        from sklearn_selreg._data._item_features import encode_items
+        from sklearn_selreg._data._item_table import read_item_data
+        from sklearn_selreg._factorization._factors import with_bias
 
         table = read_item_data(self._item_data(), "item")
         features = encode_items("auto", table, np.arange(self.matrix.shape[1]))[0]
@@ -283,7 +285,7 @@ class Slates(Ours):
     def fit(self):
         import scipy.sparse as sp
 
-        from sklearn_selreg._als import RegularizedALS
+        from sklearn_selreg._factorization._als import RegularizedALS
 
         start = time.perf_counter()
         rng = np.random.default_rng(SEED)
@@ -313,7 +315,8 @@ class LightFM(Method):
         if features:
             import pandas as pd
 
-            from sklearn_selreg._items import encode_items, read_item_data
+            from sklearn_selreg._data._item_features import encode_items
+            from sklearn_selreg._data._item_table import read_item_data
 
             table = read_item_data(pd.read_pickle(self.folder / "items"), "item")
             made = encode_items("auto", table, np.arange(self.matrix.shape[1]))[0]

@@ -22,10 +22,11 @@ from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg._als import RegularizedALS, SlateTerms
-from sklearn_selreg._interactions import index_interactions
-from sklearn_selreg._items import encode_items, read_item_data
-from sklearn_selreg._slates import place_slates
+from sklearn_selreg._data._interactions import index_interactions
+from sklearn_selreg._data._item_features import encode_items
+from sklearn_selreg._data._item_table import read_item_data
+from sklearn_selreg._factorization._als import RegularizedALS, SlateTerms
+from sklearn_selreg._judging._slates import place_slates
 from sklearn_selreg.datasets import load_movielens_coldstart
 
 SETTINGS = {"factors": 64, "regularization": 60.0}

@@ -2,10 +2,10 @@
 
 import logging
 
-from ._asking import JudgingPlan
+from ._data._interactions import interactions_from_sparse
+from ._data._item_encoder import AutoItemEncoder
 from ._gate import ReliabilityGate
-from ._interactions import interactions_from_sparse
-from ._items import AutoItemEncoder
+from ._judging._plan import JudgingPlan
 from ._mf import SelectiveLLMRegularizedMF
 from ._version import __version__ as __version__
 from .exceptions import ModelVersionWarning

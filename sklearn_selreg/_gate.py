@@ -1,31 +1,31 @@
 """The gate: where a judge can be trusted, and how far. Knows tables of evidence only."""
 
 import warnings
-from dataclasses import dataclass
 from numbers import Integral, Real
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.model_selection import GroupKFold
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from ._docs import DocLinkMixin
-from ._sklearn import Interval, _check_sample_weight, _fit_context
-from ._warn import warn
+from ._gate_learning import (
+    PENALTIES,
+    KnownPairs,
+    cross_fitted_log_odds,
+    fit_logistic,
+    held_out_log_odds,
+    share_right,
+    split_in_halves,
+)
+from ._utils._docs import DocLinkMixin
+from ._utils._sklearn import Interval, _check_sample_weight, _fit_context
+from ._utils._warn import warn
 from .exceptions import GateWarning
 
 _SELECT_BY = 50_000  # pairs by which penalty and context columns are selected, about
-_PENALTIES = 10.0 ** np.arange(-3, 3)  # values of C to choose from
-_TOLERANCE = 1e-8  # of the gradient, a pair
 _PSEUDO_PAIRS = 20  # half of them wrong, in the accuracy of the fallback
 _NOTABLE = 1.2  # ratio of mean weights from which it is said where they are larger
 # How evidence of a recommender is called in a summary, and preferences with less and more of it.
@@ -270,7 +270,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             self._fit_fallback(gap, groups.max() + 1)
         else:
             weights = weights / weights.mean()
-            known = _Known(right, offset, weights, groups)
+            known = KnownPairs(right, offset, weights, groups)
             self._fit_model(gap, prior, self._scaled(context), known)
         return self
 
@@ -293,7 +293,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         self._prior_alone = self.prior_coef_, self.prior_effects_
         self._context_coef = np.zeros(len(self._context_columns))
         self.log_loss_, self.accuracies_, self.adds_ = {}, {}, True
-        self.cv_predictions_ = _predictions([], [], [])
+        self.cv_predictions_ = cross_fitted_log_odds([], [], [])
         self.C_ = np.nan
         self._name_effects()
 
@@ -312,11 +312,11 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         some, some_columns = known[part], columns[part]
 
         def losses(selected, C):
-            log_odds = _held_out(some_columns[:, selected], some, C, self.cv)
+            log_odds = held_out_log_odds(some_columns[:, selected], some, C, self.cv)
             return some.weights * np.logaddexp(0, np.where(some.right, -log_odds, log_odds))
 
         selected = list(range(n_before + 1))
-        by_penalty = {C: losses(selected, C) for C in (_PENALTIES if self.C is None else (self.C,))}
+        by_penalty = {C: losses(selected, C) for C in (PENALTIES if self.C is None else (self.C,))}
         self.C_ = min(by_penalty, key=lambda C: by_penalty[C].mean())
         loss = by_penalty[self.C_]
         without = losses(selected[:-1], self.C_)
@@ -333,17 +333,17 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             loss = tried[best]
         self.log_loss_["selected"] = float(loss.mean())
         self.adds_ = self.log_loss_["selected"] < self.log_loss_["prior"]
-        log_odds = _held_out(columns[:, selected], known, self.C_, self.cv)
-        self.cv_predictions_ = _predictions(log_odds, known.right, groups)
-        by_prior = _held_out(columns[:, :n_before], known, self.C_, self.cv)
+        log_odds = held_out_log_odds(columns[:, selected], known, self.C_, self.cv)
+        self.cv_predictions_ = cross_fitted_log_odds(log_odds, known.right, groups)
+        by_prior = held_out_log_odds(columns[:, :n_before], known, self.C_, self.cv)
         told = {"judge": gap, "prior": by_prior - offset, "selected": log_odds - offset}
         counting = known.weights_without_offset()
         self._is_weighted = bool(np.ptp(counting) > 0)
-        self.accuracies_ = {by: _share_right(told[by], known.right, counting) for by in told}
+        self.accuracies_ = {by: share_right(told[by], known.right, counting) for by in told}
         coef = np.zeros(columns.shape[1])
-        coef[selected] = _logistic(columns[:, selected], known, self.C_)
+        coef[selected] = fit_logistic(columns[:, selected], known, self.C_)
         coef /= scale
-        alone = _logistic(columns[:, :n_before], known, self.C_) / scale[:n_before]
+        alone = fit_logistic(columns[:, :n_before], known, self.C_) / scale[:n_before]
         (self.prior_coef_, self.prior_effects_), self._prior_alone = (
             (of[:n_prior], of[n_prior:n_before].reshape(n_prior, n_context)) for of in (coef, alone)
         )
@@ -579,7 +579,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         """Say by which half of a context column weights differ most; nothing if by none."""
         found = []
         for name, column in zip(self.context_effects_, self._context_columns, strict=True):
-            lower, upper = _halves(Z[:, column])
+            lower, upper = split_in_halves(Z[:, column])
             if name not in _OF_ANSWERS and lower.any() and upper.any():
                 means = weights[lower].mean(), weights[upper].mean()
                 found.append((abs(means[1] - means[0]), name, means))
@@ -625,94 +625,3 @@ def _percent(share):
     if 0 < share < 0.005 or 0.995 < share < 1:
         return "less than 1 %" if share < 0.5 else "more than 99 %"
     return f"{share:.0%}".replace("%", " %")
-
-
-def _share_right(log_odds, right, weights):
-    """Return the share of pairs that log-odds tell right; a tie is half right."""
-    told = np.where(log_odds == 0, 0.5, (log_odds > 0) == right)
-    return float(np.average(told, weights=weights))
-
-
-def _halves(values):
-    """Return which values are in the lower and in the upper half, as well as ties allow it."""
-    known = ~np.isnan(values)
-    if not known.any():
-        return known, known
-    median = np.median(values[known])
-    lower = min(
-        (values <= median, values < median), key=lambda part: abs(part.sum() - known.sum() / 2)
-    )
-    return lower, known & ~lower
-
-
-def _predictions(log_odds, right, groups):
-    return pd.DataFrame(
-        {
-            "probability": expit(np.asarray(log_odds, dtype=np.float32)),
-            "right": np.asarray(right, dtype=bool),
-            "group": np.asarray(groups, dtype=np.int32),
-        }
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class _Known:
-    """What is known of pairs: outcome, offset, weight and group, each of shape (n_pairs,)."""
-
-    right: np.ndarray
-    offset: np.ndarray
-    weights: np.ndarray
-    groups: np.ndarray
-
-    def __getitem__(self, which):
-        return _Known(
-            self.right[which], self.offset[which], self.weights[which], self.groups[which]
-        )
-
-    def weights_without_offset(self):
-        """Return weights with which outcomes are as frequent as without the offset.
-
-        With w(right) / w(wrong) = exp(-offset). Of all such weights these are never large (overlap
-        weights: Li, Morgan & Zaslavsky 2018, "Balancing covariates via propensity score
-        weighting").
-        """
-        return self.weights * expit(np.where(self.right, -self.offset, self.offset))
-
-
-def _held_out(columns, known, C, n_folds):
-    """Return the cross-validated log-odds of each pair, with its offset, (n_pairs,) float64."""
-    log_odds = known.offset.copy()
-    for train, test in GroupKFold(n_folds).split(columns, known.right, known.groups):
-        log_odds[test] += columns[test] @ _logistic(columns[train], known[train], C)
-    return log_odds
-
-
-def _logistic(columns, known, C):
-    """Fit a penalized logistic model without intercept, its log-odds on top of the offset.
-
-    scikit-learn's has no offset. Newton's method with a trust region does not diverge where
-    offsets are large.
-
-    Returns
-    -------
-    coef : ndarray of shape (n_columns,), float64
-    """
-    if not columns.shape[1] or known.right.all() or not known.right.any():
-        return np.zeros(columns.shape[1])
-    sign = np.where(known.right, 1.0, -1.0)
-
-    def loss(coef):
-        margin = sign * (known.offset + columns @ coef)
-        wrong = known.weights * expit(-margin)
-        value = known.weights @ np.logaddexp(0, -margin) + coef @ coef / (2 * C)
-        return value, coef / C - (sign * wrong) @ columns
-
-    def curvature(coef):
-        p = expit(known.offset + columns @ coef)
-        hessian = (columns * (known.weights * p * (1 - p))[:, np.newaxis]).T @ columns
-        hessian[np.diag_indices_from(hessian)] += 1 / C
-        return hessian
-
-    start = np.zeros(columns.shape[1])
-    options = {"gtol": _TOLERANCE * len(columns)}
-    return minimize(loss, start, jac=True, hess=curvature, method="trust-exact", options=options).x

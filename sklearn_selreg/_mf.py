@@ -11,72 +11,54 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from ._als import pack_pairs
-from ._asking import JudgingPlan, ask, check_texts, counted, describe, make_slates
-from ._atomic import all_or_nothing
-from ._backbone import (
-    BACKBONES,
-    PROXIMAL_SWEEPS,
-    PROXIMAL_UNIT,
-    ALSBackbone,
-    Factors,
-    make_backbone,
-    with_bias,
-)
-from ._docs import DocLinkMixin
-from ._evidence import FOLDS, cross_fitted_standing, log_rank_worth, rank_items
-from ._explain import Fitted, explain, feature_coefficients
-from ._finite import check_finite_factors, check_finite_model, explain_not_finite
-from ._folding import Histories, check_times, latest_positions, lose_strength
+from ._data._columns import hidden_columns
+from ._data._histories import Histories, check_times, latest_positions, lose_strength
+from ._data._ids import as_objects, concatenate_ids, encode, find_known, pick_ids, read_id, read_ids
+from ._data._interactions import count_interactions, index_interactions
+from ._data._item_features import encode_items, feature_names, transform_items
+from ._data._item_table import read_item_data, warn_of_better_ids
+from ._data._periods import Trend, mean_user, period_shares
+from ._data._strengths import KINDS, StrengthScale, kinds_to_compare
+from ._data._tables import check_same_columns, describe_columns, read_columns
+from ._factorization._als import pack_pairs
+from ._factorization._als_backbone import ALSBackbone
+from ._factorization._factors import Factors, with_bias
+from ._factorization._finite import check_finite_factors, check_finite_model, explain_not_finite
+from ._factorization._make import BACKBONES, make_backbone
+from ._factorization._preferences import LOG_RANKS, preference_terms
+from ._factorization._sampled_backbones import PROXIMAL_SWEEPS, PROXIMAL_UNIT
 from ._gate import ReliabilityGate
-from ._interactions import (
-    as_objects,
-    check_same_columns,
-    concatenate_ids,
-    count_interactions,
-    describe_columns,
-    encode,
-    index_interactions,
-    read_columns,
-)
-from ._items import (
-    encode_items,
-    feature_names,
-    hidden_columns,
-    read_item_data,
-    transform_items,
-    warn_of_better_ids,
-)
-from ._params import check_integer, check_nested, is_default, name_kind
-from ._persistence import check_version, load_model, save_model
-from ._preferences import LOG_RANKS, preference_terms
-from ._progress import tqdm
-from ._questions import choose_questions
-from ._recommend import (
+from ._judging._asking import ask, check_texts, counted, describe, make_slates
+from ._judging._design import Design, Standing, pair_weights, recorded_design
+from ._judging._plan import JudgingPlan
+from ._judging._sampler import choose_questions
+from ._judging._slates import compare_candidates, place_slates
+from ._judging._standing import FOLDS, cross_fitted_standing, log_rank_worth, rank_items
+from ._judging._weighing import checked_weights, try_gate
+from ._serving._explain import Fitted, explain, feature_coefficients
+from ._serving._persistence import check_version, load_model, save_model
+from ._serving._recommend import (
     best_items,
     find_candidates,
-    find_known,
     id_names,
-    pick_ids,
     read_excluded,
-    read_id,
-    read_ids,
     similar_rows,
     tidy,
 )
-from ._refining import locate, read_factors, refine_rows, score_unit, shown_standing
-from ._sampling import Design, Standing, pair_weights, recorded_design
-from ._sklearn import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
-from ._slates import compare_candidates, place_slates
-from ._strengths import KINDS, StrengthScale, kinds_to_compare
-from ._trends import Trend, mean_user, period_shares
-from ._tuning import EFFORTS, FEWEST_HELD_OUT, find_settings
+from ._serving._refining import locate, read_factors, refine_rows, score_unit, shown_standing
+from ._tuning._hold_out import FEWEST_HELD_OUT
+from ._tuning._moves import EFFORTS
+from ._tuning._search import find_settings
+from ._utils._atomic import all_or_nothing
+from ._utils._docs import DocLinkMixin
+from ._utils._params import check_integer, check_nested, is_default, name_kind
+from ._utils._progress import tqdm
+from ._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
+from ._utils._warn import warn, warn_of_unknown
 from ._version import __version__
-from ._warn import warn, warn_of_unknown
-from ._weighing import checked_weights, try_gate
 from .exceptions import GateWarning, JudgmentWarning, ParameterWarning
 from .judges import LLMJudge, Slate
-from .metrics import mean_ndcg, warn_of_unknown_ids
+from .metrics._models import mean_ndcg, warn_of_unknown_ids
 
 _log = logging.getLogger("sklearn_selreg")
 # What to write for a parameter that is to have parameters of its own.
@@ -320,13 +302,13 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
     Notes
     -----
-    The objective is in the documentation of the method, and in ``sklearn_selreg._als``. A slate of
-    the judge is used if its history lies within the user's fitted interactions. Candidates the user
-    was fitted on, but the judge was not shown, calibrate the gate; the other ones regularize.
+    The objective is in the documentation of the method. A slate of the judge is used if its history
+    lies within the user's fitted interactions. Candidates the user was fitted on, but the judge was
+    not shown, calibrate the gate; the other ones regularize.
 
     Settings are found in the rows given to `fit` only, and without the judge: what is held out for
     that is fitted on in the end. They are those of the highest criterion (NDCG@10, and AUC of all
-    and of rare items, see ``sklearn_selreg._tuning``) among those that rank no worse than
+    and of rare items) among those that rank no worse than
     popularity and plain `implicit`. They do not depend on `random_state`. `warm_start` keeps those
     of the last fit.
 
@@ -1894,7 +1876,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         -----
         What preferences and features did to the factors of *other* items and users is part of
         these, and not told apart. A folded-in user has no preferences. The equations are in
-        ``sklearn_selreg._explain``.
+        ``sklearn_selreg._serving._explain``.
 
         References
         ----------

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 
-from ._interactions import encode, index_interactions, read_columns
-from ._params import check_integer
-from ._warn import warn
+from ._data._ids import encode
+from ._data._interactions import index_interactions
+from ._data._tables import read_columns
+from ._utils._params import check_integer
+from ._utils._warn import warn
 
 __all__ = ["ColdStartSplit", "LeaveLastOut"]
 

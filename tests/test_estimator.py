@@ -19,12 +19,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from threadpoolctl import threadpool_limits
 
-from sklearn_selreg import (
-    ReliabilityGate,
-    SelectiveLLMRegularizedMF,
-    _mf,
-    interactions_from_sparse,
-)
+from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF, _mf, interactions_from_sparse
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.exceptions import DataWarning, GateWarning
 from sklearn_selreg.judges import LLMJudge, PrecomputedJudge

@@ -14,8 +14,8 @@ import scipy.sparse as sp
 from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg._folding import Histories
-from sklearn_selreg._interactions import index_interactions
+from sklearn_selreg._data._histories import Histories
+from sklearn_selreg._data._interactions import index_interactions
 from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.judges import PrecomputedJudge
 

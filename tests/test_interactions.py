@@ -13,16 +13,14 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 
-from sklearn_selreg import _interactions
-from sklearn_selreg._interactions import (
-    concatenate_ids,
+from sklearn_selreg._data import _interactions
+from sklearn_selreg._data._ids import concatenate_ids, encode
+from sklearn_selreg._data._interactions import (
     count_interactions,
-    encode,
     index_interactions,
     interactions_from_sparse,
-    read_columns,
-    read_strengths,
 )
+from sklearn_selreg._data._tables import read_columns, read_strengths
 
 N_USERS, N_ITEMS = 9, 12
 

@@ -19,7 +19,10 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg._items import AutoItemEncoder, encode_items, item_texts, read_item_data
+from sklearn_selreg._data._columns import item_texts
+from sklearn_selreg._data._item_encoder import AutoItemEncoder
+from sklearn_selreg._data._item_features import encode_items
+from sklearn_selreg._data._item_table import read_item_data
 
 WORDS = np.array(["red", "blue", "green", "fast", "slow", "big", "small", "warm", "cold", "old"])
 N = 200

@@ -32,11 +32,12 @@ from sklearn_selreg.judges import (
     OpenAIJudge,
     PrecomputedJudge,
     Slate,
-    _anthropic,
+    _batches,
     _cache,
 )
 from sklearn_selreg.judges._cache import GRANTED
-from sklearn_selreg.judges._live import Work, as_sentence
+from sklearn_selreg.judges._run import Work
+from sklearn_selreg.judges._service import as_sentence
 from sklearn_selreg.judges.testing import JudgeContract
 
 KEY = "sk-secret-0123456789"
@@ -363,7 +364,7 @@ def test_results_of_a_batch_that_break_off_are_read_again(server):
 
 
 def test_batches_are_split_at_their_limits(server, monkeypatch):
-    monkeypatch.setattr(_anthropic, "_BATCH_REQUESTS", 7)
+    monkeypatch.setattr(_batches, "_BATCH_REQUESTS", 7)
     slates = make_slates(10)
     assert_rated(claude(server, batch=True).rate(slates), slates)
     assert (server.stats()["batches"], server.stats()["items"]) == (3, 20)
@@ -373,9 +374,9 @@ def test_a_used_up_rate_limit_is_waited_for():
     reset = (datetime.now(timezone.utc) + timedelta(seconds=20)).isoformat()
     name = "anthropic-ratelimit-requests-"
     used_up = {name + "remaining": "0", name + "reset": reset.replace("+00:00", "Z")}
-    assert 15 < _anthropic._pause(used_up) <= 20
-    assert _anthropic._pause({**used_up, name + "remaining": "1"}) == 0
-    assert _anthropic._pause({**used_up, name + "reset": "soon"}) == 0
+    assert 15 < _batches.pause_of(used_up) <= 20
+    assert _batches.pause_of({**used_up, name + "remaining": "1"}) == 0
+    assert _batches.pause_of({**used_up, name + "reset": "soon"}) == 0
 
 
 # Budget

@@ -14,10 +14,15 @@ from sklearn.metrics import ndcg_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sklearn_selreg import metrics
 from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.inspection import RegimeDisplay
-from sklearn_selreg.metrics import compare_reports, ranking_report, users_needed
+from sklearn_selreg.metrics import (
+    _comparison,
+    _ranks,
+    compare_reports,
+    ranking_report,
+    users_needed,
+)
 
 REGIMES = ["overall", "cold", "warm", "tail", "zero"]
 
@@ -266,8 +271,9 @@ def test_chunks_do_not_matter(monkeypatch, size):
     model, other = world["model"], tiled(np.arange(len(world["model"].items_)))
     reports = ranking_report(model, **tables), ranking_report(other, items=model.items_, **tables)
     compared = compare_reports(*reports, n_bootstrap=50)
-    for name in ("_SCORES_PER_CHUNK", "_COMPARISONS_PER_BLOCK", "_WEIGHTS_PER_CHUNK"):
-        monkeypatch.setattr(metrics, name, size)
+    for name in ("_SCORES_PER_CHUNK", "_COMPARISONS_PER_BLOCK"):
+        monkeypatch.setattr(_ranks, name, size)
+    monkeypatch.setattr(_comparison, "_WEIGHTS_PER_CHUNK", size)
     again = ranking_report(model, **tables), ranking_report(other, items=model.items_, **tables)
     pd.testing.assert_frame_equal(again[0], reports[0])
     pd.testing.assert_frame_equal(compare_reports(*again, n_bootstrap=50), compared)

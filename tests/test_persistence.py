@@ -21,7 +21,7 @@ from sklearn.exceptions import NotFittedError
 from test_estimator import World
 
 from sklearn_selreg import ModelVersionWarning, ReliabilityGate, SelectiveLLMRegularizedMF
-from sklearn_selreg._persistence import NOT_SAVED
+from sklearn_selreg._serving._persistence import NOT_SAVED
 from sklearn_selreg.judges import AnthropicJudge, LLMJudge
 
 NEW = pd.DataFrame({"user": [-3, -3, 5, -4], "item": [4, 9, 3, 9]})

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from sklearn_selreg._preferences import preference_terms
-from sklearn_selreg._slates import Slates
+from sklearn_selreg._factorization._preferences import preference_terms
+from sklearn_selreg._judging._slates import Slates
 
 N_USERS, N_ITEMS, N_SLATES, SIZE, K = 9, 30, 14, 6, 4
 PLACES = list(zip(*np.triu_indices(SIZE, 1), strict=True))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from sklearn_selreg import _questions
-from sklearn_selreg._interactions import index_interactions
-from sklearn_selreg._questions import (
+from sklearn_selreg._data._interactions import index_interactions
+from sklearn_selreg._judging import _sampler as _questions
+from sklearn_selreg._judging._sampler import (
     RECIPE,
     Recipe,
     _calibration,

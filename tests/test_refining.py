@@ -9,7 +9,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg._interactions import index_interactions
+from sklearn_selreg._data._interactions import index_interactions
 from sklearn_selreg.exceptions import GateWarning
 from sklearn_selreg.judges import LLMJudge, PrecomputedJudge
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sklearn_selreg._interactions import count_interactions, index_interactions
-from sklearn_selreg._sampling import Standing, estimate_design, pair_weights, recorded_design
-from sklearn_selreg._slates import place_slates
+from sklearn_selreg._data._interactions import count_interactions, index_interactions
+from sklearn_selreg._judging._design import Standing, estimate_design, pair_weights, recorded_design
+from sklearn_selreg._judging._slates import place_slates
 from sklearn_selreg.judges import PrecomputedJudge
 
 N_SLATES, N_ITEMS, N_HIDDEN, SIZE = 400, 1200, 8, 20

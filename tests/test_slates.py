@@ -11,12 +11,12 @@ import pytest
 import scipy.sparse as sp
 
 import sklearn_selreg.datasets
-from sklearn_selreg._backbone import ALSBackbone
-from sklearn_selreg._evidence import cross_fitted_standing, log_rank_worth, rank_items
-from sklearn_selreg._interactions import index_interactions
-from sklearn_selreg._sampling import Standing
-from sklearn_selreg._slates import compare_candidates, place_slates
-from sklearn_selreg._trends import Trend
+from sklearn_selreg._data._interactions import index_interactions
+from sklearn_selreg._data._periods import Trend
+from sklearn_selreg._factorization._als_backbone import ALSBackbone
+from sklearn_selreg._judging._design import Standing
+from sklearn_selreg._judging._slates import compare_candidates, place_slates
+from sklearn_selreg._judging._standing import cross_fitted_standing, log_rank_worth, rank_items
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.judges import PrecomputedJudge
 
@@ -289,7 +289,7 @@ def scored(n_users, n_items, *, levels=None, seed=1):
 @pytest.mark.parametrize("levels", [None, 1])
 @pytest.mark.parametrize("chunk", [2**22, 100])
 def test_ranks_are_those_of_a_loop_over_new_items(monkeypatch, levels, chunk):
-    monkeypatch.setattr("sklearn_selreg._evidence._CHUNK", chunk)
+    monkeypatch.setattr("sklearn_selreg._judging._standing._CHUNK", chunk)
     users, items, seen, scores = scored(30, 40, levels=levels)
     asked = np.random.default_rng(2).integers(-1, 40, (30, 12))
     ranks = rank_items(asked, users, items, seen)

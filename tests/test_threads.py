@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from sklearn_selreg import SelectiveLLMRegularizedMF, _als, interactions_from_sparse
+from sklearn_selreg import SelectiveLLMRegularizedMF, interactions_from_sparse
+from sklearn_selreg._factorization import _als
 
 
 @pytest.mark.parametrize(("n_users", "expected"), [(60, 1), (6000, 2)])

@@ -6,8 +6,8 @@ import pytest
 import scipy.sparse as sp
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg._interactions import index_interactions
-from sklearn_selreg._trends import Trend, as_numbers, period_shares, positions
+from sklearn_selreg._data._interactions import index_interactions
+from sklearn_selreg._data._periods import Trend, as_numbers, period_shares, positions
 from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.metrics import ranking_report
 

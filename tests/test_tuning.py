@@ -11,11 +11,12 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg._backbone import popularity_bias
-from sklearn_selreg._interactions import index_interactions
-from sklearn_selreg._strengths import StrengthScale
-from sklearn_selreg._trends import Trend
-from sklearn_selreg._tuning import EFFORTS, HoldOut, Result
+from sklearn_selreg._data._interactions import index_interactions
+from sklearn_selreg._data._periods import Trend
+from sklearn_selreg._data._strengths import StrengthScale
+from sklearn_selreg._factorization._factors import popularity_bias
+from sklearn_selreg._tuning._hold_out import HoldOut, Result
+from sklearn_selreg._tuning._moves import EFFORTS
 from sklearn_selreg.datasets import make_interactions
 from sklearn_selreg.exceptions import DataWarning, ParameterWarning
 from sklearn_selreg.judges import LLMJudge

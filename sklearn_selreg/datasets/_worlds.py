@@ -10,8 +10,8 @@ from scipy.special import expit, ndtr, ndtri
 from scipy.stats import rankdata
 from sklearn.utils import Bunch, check_random_state
 
-from .._progress import tqdm
-from .._sklearn import Interval, StrOptions, validate_params
+from .._utils._progress import tqdm
+from .._utils._sklearn import Interval, StrOptions, validate_params
 from ..judges import LLMJudge
 
 _LIKED = 1.0  # affinity at which half of those who come across an item take it

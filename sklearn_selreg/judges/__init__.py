@@ -2,11 +2,12 @@
 
 from ..exceptions import CacheError, JudgeError
 from ._anthropic import AnthropicJudge
-from ._base import CostEstimate, LLMJudge, Preferences, Slate
+from ._base import LLMJudge
 from ._content import ContentJudge
 from ._frozen import FrozenJudge
 from ._openai import OpenAIJudge
 from ._precomputed import JudgedSlates, PrecomputedJudge
+from ._slate import CostEstimate, Preferences, Slate
 
 __all__ = [
     "AnthropicJudge",

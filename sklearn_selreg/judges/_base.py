@@ -1,13 +1,10 @@
 """The question to a judge, and the base class of all judges."""
 
-import hashlib
 import inspect
 import json
 import logging
 import time
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
@@ -15,146 +12,28 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from .._docs import DocLinkMixin
-from .._json_ids import KINDS, id_from_json, id_to_json
-from .._params import name_kind
-from .._progress import tqdm
-from .._warn import warn
+from .._data._json_ids import KINDS, id_from_json
+from .._utils._docs import DocLinkMixin
+from .._utils._progress import tqdm
+from .._utils._warn import warn
 from ..exceptions import JudgmentWarning
 from ._cache import ANSWERED, GRANTED, TAKEN, open_cache
+from ._question import Question, json_or_hash, plain_scalar, sha256
+from ._slate import (
+    CostEstimate,
+    Preferences,
+    check_answers,
+    check_iterable,
+    check_slates,
+    checked_answer,
+    row_means,
+    slate_pairs,
+)
 
 _log = logging.getLogger("sklearn_selreg")
 _CHUNK = 64  # questions that one process claims at a time, for each of joblib's workers
 _TASK = 8  # questions that a worker is sent at a time
 _POLL = 0.05  # seconds between looks for answers that another process is getting
-
-
-@dataclass(frozen=True)
-class Slate:
-    """One question to a judge: how much would a user like each of some items.
-
-    Sequences are stored as tuples, so slates compare and hash by value.
-
-    Parameters
-    ----------
-    user : hashable
-        Id of the user.
-    history : sequence of hashable, length n_history
-        Ids of items the user liked, oldest first; may be empty.
-    candidates : sequence of hashable, length n_candidates
-        Ids of the items to rate, in the order shown; at least one, all different.
-    history_texts : sequence of str, length n_history or 0, default=()
-        Descriptions of the history's items.
-    candidate_texts : sequence of str, length n_candidates or 0, default=()
-        Descriptions of the candidates.
-
-    Raises
-    ------
-    ValueError
-        If there is no candidate, if a candidate is listed twice, or if the number of texts is
-        neither 0 nor the number of items.
-    TypeError
-        If a sequence is none, or a single string; if a candidate is not hashable.
-
-    Examples
-    --------
-    >>> from sklearn_selreg.judges import Slate
-    >>> Slate(user=7, history=["Alien"], candidates=["Aliens", "Heidi"])
-    Slate(user=7, history=('Alien',), candidates=('Aliens', 'Heidi'),
-          history_texts=(), candidate_texts=())
-    """
-
-    user: object
-    history: tuple
-    candidates: tuple
-    history_texts: tuple = ()
-    candidate_texts: tuple = ()
-
-    def __post_init__(self):
-        for name in ("history", "candidates", "history_texts", "candidate_texts"):
-            value = getattr(self, name)
-            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-                raise TypeError(f"{name} must be a list, one entry an item; got {value!r}.")
-            object.__setattr__(self, name, tuple(value))
-        check_candidates(self.candidates)
-        for items, texts in (("history", "history_texts"), ("candidates", "candidate_texts")):
-            n_items, n_texts = len(getattr(self, items)), len(getattr(self, texts))
-            if n_texts not in (0, n_items):
-                raise ValueError(
-                    f"{texts} must be empty or hold one text for each of the {n_items} items in "
-                    f"{items}; got {n_texts} texts."
-                )
-
-
-@dataclass(frozen=True, eq=False)
-class Preferences:
-    """Pairwise preferences of a judge, one entry a pair.
-
-    Attributes
-    ----------
-    slate : ndarray of shape (n_pairs,), int64
-        Number of the slate the pair is from.
-    preferred, other : ndarray of shape (n_pairs,), int64
-        Positions, among the slate's candidates, of the item rated higher and of the one rated
-        lower.
-    gap : ndarray of shape (n_pairs,), float64
-        Difference of the two ratings, in (0, 1].
-
-    Examples
-    --------
-    >>> from sklearn_selreg.judges import ContentJudge, Slate
-    >>> slate = Slate(7, [1], [2, 3], ["red wine"], ["white tea", "red wine glass"])
-    >>> pairs = ContentJudge().preferences([slate])
-    >>> pairs.slate, pairs.preferred, pairs.other
-    (array([0]), array([1]), array([0]))
-    """
-
-    slate: np.ndarray
-    preferred: np.ndarray
-    other: np.ndarray
-    gap: np.ndarray
-
-
-@dataclass(frozen=True)
-class CostEstimate:
-    """What asking some slates would take.
-
-    Attributes
-    ----------
-    slates : int
-        Number of slates.
-    questions : int
-        Distinct questions they make: each slate is asked in several orders, equal ones once.
-    cached : int
-        Questions that are answered already.
-    requests : int
-        Requests to a paid service, if none fails.
-    input_tokens, output_tokens : int
-        Expected numbers of tokens; 0 where nothing is paid.
-    cost : float or None
-        Expected cost in USD; None if the model's price is not known.
-    max_cost : float or None
-        What the requests cannot exceed, in USD: a live judge reserves the largest cost of a
-        request before it is sent, and gives back what was not used. The judge's budget, its
-        parameter `max_cost`, is another number; ``print(plan)`` shows both.
-
-    Examples
-    --------
-    >>> from sklearn_selreg.judges import AnthropicJudge, Slate
-    >>> judge = AnthropicJudge(max_cost=1.0, cache=None)
-    >>> estimate = judge.estimate_cost([Slate(7, ["Alien"], ["Aliens", "Heidi"])])
-    >>> estimate.questions, estimate.requests, estimate.cost < estimate.max_cost < 0.01
-    (2, 2, True)
-    """
-
-    slates: int
-    questions: int
-    cached: int
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    cost: float | None
-    max_cost: float | None
 
 
 class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
@@ -238,7 +117,7 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         JudgmentWarning
             If some questions got no answer, or were not recorded.
         """
-        return [_row_means(answers) for answers in self.answers(slates)]
+        return [row_means(answers) for answers in self.answers(slates)]
 
     def answers(self, slates):
         """Rate the candidates of each slate, each answer apart.
@@ -264,9 +143,9 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         BudgetWarning, JudgmentWarning
             As :meth:`rate`.
         """
-        slates = _check_slates(slates)
+        slates = check_slates(slates)
         if not self._remembers:
-            rated = _check_answers(slates, self._rate(slates))
+            rated = check_answers(slates, self._rate(slates))
             return [ratings[:, np.newaxis] for ratings in rated]
         if not slates:
             return []
@@ -287,7 +166,7 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _questions(self, slates):
         identity = self._identity_hash()
-        return [_Question(self, identity, slate) for slate in slates]
+        return [Question(self, identity, slate) for slate in slates]
 
     def _ask(self, cache, todo):
         """Answer questions that were not cached; several processes may do that at once.
@@ -325,7 +204,7 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
                 granted = [key for key, state in states.items() if state == GRANTED]
                 slates = [todo[key] for key in granted]
                 rated = self._rate(slates) if n_workers == 1 else self._rate_in_parallel(slates)
-                for key, ratings in zip(granted, _checked(slates, rated), strict=True):
+                for key, ratings in zip(granted, checked_answer(slates, rated), strict=True):
                     cache.store(judge, key, ratings)
                     found[key] = ratings
                     progress.update()
@@ -356,21 +235,21 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
             **({"version": self.version} if self.version else {}),
             "judge": f"{type(self).__module__}.{type(self).__qualname__}",
             **{
-                name: _json_or_hash(value)
+                name: json_or_hash(value)
                 for name, value in sorted(parameters.items())
                 if name not in self._not_identity
             },
         }
 
     def _identity_hash(self):
-        return _sha256(self._identity())
+        return sha256(self._identity())
 
     def _content(self, slate):
         """Return what of a question the judge sees, as JSON data."""
         return [
-            repr(_plain(slate.user)),
-            [repr(_plain(item)) for item in slate.history],
-            [repr(_plain(item)) for item in slate.candidates],
+            repr(plain_scalar(slate.user)),
+            [repr(plain_scalar(item)) for item in slate.history],
+            [repr(plain_scalar(item)) for item in slate.candidates],
             slate.history_texts,
             slate.candidate_texts,
         ]
@@ -422,7 +301,7 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
         TypeError
             If `slates` is not an iterable of :class:`Slate`.
         """
-        slates = _check_slates(slates)
+        slates = check_slates(slates)
         todo, n_questions = self._uncached(slates)
         return self._estimate(len(slates), n_questions, list(todo.values()))
 
@@ -653,43 +532,6 @@ class _FunctionJudge(LLMJudge):
         return (self.f(slate) for slate in slates)
 
 
-class _Question:
-    """A slate in all the orders it is asked in.
-
-    Attributes
-    ----------
-    asked : list of Slate
-    keys : list of str
-        SHA-256 of what determines the answer to each.
-    links : list of (str, str, str, str)
-        Key, and ids as JSON; empty where JSON cannot hold the ids.
-    """
-
-    def __init__(self, judge, identity, slate):
-        self._orders = judge._orders(slate)
-        self.asked = [_reorder(slate, order) for order in self._orders]
-        self.keys = [_sha256([identity, judge._content(asked)]) for asked in self.asked]
-        self.links = []
-        for key, asked in zip(self.keys, self.asked, strict=True):
-            try:
-                ids = (
-                    id_to_json(asked.user),
-                    [id_to_json(item) for item in asked.history],
-                    [id_to_json(item) for item in asked.candidates],
-                )
-                self.links.append((key, *(json.dumps(part, allow_nan=False) for part in ids)))
-            except (TypeError, ValueError):
-                pass
-
-    def answers(self, found):
-        """Return the answers in the slate's own order, (n_candidates, n_answers)."""
-        answers = np.full((len(self.asked[0].candidates), len(self.keys)), np.nan)
-        for column, (key, order) in enumerate(zip(self.keys, self._orders, strict=True)):
-            if key in found:
-                answers[order, column] = found[key]
-        return answers
-
-
 def _takes_one(f):
     """Whether a function can be called with one argument; True where that cannot be told."""
     try:
@@ -703,176 +545,4 @@ def _takes_one(f):
 
 def _rated(judge, slates):
     """Return a judge's answers, in a worker."""
-    return list(_check_iterable(judge._rate(slates)))
-
-
-def _reorder(slate, order):
-    """Return the slate with its candidates in another order."""
-    if (order == np.arange(len(order))).all():
-        return slate
-    texts = tuple(slate.candidate_texts[i] for i in order) if slate.candidate_texts else ()
-    candidates = tuple(slate.candidates[i] for i in order)
-    return Slate(slate.user, slate.history, candidates, slate.history_texts, texts)
-
-
-def _plain(value):
-    """Return a scalar of numpy as one of Python."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _json_or_hash(value):
-    """Return a parameter as JSON data, a hash of it if it is none."""
-    try:
-        return json.loads(json.dumps(_plain(value)))
-    except (TypeError, ValueError):
-        try:
-            return joblib.hash(value)
-        except Exception:  # whatever pickling it may raise
-            return repr(value)
-
-
-def _sha256(data):
-    """Return the SHA-256 of JSON data as a hex string."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"))  # ASCII: any unicode is fine
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def _row_means(answers):
-    """Return the mean of each row's numbers, NaN where there is none."""
-    count = np.sum(~np.isnan(answers), axis=1)
-    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN wanted
-        return np.nansum(answers, axis=1) / count
-
-
-def slate_pairs(indptr):
-    """List all pairs of candidates within each slate, without a Python loop.
-
-    Parameters
-    ----------
-    indptr : ndarray of shape (n_slates + 1,), int
-        Candidates of slate s have the numbers `indptr[s]` to `indptr[s + 1] - 1`.
-
-    Returns
-    -------
-    slate, first, second : ndarray of shape (n_pairs,), int64
-        Number of the slate and of the two candidates of each pair; `first < second`, in
-        lexicographic order. A slate of k candidates has k (k - 1) / 2 pairs.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_selreg.judges._base import slate_pairs
-    >>> slate_pairs(np.array([0, 3, 4, 6]))
-    (array([0, 0, 0, 2]), array([0, 0, 1, 4]), array([1, 2, 2, 5]))
-    """
-    sizes = np.diff(indptr)
-    slate = np.repeat(np.arange(len(sizes)), sizes)
-    candidate = np.arange(indptr[-1])
-    n_after = indptr[1:][slate] - candidate - 1  # candidates after this one in its slate
-    first = np.repeat(candidate, n_after)
-    run_start = np.repeat(np.cumsum(n_after) - n_after, n_after)
-    second = first + 1 + np.arange(len(first)) - run_start
-    return slate[first], first, second
-
-
-def check_candidates(candidates):
-    """Raise ValueError if there are no candidates, or if one is listed twice."""
-    if not candidates:
-        raise ValueError("candidates must hold at least one item; got none.")
-    try:
-        n_different = len(set(candidates))
-    except TypeError as error:
-        raise TypeError(f"candidates must be hashable ids; got an {error}.") from None
-    if n_different < len(candidates):
-        twice = next(c for i, c in enumerate(candidates) if c in candidates[:i])
-        raise ValueError(f"candidates must be all different; got {twice!r} twice.")
-
-
-def check_ratings(ratings, n_candidates):
-    """Check one slate's ratings.
-
-    Parameters
-    ----------
-    ratings : array-like of shape (n_candidates,)
-        Numbers in [0, 1]; None or NaN for no opinion.
-    n_candidates : int
-        Number of ratings expected.
-
-    Returns
-    -------
-    ratings : ndarray of shape (n_candidates,), float64
-        The same, None replaced by NaN.
-
-    Raises
-    ------
-    ValueError
-        If there are more or fewer ratings, or one is not a number in [0, 1].
-    """
-    try:
-        array = np.array(ratings, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"ratings must be a list of numbers in [0, 1]; got {ratings!r}.") from None
-    if array.ndim != 1:
-        raise ValueError(f"ratings must be a list of numbers in [0, 1]; got {ratings!r}.")
-    if len(array) != n_candidates:
-        raise ValueError(
-            f"ratings must hold one number for each of the {n_candidates} candidates; "
-            f"got {len(array)}."
-        )
-    outside = ~((array >= 0) & (array <= 1) | np.isnan(array))
-    if outside.any():
-        raise ValueError(f"ratings must be in [0, 1]; got {array[outside][0]}.")
-    return array
-
-
-def _check_slates(slates):
-    """Return the slates as a list, after checking that they are slates."""
-    if isinstance(slates, Slate):
-        raise TypeError("slates must be an iterable of Slate; got a single Slate.")
-    if not isinstance(slates, Iterable):
-        raise TypeError(f"slates must be an iterable of Slate; got {name_kind(slates)}.")
-    slates = list(slates)
-    for slate in slates:
-        if not isinstance(slate, Slate):
-            raise TypeError(f"slates must be an iterable of Slate; got {name_kind(slate)}.")
-    return slates
-
-
-def _check_answers(slates, answers):
-    """Return a judge's answers as a list of arrays, after checking them against the slates."""
-    return list(_checked(slates, answers))
-
-
-def _check_iterable(answers):
-    """Return what a judge's method `_rate` gave, if it is iterable."""
-    if not isinstance(answers, Iterable):
-        raise TypeError(
-            "_rate of a judge must return a list with the ratings of each slate; got "
-            f"{name_kind(answers)}."
-        )
-    return answers
-
-
-def _checked(slates, answers):
-    """Yield a judge's answers as arrays, each checked as it comes."""
-    n_answers = 0
-    for n_answers, answer in enumerate(_check_iterable(answers), start=1):
-        if n_answers <= len(slates):
-            slate = slates[n_answers - 1]
-            try:
-                ratings = check_ratings(answer, len(slate.candidates))
-            except ValueError as error:
-                hint = ""
-                if not slate.candidate_texts and not np.size(answer):
-                    hint = (
-                        " The slate has no texts: candidate_texts is empty, as there is no "
-                        "item_data. A judge of texts should say so by reads_texts = True."
-                    )
-                raise ValueError(
-                    f"Answer to slate {n_answers - 1} (user {slate.user!r}): {error}{hint}"
-                ) from None
-            yield ratings
-    if n_answers != len(slates):
-        raise ValueError(
-            f"The judge must answer each of the {len(slates)} slates; got {n_answers} answers."
-        )
+    return list(check_iterable(judge._rate(slates)))

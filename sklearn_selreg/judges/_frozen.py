@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._params import name_kind
-from .._warn import warn
+from .._utils._params import name_kind
+from .._utils._warn import warn
 from ..exceptions import JudgmentWarning
-from ._base import LLMJudge, _check_slates, _sha256
+from ._base import LLMJudge
 from ._precomputed import stack_answers
+from ._question import sha256
+from ._slate import check_slates
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,7 @@ class FrozenJudge(LLMJudge):
         """
         if not isinstance(judge, LLMJudge):
             raise TypeError(f"judge must be an LLMJudge; got {name_kind(judge)}.")
-        slates = list(dict.fromkeys(_check_slates(slates)))
+        slates = list(dict.fromkeys(check_slates(slates)))
         answers = judge.answers(slates)
         keys = _keys(slates)
         order = np.argsort(keys, kind="stable")
@@ -142,7 +144,7 @@ class FrozenJudge(LLMJudge):
             If a slate is not among those recorded.
         """
         self._check_parameters()
-        slates = _check_slates(slates)
+        slates = check_slates(slates)
         table, keys = self.table, _keys(slates)
         places = np.searchsorted(table.keys, keys)
         answers, unknown = [], 0
@@ -177,4 +179,4 @@ class FrozenJudge(LLMJudge):
 
 def _keys(slates):
     """Return the SHA-256 of each slate, (n_slates,) bytes."""
-    return np.array([_sha256(LLMJudge._content(None, slate)) for slate in slates], dtype="S64")
+    return np.array([sha256(LLMJudge._content(None, slate)) for slate in slates], dtype="S64")

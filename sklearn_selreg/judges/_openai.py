@@ -3,8 +3,8 @@
 import json
 import os
 
-from ._live import (
-    LiveJudge,
+from ._live import LiveJudge
+from ._service import (
     Reply,
     hide,
     no_connection,

@@ -12,9 +12,10 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from .._json_ids import id_from_json
-from .._params import name_kind
-from ._base import LLMJudge, check_candidates, check_ratings
+from .._data._json_ids import id_from_json
+from .._utils._params import name_kind
+from ._base import LLMJudge
+from ._slate import check_candidates, check_ratings
 
 _KEYS = ("user", "history", "candidates", "ratings")
 

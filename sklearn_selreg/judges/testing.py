@@ -8,7 +8,8 @@ import numpy as np
 from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
 
-from ._base import LLMJudge, Slate
+from ._base import LLMJudge
+from ._slate import Slate
 
 
 class JudgeContract:

@@ -1,0 +1,1 @@
+"""Tables and ids in, matrices out; knows nothing of models."""

@@ -1,0 +1,463 @@
+"""Item data: the table of what is known about items, as features and as text.
+
+:func:`read_item_data` turns what users have (data frame, series, dict) into an :class:`ItemTable`;
+:func:`encode_items` makes features of it for the factorization, with :class:`AutoItemEncoder` or
+any scikit-learn transformer; :func:`item_texts` makes the texts a judge reads.
+"""
+
+import math
+import re
+from contextlib import contextmanager
+
+import joblib
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.preprocessing import OneHotEncoder, SplineTransformer
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from .._utils._docs import DocLinkMixin
+from .._utils._params import check_integer
+from ._columns import (
+    DIGIT,
+    TEXT_SHARE,
+    UNIT_SEPARATOR,
+    column_kinds,
+    dates_as_numbers,
+    entry_pattern,
+    read_numbers,
+    read_strings,
+    with_numbers,
+)
+from ._dense import PlainNumbers, as_vectors, flat_entries, read_vectors
+from ._item_table import check_column_names, eager_to_pandas
+
+_COLUMN_KINDS = "list", "category", "number", "text"  # those that each column has for itself
+_ENTRIES_PER_CHUNK, _ROWS_PER_CHUNK = 2**22, 2**14
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
+
+class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Encode a table of item data as sparse features, choosing an encoding for each column.
+
+    Each column becomes a block of features according to its kind:
+
+    - ``"list"``: text such as ``"Comedy|Drama"``, in which ``|``, ``;`` or ``,`` separates entries
+      that many rows share, and columns of Python lists: one 0/1 feature per frequent entry.
+    - ``"category"``: text whose values repeat (categoricals are read as text), booleans, and
+      numbers or dates with at most 10 distinct values: one 0/1 feature per frequent value, one for
+      all others, and one for missing values.
+    - ``"number"``: other numbers, and dates as decimal years: a piecewise linear spline, which is
+      one hat function per knot; where the value is missing, zeros and a 0/1 feature for that.
+    - ``"text"``: TF-IDF of words, numbers and punctuation marks (which tell sequels and subtitles)
+      that occur in at least 0.5 % of the rows, together with two facts about the text's form: how
+      long it is and whether it has digits.
+    - ``"vector"``: lists or arrays of numbers, all of one length, such as embeddings: each
+      coordinate standardized, all together one block; where the vector is missing, zeros and a 0/1
+      feature for that. (Lists of integers are entries, unless some are negative or all are 0 or 1.)
+    - ``"plain number"`` and ``"plain flag"``: in tables with more than 30 columns of numbers and
+      flags, or of dates, these: standardized, and 0 and 1 as they are, all together one block each;
+      where a value is missing, 0 and a 0/1 feature for that.
+    - ``"dropped"``: constant columns, columns without values, identifiers (in tables of more than
+      20 rows: text without spaces that hardly ever repeats, such as links and hashes, and strictly
+      increasing integers, such as row numbers), and values that are none of the above.
+
+    Text such as "4.50", "1,023.50", "1.023,50", "US$ 20" or "3.5%", if all of a column is, is read
+    as numbers.
+
+    Each block is then divided by the root mean square of the Euclidean norms of its non-zero
+    rows, so that under one ridge penalty every column of the table counts about alike. There is no
+    intercept.
+
+    Parameters
+    ----------
+    min_count : int, default=5
+        Entries of lists, categories and words that occur in fewer rows get no feature of their own.
+        In tables of fewer than ``10 * min_count`` rows it is a tenth of the rows.
+    max_features : int, default=300
+        At most this many features for a column of lists, categories or text: the most frequent.
+    n_knots : int, default=19
+        Knots of the spline of a number, at evenly spaced quantiles (fewer if quantiles coincide).
+
+    Attributes
+    ----------
+    column_kinds_ : dict
+        Column name -> kind, as above.
+    dropped_ : dict
+        Name of each dropped column -> reason.
+    column_transformer_ : ColumnTransformer or None
+        The fitted scikit-learn transformers, one per column. None: there are vectors and plain
+        numbers alone.
+    scale_ : ndarray of shape (n_features,)
+        Each feature's factor, the same for all features of a column.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns seen in `fit`, as str. Not defined for arrays.
+
+    See Also
+    --------
+    skrub.TableVectorizer : The same idea for tables in general.
+
+    Notes
+    -----
+    Columns are looked at in `fit` alone; `transform` expects the same columns in the same order.
+    Features are always a CSR matrix, whatever scikit-learn's global `transform_output` is.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_selreg import AutoItemEncoder
+    >>> films = pd.DataFrame(
+    ...     {
+    ...         "title": ["Heat", "Toy Story", "Toy Story 2", "Casino"],
+    ...         "genres": ["Crime|Drama", "Animation", "Animation|Comedy", "Crime|Drama"],
+    ...     }
+    ... )
+    >>> encoder = AutoItemEncoder().fit(films)
+    >>> encoder.column_kinds_
+    {'title': 'text', 'genres': 'list'}
+    >>> encoder.get_feature_names_out()[-4:]
+    array(['genres=Animation', 'genres=Comedy', 'genres=Crime',
+           'genres=Drama'], dtype=object)
+    """
+
+    def __init__(self, min_count=5, max_features=300, n_knots=19):
+        self.min_count = min_count
+        self.max_features = max_features
+        self.n_knots = n_knots
+
+    def fit(self, X, y=None):
+        """Choose and fit an encoding for each column.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_items, n_columns)
+            Item data.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        AutoItemEncoder
+            The fitted encoder.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, a number is infinite, or no column is usable; the
+            message gives the reason for each column.
+        """
+        self.fit_transform(X)
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Choose and fit an encoding for each column, and encode `X`.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_items, n_columns)
+            Item data.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        csr_matrix of shape (n_items, n_features), float32
+            The features.
+
+        Raises
+        ------
+        ValueError
+            For a parameter out of range, and if no column can be used.
+        """
+        for name, least in (("min_count", 1), ("max_features", 1), ("n_knots", 2)):
+            check_integer(name, getattr(self, name), least)
+        frame = self._read(X, reset=True)
+        min_count = min(self.min_count, max(1, len(frame) // 10))
+        kinds = column_kinds(frame, min_count)
+        self.column_kinds_ = {name: kind for name, (kind, _) in kinds.items()}
+        self._with_comma = {
+            name for name, (kind, how) in kinds.items() if kind == "number" and how == ","
+        }
+        self.dropped_ = {name: why for name, (kind, why) in kinds.items() if kind == "dropped"}
+        if len(self.dropped_) == len(kinds):
+            raise ValueError(
+                f"Item data (n_samples = {len(frame)}) must have a column that tells items apart; "
+                "got none: "
+                + ", ".join(f"{name!r} ({why})" for name, why in self.dropped_.items())
+                + ". In SelectiveLLMRegularizedMF item_encoder=None is a model without features; a "
+                "judge reads the columns of item_text all the same."
+            )
+        plain = self._plain(frame)
+        transformers = [
+            # Numbered, since ColumnTransformer does not take every column name as a name.
+            (str(position), *self._block(plain[name], kind, separator, min_count))
+            for position, (name, (kind, separator)) in enumerate(kinds.items())
+            if kind in _COLUMN_KINDS
+        ]
+        parts, self.column_transformer_ = [], None
+        if transformers:
+            self.column_transformer_ = ColumnTransformer(transformers, sparse_threshold=1.0)
+            with _in_this_process():
+                features = self.column_transformer_.fit_transform(plain)
+            features = sparse.csr_matrix(features, dtype=np.float32)
+            scale = np.ones(features.shape[1], dtype=np.float32)
+            for block in self.column_transformer_.output_indices_.values():
+                scale[block] = _block_scale(features[:, block])
+            parts.append((features, scale))
+        self._numbers = []
+        for columns, values, numbers in self._plain_blocks(frame):
+            features = numbers.fit_transform(values)
+            self._numbers.append((columns, numbers))
+            scale = np.full(features.shape[1], _block_scale(features), dtype=np.float32)
+            parts.append((features, scale))
+        self.scale_ = np.concatenate([scale for _, scale in parts])
+        return self._joined([features for features, _ in parts])
+
+    def _plain_blocks(self, frame):
+        """Yield the blocks of numbers that are taken as they are.
+
+        Yields
+        ------
+        columns : str or list of str
+            A column of vectors, or columns of numbers.
+        values : ndarray or DataFrame
+        numbers : PlainNumbers
+        """
+        by_kind = {kind: [] for kind in ("vector", "plain number", "plain flag")}
+        for name, kind in self.column_kinds_.items():
+            if kind in by_kind:
+                by_kind[kind].append(name)
+        for name in by_kind.pop("vector"):
+            values = as_vectors(frame[name])
+            names = [f"{name}={place}" for place in range(values.shape[1])]
+            yield name, values, PlainNumbers(names, missing=f"{name}=missing")
+        for kind, names in by_kind.items():
+            if names:
+                yield (
+                    names,
+                    dates_as_numbers(frame[names]),
+                    PlainNumbers(names, flags=kind == "plain flag"),
+                )
+
+    def _joined(self, parts):
+        """Put blocks beside one another, scaled."""
+        features = parts[0] if len(parts) == 1 else sparse.hstack(parts, format="csr")
+        for start in range(0, features.nnz, _ENTRIES_PER_CHUNK):
+            part = slice(start, start + _ENTRIES_PER_CHUNK)
+            features.data[part] *= self.scale_[features.indices[part]]
+        return features
+
+    def transform(self, X):
+        """Encode `X`.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_items, n_columns)
+            Item data with the columns seen in `fit`.
+
+        Returns
+        -------
+        csr_matrix of shape (n_items, n_features), float32
+            The features. Entries and words not seen in `fit` are ignored, categories count as rare.
+        """
+        check_is_fitted(self)
+        frame, parts = self._read(X, reset=False), []
+        if self.column_transformer_ is not None:
+            with _in_this_process():
+                features = self.column_transformer_.transform(self._plain(frame))
+            parts.append(sparse.csr_matrix(features, dtype=np.float32))
+        for columns, numbers in self._numbers:
+            values = frame[columns]
+            if isinstance(columns, str):
+                values = read_vectors(values, len(numbers.names))
+            else:
+                values = dates_as_numbers(values)
+            parts.append(numbers.transform(values))
+        return self._joined(parts)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the features.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of shape (n_features,), object
+            ``"column=entry"``, for instance ``"genres=Comedy"``; for a number, ``"year=1995"`` is
+            the hat function at the knot 1995; for a vector, ``"plot=0"`` is its first coordinate;
+            plain numbers have the name of the column. Vectors and plain numbers come last.
+        """
+        check_is_fitted(self)
+        columns, found = list(self.column_kinds_), []
+        if self.column_transformer_ is not None:
+            names = self.column_transformer_.get_feature_names_out()
+            parts = (name.partition("__") for name in names)
+            found = [f"{columns[int(block)]}={entry}" for block, _, entry in parts]
+        for _, numbers in self._numbers:
+            found += numbers.feature_names()
+        return np.array(found, dtype=object)
+
+    def _read(self, X, *, reset):
+        """Validate `X`; return it as a pandas frame with str column names on a RangeIndex."""
+        if isinstance(X, pd.DataFrame):
+            check_column_names(X)
+            X = X.set_axis([str(name) for name in X.columns], axis=1).reset_index(drop=True)
+        elif nw.dependencies.is_into_dataframe(X):
+            X = eager_to_pandas(X, "X")
+        else:
+            X = check_array(X, dtype=None, ensure_all_finite=False)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        if isinstance(X, pd.DataFrame):
+            return with_numbers(flat_entries(X))
+        names = [f"x{i}" for i in range(X.shape[1])] if reset else list(self.column_kinds_)
+        return with_numbers(flat_entries(pd.DataFrame(X, columns=names).infer_objects()))
+
+    def _plain(self, frame):
+        """Make columns float64 with NaN (numbers), or str without missing values (all others)."""
+        missing = {"category": "missing", "list": "", "text": ""}
+        return pd.DataFrame(
+            {
+                name: read_numbers(frame[name], "," if name in self._with_comma else ".")
+                if kind == "number"
+                else read_strings(frame[name], UNIT_SEPARATOR).fillna(missing[kind])
+                for name, kind in self.column_kinds_.items()
+                if kind in _COLUMN_KINDS
+            }
+        )
+
+    def _block(self, values, kind, separator, min_count):
+        """Make a column's transformer; return it with the column to select (a str: as 1-D)."""
+        if kind == "number":
+            return _LinearSpline(self.n_knots), [values.name]
+        if kind == "category":
+            one_hot = OneHotEncoder(
+                min_frequency=min_count,
+                max_categories=self.max_features,
+                handle_unknown="infrequent_if_exist",
+                feature_name_combiner=_category_name,
+                dtype=np.float32,
+            )
+            return one_hot, [values.name]
+        if kind == "list":
+            vectorizer = CountVectorizer(
+                token_pattern=entry_pattern(separator),
+                lowercase=False,
+                binary=True,
+                min_df=min_count,
+                max_features=self.max_features,
+                dtype=np.float32,
+            )
+        else:
+            min_rows = max(min_count, math.ceil(TEXT_SHARE * len(values)))
+            # Few rows have texts: there are fewer than 20 tokens for a text's length, so one stays.
+            most_rows = max(1, (values != "").sum() // 20)
+            vectorizer = TfidfVectorizer(
+                analyzer=_text_tokens,
+                sublinear_tf=True,
+                min_df=int(min(min_rows, most_rows)),
+                max_features=self.max_features,
+                dtype=np.float32,
+            )
+        return vectorizer, values.name
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+class _LinearSpline(TransformerMixin, BaseEstimator):
+    """Piecewise linear spline of one number, for ridge regression: hat functions at quantiles.
+
+    Adds to scikit-learn's ``SplineTransformer(degree=1, knots="quantile")`` what that lacks:
+    quantiles that coincide make one knot, and missing values make zeros and a feature of their own
+    (if there were any in `fit`). Outside the knots the spline is constant.
+
+    Parameters
+    ----------
+    n_knots : int
+        Number of quantiles, >= 2.
+    """
+
+    def __init__(self, n_knots):
+        self.n_knots = n_knots
+
+    def fit(self, X, y=None):
+        """Fit on a frame of shape (n, 1), float64 with NaN, with at least two distinct numbers."""
+        x = X.to_numpy().ravel()
+        self.has_missing_ = bool(np.isnan(x).any())
+        self.knots_ = np.unique(np.nanquantile(x, np.linspace(0, 1, self.n_knots)))
+        self.spline_ = SplineTransformer(
+            degree=1, knots=self.knots_[:, None], extrapolation="constant", sparse_output=True
+        ).fit(self.knots_[:, None])
+        return self
+
+    def transform(self, X):
+        """Evaluate the hat functions: CSR of shape (n, number of knots [+ 1])."""
+        x = X.to_numpy()
+        missing = np.isnan(x)
+        hats = self.spline_.transform(np.where(missing, self.knots_[0], x))
+        hats = sparse.csr_matrix(hats).multiply(~missing)
+        return sparse.hstack([hats, missing] if self.has_missing_ else [hats], format="csr")
+
+    def get_feature_names_out(self, input_features=None):
+        """Name the knots, then "missing"."""
+        return np.array(
+            [f"{k:.6g}" for k in self.knots_] + ["missing"] * self.has_missing_, dtype=object
+        )
+
+
+def _block_scale(features):
+    """Return what makes the root mean square of the norms of a block's non-zero rows 1."""
+    squares = [
+        np.asarray(features[start : start + _ROWS_PER_CHUNK].power(2).sum(axis=1))
+        for start in range(0, features.shape[0], _ROWS_PER_CHUNK)
+    ]
+    squares = np.concatenate(squares)
+    return 1 / np.sqrt(squares[squares > 0].mean()) if squares.any() else 1
+
+
+@contextmanager
+def _in_this_process():
+    """Keep ColumnTransformer from sending columns to the workers of a search's cluster.
+
+    And from making frames of them, as a global `transform_output` has it: they are sparse.
+    """
+    with joblib.parallel_config(backend="sequential"), config_context(transform_output="default"):
+        yield
+
+
+def _text_tokens(text):
+    """Split a text into words, numbers and punctuation marks, and add tokens for its form.
+
+    Examples
+    --------
+    >>> _text_tokens("Toy Story 2")
+    ['toy', 'story', '2', '<2-3 tokens>', '<digits>']
+    """
+    tokens = _TOKEN.findall(text.lower())
+    if not tokens:
+        return tokens
+    low = 1 << (len(tokens).bit_length() - 1)
+    form = [f"<{low}-{2 * low - 1} tokens>"]
+    if DIGIT.search(text):
+        form.append("<digits>")
+    return tokens + form
+
+
+def _category_name(column, category):
+    """Name a one-hot feature by its category alone: :class:`AutoItemEncoder` adds the column."""
+    return str(category)

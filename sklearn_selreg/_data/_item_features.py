@@ -1,0 +1,156 @@
+"""Item features: an encoder fitted on the item table, and what it makes of new items."""
+
+import numpy as np
+from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone
+
+from .._utils._warn import warn
+from ._dense import is_dense
+from ._ids import encode
+from ._item_encoder import AutoItemEncoder
+
+
+def encode_items(encoder, table, items):
+    """Make features of items.
+
+    Parameters
+    ----------
+    encoder : "auto" or transformer
+        ``"auto"`` is ``AutoItemEncoder()``. A transformer is cloned, then fitted on all of
+        ``table.frame``.
+    table : ItemTable
+        What is known about items.
+    items : ndarray of shape (n_items,)
+        Raw ids of the items wanted.
+
+    Returns
+    -------
+    features : csr_matrix of shape (n_items, n_features), float32
+        One row per item of `items`, in that order; zeros for items the table does not have.
+    encoder : transformer
+        The fitted encoder.
+
+    Raises
+    ------
+    TypeError
+        If `encoder` is neither ``"auto"`` nor an instance of a transformer.
+    ValueError
+        If the encoder's output is not a finite numeric matrix with one row per row of the table and
+        at least one column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_selreg._data._item_features import encode_items
+    >>> from sklearn_selreg._data._item_table import read_item_data
+    >>> table = read_item_data({7: "crime", 3: "comedy", 5: "crime", 4: "comedy"})
+    >>> features, encoder = encode_items("auto", table, np.array([3, 7, 99]))
+    >>> encoder.get_feature_names_out()
+    array(['text=comedy', 'text=crime'], dtype=object)
+    >>> features.toarray()
+    array([[1., 0.],
+           [0., 1.],
+           [0., 0.]], dtype=float32)
+    """
+    if isinstance(encoder, str) and encoder == "auto":
+        encoder = AutoItemEncoder()
+    elif isinstance(encoder, type) or not (
+        hasattr(encoder, "fit") and hasattr(encoder, "transform")
+    ):
+        raise TypeError(
+            "item_encoder must be 'auto', None or an instance of a scikit-learn transformer; "
+            f"got {encoder!r}."
+        )
+    encoder = clone(encoder)
+    # A global `transform_output` is for what users see: dense frames, which features are not.
+    with config_context(transform_output="default"):
+        rows = encoder.fit_transform(table.frame)
+    rows = _check_features(rows, len(table.ids), encoder)
+    _warn_of_unread_columns(encoder)
+    position = encode(table.ids, items)
+    if is_dense(rows) and np.array_equal(position, np.arange(len(table.ids))):
+        return rows, encoder  # they are large, and need no copy
+    known = np.flatnonzero(position >= 0)
+    pick = sparse.csr_matrix(
+        (np.ones(known.size, dtype=np.float32), (known, position[known])),
+        shape=(len(position), len(table.ids)),
+    )
+    return pick @ rows, encoder
+
+
+def _warn_of_unread_columns(encoder):
+    """Warn of columns that hold something, of a type that AutoItemEncoder does not read."""
+    dropped = getattr(encoder, "dropped_", {})
+    holding = ("values of", "vectors", "lists")
+    unread = {n: why for n, why in dropped.items() if why.startswith(holding)}
+    if unread:
+        told = ", ".join(f"{name!r} ({why})" for name, why in unread.items())
+        warn(
+            f"Columns of item_data are left out of the features: {told}. Make numbers, texts or "
+            "vectors of one length of them, or drop them."
+        )
+
+
+def transform_items(encoder, table, n_features):
+    """Make features of new items by a fitted encoder, (n_items, n_features) csr float32.
+
+    Raises
+    ------
+    ValueError
+        If the encoder's output is none as in the fit.
+    """
+    with config_context(transform_output="default"):
+        rows = encoder.transform(_in_order(table.frame, encoder))
+    rows = _check_features(rows, len(table.ids), encoder)
+    if rows.shape[1] != n_features:
+        raise ValueError(
+            f"{type(encoder).__name__} made {rows.shape[1]} features of the new items, and "
+            f"{n_features} in fit: item_data must have the columns it had there."
+        )
+    return rows
+
+
+def _in_order(frame, encoder):
+    """Return the columns in the order that an encoder was fitted on, if they are the same."""
+    place = {str(name): place for place, name in enumerate(frame.columns)}
+    fitted = list(getattr(encoder, "feature_names_in_", ()))
+    return frame.iloc[:, [place[n] for n in fitted]] if set(fitted) == set(place) else frame
+
+
+def feature_names(encoder, features):
+    """Return the names of features, (n_features,) object; none without features.
+
+    Of an encoder that does not tell its names they are ``"feature 0"`` and so on.
+    """
+    if features is None:
+        return np.empty(0, dtype=object)
+    try:
+        names = encoder.get_feature_names_out()
+    except (AttributeError, ValueError, NotImplementedError):
+        names = [f"feature {n}" for n in range(features.shape[1])]
+    return np.asarray(names, dtype=object)
+
+
+def _check_features(features, n_rows, encoder):
+    """Return the output of an encoder as CSR float32, or raise ValueError."""
+    name = type(encoder).__name__
+    if not sparse.issparse(features):
+        features = np.asarray(features)
+    if features.ndim != 2 or features.shape[0] != n_rows or features.shape[1] == 0:
+        raise ValueError(
+            f"item_encoder must make one row for each of the {n_rows} items and at least one "
+            f"column; got an array of shape {features.shape} from {name}. (Transformers of one "
+            "text column go into a ColumnTransformer.)"
+        )
+    try:
+        if sparse.issparse(features):  # its entries may be summed: not in 8 bits
+            features = features.astype(np.float32, copy=False)
+        features = sparse.csr_matrix(features, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"item_encoder must make numbers; got values of type {features.dtype} from {name}."
+        ) from error
+    if not np.isfinite(features.data).all():
+        raise ValueError(f"item_encoder must make finite numbers; got NaN or infinity from {name}.")
+    return features

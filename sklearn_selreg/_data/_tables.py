@@ -1,0 +1,371 @@
+"""Tables of interactions: the columns that hold users, items, times and strengths."""
+
+import numbers
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from .._utils._params import how_to_read, name_kind
+from .._utils._warn import warn
+from ._ids import check_ids, check_no_missing, example_of, to_numpy
+
+TIME_KINDS = "numbers", "datetimes", "timedeltas"
+KIND_OF = {"M": TIME_KINDS[1], "m": TIME_KINDS[2]}  # by numpy's letter
+_FEW_COLUMNS = 20  # what is wider is hardly a table of interactions
+
+
+def read_columns(X, *, user_col=0, item_col=1, time_col=None, usual_width=None):
+    """Take the user ids, item ids and times out of a table; no other column is looked at.
+
+    Parameters
+    ----------
+    X : DataFrame (pandas, polars, pyarrow) or 2-D array-like of shape (n_samples, n_columns)
+        The columns of a list of rows are typed one by one, so that ``[["ann", 1]]`` keeps its
+        int; a numpy array has a single dtype.
+    user_col, item_col : int or str, default=0 and 1
+        An int is a position >= 0 (also where a frame has ints as labels), a str the name of a
+        column of a frame.
+    time_col : int or str, default=None
+        Column with numbers or datetimes.
+    usual_width : int, default=None
+        A number of columns that is no reason to warn: that in `fit`, which has warned.
+
+    Returns
+    -------
+    users, items : ndarray of shape (n_samples,)
+        Ids with the dtype they had. Categoricals give the dtype of their categories, strings of
+        frames object, and nullable integers their numpy counterpart.
+    times : ndarray of shape (n_samples,) or None
+        Numbers, datetimes or timedeltas. Datetimes with a time zone are in UTC.
+
+    Raises
+    ------
+    ValueError
+        For a table without rows, or of another dimension; columns that do not exist, or are the
+        same; ids or times that are missing or infinite (None, NaN, NaT, NA, null, inf); ids that
+        are floats of 2**53 or more, unless there are fractions.
+    TypeError
+        For a sparse `X`, columns specified by anything but int and str, names of columns of an
+        array, or times that are neither numbers nor datetimes.
+
+    Warns
+    -----
+    DataWarning
+        When X has further columns while `user_col` and `item_col` are 0 and 1.
+    """
+    if sp.issparse(X):
+        raise TypeError(
+            "A sparse matrix X is understood by `fit` alone, as its rows do not say which users "
+            "they are about. Pass a table of (user, item) rows: "
+            "`X, y = interactions_from_sparse(csr)` makes one."
+        )
+    table, names = _as_table(X)
+    columns = {"user_col": user_col, "item_col": item_col}
+    if time_col is not None:
+        columns["time_col"] = time_col
+    positions = _find_columns(columns, names, table.shape, _hint_at_index(X))
+    if table.shape[0] == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={table.shape}) while a minimum of 1 is required."
+        )
+    width = table.shape[1]
+    if (user_col, item_col) == (0, 1) and width > len(positions) and width != usual_width:
+        warn(_tell_first_two(names, table.shape))
+    values = {}
+    for parameter, position in positions.items():
+        label = f"Column {names[position] if names else position!r} of X ({parameter})"
+        values[parameter] = to_numpy(table[:, position])
+        if parameter == "time_col":
+            check_no_missing(values[parameter], label)
+            values[parameter] = _as_ordered(values[parameter], "iufbmM", label)
+        else:
+            check_ids(values[parameter], label)
+    return values["user_col"], values["item_col"], values.get("time_col")
+
+
+def _tell_first_two(names, shape):
+    """Say that the first two of more columns are used, and what to do if they should not be."""
+    if names:
+        text = (
+            f"X has {shape[1]} columns; {names[0]!r} is used for the users and {names[1]!r} for "
+            "the items, as the first two. Set user_col and item_col to their names if that is "
+            f"right, else to those of others.{_list_columns(names)}"
+        )
+    else:
+        text = (
+            f"X is an array of shape {shape}, taken as one interaction a row, the user in column "
+            "0, the item in column 1; other columns are not used. Pass X[:, :2] if that is right, "
+            "else set user_col and item_col (and time_col) to the positions."
+        )
+    if not names or len(names) > _FEW_COLUMNS:
+        text += (
+            " If it is a matrix of users x items instead, pass it to fit as "
+            "scipy.sparse.csr_matrix(X); ids are then the numbers of rows and columns."
+        )
+    return text
+
+
+def _list_columns(names):
+    """Tell the columns of a frame, of many the first."""
+    if names is None:
+        return ""
+    if len(names) <= _FEW_COLUMNS:
+        return f" The columns of X are {names}."
+    first = ", ".join(map(repr, names[:5]))
+    return f" The columns of X are {first} and {len(names) - 5} others."
+
+
+def _hint_at_index(X):
+    """Tell that the index of a pandas object has something; "" if it only numbers the rows."""
+    index = getattr(X, "index", None)
+    named = [name for name in getattr(index, "names", ()) if name is not None]
+    if not isinstance(index, pd.Index) or (isinstance(index, pd.RangeIndex) and not named):
+        return ""
+    holds = f" ({', '.join(map(repr, named))})" if named else ""
+    return f" If ids are in its index{holds}, make columns of it: X.reset_index()."
+
+
+def describe_columns(X):
+    """Tell what scikit-learn remembers of a table.
+
+    Parameters
+    ----------
+    X : as in `index_interactions`
+
+    Returns
+    -------
+    n_columns : int
+        Of a sparse matrix 2: the table of the same interactions has that many.
+    names : ndarray of shape (n_columns,), object, or None
+        Column names of a frame, if all are strings.
+    """
+    if sp.issparse(X):
+        return 2, None
+    table, names = _as_table(X)
+    if not names or not all(isinstance(name, str) for name in names):
+        return table.shape[1], None
+    return table.shape[1], np.array(names, dtype=object)
+
+
+def check_same_columns(estimator, X, **columns):
+    """Raise unless the columns used, given by position, are those they were in `fit`.
+
+    Parameters
+    ----------
+    estimator : object
+        With `n_features_in_`, and `feature_names_in_` if `fit` had names.
+    X : table
+    **columns : int, str or None
+        Columns used, by the name of the parameter.
+
+    Raises
+    ------
+    ValueError
+        If X is too narrow, or a column has another name than in `fit`.
+    """
+    positions = {p: c for p, c in columns.items() if isinstance(c, numbers.Integral)}
+    if sp.issparse(X) or not positions:
+        return  # a table is asked for elsewhere; names are looked up by themselves
+    n_columns, names = describe_columns(X)
+    if n_columns <= max(positions.values()):
+        wanted = ", ".join(f"{p}={c}" for p, c in positions.items())
+        raise ValueError(
+            f"X has {n_columns} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input, of which it needs {wanted}."
+        )
+    fitted = getattr(estimator, "feature_names_in_", None)
+    for parameter, column in positions.items():
+        if names is not None and fitted is not None and names[column] != fitted[column]:
+            raise ValueError(
+                "The feature names should match those that were passed during fit. Column "
+                f"{column} of X ({parameter}) is {names[column]!r}, and was {fitted[column]!r} in "
+                f"fit. Keep the order of the columns, or set {parameter} to a name."
+            )
+
+
+def _as_table(X):
+    """Return a table that can be indexed by column positions, and its column names or None."""
+    if X is None or isinstance(X, str | Path | dict) or hasattr(X, "collect"):
+        raise ValueError(
+            "X must be a DataFrame, or a 2-D array or list with a row per interaction; got "
+            f"{name_kind(X)}: {_make_table(X)}."
+        )
+    names_of_frame = getattr(X, "columns", None)
+    if isinstance(names_of_frame, pd.Index) and not names_of_frame.is_unique:
+        twice = names_of_frame[names_of_frame.duplicated()].unique().tolist()
+        raise ValueError(
+            f"The columns of X must have names of their own; got {twice} more than once. Rename "
+            "them, or keep the first: X.loc[:, ~X.columns.duplicated()]."
+        )
+    table = nw.from_native(X, eager_only=True, pass_through=True)
+    names = table.columns if isinstance(table, nw.DataFrame) else None
+    if isinstance(X, list | tuple):  # np.asarray turns all ids of [["ann", 1]] into strings
+        table = nw.from_native(pd.DataFrame(list(X)), eager_only=True)
+    elif names is None:
+        table = np.asarray(X)
+        if table.dtype.kind == "c":
+            raise ValueError(f"Complex data not supported: X is an array of {table.dtype}.")
+    if len(table.shape) != 2:
+        raise ValueError(
+            "X must be a DataFrame or a 2-D array with a row per interaction; got "
+            f"{type(X).__name__} of shape {table.shape}. Reshape your data.{_hint_at_index(X)}"
+        )
+    return table, names
+
+
+def _make_table(X):
+    """Say how to make a table of what is none."""
+    if X is None:
+        return "pass the interactions"
+    if isinstance(X, dict):
+        return "pass pd.DataFrame(X), if its values are columns"
+    if isinstance(X, str | Path):
+        return f"pass what is read from it, such as {how_to_read(X, 'X')}"
+    return "pass X.collect(), which has its rows"
+
+
+def column_labels(X, *columns):
+    """Return what columns are called in a frame that holds X."""
+    names = list(getattr(X, "columns", ()))
+    return [names[c] if not isinstance(c, str) and len(names) > c else c for c in columns]
+
+
+def read_strengths(y, n_samples, negatives="error", columns=("user", "item")):
+    """Check the strengths of interactions.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or None
+        Strengths; None = 1 each.
+    n_samples : int
+        Number of rows of X.
+    negatives : {"error", "net", "keep"}, default="error"
+        Whether strengths below 0 are an error.
+    columns : (hashable, hashable), default=("user", "item")
+        What the columns with the ids are called, for that error.
+
+    Returns
+    -------
+    strengths : ndarray of shape (n_samples,), float32
+        Finite; >= 0, if negative ones are an error.
+
+    Raises
+    ------
+    ValueError
+        For another shape, and for strengths that are missing, infinite or negative.
+    TypeError
+        For strengths that are no numbers.
+    """
+    if y is None:
+        return np.ones(n_samples, dtype=np.float32)
+    values = to_numpy(y)
+    if values.shape != (n_samples,):
+        column = " Take the column out: y[:, 0], of a DataFrame y.iloc[:, 0] (polars: y[:, 0])."
+        raise ValueError(
+            f"y must be 1-D with a strength for each of the {n_samples} rows of X; got shape "
+            f"{values.shape}.{column * (values.shape == (n_samples, 1))}"
+        )
+    return as_strengths(values, "y", negatives, columns)
+
+
+def _find_columns(columns, names, shape, hint=""):
+    """Find columns given by position or name.
+
+    Parameters
+    ----------
+    columns : dict of str to int or str
+        Parameter name to column.
+    names : list or None
+        Column names of a frame; None for an array.
+    shape : tuple of (int, int)
+        Shape of the table.
+    hint : str, default=""
+        What else to say if there are too few columns.
+
+    Returns
+    -------
+    positions : dict of str to int
+    """
+    for parameter, column in columns.items():
+        if isinstance(column, bool) or not isinstance(column, numbers.Integral | str):
+            raise TypeError(
+                f"{parameter} must be the position (int) or name (str) of a column; got {column!r}."
+            )
+        if isinstance(column, str) and names is None:
+            raise TypeError(
+                f"{parameter}={column!r} names a column, but X is an array: pass a DataFrame "
+                "with this column, or set the position before fit."
+            )
+        if not isinstance(column, str) and column < 0:
+            raise ValueError(f"{parameter} must be a position >= 0; got {column}.")
+    available = _list_columns(names)
+    needed = 1 + max((c for c in columns.values() if not isinstance(c, str)), default=-1)
+    if shape[1] < needed:
+        wanted = ", ".join(f"{p}={c!r}" for p, c in columns.items())
+        raise ValueError(
+            f"X has {shape[1]} feature(s) (shape={shape}) while a minimum of {needed} is "
+            f"required. ({wanted}){available}{hint}"
+        )
+    missing = [f"{p}={c!r}" for p, c in columns.items() if isinstance(c, str) and c not in names]
+    if missing:
+        raise ValueError(f"X has no column for {', '.join(missing)}.{available}{hint}")
+    positions = {p: names.index(c) if isinstance(c, str) else c for p, c in columns.items()}
+    if len(set(positions.values())) < len(positions):
+        wanted = ", ".join(f"{p}={c!r}" for p, c in columns.items())
+        raise ValueError(
+            f"{', '.join(columns)} must be different columns; got {wanted}.{available}"
+        )
+    return positions
+
+
+def _as_ordered(values, kinds, label):
+    """Convert objects to their common dtype, raise a TypeError if its kind is not in `kinds`."""
+    if values.dtype == object:
+        values = to_numpy(pd.Series(values).infer_objects())
+    if values.dtype == object and "M" in kinds and pd.api.types.infer_dtype(values) == "datetime":
+        with suppress(TypeError, ValueError):  # beyond the years that nanoseconds hold
+            values = np.array([np.datetime64(value, "us") for value in values])
+    if values.dtype.kind not in kinds:
+        expected = "numbers or datetimes" if "M" in kinds else "numbers"
+        hint = " Convert it, as by pandas.to_datetime." if "M" in kinds else ""
+        raise TypeError(
+            f"{label} must hold {expected}; got dtype {values.dtype}, such as {example_of(values)}."
+            + hint
+        )
+    return values
+
+
+def as_strengths(values, label, negatives, columns=("user", "item")):
+    """Return `values`, called `label`, as float32, checked to be numbers, finite and in order."""
+    check_no_missing(values, label)
+    if values.dtype == object and all(
+        isinstance(value, Decimal | numbers.Real | np.bool_) for value in values
+    ):
+        values = values.astype(np.float64)
+    values = _as_ordered(values, "iufb", label)
+    with np.errstate(over="ignore"):
+        strengths = values.astype(np.float32, copy=False)
+    least = 0 if negatives == "error" else -np.inf
+    wrong = ~(((strengths >= 0) | (strengths > least)) & (strengths < np.inf))
+    if wrong.any():
+        raise ValueError(
+            f"{label} must hold strengths {'>= 0 ' * (least == 0)}in the range of float32; got "
+            f"{wrong.sum()} others. Negative values in data, the first: "
+            f"{example_of(values[wrong])}."
+            + _HOW_TO_NET.format(columns=list(columns))
+            * bool((values < 0).any() and least == 0)
+        )
+    return strengths
+
+
+_HOW_TO_NET = """ \
+If they are returns, negatives="net" of the estimator takes them off what was bought; or do so:
+    net = X.assign(y=y).groupby({columns}, as_index=False).agg({{"y": "sum"}})
+    net = net[net["y"] > 0]
+    model.fit(net[{columns}], net["y"])
+If they are dislikes, leave these rows out: without an interaction an item ranks low anyway."""

@@ -1,0 +1,1 @@
+"""Matrices and weights in, factors out; knows nothing of judges."""

@@ -1,0 +1,373 @@
+"""The factorizations as users set them: confidences, weights and biases of a matrix.
+
+Knows matrices and settings; what is done with them is in ``_als`` and ``_proximal``. All backbones
+have the same methods: `split`, `start`, `resume`, `fit`, `refine`, `finish` and `solve_users`.
+"""
+
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+
+from .._data._finite import quiet
+from .._data._interactions import count_interactions, with_data
+from ._als import CG_STEPS, FeaturePrior, RegularizedALS, fold_in
+from ._anchoring import resume_factors
+from ._factors import POPULARITY_PAD, Factors, counted, expected_bias, no_watch, popularity_bias
+from ._finite import explain_not_finite
+
+_HINGE_STEPS = 10  # solutions for a judged user, each with the preferences that are unmet then
+_RECENCY_GAIN = 3.0  # confidence of the newest interaction, relative to no recency
+
+
+@dataclass(frozen=True)
+class ALSBackbone:
+    """Settings of the factorization; see `SelectiveLLMRegularizedMF` for their meaning."""
+
+    factors: int
+    regularization: float
+    alpha: float
+    iterations: int
+    prior_strength: float
+    item_bias: float
+    missing_power: float
+    recency_power: float
+    num_threads: int
+    cg_steps: int = CG_STEPS
+
+    defaults: ClassVar[dict] = {
+        "factors": 64,
+        "regularization": 85.0,
+        "alpha": 50.0,
+        "iterations": 30,
+    }
+    further: ClassVar[dict] = {"cg_steps": (Integral, 1)}
+    found: ClassVar[set] = {
+        *("factors", "regularization", "alpha", "iterations", "prior_strength", "item_bias"),
+        *("missing_power", "recency_power", "strengths", "trend_periods"),
+    }
+
+    @property
+    def preference_unit(self):
+        """What a preference of `llm_weight` 1 weighs: as much as an interaction."""
+        return self.alpha
+
+    @property
+    def watched(self):
+        """How many problems `fit` shows to its watcher."""
+        return self.iterations
+
+    def split(self, n_refine):
+        """Return the backbone that leaves some of its sweeps to the judge, and their number."""
+        n_sweeps = self.iterations // 2 if n_refine is None else n_refine
+        if not 1 <= n_sweeps < self.iterations:
+            raise ValueError(
+                "With a judge, refine_iterations must be at least 1 and smaller than iterations, "
+                f"which must be at least 2; got refine_iterations={n_refine} and "
+                f"iterations={self.iterations}."
+            )
+        return replace(self, iterations=self.iterations - n_sweeps), n_sweeps
+
+    def confidence(self, matrix):
+        """Return the confidences alpha * strength, (n_users, n_items) csr float32."""
+        with quiet():
+            data = np.float32(self.alpha) * matrix.data
+        return with_data(matrix, data)
+
+    def recent_confidence(self, matrix, age):
+        """Return confidences that fall with age, alpha * strength * 3 / (1 + age) ** p.
+
+        Parameters
+        ----------
+        matrix : csr_matrix of shape (n_users, n_items), float32
+            Strengths.
+        age : ndarray of shape (nnz,), int
+            0 for a user's newest item.
+        """
+        confidence = self.confidence(matrix)
+        if self.recency_power > 0:
+            decay = _RECENCY_GAIN / (1 + age.astype(np.float32)) ** np.float32(self.recency_power)
+            confidence.data = confidence.data * decay
+        return confidence
+
+    def missing_weights(self, popularity):
+        """Return the confidence of missing entries by item, (n_items,) float64, or None for 1.
+
+        Popular items that a user does not have were more probably seen and passed over.
+        """
+        if self.missing_power == 0:
+            return None
+        padded = popularity + POPULARITY_PAD
+        return (padded / padded.mean()) ** self.missing_power
+
+    def bias(self, by_period, features):
+        """Return the bias of each item in each period, (n_items, n_periods) float32, or None.
+
+        See `popularity_bias`.
+        """
+        if self.item_bias == 0:
+            return None
+        with quiet():
+            return (self.item_bias * popularity_bias(by_period, features)).astype(np.float32)
+
+    def start(self, n_users, n_items, random_state):
+        """Return random factors, as implicit's own from the same generator."""
+        shapes = (n_users, self.factors), (n_items, self.factors)
+        return tuple(random_state.random(shape, dtype=np.float32) * 0.01 for shape in shapes)
+
+    def resume(self, matrix, features, old, known, random_state):
+        """Return what `fit` starts from, to go on from old factors.
+
+        Parameters
+        ----------
+        matrix, features
+            As in `fit`.
+        old : Factors
+            In the rows of `matrix` and of `features`; those that are not known hold anything.
+        known : tuple of ndarrays of bool, (n_users,) and (n_items,)
+            Which users and items there were.
+        random_state : Generator
+
+        Returns
+        -------
+        start : object
+        """
+        _, items = self.start(0, matrix.shape[1], random_state)
+        popularity = count_interactions(matrix)
+        users, items, _ = resume_factors(
+            self, matrix, features, old, known, items, None, popularity
+        )
+        return users, items
+
+    def problem(
+        self, matrix, features, factors, *, confidence=None, popularity=None, share=1.0, **pairs
+    ):
+        """Return the least squares problem of an interaction matrix.
+
+        Parameters
+        ----------
+        matrix : csr_matrix of shape (n_users, n_items), float32
+            Strengths.
+        features : csr_matrix of shape (n_items, n_features), float32, or None
+        factors : tuple of ndarrays
+            User and item factors to start from, without bias columns.
+        confidence : csr_matrix or None
+            Instead of alpha * strength.
+        popularity : ndarray of shape (n_items,), int, or None
+            Number of interactions of each item; None: those in `matrix`.
+        share : float, default=1
+            Which part of all users the matrix has. Items are penalized by as much less, so that
+            their factors are what all users would make of them.
+        **pairs
+            `slates` and `llm_weight` of `RegularizedALS`.
+
+        Returns
+        -------
+        problem : RegularizedALS
+        """
+        try:
+            with quiet():
+                return RegularizedALS(
+                    self.confidence(matrix) if confidence is None else confidence,
+                    *factors,
+                    regularization=self.regularization,
+                    item_regularization=share
+                    * self.regularization
+                    * (1 if features is None else self.prior_strength),
+                    missing_weights=self.missing_weights(
+                        count_interactions(matrix) if popularity is None else popularity
+                    ),
+                    features=features,
+                    num_threads=self.num_threads,
+                    cg_steps=self.cg_steps,
+                    **pairs,
+                )
+        except np.linalg.LinAlgError as error:  # of weights that are not finite, or nearly so
+            raise ValueError(explain_not_finite(self, matrix.data)) from error
+
+    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None):
+        """Factorize a matrix.
+
+        Parameters
+        ----------
+        matrix : csr_matrix of shape (n_users, n_items), float32
+            Strengths.
+        features : csr_matrix of shape (n_items, n_features), float32, or None
+        start : object
+            From `start`.
+        watch : callable
+            Is shown the problem after each sweep.
+        by_period : ndarray of shape (n_items, n_periods) or None
+            Number of interactions of each item in each period. None: there is a single one.
+
+        Returns
+        -------
+        factors : Factors
+        """
+        problem = self.problem(matrix, features, start)
+        del start  # has been copied, and may be large
+        for _ in range(self.iterations):
+            problem.sweep()
+            watch(problem)
+        by_period = counted(matrix, by_period)
+        return Factors(*problem.release(), self.bias(by_period, features))
+
+    def refine(self, matrix, features, factors, n_sweeps, pairs, watch=no_watch):
+        """Go on from factors, regularized by preferences.
+
+        Parameters
+        ----------
+        matrix, features, watch
+            As in `fit`.
+        factors : Factors
+        n_sweeps : int
+        pairs : dict
+            `slates` and `llm_weight` of `RegularizedALS`, or nothing.
+
+        Returns
+        -------
+        factors : Factors
+        """
+        problem = self.problem(matrix, features, factors[:2], **pairs)
+        for _ in range(n_sweeps):
+            problem.sweep()
+            watch(problem)
+        return factors._replace(users=problem.user_factors, items=problem.item_factors)
+
+    def finish(self, matrix, age, factors, pairs):
+        """Solve for the users once more, by what is recent; their items stay.
+
+        Parameters
+        ----------
+        matrix : csr_matrix of shape (n_users, n_items), float32
+        age : ndarray of shape (nnz,), int
+        factors, pairs
+            As in `refine`.
+
+        Returns
+        -------
+        factors : Factors
+        """
+        if self.recency_power == 0:
+            return factors
+        recent = self.recent_confidence(matrix, age)
+        # Users are solved against fixed items, which need no prior.
+        problem = self.problem(matrix, None, factors[:2], confidence=recent, **pairs)
+        return factors._replace(users=problem.solve_users())
+
+    def solve_users(self, matrix, factors, popularity, age=None, *, cg_steps=None):
+        """Solve for users, items fixed.
+
+        Parameters
+        ----------
+        matrix : csr_matrix of shape (n_users, n_items), float32
+            Their interactions.
+        factors : Factors
+            Of which the users are read with `cg_steps` only: to start from.
+        popularity : ndarray of shape (n_items,), int
+            That the items were fitted with.
+        age : ndarray of shape (nnz,), int, or None
+            As in `recent_confidence`; None: all interactions count alike.
+        cg_steps : int or None
+            Of the solver; None: to convergence, from 0.
+
+        Returns
+        -------
+        user_factors : ndarray of shape (n_users, factors), float32
+        """
+        confidence = self.confidence(matrix)
+        if age is not None:
+            confidence = self.recent_confidence(matrix, age)
+        start = None if cg_steps is None else factors.users
+        return self.fold_in(confidence, factors.items, popularity, start=start, cg_steps=cg_steps)
+
+    def solve_judged(self, matrix, age, users, items, popularity, pairs):
+        """Solve for users of whom a judge has preferences, items fixed.
+
+        Parameters
+        ----------
+        matrix, age, popularity
+            As in `solve_users`.
+        users : ndarray of shape (n_users, factors), float32
+            To start from.
+        items : ndarray of shape (n_items, factors), float32
+        pairs : dict
+            As in `refine`; slates in the rows of `matrix`.
+
+        Returns
+        -------
+        user_factors : ndarray of shape (n_users, factors), float32
+        """
+        problem = RegularizedALS(
+            self.recent_confidence(matrix, age),
+            users,
+            items,
+            regularization=self.regularization,
+            missing_weights=self.missing_weights(popularity),
+            num_threads=self.num_threads,
+            **pairs,
+        )
+        for _ in range(_HINGE_STEPS - 1):
+            problem.solve_users()
+        return problem.solve_users()
+
+    def place_items(self, new, features, gram, items, bias, own_bias, popularity):
+        """Place items that nobody has by their features.
+
+        Without interactions the normal equations of an item are those of its prior, shrunk by what
+        missing entries say; their weight is on both sides.
+
+        Parameters
+        ----------
+        new : csr_matrix of shape (n_new, n_features), float32
+        features : csr_matrix of shape (n_items, n_features), float32
+        gram : ndarray of shape (factors, factors), float64
+            Of the users.
+        items : ndarray of shape (n_items, factors), float32
+            Without bias columns.
+        bias : ndarray of shape (n_items, n_periods), float32
+            0 periods if there is none.
+        own_bias : None
+            See `SampledBackbone.place_items`.
+        popularity : ndarray of shape (n_items,), int
+
+        Returns
+        -------
+        items, bias : ndarrays of shape (n_new, factors) and (n_new, n_periods), float32
+        own_bias : None
+        """
+        weights = self.missing_weights(popularity)
+        root = np.ones(len(items)) if weights is None else np.sqrt(weights)
+        prior = FeaturePrior(features, root.astype(np.float32))
+        prior.fit((root[:, np.newaxis] * items).astype(np.float32))
+        penalty = self.regularization * self.prior_strength
+        one = np.eye(len(gram))
+        placed = prior.predict(new) @ np.linalg.solve(gram + penalty * one, penalty * one)
+        return placed.astype(np.float32), expected_bias(new, features, bias, popularity), None
+
+    def fold_in(self, confidence, item_factors, popularity, **solver):
+        """Solve for users with the given confidences, items fixed.
+
+        Parameters
+        ----------
+        confidence : csr_matrix of shape (n_users, n_items), float32
+        item_factors : ndarray of shape (n_items, factors), float32
+            Without bias column.
+        popularity : ndarray of shape (n_items,), int
+            That the items were fitted with.
+        **solver
+            `start` and `cg_steps` of ``_als.fold_in``.
+
+        Returns
+        -------
+        user_factors : ndarray of shape (n_users, factors), float32
+        """
+        return fold_in(
+            confidence,
+            item_factors,
+            regularization=self.regularization,
+            missing_weights=self.missing_weights(popularity),
+            num_threads=self.num_threads,
+            **solver,
+        )

@@ -1,0 +1,132 @@
+"""The factors of a model, and the columns of item biases beside them."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+from sklearn.linear_model import Ridge
+
+from .._data._dense import gram
+from .._data._interactions import count_interactions
+
+POPULARITY_PAD = 5.0  # interactions added to each item before its missing entries are weighed
+_BIAS_HALF = 5.0  # interactions at which an item has half of the bias it can get
+_BIAS_PRIOR = 3.0  # interactions that the bias expected from an item's features is worth
+_BIAS_RIDGE = 1.0  # penalty of what features lead to expect of the bias
+_NO_TREND = 0.2  # interactions of an item in a period that its overall popularity is worth there
+
+
+class Factors(NamedTuple):
+    """What a backbone makes of a matrix.
+
+    Attributes
+    ----------
+    users, items : ndarrays of shape (n_users, factors) and (n_items, factors), float32
+    bias : ndarray of shape (n_items, n_periods), float32, or None
+        Of the items' scores, in each period.
+    unit : float
+        What a score of 1 is called in `margin`: 1 for ALS, whose scores are about 0 or 1.
+    gain : float
+        By which `solve_users` scales.
+    center : ndarray of shape (n_items, factors) or None
+        What a proximal term keeps the items near; None: `items`.
+    own_bias : ndarray of shape (n_items,) or None
+        The part of `bias` that the backbone learned.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    bias: np.ndarray | None
+    unit: float = 1.0
+    gain: float = 1.0
+    center: np.ndarray | None = None
+    own_bias: np.ndarray | None = None
+
+
+def popularity_bias(by_period, features):
+    """Return the bias in [0, 1] of each item in each period, (n_items, n_periods) float64.
+
+    It grows with popularity and saturates, so that the most popular items do not fill every
+    list. With few interactions it leans on what the item's features lead to expect.
+
+    Parameters
+    ----------
+    by_period : ndarray of shape (n_items, n_periods)
+        Number of interactions of each item in each period.
+    features : csr_matrix of shape (n_items, n_features) or None
+    """
+    popularity = by_period.sum(axis=1, keepdims=True)
+    # As many as an item would have, were it always as popular as in the period.
+    expected = popularity * (by_period.sum(axis=0) / max(by_period.sum(), 1))
+    at_that_rate = popularity * (by_period + _NO_TREND) / (expected + _NO_TREND)
+    bias = at_that_rate / (at_that_rate + _BIAS_HALF)
+    if features is not None:
+        ridge = Ridge(alpha=_BIAS_RIDGE, solver="sparse_cg").fit(features, bias)
+        expected = ridge.predict(features).reshape(bias.shape)
+        bias = (popularity * bias + _BIAS_PRIOR * expected) / (popularity + _BIAS_PRIOR)
+    return bias
+
+
+def expected_bias(new, features, bias, popularity):
+    """Return the biases that the features of items without interactions lead to expect.
+
+    Parameters
+    ----------
+    new, features : csr_matrices of shape (n_new, n_features) and (n_items, n_features)
+    bias : ndarray of shape (n_items, n_periods)
+        A multiple of `popularity_bias`.
+    popularity : ndarray of shape (n_items,), int
+
+    Returns
+    -------
+    bias : ndarray of shape (n_new, n_periods), float32
+
+    Notes
+    -----
+    With n interactions, :math:`b = (n r + p e) / (n + p)`, where e is the ridge regression of r.
+    So r is known from b and e, and its normal equations are those of a weighted regression.
+    """
+    n = np.maximum(popularity, 1)[:, np.newaxis]
+    known = (popularity > 0)[:, np.newaxis]
+    weights = 1 + known * _BIAS_PRIOR / n
+    ones = [sp.csr_matrix(np.ones((m.shape[0], 1), dtype=np.float32)) for m in (features, new)]
+    wide = sp.hstack([features, ones[0]], format="csr")
+    moments = gram(wide, weights[:, 0])
+    penalized = np.arange(features.shape[1])
+    moments[penalized, penalized] += _BIAS_RIDGE
+    rhs = wide.T @ (known * (n + _BIAS_PRIOR) / n * bias)
+    coefficients = scipy.linalg.solve(moments, rhs, assume_a="pos")
+    return (sp.hstack([new, ones[1]], format="csr") @ coefficients).astype(np.float32)
+
+
+def no_watch(problem):
+    pass
+
+
+def counted(matrix, by_period):
+    """Return the interactions of each item in each period; None: there is a single one."""
+    return count_interactions(matrix)[:, np.newaxis] if by_period is None else by_period
+
+
+def with_bias(user_factors, item_factors, bias, shares=None):
+    """Append columns of biases, so that products of factors are scores.
+
+    Parameters
+    ----------
+    user_factors, item_factors : ndarrays of shape (n_users, k) and (n_items, k), float32
+    bias : ndarray of shape (n_items, n_periods), float32, or None
+        None: nothing is appended.
+    shares : ndarray of shape (n_users, n_periods), float32, or None
+        The users' periods; None: there is a single one.
+
+    Returns
+    -------
+    user_factors, item_factors : ndarrays, float32
+        With `n_periods` more columns.
+    """
+    if bias is None:
+        return user_factors, item_factors
+    if shares is None:
+        shares = np.ones((len(user_factors), 1), dtype=np.float32)
+    return np.hstack([user_factors, shares]), np.hstack([item_factors, bias])

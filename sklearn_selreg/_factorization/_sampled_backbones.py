@@ -1,0 +1,292 @@
+"""BPR and LMF by `implicit`, kept by a proximal term while features and preferences act."""
+
+import copy
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from implicit.cpu.bpr import BayesianPersonalizedRanking
+from implicit.cpu.lmf import LogisticMatrixFactorization
+from implicit.recommender_base import ModelFitError
+
+from .._data._finite import quiet
+from .._data._interactions import count_interactions, with_data
+from ._als import FeaturePrior, fold_in, single_threaded_blas
+from ._anchoring import (
+    FEATURES_WORTH,
+    ITEM_PULL,
+    item_pull,
+    resume_factors,
+    score_metrics,
+    score_spread,
+    user_pull,
+)
+from ._factors import Factors, counted, expected_bias, no_watch, popularity_bias, with_bias
+from ._finite import check_finite_factors, explain_not_finite
+from ._proximal import ProximalProblem, shrink_to_features
+
+# Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/backbones.py.
+_SPREADS_PER_UNIT = 10.0  # standard deviations of scores in a unit of margin and item bias
+SAMPLED_POPULARITY = 2.0  # they sample what to rank low by popularity: it is missing in scores
+PROXIMAL_SWEEPS = 15
+PROXIMAL_UNIT = 50.0  # weight of a preference of `llm_weight` 1, beside a proximal term
+_FOLD_IN_CONFIDENCE = 200.0
+_FOLD_IN_USERS = 10_000  # by which the gain of folding in is measured, at most
+
+
+@dataclass(frozen=True)
+class SampledBackbone:
+    """A model of `implicit` that learns from samples: what BPR and LMF have in common.
+
+    Their factors are kept by a proximal term, the stronger the more interactions a user or item
+    has, while the feature prior and preferences act (``_proximal``). All weights are relative to
+    the spread of factors and scores, so that they mean the same for any model.
+    """
+
+    factors: int
+    regularization: float
+    iterations: int
+    prior_strength: float
+    item_bias: float
+    num_threads: int
+    fit_threads: int
+
+    further: ClassVar[dict] = {"learning_rate": (Real, 0)}
+    watched: ClassVar[int] = 1
+    preference_unit: ClassVar[float] = PROXIMAL_UNIT
+    found: ClassVar[set] = {
+        *("factors", "regularization", "prior_strength", "item_bias", "trend_periods"),
+    }
+
+    def split(self, n_refine):
+        """Return itself and the number of regularized sweeps, which come on top."""
+        return self, PROXIMAL_SWEEPS if n_refine is None else n_refine
+
+    def start(self, n_users, n_items, random_state):
+        """Return the generator that implicit's model is given, and no factors."""
+        return random_state, None
+
+    def resume(self, matrix, features, old, known, random_state):
+        """Return what `fit` starts from, to go on; as `ALSBackbone.resume`."""
+        shape = matrix.shape[1], self.factors
+        items = (random_state.random(shape, dtype=np.float32) - np.float32(0.5)) / self.factors
+        bias = np.where(known[1], old.own_bias, 0).astype(np.float32)
+        start = resume_factors(self, matrix, features, old, known, items, bias, None)
+        return random_state, start
+
+    def train(self, matrix, start):
+        """Fit the model, which knows of no features; return users, items and item biases."""
+        random_state, resumed = start
+        model = self._model(copy.deepcopy(random_state))
+        if resumed is not None:
+            model.user_factors, model.item_factors = self._put_together(*resumed)
+        try:
+            with single_threaded_blas():
+                model.fit(self._weighted(matrix), show_progress=False)
+        except ModelFitError as error:
+            raise ValueError(explain_not_finite(self, matrix.data)) from error
+        check_finite_factors(self, matrix.data, model.user_factors, model.item_factors)
+        return self._take_apart(model.user_factors, model.item_factors)
+
+    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None):
+        """Fit the model, and lean its items on features; as `ALSBackbone.fit`."""
+        factors = self.lean(matrix, features, self.train(matrix, start), by_period=by_period)
+        factors = factors._replace(gain=self._fold_in_gain(matrix, factors))
+        watch(self._problem(matrix, features, factors, {}))
+        return factors
+
+    def lean(self, matrix, features, trained, *, by_period=None):
+        """Return what a trained model becomes when its items lean on features.
+
+        Parameters
+        ----------
+        matrix, features, by_period
+            As in `fit`.
+        trained : tuple of ndarrays
+            From `train`.
+
+        Returns
+        -------
+        factors : Factors
+        """
+        users, items, bias = trained
+        popularity = count_interactions(matrix)
+        known = popularity > 0
+        center = items
+        if features is not None:
+            both = np.column_stack([items, bias])
+            both = shrink_to_features(both, popularity, features, self._features_worth)
+            items, bias = np.ascontiguousarray(both[:, :-1]), both[:, -1]
+        factors = Factors(users, items, bias, center=center, own_bias=bias)
+        bias = bias[:, np.newaxis]
+        unit = _SPREADS_PER_UNIT * score_spread(*with_bias(users, items, bias), known)
+        if self.item_bias > 0:
+            gain = self.item_bias * SAMPLED_POPULARITY * unit
+            bias = bias + gain * popularity_bias(counted(matrix, by_period), features)
+        return factors._replace(bias=bias.astype(np.float32), unit=unit)
+
+    def refine(self, matrix, features, factors, n_sweeps, pairs, watch=no_watch):
+        """Let preferences and feature prior act; as `ALSBackbone.refine`."""
+        if not pairs:
+            return factors
+        problem = self._problem(matrix, features, factors, pairs)
+        for _ in range(n_sweeps):
+            problem.sweep()
+            watch(problem)
+        return factors._replace(users=problem.user_factors, items=problem.item_factors)
+
+    def finish(self, matrix, age, factors, pairs):
+        """Return the factors: these models know of no recency."""
+        return factors
+
+    def solve_users(self, matrix, factors, popularity, age=None):
+        """Solve for users, items fixed; as `ALSBackbone.solve_users`.
+
+        The models have no way of their own to do so. It is done by least squares, 1 for
+        interactions of confidence 200 and 0 for all else, as by ALS, and scaled to the size that
+        the model's own users have.
+        """
+        energy = np.sum(factors.items.astype(np.float64) ** 2) / factors.items.shape[1]
+        users = fold_in(
+            _FOLD_IN_CONFIDENCE * self._weighted(matrix),
+            factors.items,
+            regularization=float(energy) or 1.0,
+            num_threads=self.num_threads,
+        )
+        return np.float32(factors.gain) * users
+
+    def place_items(self, new, features, gram, items, bias, own_bias, popularity):
+        """Place items that nobody has by their features; as `ALSBackbone.place_items`.
+
+        What the factors were before they leaned on features is not known, nor needed: the ridge
+        regression of leaning factors, all weighing alike, has the same coefficients.
+
+        Parameters
+        ----------
+        own_bias : ndarray of shape (n_items,), float32
+            The part of `bias` that the model learned.
+
+        Returns
+        -------
+        items, bias, own_bias : ndarrays, float32
+        """
+        prior = FeaturePrior(features, np.ones(len(items), dtype=np.float32))
+        prior.fit(np.column_stack([items, own_bias]))
+        placed = prior.predict(new)
+        own = placed[:, -1]
+        popular = expected_bias(new, features, bias - own_bias[:, np.newaxis], popularity)
+        return np.ascontiguousarray(placed[:, :-1]), popular + own[:, np.newaxis], own
+
+    @property
+    def _features_worth(self):
+        return FEATURES_WORTH * self.prior_strength
+
+    def _problem(self, matrix, features, factors, pairs):
+        lengths, popularity = np.diff(matrix.indptr), count_interactions(matrix)
+        metrics = score_metrics(factors.users[lengths > 0], factors.items[popularity > 0])
+        return ProximalProblem(
+            factors.users,
+            factors.items if factors.center is None else factors.center,
+            user_weights=user_pull(lengths),
+            item_weights=item_pull(popularity, features is None),
+            user_metric=metrics[0],
+            item_metric=metrics[1],
+            items_start=factors.items,
+            features=features,
+            prior_weight=ITEM_PULL * self._features_worth,
+            num_threads=self.num_threads,
+            **pairs,
+        )
+
+    def _fold_in_gain(self, matrix, factors):
+        """Return what brings folded-in users to the size of the fitted ones, by least squares."""
+        able = np.flatnonzero(np.diff(matrix.indptr))
+        able = able[:: 1 + len(able) // _FOLD_IN_USERS]
+        if not len(able):
+            return 1.0
+        folded = self.solve_users(matrix[able], factors, None).astype(np.float64)
+        known = count_interactions(matrix) > 0
+        covariance = np.atleast_2d(np.cov(factors.items[known], rowvar=False, bias=True))
+        moved = folded @ covariance
+        size = np.sum(moved * folded)
+        return float(max(np.sum(moved * factors.users[able]), 0) / size) if size > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class BPRBackbone(SampledBackbone):
+    """Bayesian personalized ranking (Rendle et al. 2009); strengths do not matter to it."""
+
+    learning_rate: float = 0.05
+    verify_negative_samples: bool = True
+
+    defaults: ClassVar[dict] = {"factors": 64, "regularization": 0.05, "iterations": 100}
+    further: ClassVar[dict] = SampledBackbone.further | {"verify_negative_samples": (bool, None)}
+
+    def _model(self, random_state):
+        return BayesianPersonalizedRanking(
+            self.factors,
+            learning_rate=self.learning_rate,
+            regularization=self.regularization,
+            iterations=self.iterations,
+            num_threads=self.fit_threads,
+            verify_negative_samples=self.verify_negative_samples,
+            random_state=random_state,
+        )
+
+    @staticmethod
+    def _weighted(matrix):
+        return with_data(matrix, np.ones(matrix.nnz, dtype=np.float32))
+
+    @staticmethod
+    def _take_apart(users, items):
+        """Take the items' biases out of the last column; the users have ones there."""
+        return users[:, :-1].copy(), items[:, :-1].copy(), items[:, -1].copy()
+
+    @staticmethod
+    def _put_together(users, items, bias):
+        return with_bias(users, items, bias[:, np.newaxis])
+
+
+@dataclass(frozen=True)
+class LMFBackbone(SampledBackbone):
+    """Logistic matrix factorization (Johnson 2014)."""
+
+    alpha: float = 10.0
+    learning_rate: float = 1.0
+    neg_prop: int = 30
+
+    defaults: ClassVar[dict] = {
+        "factors": 16,
+        "regularization": 6.0,
+        "alpha": 10.0,
+        "iterations": 50,
+    }
+    further: ClassVar[dict] = SampledBackbone.further | {"neg_prop": (Integral, 1)}
+    found: ClassVar[set] = SampledBackbone.found | {"alpha", "strengths"}
+
+    def _model(self, random_state):
+        return LogisticMatrixFactorization(
+            self.factors,
+            learning_rate=self.learning_rate,
+            regularization=self.regularization,
+            iterations=self.iterations,
+            neg_prop=self.neg_prop,
+            num_threads=self.fit_threads,
+            random_state=random_state,
+        )
+
+    def _weighted(self, matrix):
+        with quiet():
+            data = np.float32(self.alpha) * matrix.data
+        return with_data(matrix, data)
+
+    @staticmethod
+    def _take_apart(users, items):
+        """Take out the last two columns; the users' biases do not rank items, and are left out."""
+        return users[:, :-2].copy(), items[:, :-2].copy(), items[:, -2].copy()
+
+    @staticmethod
+    def _put_together(users, items, bias):
+        users, items = with_bias(users, items, bias[:, np.newaxis])
+        return np.pad(users, ((0, 0), (0, 1))), np.pad(items, ((0, 0), (0, 1)), constant_values=1)

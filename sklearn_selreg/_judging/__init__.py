@@ -1,0 +1,1 @@
+"""Which slates a judge is asked about, and what its answers amount to."""

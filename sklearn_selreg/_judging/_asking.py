@@ -1,0 +1,192 @@
+"""Asking a judge the chosen questions: from matrix positions to slates, and from answers back."""
+
+import numpy as np
+
+from .._data._columns import are_codes, item_texts
+from .._data._ids import as_objects, encode
+from .._utils._warn import warn
+from ..exceptions import DataWarning, JudgmentWarning
+from ..judges import JudgedSlates
+from ..judges._precomputed import mean_and_deviation, stack_answers
+
+_FEW_BARE = 0.05  # share of items without text of which nothing is said
+
+
+def counted(number, what):
+    """Write a number of things; the plural belongs to the first word of `what`."""
+    noun, space, rest = what.partition(" ")
+    return f"{number:,} {noun}{'' if number == 1 else 's'}{space}{rest}"
+
+
+def describe(items, table, columns):
+    """Return a text for each item, (n_items,) object; an empty one where nothing is known.
+
+    Parameters
+    ----------
+    items : ndarray of shape (n_items,)
+        Ids.
+    table : ItemTable or None
+    columns : column name, list of column names or None
+        What to tell of the table; None: all that can be read.
+    """
+    if table is None:
+        return np.full(len(items), "", dtype=object)
+    return np.append(item_texts(table, columns), "")[encode(table.ids, items)]
+
+
+def check_texts(texts, interactions, judge, hidden=(), nameable=()):
+    """Check that a judge who reads texts has something to read.
+
+    Parameters
+    ----------
+    texts : ndarray of shape (n_items,), object
+        Empty where nothing is known; the judge is shown the id then.
+    interactions : Interactions
+    judge : LLMJudge
+    hidden : list, default=()
+        Columns of item data that the judge is not shown, as they seem to hold identifiers.
+    nameable : list, default=()
+        These and those that the judge is shown.
+
+    Raises
+    ------
+    ValueError
+        If no item has a text, and ids do not say what items are.
+
+    Warns
+    -----
+    DataWarning
+        If columns are hidden, and if more than 1 in 20 items have no text.
+    """
+    if not judge.reads_texts:
+        return
+    show = f"To show them, too, name all in item_text: item_text={list(nameable)}."
+    if len(hidden):
+        some = (texts != "").any()
+        warn(
+            f"{_sentence(judge)} is not shown {', '.join(map(repr, hidden))} of item_data, which "
+            f"seem{'s' * (len(hidden) == 1)} to hold identifiers. {show if some else ''}".rstrip(),
+            DataWarning,
+        )
+    used = interactions.matrix.getnnz(axis=0) > 0
+    bare = interactions.items[used & (texts == "")]
+    if len(bare) <= _FEW_BARE * used.sum() or not are_codes(bare):
+        return
+    what = (
+        f"{_sentence(judge)} reads what items are, but {len(bare)} of the {used.sum()} items "
+        f"of X have no text in item_data, and an id such as {bare.tolist()[0]!r} says nothing"
+    )
+    advice = (
+        "Give item_data with a title or description of each item; its ids must be those of X, of "
+        "the same type. If the ids do tell what items are, give them as texts."
+    )
+    if len(bare) == used.sum():
+        raise ValueError(f"{what}. {advice}{f' {show}' * bool(len(hidden))}")
+    warn(f"{what}: it is shown the bare id. {advice}", DataWarning)
+
+
+def _sentence(judge):
+    """Name a judge at the begin of a sentence."""
+    title = judge._title()
+    return title[0].upper() + title[1:]
+
+
+def make_slates(questions, interactions, texts, slate_type):
+    """Return the questions as slates.
+
+    Parameters
+    ----------
+    questions : Questions
+    interactions : Interactions
+    texts : ndarray of shape (n_items,), object
+        Empty ones are replaced by the id; where all are empty, slates have none.
+    slate_type : type
+        `Slate`.
+    """
+    users = as_objects(interactions.users[questions.users]).tolist()
+    bare = texts == ""
+    if not bare.all():
+        texts = np.where(bare, [str(item) for item in interactions.items], texts)
+    slates = []
+    for user, history, candidates in zip(
+        users, questions.histories, questions.candidates, strict=True
+    ):
+        candidates = candidates[candidates >= 0]
+        described = () if bare.all() else (texts[history].tolist(), texts[candidates].tolist())
+        ids = (as_objects(interactions.items[part]).tolist() for part in (history, candidates))
+        slates.append(slate_type(user, *ids, *described))
+    return slates
+
+
+def ask(judge, slates, interactions):
+    """Ask a judge, and return the answers in columns.
+
+    Returns
+    -------
+    judged : JudgedSlates or None
+        None if there is no opinion on any slate.
+    n_silent : int
+        How many slates were answered with no opinion on any candidate.
+
+    Warns
+    -----
+    JudgmentWarning
+        If these are more than half of the answered ones.
+    """
+    answers = judge.answers(slates)
+    silent = [s for s, a in zip(slates, answers, strict=True) if np.isnan(a).all()]
+    n_silent = judge._n_answered(silent) if silent else 0  # the others were not asked
+    n_answered = len(slates) - len(silent) + n_silent
+    if n_silent > n_answered / 2:
+        warn(
+            f"{_sentence(judge)} gave no opinion on {_all_or(n_silent, n_answered)} questions "
+            "that were answered: no rating, None or NaN for each candidate."
+            + (" The model is fitted as without judge." if n_silent == n_answered else "")
+            + " Look at what it is asked, and says: judge.rate(model.plan_judging(X).slates[:3]).",
+            JudgmentWarning,
+        )
+    return gather(slates, answers, interactions), n_silent
+
+
+def _all_or(n_some, n_all):
+    return f"all of the {n_all}" if n_some == n_all else f"{n_some} of the {n_all}"
+
+
+def gather(slates, answers, interactions):
+    """Return the answered slates in columns, None if there is none.
+
+    Parameters
+    ----------
+    slates : list of Slate
+    answers : list of ndarray of shape (n_candidates, n_answers)
+    interactions : Interactions
+        For the dtypes of ids.
+
+    Returns
+    -------
+    judged : JudgedSlates or None
+    """
+    answered = [s for s, a in enumerate(answers) if not np.isnan(a).all()]
+    if not answered:
+        return None
+    slates, answers = [slates[s] for s in answered], [answers[s] for s in answered]
+    flat = stack_answers(answers)
+    mean, deviation = mean_and_deviation(flat)
+    items = interactions.items.dtype
+    return JudgedSlates(
+        user=_ids([slate.user for slate in slates], interactions.users.dtype),
+        history_indptr=np.cumsum([0, *(len(slate.history) for slate in slates)]),
+        history=_ids([item for slate in slates for item in slate.history], items),
+        indptr=np.cumsum([0, *(len(slate.candidates) for slate in slates)]),
+        candidates=_ids([item for slate in slates for item in slate.candidates], items),
+        answers=flat,
+        n_answers=np.array([np.sum(~np.isnan(a).all(axis=0)) for a in answers]),
+        ratings=mean,
+        agreement=deviation,
+    )
+
+
+def _ids(ids, dtype):
+    array = np.empty(len(ids), dtype=object)
+    array[:] = ids
+    return array if dtype.kind == "O" else array.astype(dtype)

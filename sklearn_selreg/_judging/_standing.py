@@ -1,0 +1,128 @@
+"""What the recommender itself says about judged slates, without having seen the answer."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from .._data._interactions import count_interactions
+from .._factorization._als import top_k
+from .._factorization._factors import no_watch, with_bias
+from ._design import Standing, log_rank
+
+FOLDS = 4
+"""Fits by which the gate is calibrated, at most."""
+
+
+_CHUNK = 2**22  # scores held at once
+TOP = 50
+"""Places of a list that `log_rank_worth` looks at."""
+
+
+def rank_items(items, user_factors, item_factors, seen):
+    """Rank some items of each user among all items that are new to the user.
+
+    Parameters
+    ----------
+    items : ndarray of shape (n, size), intp
+        Columns; any number where -1.
+    user_factors : ndarray of shape (n, k), float32
+    item_factors : ndarray of shape (n_items, k), float32
+    seen : csr_matrix of shape (n, n_items)
+        Items that are not new.
+
+    Returns
+    -------
+    ranks : ndarray of shape (n, size), int64
+        1 + the number of new items with a higher score; ties do not count.
+    """
+    ranks = np.ones(items.shape, dtype=np.int64)
+    step = max(1, _CHUNK // len(item_factors))
+    for start in range(0, len(items), step):
+        rows = slice(start, start + step)
+        scores = user_factors[rows] @ item_factors.T
+        own = np.take_along_axis(scores, items[rows], axis=1)
+        known = seen[rows]
+        scores[np.repeat(np.arange(len(scores)), np.diff(known.indptr)), known.indices] = -np.inf
+        for place in range(items.shape[1]):
+            ranks[rows, place] += np.sum(scores > own[:, place, np.newaxis], axis=1)
+    return ranks
+
+
+def log_rank_worth(user_factors, item_factors, seen, num_threads):
+    """Return by how much a user's score falls in the top of the list, as the log rank grows by 1.
+
+    Parameters
+    ----------
+    user_factors : ndarray of shape (n, k), float32
+    item_factors : ndarray of shape (n_items, k), float32
+    seen : csr_matrix of shape (n, n_items)
+    num_threads : int
+
+    Returns
+    -------
+    slopes : ndarray of shape (n,), float64
+        Of a least squares line through the 50 best new items, >= 0; 0 with a single one.
+    """
+    n_best = min(TOP, len(item_factors))
+    _, best = top_k(user_factors, item_factors, n_best, seen=seen, num_threads=num_threads)
+    there = ~np.isnan(best)
+    best = np.where(there, best, 0).astype(np.float64)
+    n = np.maximum(there.sum(axis=1, keepdims=True), 1)
+    place = np.where(there, log_rank(np.arange(1, n_best + 1)), 0)
+    place = np.where(there, place - place.sum(axis=1, keepdims=True) / n, 0)
+    spread = np.sum(place**2, axis=1)
+    return -np.sum(place * best, axis=1) / np.where(spread > 0, spread, 1)
+
+
+def cross_fitted_standing(items, slates, backbone, trend, features, start, watch=no_watch):
+    """Rank items for the users of calibration slates by models that never saw these users.
+
+    Users are divided into 4 folds. For each, the backbone is fitted without their interactions,
+    and they are folded in with the history that the judge was shown: the model knows of a user
+    what the judge knew. Taking out the hidden interactions alone would leave it too good.
+
+    Parameters
+    ----------
+    items : ndarray of shape (n_slates, n), intp
+        Of each slate; -1 for none.
+    slates : Slates
+        Those that calibrate.
+    backbone : ALSBackbone, BPRBackbone or LMFBackbone
+    trend : Trend
+        The interactions.
+    features : csr_matrix or None
+    start : object
+        From ``backbone.start``.
+    watch : callable
+        Called after each sweep, as by ``backbone.fit``.
+
+    Returns
+    -------
+    standing : Standing of shape (n_slates, n)
+        Among the items that the judge was not shown; popularity without the fold's users.
+    """
+    users, user = np.unique(slates.users, return_inverse=True)
+    fold_of = np.arange(len(users)) % FOLDS
+    ranks, popularity = np.empty((2, *items.shape), dtype=np.int64)
+    for fold in np.unique(fold_of):
+        left_out = users[fold_of == fold]
+        rest = without_rows(trend.matrix, left_out)
+        asked = np.flatnonzero(fold_of[user] == fold)
+        known = count_interactions(rest)
+        by_period = trend.popularity(left_out)
+        factors = backbone.fit(rest, features, start, watch, by_period=by_period)
+        shown = slates.shown[asked]
+        folded = backbone.solve_users(shown, factors, known)
+        shares = trend.shown_shares(slates.users[asked], shown)
+        both = with_bias(folded, factors.items, factors.bias, shares)
+        ranks[asked] = rank_items(items[asked], *both, shown)
+        popularity[asked] = known[items[asked]]
+    return Standing(ranks, popularity)
+
+
+def without_rows(matrix, rows):
+    """Return a CSR matrix in which some rows are empty."""
+    kept = np.ones(matrix.shape[0], dtype=matrix.dtype)
+    kept[rows] = 0
+    rest = sp.csr_matrix(sp.diags(kept) @ matrix)
+    rest.eliminate_zeros()
+    return rest

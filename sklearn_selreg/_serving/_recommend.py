@@ -1,0 +1,283 @@
+"""Recommending: the best items of users, among those that each of them may get.
+
+Knows factors, positions and ids; nothing of how factors came to be.
+"""
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from .._data._ids import as_id_array, describe_shape, encode, has_tuples, read_ids
+from .._data._tables import read_columns
+from .._factorization._als import top_k
+from .._utils._progress import tqdm
+from .._utils._warn import warn_of_unknown
+
+DEFAULT_NAMES = "user", "item"
+MOST_PADDING = 1000
+_USERS_PER_CHUNK = 10_000
+
+
+def best_items(
+    user_rows,
+    n_users,
+    item_factors,
+    n_items,
+    *,
+    barred,
+    candidates=None,
+    num_threads,
+    verbose=0,
+):
+    """Find the best items of users, chunk by chunk.
+
+    Parameters
+    ----------
+    user_rows : callable
+        Returns the factors of a slice of the users, (n, k) float32.
+    n_users : int
+    item_factors : ndarray of shape (n_all_items, k), float32
+    n_items : int
+        How many to find; may be more than there are.
+    barred : callable
+        Returns the items that a slice of the users must not get, (n, n_all_items) csr_matrix, or
+        None.
+    candidates : ndarray of int or None
+        Columns of the items to rank, sorted; None = all.
+    num_threads : int
+    verbose : int, default=0
+        Above 0: a progress bar, if there are several chunks of users.
+
+    Returns
+    -------
+    columns : ndarray of shape (n_users, n_items), int32
+        Best first; -1 where a user has too few candidates. No more than `MOST_PADDING` wider than
+        there are items: somebody who asks for ten million wants all.
+    scores : ndarray of shape (n_users, n_items), float32
+        NaN there.
+    """
+    n_items = min(n_items, len(item_factors) + MOST_PADDING)
+    columns = np.full((n_users, n_items), -1, dtype=np.int32)
+    scores = np.full((n_users, n_items), np.nan, dtype=np.float32)
+    if candidates is not None:
+        item_factors = item_factors[candidates]
+    k = min(n_items, len(item_factors))
+    if not k:
+        return columns, scores
+    starts = range(0, n_users, _USERS_PER_CHUNK)
+    quiet = not verbose or len(starts) == 1
+    for start in tqdm(starts, desc="recommending", disable=quiet):
+        part = slice(start, min(start + _USERS_PER_CHUNK, n_users))
+        seen = barred(part)
+        if seen is not None and candidates is not None:
+            seen = seen[:, candidates]
+        found, scores[part, :k] = top_k(
+            user_rows(part), item_factors, k, seen=seen, num_threads=num_threads
+        )
+        if candidates is not None:
+            found = np.where(found < 0, -1, candidates[found])
+        columns[part, :k] = found
+    return columns, scores
+
+
+def similar_rows(item_factors, rows, n_items, *, num_threads, verbose=0):
+    """Find the items with the largest cosine to some items, themselves left out.
+
+    Parameters
+    ----------
+    item_factors : ndarray of shape (n_all_items, k), float32
+        Without bias column; a row of zeros has the cosine 0.
+    rows : ndarray of shape (n_queries,), int
+    n_items, num_threads, verbose : int
+        As in `best_items`.
+
+    Returns
+    -------
+    columns, scores : ndarrays of shape (n_queries, n_items)
+        As of `best_items`.
+    """
+    norms = np.linalg.norm(item_factors, axis=1, keepdims=True)
+    directions = item_factors / np.where(norms > 0, norms, 1)
+    shape = len(rows), len(item_factors)
+    entries = np.ones(len(rows), dtype=np.float32), rows, np.arange(len(rows) + 1)
+    itself = sp.csr_matrix(entries, shape=shape)
+    return best_items(
+        lambda part: directions[rows[part]],
+        len(rows),
+        directions,
+        n_items,
+        barred=lambda part: itself[part],
+        num_threads=num_threads,
+        verbose=verbose,
+    )
+
+
+def find_candidates(known, items):
+    """Find the columns of the items to rank.
+
+    Parameters
+    ----------
+    known : ndarray of shape (n_all_items,)
+        Ids of all items.
+    items : array-like of shape (n_candidates,) or set
+        Ids of those to rank; repeated ones count once.
+
+    Returns
+    -------
+    candidates : ndarray of int
+        Sorted and unique.
+
+    Raises
+    ------
+    ValueError
+        If `items` is not 1-D, is empty, or none of it is known.
+
+    Warns
+    -----
+    DataWarning
+        If some of it is unknown.
+    """
+    ids = read_ids(items, "items", known)
+    if not len(ids):
+        raise ValueError("items must hold at least one item id, or be None for all; got none.")
+    columns = encode(known, ids)
+    unknown = ids[columns < 0]
+    if len(unknown) == len(ids):
+        raise ValueError(
+            f"items must hold an id that the model knows, such as {known[:1].tolist()[0]!r}; got "
+            f"{len(unknown)} unknown ones, such as {unknown.tolist()[0]!r}. Ids of another type "
+            "are other ids."
+        )
+    warn_of_unknown("items to rank", unknown, len(ids), known, "they are left out")
+    return np.unique(columns[columns >= 0])
+
+
+def read_excluded(exclude, known, users, known_users, **columns):
+    """Read what must not be recommended.
+
+    Parameters
+    ----------
+    exclude : array-like of shape (n,), set, or table of shape (n, n_columns), or None
+        Item ids for everybody, or pairs of user and item.
+    known : ndarray of shape (n_all_items,)
+        Ids of all items; other ones are recommended to nobody anyway.
+    users : ndarray of shape (n_users,)
+        Ids of the users asked for, known or not, repeated or not.
+    known_users : ndarray of shape (n_all_users,)
+        Ids of the users of the model.
+    **columns
+        `user_col` and `item_col` of a table that is a frame.
+
+    Returns
+    -------
+    everywhere : ndarray of int
+        Columns that nobody may get.
+    pairs : csr_matrix of shape (n_users, n_all_items), float32, or None
+        What single users may not get.
+
+    Warns
+    -----
+    DataWarning
+        For unknown items, and for users of a type that neither the model nor `users` has.
+    """
+    nothing = np.empty(0, dtype=np.intp)
+    if exclude is None:
+        return nothing, None
+    if not hasattr(exclude, "columns"):
+        exclude = _as_excluded(exclude, known)
+        if exclude.ndim not in (1, 2):
+            raise ValueError(
+                "exclude must be a 1-D array of item ids, or a table with a user and an item in "
+                f"each row; got {describe_shape(exclude)}."
+            )
+        if exclude.ndim == 1:
+            excluded = encode(known, exclude)
+            _warn_of_not_excluded(exclude[excluded < 0], len(exclude), known)
+            return excluded[excluded >= 0], None
+        columns = {}
+    if not len(exclude):
+        return nothing, None
+    try:
+        user_ids, item_ids, _ = read_columns(exclude, **columns)
+    except ValueError as error:
+        raise ValueError(f"exclude is a table, read as X is. {error}") from error
+    which, distinct = pd.factorize(_hashed(users), use_na_sentinel=False)
+    asked = encode(distinct, user_ids)
+    item = encode(known, item_ids)
+    _warn_of_not_excluded(item_ids[item < 0], len(item_ids), known)
+    strangers = user_ids[(asked < 0) & (encode(known_users, user_ids) < 0)]
+    nothing_done = "their pairs exclude nothing"
+    warn_of_unknown(
+        "users of exclude",
+        strangers,
+        len(user_ids),
+        known_users,
+        nothing_done,
+        tolerated="same type",
+    )
+    used = (asked >= 0) & (item >= 0)
+    shape = len(distinct), len(known)
+    entries = np.ones(np.sum(used), dtype=np.float32), (asked[used], item[used])
+    return nothing, sp.csr_matrix(entries, shape=shape)[which]
+
+
+def _warn_of_not_excluded(unknown, n_ids, known):
+    warn_of_unknown("items to exclude", unknown, n_ids, known, "they exclude nothing")
+
+
+def _hashed(ids):
+    """Return ids as pandas finds them: strings of a fixed width as objects."""
+    return ids.astype(object) if ids.dtype.kind in "STU" else ids
+
+
+def _as_excluded(exclude, known):
+    """Make an array of what to exclude: where ids are tuples, rows are told apart from these."""
+    if not isinstance(exclude, list | tuple | set | frozenset) or not has_tuples(known):
+        return as_id_array(exclude, known)
+    rows = list(exclude)
+    if not rows or not all(isinstance(row, list | tuple) for row in rows):
+        return as_id_array(exclude, known)
+    if all(isinstance(row, tuple) for row in rows):
+        array = as_id_array(rows, known)
+        if (encode(known, array) >= 0).any():
+            return array
+    return pd.DataFrame(rows)
+
+
+def id_names(X, user_col, item_col):
+    """Return what a frame calls its users and items; else "user" and "item"."""
+    labels = getattr(X, "column_names", None) or getattr(X, "columns", ())
+    names = [c if isinstance(c, str) else labels[c] for c in (user_col, item_col) if len(labels)]
+    if len(names) < 2 or not all(isinstance(name, str) for name in names):
+        return DEFAULT_NAMES
+    return DEFAULT_NAMES if {"rank", "score"} & set(names) else tuple(names)
+
+
+def tidy(queries, found, columns, scores, names):
+    """Make a table with a row for each query and found item, best first.
+
+    Parameters
+    ----------
+    queries : ndarray of shape (n_queries,)
+        Ids asked for.
+    found : ndarray of shape (n_all_items,)
+        Ids of all items.
+    columns, scores : ndarrays of shape (n_queries, n_items)
+        As of `best_items`; missing ones make no row.
+    names : tuple of (str, str)
+        Columns of the ids asked for, and of those found.
+
+    Returns
+    -------
+    table : DataFrame
+        Columns: the first name, `rank` (from 1), the second name, `score`.
+    """
+    query, place = np.nonzero(columns >= 0)
+    return pd.DataFrame(
+        {
+            names[0]: pd.Series(queries[query]).infer_objects(),
+            "rank": place + 1,
+            names[1]: found[columns[query, place]],
+            "score": scores[query, place],
+        }
+    )

@@ -1,0 +1,1 @@
+"""Finding settings by held-out interactions."""

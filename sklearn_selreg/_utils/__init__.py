@@ -1,0 +1,1 @@
+"""What all parts share: warnings, checks of parameters, documentation links."""

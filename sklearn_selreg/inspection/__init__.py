@@ -1,0 +1,7 @@
+"""Pictures of fitted models, in the manner of scikit-learn's `Display` objects."""
+
+from ._gate import GateDisplay
+from ._loss import LossDisplay
+from ._regimes import RegimeDisplay
+
+__all__ = ["GateDisplay", "LossDisplay", "RegimeDisplay"]

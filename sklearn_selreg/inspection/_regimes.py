@@ -1,0 +1,315 @@
+"""Reports side by side, drawn by regime."""
+
+import numpy as np
+import pandas as pd
+
+from .._utils._params import name_kind
+from ..metrics._comparison import compare_reports, report_intervals
+from ..metrics._models import warn_of_other_catalog
+from ..metrics._report import RankingReport, ranking_report
+from ._drawing import (
+    COLORS,
+    MARKERS,
+    check_option,
+    innermost,
+    legend_above,
+    make_axes,
+    plain_axes,
+    require_matplotlib,
+    signed_axis,
+)
+
+_REGIME_LABELS = {
+    "overall": "all",
+    "warm": "warm users",
+    "cold": "cold users",
+    "tail": "rare items\n(3 users or fewer)",
+    "zero": "new items\n(no user)",
+}
+
+
+class RegimeDisplay:
+    """Metrics by kind of user and item, with intervals, of one or several models.
+
+    Make it by :meth:`from_reports` or :meth:`from_estimator`. All parameters are stored as
+    attributes.
+
+    Parameters
+    ----------
+    estimates : DataFrame of shape (n_models * n_regimes, 3), columns `value`, `low`, `high`
+        The index holds the names of model and regime.
+    metric : str
+        Such as `"AUC"` or `"NDCG@10"`.
+    reference : str or None, default=None
+        The model from which `estimates` are differences; None: they are the metrics themselves.
+    confidence : float, default=0.95
+        Coverage of the intervals.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes last drawn on.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    See Also
+    --------
+    sklearn_selreg.metrics.ranking_report : Makes the reports.
+    sklearn_selreg.metrics.compare_reports : The differences, as a table.
+
+    Examples
+    --------
+    >>> import matplotlib; matplotlib.use("agg")
+    >>> import numpy as np
+    >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+    >>> from sklearn_selreg.datasets import make_interactions
+    >>> from sklearn_selreg.inspection import RegimeDisplay
+    >>> from sklearn_selreg.metrics import ranking_report
+    >>> data = make_interactions(200, 100, 2000, random_state=0)
+    >>> X = data.X[["user", "item"]].sample(frac=1, random_state=0)
+    >>> train, held_out = X[:1600], X[1600:]
+    >>> models = {
+    ...     f"{factors} factors": SelectiveLLMRegularizedMF(factors, random_state=0).fit(train)
+    ...     for factors in (4, 32)
+    ... }
+    >>> reports = {
+    ...     name: ranking_report(model, held_out, train=train) for name, model in models.items()
+    ... }
+    >>> display = RegimeDisplay.from_reports(reports, metric="AUC")
+    >>> display.estimates.shape
+    (10, 3)
+    """
+
+    def __init__(self, estimates, metric, *, reference=None, confidence=0.95):
+        self.estimates = estimates
+        self.metric = metric
+        self.reference = reference
+        self.confidence = confidence
+
+    @classmethod
+    def from_reports(
+        cls,
+        reports,
+        *,
+        metric="AUC",
+        reference=None,
+        n_bootstrap=2000,
+        random_state=0,
+        confidence=0.95,
+        regime_labels=None,
+        ax=None,
+        verbose=0,
+    ):
+        """Draw the reports of several models side by side.
+
+        Parameters
+        ----------
+        reports : dict of str to RankingReport, or RankingReport
+            Name of each model and its report.
+        metric : str, default="AUC"
+            A column of the reports.
+        reference : str, default=None
+            The name of a model: draw the differences of the others from it, with paired intervals.
+            That is what tells whether one is better. None: draw the metrics themselves.
+        n_bootstrap, random_state, confidence
+            As in `compare_reports`.
+        regime_labels, ax
+            As in :meth:`plot`.
+        verbose : int, default=0
+            Above 0: progress bars.
+
+        Returns
+        -------
+        display : RegimeDisplay
+
+        Raises
+        ------
+        TypeError
+            If a report is of another kind.
+        ValueError
+            For an unknown metric or reference, no report, and reports that cannot be compared.
+        ImportError
+            Without matplotlib.
+        """
+        require_matplotlib(cls)
+        if isinstance(reports, RankingReport):
+            reports = {"model": reports}
+        if not isinstance(reports, dict):
+            raise TypeError(
+                "reports must be a RankingReport or a dict of names to such; got "
+                f"{name_kind(reports)}."
+            )
+        others = {name: report for name, report in reports.items() if name != reference}
+        if reference is not None and reference not in reports:
+            raise ValueError(
+                f"reference must be one of the models {list(reports)}; got {reference!r}."
+            )
+        if not others:
+            raise ValueError(
+                f"reports must hold at least one{' besides the reference' if reference else ''}; "
+                "got none."
+            )
+        bootstrap = {
+            "n_bootstrap": n_bootstrap,
+            "random_state": random_state,
+            "confidence": confidence,
+            "verbose": verbose,
+        }
+        tables, first = {}, next(iter(others.values()))
+        for name, report in others.items():
+            if reference is None:
+                table = report_intervals(report, **bootstrap)
+                warn_of_other_catalog(report, first)
+            else:
+                table = compare_reports(report, reports[reference], **bootstrap)
+            if metric not in table.columns.levels[0]:
+                raise ValueError(
+                    f"metric must be one of {table.columns.unique(0).to_list()}; got {metric!r}."
+                )
+            tables[name] = table[metric].set_axis(["value", "low", "high"], axis=1)
+        estimates = pd.concat(tables, names=["model", "regime"])
+        display = cls(estimates, metric, reference=reference, confidence=confidence)
+        return display.plot(ax=ax, regime_labels=regime_labels)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        train=None,
+        y=None,
+        cohort=None,
+        exclude=None,
+        metric="AUC",
+        name=None,
+        n_bootstrap=2000,
+        random_state=0,
+        confidence=0.95,
+        regime_labels=None,
+        ax=None,
+        verbose=0,
+    ):
+        """Evaluate a fitted model and draw the result.
+
+        Parameters
+        ----------
+        estimator : estimator, or Pipeline or search with one
+            Fitted.
+        X, train, y, cohort, exclude
+            Held-out and training interactions; see `ranking_report`, which needs no `train` for a
+            model that remembers its interactions.
+        metric : str, default="AUC"
+            `"AUC"`, `"NDCG@10"` or `"recall@10"`.
+        name : str, default=None
+            Of the model. None: its class.
+        n_bootstrap, random_state, confidence
+            As in `compare_reports`.
+        regime_labels, ax
+            As in :meth:`plot`.
+        verbose : int, default=0
+            Above 0: progress bars.
+
+        Returns
+        -------
+        display : RegimeDisplay
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As `ranking_report`, and for an unknown metric.
+        ImportError
+            Without matplotlib.
+        """
+        require_matplotlib(cls)
+        check_option("metric", metric, ("AUC", "NDCG@10", "recall@10"))
+        estimator = getattr(estimator, "best_estimator_", estimator)
+        report = ranking_report(
+            estimator,
+            X,
+            train=train,
+            y=y,
+            cohort=cohort,
+            exclude=exclude,
+            k=10,
+            verbose=verbose,
+        )
+        name = type(innermost(estimator)).__name__ if name is None else name
+        return cls.from_reports(
+            {name: report},
+            metric=metric,
+            n_bootstrap=n_bootstrap,
+            random_state=random_state,
+            confidence=confidence,
+            regime_labels=regime_labels,
+            ax=ax,
+            verbose=verbose,
+        )
+
+    def plot(self, ax=None, *, regime_labels=None, legend=True):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None: a new figure.
+        regime_labels : dict of str to str, default=None
+            What to call regimes, and in which order to draw them; those it does not name are left
+            out. None: all of which there is an estimate, in the words of this package.
+        legend : bool, default=True
+            Whether to name the models.
+
+        Returns
+        -------
+        display : RegimeDisplay
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If `regime_labels` names an unknown regime.
+        ImportError
+            Without matplotlib.
+        """
+        known = self.estimates.index.unique(1)
+        if regime_labels is None:
+            there = set(self.estimates["value"].dropna().index.unique(1))
+            labels = {regime: name for regime, name in _REGIME_LABELS.items() if regime in there}
+        else:
+            labels = regime_labels
+        unknown = [regime for regime in labels if regime not in known]
+        if unknown:
+            raise ValueError(f"regime_labels must name {known.to_list()}; got {unknown[0]!r}.")
+        models = self.estimates.index.unique(0)
+        height = 1.6 + len(labels) * (0.45 + 0.18 * len(models))
+        self.figure_, ax = make_axes(self, ax, figsize=(6.4, height))
+        self.ax_ = ax
+        if self.reference is not None:
+            ax.axvline(0, color="0.3", linewidth=1)
+        step = min(0.28, 0.7 / len(models))
+        for number, model in enumerate(models):
+            rows = self.estimates.loc[model].reindex(list(labels))
+            value, low, high = rows[["value", "low", "high"]].to_numpy(dtype=float).T
+            ax.errorbar(
+                value,
+                np.arange(len(labels)) + step * (number - (len(models) - 1) / 2),
+                xerr=np.maximum([value - low, high - value], 0),
+                linestyle="none",
+                color=COLORS[number % len(COLORS)],
+                marker=MARKERS[number % len(MARKERS)],
+                markersize=6,
+                label=str(model),
+            )
+        ax.set_yticks(range(len(labels)), labels.values())
+        ax.set_ylim(len(labels) - 0.5, -0.5)
+        plain_axes(ax)
+        ax.grid(axis="x", color="0.9")
+        interval = f"with {100 * self.confidence:g}% intervals"
+        if self.reference is None:
+            ax.set_xlabel(f"{self.metric}, {interval}")
+        else:
+            ax.set_xlabel(f'{self.metric} minus that of "{self.reference}", {interval}')
+            signed_axis(ax.xaxis)
+        if legend:
+            legend_above(ax)
+        return self
