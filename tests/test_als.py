@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg._factorization import _als
+from sklearn_selreg._factorization import _als, _kernel
 from sklearn_selreg._factorization._als import RegularizedALS, SlateTerms, fold_in, top_k
 from sklearn_selreg._factorization._als_backbone import ALSBackbone
 from sklearn_selreg._factorization._factors import with_bias

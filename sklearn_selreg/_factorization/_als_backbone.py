@@ -207,11 +207,12 @@ class ALSBackbone:
         """
         problem = self.problem(matrix, features, start)
         del start  # has been copied, and may be large
-        for _ in range(self.iterations):
-            problem.sweep()
+        for done in range(1, self.iterations + 1):
+            problem.sweep(last=done == self.iterations)
             watch(problem)
         by_period = counted(matrix, by_period)
-        return Factors(*problem.release(), self.bias(by_period, features))
+        bias = self.bias(by_period, features)
+        return Factors(problem.user_factors, problem.item_factors, bias)
 
     def refine(self, matrix, features, factors, n_sweeps, pairs, watch=no_watch):
         """Go on from factors, regularized by preferences.
@@ -230,8 +231,8 @@ class ALSBackbone:
         factors : Factors
         """
         problem = self.problem(matrix, features, factors[:2], **pairs)
-        for _ in range(n_sweeps):
-            problem.sweep()
+        for done in range(1, n_sweeps + 1):
+            problem.sweep(last=done == n_sweeps)
             watch(problem)
         return factors._replace(users=problem.user_factors, items=problem.item_factors)
 
@@ -338,12 +339,10 @@ class ALSBackbone:
         own_bias : None
         """
         weights = self.missing_weights(popularity)
-        root = np.ones(len(items)) if weights is None else np.sqrt(weights)
-        prior = FeaturePrior(features, root.astype(np.float32))
-        prior.fit((root[:, np.newaxis] * items).astype(np.float32))
+        coefficients = FeaturePrior(features, weights).coefficients(items)
         penalty = self.regularization * self.prior_strength
         one = np.eye(len(gram))
-        placed = prior.predict(new) @ np.linalg.solve(gram + penalty * one, penalty * one)
+        placed = new @ coefficients @ np.linalg.solve(gram + penalty * one, penalty * one)
         return placed.astype(np.float32), expected_bias(new, features, bias, popularity), None
 
     def fold_in(self, confidence, item_factors, popularity, **solver):

@@ -171,9 +171,7 @@ class SampledBackbone:
         -------
         items, bias, own_bias : ndarrays, float32
         """
-        prior = FeaturePrior(features, np.ones(len(items), dtype=np.float32))
-        prior.fit(np.column_stack([items, own_bias]))
-        placed = prior.predict(new)
+        placed = new @ FeaturePrior(features).coefficients(np.column_stack([items, own_bias]))
         own = placed[:, -1]
         popular = expected_bias(new, features, bias - own_bias[:, np.newaxis], popularity)
         return np.ascontiguousarray(placed[:, :-1]), popular + own[:, np.newaxis], own
