@@ -37,7 +37,7 @@ from ._threads import useful_threads as useful_threads
 from ._top_k import top_k as top_k
 
 CG_STEPS = 2  # of a half-sweep, warm-started
-RELAXATION = 1.5  # how far rows go, relative to the solution, from the second sweep on
+RELAXATION = 1.5  # how far rows go in a sweep, relative to the solution
 _TO_CONVERGENCE = 1e-12  # of the squared residual
 _ENTRIES_PER_CHUNK = 2**20
 
@@ -67,6 +67,8 @@ class RegularizedALS:
         0 = all cores. The result does not depend on it.
     cg_steps : int
         Conjugate gradient steps of a half-sweep.
+    relaxation : float
+        How far rows go in a half-sweep, relative to the solution; between 0 and 2.
 
     Notes
     -----
@@ -89,10 +91,11 @@ class RegularizedALS:
         llm_weight=0.0,
         num_threads=0,
         cg_steps=CG_STEPS,
+        relaxation=RELAXATION,
     ):
         self.regularization = regularization
         self.item_regularization = item_regularization or regularization
-        self.num_threads, self.cg_steps = num_threads, cg_steps
+        self.num_threads, self.cg_steps, self.relaxation = num_threads, cg_steps, relaxation
         self._confidence = confidence
         self._weights = None if missing_weights is None else missing_weights.astype(np.float32)
         self._prior = None if features is None else FeaturePrior(features, missing_weights)
@@ -102,7 +105,7 @@ class RegularizedALS:
             self._of_users, self._of_items = kernel_terms(slates, llm_weight, *confidence.shape)
         self._x, self._y = aligned(user_factors), aligned(item_factors)
         # Both sides are multiplied by the eigenvectors of Gram matrices as they come.
-        self._basis, self._gram, self._n_sweeps = None, None, 0
+        self._basis, self._gram = None, None
 
     @cached_property
     def _user_half(self):
@@ -144,14 +147,9 @@ class RegularizedALS:
         """Whether the factors are; one user that is not makes all items so in a sweep."""
         return are_finite(self._y)
 
-    def sweep(self, *, last=False):
-        """Update the users, then the items.
-
-        The first sweep and the last go to the solution of each half-sweep, others beyond.
-        """
-        relaxation = 1.0 if last or self._n_sweeps == 0 else RELAXATION
-        self._n_sweeps += 1
-        how = {"steps": self.cg_steps, "relaxation": relaxation}
+    def sweep(self):
+        """Update the users, then the items."""
+        how = {"steps": self.cg_steps, "relaxation": self.relaxation}
         with self._threads() as run, quiet():
             gram, _ = self._solve_users(run, **how)
             prior = None if self._prior is None else self._prior.expected(self._y)

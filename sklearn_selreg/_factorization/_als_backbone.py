@@ -207,8 +207,8 @@ class ALSBackbone:
         """
         problem = self.problem(matrix, features, start)
         del start  # has been copied, and may be large
-        for done in range(1, self.iterations + 1):
-            problem.sweep(last=done == self.iterations)
+        for _ in range(self.iterations):
+            problem.sweep()
             watch(problem)
         by_period = counted(matrix, by_period)
         bias = self.bias(by_period, features)
@@ -231,13 +231,13 @@ class ALSBackbone:
         factors : Factors
         """
         problem = self.problem(matrix, features, factors[:2], **pairs)
-        for done in range(1, n_sweeps + 1):
-            problem.sweep(last=done == n_sweeps)
+        for _ in range(n_sweeps):
+            problem.sweep()
             watch(problem)
         return factors._replace(users=problem.user_factors, items=problem.item_factors)
 
     def finish(self, matrix, age, factors, pairs):
-        """Solve for the users once more, by what is recent; their items stay.
+        """Solve for the users once more, to convergence and by what is recent; their items stay.
 
         Parameters
         ----------
@@ -250,8 +250,6 @@ class ALSBackbone:
         -------
         factors : Factors
         """
-        if self.recency_power == 0:
-            return factors
         recent = self.recent_confidence(matrix, age)
         # Users are solved against fixed items, which need no prior.
         problem = self.problem(matrix, None, factors[:2], confidence=recent, **pairs)

@@ -5,6 +5,7 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from .._data._dense import gram, is_dense
+from ._threads import single_threaded_blas
 
 # Items that a feature must have, about, to count half. With 1 features explain what is noise of
 # the items they are learned from, and nothing is left to regularize.
@@ -28,9 +29,10 @@ class FeaturePrior:
 
     def __init__(self, features, weights=None):
         self._weights = np.ones(features.shape[0]) if weights is None else weights
-        moments = gram(features, self._weights.astype(np.float64))
-        moments[np.diag_indices_from(moments)] += FEATURE_RIDGE
-        self._gram = scipy.linalg.cho_factor(moments, overwrite_a=True, check_finite=False)
+        with single_threaded_blas():  # the number of threads would decide about the last bits
+            moments = gram(features, self._weights.astype(np.float64))
+            moments[np.diag_indices_from(moments)] += FEATURE_RIDGE
+            self._gram = scipy.linalg.cho_factor(moments, overwrite_a=True, check_finite=False)
         if is_dense(features):  # such as embeddings: BLAS is faster by far
             self._features = features.toarray()
             self._transposed = self._features.T

@@ -273,12 +273,13 @@ def _solve_rows(
 
         rz, total = _F(0), max(total, _F(0))
         for a in range(k):
-            inverse[a] = _F(1) / (own[a] + total * spread[a])
+            curved = own[a] + total * spread[a]
+            inverse[a] = _F(1) / curved if curved < _F(np.inf) else _F(np.nan)
             p[a] = inverse[a] * r[a]
             rz += r[a] * p[a]
         limit = tolerance * rz + _F(1e-30)
         for step in range(steps):
-            if rz <= limit:
+            if rz <= limit and limit < _F(np.inf):
                 break
             if n_slated:
                 _dots(rows, base, n_slated, p, d)

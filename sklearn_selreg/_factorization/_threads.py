@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import scipy.linalg  # noqa: F401  its BLAS, which implicit uses, has to be there to be found
 from threadpoolctl import ThreadpoolController
 
 _POOLS = ThreadpoolController()  # finding the libraries takes milliseconds: once
@@ -33,14 +34,24 @@ class _SingleThreaded:
     def __enter__(self):
         with self._lock:
             if not self._inside:
-                self._limiter = _POOLS.limit(limits=1, user_api="blas")
+                _in_passing(self._limit)
             self._inside += 1
 
     def __exit__(self, *error):
         with self._lock:
             self._inside -= 1
             if not self._inside:
-                self._limiter.restore_original_limits()
+                _in_passing(self._limiter.restore_original_limits)
+
+    def _limit(self):
+        self._limiter = _POOLS.limit(limits=1, user_api="blas")
+
+
+def _in_passing(call):
+    """Call in a thread that ends: threadpoolctl obeys no second one while the first is alive."""
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
 
 
 _SINGLE_THREADED = _SingleThreaded()

@@ -264,12 +264,13 @@ class Search:
         known = matrix[hold_out.users]
 
         def evaluate(settings, biases):
-            power, solved = settings["recency_power"], users
-            if power > 0:
-                factors = Factors(users, items, None)
-                solved = replace(backbone, recency_power=power).solve_users(
-                    known, factors, hold_out.popularity, hold_out.judged_age, cg_steps=_CG_STEPS
-                )
+            solved = replace(backbone, recency_power=settings["recency_power"]).solve_users(
+                known,
+                Factors(users, items, None),
+                hold_out.popularity,
+                hold_out.judged_age,
+                cg_steps=_CG_STEPS,
+            )
             n_periods = settings["trend_periods"]
             return hold_out.evaluate(solved, items, biases, n_periods, backbone.num_threads)
 
