@@ -21,7 +21,7 @@ from sklearn_selreg._factorization._threads import threads
 
 N_ROWS, N_OTHERS, SIZE, WEIGHT = 60, 40, 7, 3.0
 PARTS = ("missing", "scale", "prior", "slates", "terms")
-CASES = [(), *((part,) for part in PARTS), ("missing", "prior", "slates"), PARTS[:3] + ("terms",)]
+CASES = [(), *((part,) for part in PARTS), ("missing", "prior", "slates"), (*PARTS[:3], "terms")]
 
 
 class Case:
@@ -51,13 +51,13 @@ class Case:
         matrix, pairs = sp.csr_matrix(self.c), {}
         if self.slates is not None:
             shape = matrix.shape if self.kind == "slates" else matrix.shape[::-1]
-            slates, terms = kernel_terms(self.slates, WEIGHT, *shape)
-            pairs = {"slates": slates}
+            of_users, of_items = kernel_terms(self.slates, WEIGHT, *shape)
+            pairs = {"pairs": of_users}
             if self.kind == "terms":  # users come first: they say how their candidates are pulled
-                pairs, first = {"terms": terms}, HalfSweep(
+                pairs, first = {"pairs": of_items}, HalfSweep(
                     sp.csr_matrix(matrix.T.shape, dtype=np.float32),
                     np.full(N_OTHERS, 1e9, np.float32),
-                    slates=slates,
+                    pairs=of_users,
                 )  # fmt: skip
                 with threads(1) as run:
                     still = self.y.copy()

@@ -113,7 +113,7 @@ class RegularizedALS:
             self._confidence,
             np.full(len(self._x), self.regularization, np.float32),
             missing=self._weights,
-            slates=self._of_users,
+            pairs=self._of_users,
         )
 
     @cached_property
@@ -123,7 +123,7 @@ class RegularizedALS:
             self._confidence.T.tocsr(),
             np.full(len(self._y), self.item_regularization, np.float32) * scale,
             scale=self._weights,
-            terms=self._of_items,
+            pairs=self._of_items,
         )
 
     @property

@@ -91,26 +91,53 @@ def _gather(y, indices, start, n, rows, to):
 
 
 @register_jitable
+def _eight_dots(rows, p, x):
+    d0 = d1 = d2 = d3 = d4 = d5 = d6 = d7 = _F(0)
+    for a in range(rows.shape[1]):
+        xa = x[a]
+        d0 += rows[p, a] * xa
+        d1 += rows[p + 1, a] * xa
+        d2 += rows[p + 2, a] * xa
+        d3 += rows[p + 3, a] * xa
+        d4 += rows[p + 4, a] * xa
+        d5 += rows[p + 5, a] * xa
+        d6 += rows[p + 6, a] * xa
+        d7 += rows[p + 7, a] * xa
+    return d0, d1, d2, d3, d4, d5, d6, d7
+
+
+@register_jitable
+def _four_dots(rows, p, x):
+    d0 = d1 = d2 = d3 = _F(0)
+    for a in range(rows.shape[1]):
+        xa = x[a]
+        d0 += rows[p, a] * xa
+        d1 += rows[p + 1, a] * xa
+        d2 += rows[p + 2, a] * xa
+        d3 += rows[p + 3, a] * xa
+    return d0, d1, d2, d3
+
+
+@register_jitable
+def _dots(rows, first, n, x, d):
+    """Set d to row . x, of n rows, rounded up to a multiple of 8."""
+    for p in range(first, first + n, 8):
+        d[p], d[p + 1], d[p + 2], d[p + 3], d[p + 4], d[p + 5], d[p + 6], d[p + 7] = _eight_dots(
+            rows, p, x
+        )
+
+
+@register_jitable
 def _add_products(rows, first, n, w, f, x, out):
-    """out += sum of (w (row . x) - f) row, over n rows; w = f = 0 on 8 more."""
-    k, p = rows.shape[1], first
-    while p + 4 < first + n:
-        d0 = d1 = d2 = d3 = d4 = d5 = d6 = d7 = _F(0)
-        for a in range(k):
-            xa = x[a]
-            d0 += rows[p, a] * xa
-            d1 += rows[p + 1, a] * xa
-            d2 += rows[p + 2, a] * xa
-            d3 += rows[p + 3, a] * xa
-            d4 += rows[p + 4, a] * xa
-            d5 += rows[p + 5, a] * xa
-            d6 += rows[p + 6, a] * xa
-            d7 += rows[p + 7, a] * xa
+    """Add the sum of (w (row . x) - f) row over n rows to out; w = f = 0 on 8 more."""
+    p, stop = first, first + n
+    while p + 4 < stop:
+        d0, d1, d2, d3, d4, d5, d6, d7 = _eight_dots(rows, p, x)
         d0, d1 = d0 * w[p] - f[p], d1 * w[p + 1] - f[p + 1]
         d2, d3 = d2 * w[p + 2] - f[p + 2], d3 * w[p + 3] - f[p + 3]
         d4, d5 = d4 * w[p + 4] - f[p + 4], d5 * w[p + 5] - f[p + 5]
         d6, d7 = d6 * w[p + 6] - f[p + 6], d7 * w[p + 7] - f[p + 7]
-        for a in range(k):
+        for a in range(rows.shape[1]):
             out[a] += (
                 (d0 * rows[p, a] + d1 * rows[p + 1, a])
                 + (d2 * rows[p + 2, a] + d3 * rows[p + 3, a])
@@ -118,45 +145,19 @@ def _add_products(rows, first, n, w, f, x, out):
                 + (d6 * rows[p + 6, a] + d7 * rows[p + 7, a])
             )
         p += 8
-    if p < first + n:
-        d0 = d1 = d2 = d3 = _F(0)
-        for a in range(k):
-            xa = x[a]
-            d0 += rows[p, a] * xa
-            d1 += rows[p + 1, a] * xa
-            d2 += rows[p + 2, a] * xa
-            d3 += rows[p + 3, a] * xa
+    if p < stop:
+        d0, d1, d2, d3 = _four_dots(rows, p, x)
         d0, d1 = d0 * w[p] - f[p], d1 * w[p + 1] - f[p + 1]
         d2, d3 = d2 * w[p + 2] - f[p + 2], d3 * w[p + 3] - f[p + 3]
-        for a in range(k):
+        for a in range(rows.shape[1]):
             out[a] += (d0 * rows[p, a] + d1 * rows[p + 1, a]) + (
                 d2 * rows[p + 2, a] + d3 * rows[p + 3, a]
             )
 
 
 @register_jitable
-def _dots(rows, first, n, x, d):
-    """d = row . x, of n rows, rounded up to a multiple of 8."""
-    k = rows.shape[1]
-    for p in range(first, first + n, 8):
-        d0 = d1 = d2 = d3 = d4 = d5 = d6 = d7 = _F(0)
-        for a in range(k):
-            xa = x[a]
-            d0 += rows[p, a] * xa
-            d1 += rows[p + 1, a] * xa
-            d2 += rows[p + 2, a] * xa
-            d3 += rows[p + 3, a] * xa
-            d4 += rows[p + 4, a] * xa
-            d5 += rows[p + 5, a] * xa
-            d6 += rows[p + 6, a] * xa
-            d7 += rows[p + 7, a] * xa
-        d[p], d[p + 1], d[p + 2], d[p + 3] = d0, d1, d2, d3
-        d[p + 4], d[p + 5], d[p + 6], d[p + 7] = d4, d5, d6, d7
-
-
-@register_jitable
 def _pull(d, first, weights, margins, bias, mu, out):
-    """out = mu times by how much unmet pairs of one slate pull its candidates up; d: scores."""
+    """Set out to mu times by how much unmet pairs of a slate pull its candidates up; d: scores."""
     size, at = len(bias), 0
     for i in range(size):
         out[first + i] = _F(0)
@@ -174,7 +175,7 @@ def _pull(d, first, weights, margins, bias, mu, out):
 
 @register_jitable
 def _couple(d, first, size, weights, mu, out):
-    """out = -mu L d, where L is the graph Laplacian of one slate."""
+    """Set out to -mu L d, where L is the graph Laplacian of a slate."""
     at = 0
     for i in range(size):
         out[first + i] = _F(0)
@@ -379,13 +380,13 @@ def _compiled():
     return made
 
 
-class Slates(NamedTuple):
-    """Weighted pairs of candidates, by the row they belong to; see ``_slate_terms``.
+class Pairs(NamedTuple):
+    """Weighted pairs of candidates in slates, by the row of their user or by that of each item.
 
     Attributes
     ----------
     ptr : ndarray of shape (n_rows + 1,), int64
-        Slates of row u are ``ptr[u] : ptr[u + 1]``.
+        Slates of row u are ``ptr[u] : ptr[u + 1]``. None where rows are items: (0,).
     candidates : ndarray of shape (n_slates, size), int32
         Rows of the other side.
     weights, margins : ndarrays of shape (n_slates, size * (size - 1) / 2), float32
@@ -393,41 +394,27 @@ class Slates(NamedTuple):
     weight : float32
         Of all pairs.
     pulls : ndarray of shape (n_slates * size,), float32
-        By how much unmet pairs pull each candidate up, where the rows were solved last.
+        By how much unmet pairs pull each candidate up, where users were solved last.
     curvature : ndarray of shape (n_slates * size,), float32
         Of the objective along the score of each candidate, at most.
+    term_ptr : ndarray of shape (n_rows + 1,), int64
+        Candidates that are the item of row i are ``term_ptr[i] : term_ptr[i + 1]``. None where rows
+        are users: (0,).
+    term_rows, term_at : ndarrays of shape (n_terms,), int32 and int64
+        Their users, and their places in `pulls` and `curvature`.
     """
 
-    ptr: np.ndarray
-    candidates: np.ndarray
-    weights: np.ndarray
-    margins: np.ndarray
-    bias: np.ndarray
-    weight: np.float32
-    pulls: np.ndarray
-    curvature: np.ndarray
-
-
-class Terms(NamedTuple):
-    """Candidates of slates by the item they are: the other side of `Slates`.
-
-    Attributes
-    ----------
-    ptr : ndarray of shape (n_rows + 1,), int64
-        Terms of row i are ``ptr[i] : ptr[i + 1]``.
-    rows : ndarray of shape (n_terms,), int32
-        Rows of the other side.
-    at : ndarray of shape (n_terms,), int64
-        Places in `pulls` and `curvature`.
-    pulls, curvature : ndarrays
-        Those of `Slates`.
-    """
-
-    ptr: np.ndarray
-    rows: np.ndarray
-    at: np.ndarray
-    pulls: np.ndarray
-    curvature: np.ndarray
+    ptr: np.ndarray = np.empty(0, np.int64)
+    candidates: np.ndarray = np.empty((0, 1), np.int32)
+    weights: np.ndarray = np.empty((0, 1), _F)
+    margins: np.ndarray = np.empty((0, 1), _F)
+    bias: np.ndarray = np.empty((0, 1), _F)
+    weight: np.float32 = _F(0)
+    pulls: np.ndarray = np.empty(0, _F)
+    curvature: np.ndarray = np.empty(0, _F)
+    term_ptr: np.ndarray = np.empty(0, np.int64)
+    term_rows: np.ndarray = np.empty(0, np.int32)
+    term_at: np.ndarray = np.empty(0, np.int64)
 
 
 class HalfSweep:
@@ -443,51 +430,44 @@ class HalfSweep:
         Of the weights of missing entries; None: 1.
     missing : ndarray of shape (n_others,), float32, or None
         Weights of missing entries; None: 1.
-    slates : Slates or None
-    terms : Terms or None
+    pairs : Pairs or None
     """
 
-    def __init__(self, confidence, penalty, *, scale=None, missing=None, slates=None, terms=None):
+    def __init__(self, confidence, penalty, *, scale=None, missing=None, pairs=None):
         n_rows, n_others = confidence.shape
-        self._indptr = confidence.indptr.astype(np.int64)
-        self._indices = confidence.indices.astype(np.int32, copy=False)
-        self._confidence = np.ascontiguousarray(confidence.data, np.float32)
-        self._penalty = penalty
-        self._scale = np.ones(n_rows, np.float32) if scale is None else scale
-        self._missing = np.ones(n_others, np.float32) if missing is None else missing
-        self._counts = np.zeros(n_others, np.float32)  # entries of each row of the other side
-        for start in range(0, len(self._indices), _COUNTED):
-            part = self._indices[start : start + _COUNTED]
-            self._counts += np.bincount(part, minlength=n_others)
-        self._slates, self._terms = slates, terms
-        sizes, cost = np.diff(self._indptr), np.diff(self._indptr) + _ROW
-        if terms is not None:
-            sizes = sizes + np.diff(terms.ptr)
-            cost = cost + np.diff(terms.ptr)
+        self._entries = (
+            confidence.indptr.astype(np.int64),
+            np.ascontiguousarray(confidence.indices, np.int32),
+            np.ascontiguousarray(confidence.data, np.float32),
+        )
+        self._scale = np.ones(n_rows, _F) if scale is None else scale
+        self._missing = np.ones(n_others, _F) if missing is None else missing
+        self._penalty, self._pairs = penalty, pairs or Pairs()
+        indices = self._entries[1]
+        self._counts = np.zeros(n_others, _F)  # entries of each row of the other side
+        for start in range(0, len(indices), _COUNTED):
+            self._counts += np.bincount(indices[start : start + _COUNTED], minlength=n_others)
+        sizes, in_slates = np.diff(self._entries[0]), 0
+        if len(self._pairs.term_ptr):
+            sizes = sizes + np.diff(self._pairs.term_ptr)
+        if len(self._pairs.ptr):
+            in_slates = np.diff(self._pairs.ptr) * self._pairs.candidates.shape[1]
+        cost = sizes + _ROW + in_slates
         self._longest = max(_SHORT, int(cost.sum()) // _SHARE)
-        is_long = sizes > self._longest
-        if slates is not None:
-            in_slates = np.diff(slates.ptr) * slates.candidates.shape[1]
-            is_long &= in_slates == 0
-            cost = cost + in_slates
-        self._long = np.flatnonzero(is_long)
-        self._cost = np.where(is_long, _ROW, cost)
-
-    def cost(self, factors):
-        """Return how many numbers a pass over all entries reads, about."""
-        return int(self._cost.sum()) * factors
+        is_long = (sizes > self._longest) & (in_slates == 0)
+        self._long, self._cost = np.flatnonzero(is_long), np.where(is_long, _ROW, cost)
 
     def solve(self, x, y, gram=None, *, prior=None, steps, tolerance=0.0, relaxation=1.0, run):
-        """Solve for rows, the other side's fixed; both sides are rotated.
+        """Solve for rows, from where they are; both sides are rotated.
 
         Parameters
         ----------
         x, y : ndarrays of shape (n_rows, k) and (n_others, k), float32
-            The rows, from where they are, and those of the other side.
+            The rows, and those of the other side.
         gram : ndarray of shape (k, k), float64, or None
             Of `y` with the weights of missing entries. None: 0, and nothing is rotated.
         prior : ndarray of shape (n_rows, k), float32, or None
-            In the basis of `x`, and is rotated, too; None: 0.
+            It is rotated, too; None: 0.
         steps : int
             Of conjugate gradients, at most.
         tolerance : float
@@ -495,7 +475,7 @@ class HalfSweep:
         relaxation : float
             How far rows go, relative to the solution.
         run : callable
-            From `threads`.
+            From ``_threads.threads``.
 
         Returns
         -------
@@ -504,82 +484,83 @@ class HalfSweep:
         rotation : ndarray of shape (k, k), float64, or None
             By which both sides were multiplied.
         """
-        y_bounds = _equal(len(y), x.shape[1])
-        values, rotation, q = np.zeros(x.shape[1], np.float32), None, None
-        if gram is not None:
-            values, rotation = _eigenbasis(gram)
-            q = rotation.astype(np.float32)
+        k = x.shape[1]
+        values, rotation = (np.zeros(k, _F), None) if gram is None else _eigenbasis(gram)
 
-        def rotate(start, stop):
-            part = y[start:stop]
-            if q is not None:
-                part[:] = part @ q
-            return self._counts[start:stop] @ np.square(part)
+        def rotate(rows):
+            if rotation is not None:
+                rows[:] = rows @ rotation.astype(_F)
+            return rows
 
-        spread = sum(run(rotate, y_bounds), np.zeros(x.shape[1])) / max(len(self._confidence), 1)
+        squares = run(lambda s, e: self._counts[s:e] @ np.square(rotate(y[s:e])), _equal(len(y), k))
+        spread = (sum(squares, np.zeros(k)) / max(len(self._entries[2]), 1)).astype(_F)
+        if prior is not None:
+            run(lambda s, e: rotate(prior[s:e]), _equal(len(prior), k))
+        row = _Row(self, y, values, spread, _NO_PRIOR if prior is None else prior)
+        settled = {
+            u: row.solve(u, rotate(x[u : u + 1].copy())[0], steps, tolerance, relaxation, run)
+            for u in self._long
+        }
         settings = (
-            y, values, spread.astype(np.float32), self._scale, self._penalty,
-            _NO_ROWS if prior is None else prior, self._missing,
-            steps, np.float32(tolerance), np.float32(relaxation),
+            x, y, values, spread, self._scale, self._penalty, row.prior, self._missing,
+            steps, _F(tolerance), _F(relaxation),
         )  # fmt: skip
-        settled = {u: self._solve_long(u, q, x, *settings, run) for u in self._long}
-        pairs = (*(self._slates or _NO_SLATES), *(self._terms or _NO_TERMS)[:3])
-        if self._terms is not None:
-            pairs = (*_NO_SLATES[:6], *self._terms[3:], *self._terms[:3])
-        entries = self._longest, self._indptr, self._indices, self._confidence
-        solve, _ = _compiled()
 
         def do(start, stop):
-            part = x[start:stop]
-            if q is not None:
-                part[:] = part @ q
-                if prior is not None:
-                    prior[start:stop] = prior[start:stop] @ q
-            solve(start, stop, *entries, x, *settings, *pairs)
+            part = rotate(x[start:stop])
+            solve, _ = _compiled()
+            solve(start, stop, self._longest, *self._entries, *settings, *self._pairs)
             for u in self._long[slice(*np.searchsorted(self._long, [start, stop]))]:
                 x[u] = settled[u]
             return part.T @ (self._scale[start:stop, np.newaxis] * part)
 
-        grams = run(do, _cut(self._cost, x.shape[1]))
-        return sum(grams, np.zeros((x.shape[1],) * 2)), rotation
+        return sum(run(do, _cut(self._cost, k)), np.zeros((k, k))), rotation
 
-    def _solve_long(self, u, q, x, y, values, spread, scale, penalty, prior, missing, steps,
-                    tolerance, relaxation, run):  # fmt: skip
-        """Return what `_solve_rows` would make of a row, its entries shared between threads."""
-        entries = slice(self._indptr[u], self._indptr[u + 1])
-        index, f = self._indices[entries], self._confidence[entries]
-        w = v = f - scale[u] * missing[index]
-        if self._terms is not None:
-            terms = slice(self._terms.ptr[u], self._terms.ptr[u + 1])
-            at = self._terms.at[terms]
-            index, f = np.append(index, self._terms.rows[terms]), np.append(f, self._terms.pulls[at])
-            v, w = np.append(v, np.zeros(len(at), _F)), np.append(w, self._terms.curvature[at])
-        _, multiply = _compiled()
+
+class _Row:
+    """Solves for single rows as `_solve_rows` does, their entries shared between threads."""
+
+    def __init__(self, half, y, values, spread, prior):
+        self._half, self._y, self._values, self._spread = half, y, values, spread
+        self.prior = prior
+
+    def solve(self, u, start, steps, tolerance, relaxation, run):
+        half, pairs = self._half, self._half._pairs
+        indptr, indices, confidence = half._entries
+        entries = slice(indptr[u], indptr[u + 1])
+        index, f = indices[entries], confidence[entries]
+        w = v = f - half._scale[u] * half._missing[index]
+        if len(pairs.term_ptr):
+            terms = slice(pairs.term_ptr[u], pairs.term_ptr[u + 1])
+            at = pairs.term_at[terms]
+            index, f = np.append(index, pairs.term_rows[terms]), np.append(f, pairs.pulls[at])
+            v, w = np.append(v, np.zeros(len(at), _F)), np.append(w, pairs.curvature[at])
         bounds = np.append(np.arange(0, len(index), _CHUNK), len(index))
+        _, multiply = _compiled()
 
         def products(w, f, x):
-            x = x.astype(np.float32)
-            return sum(run(lambda s, e: multiply(s, e, index, w, f, y, x).astype(float), bounds))
+            x = x.astype(_F)
+            parts = run(lambda s, e: multiply(s, e, index, w, f, self._y, x), bounds)
+            return sum(parts, np.zeros(len(x)))
 
-        start, expected = x[u], np.zeros_like(x[u]) if not len(prior) else prior[u]
-        if q is not None:
-            start, expected = start @ q, expected @ q
-        own, zero = (scale[u] * values + penalty[u]).astype(float), np.zeros_like(f)
-        r = scale[u] * values * start + penalty[u] * (start - expected) + products(v, f, start)
-        inverse = 1 / (own + max(w.sum(dtype=float), 0) * spread)
+        own, no_f = half._scale[u] * self._values + half._penalty[u], np.zeros_like(f)
+        r = half._scale[u] * self._values * start + half._penalty[u] * start + products(v, f, start)
+        if len(self.prior):
+            r -= half._penalty[u] * self.prior[u]
+        inverse = 1 / (own + max(w.sum(dtype=float), 0) * self._spread)
         moved, p = np.zeros(len(r)), inverse * r
         rz = r @ p
-        limit = tolerance * rz + 1e-30
+        limit = tolerance * rz
         for _ in range(steps):
             if rz <= limit:
                 break
-            product = own * p + products(w, zero, p)
+            product = own * p + products(w, no_f, p)
             length, before = rz / (p @ product), rz
             moved -= length * p
             r = r - length * product
             rz = r @ (inverse * r)
             p = inverse * r + rz / before * p
-        return (start + relaxation * moved).astype(np.float32)
+        return start + relaxation * moved
 
 
 def aligned(rows):
@@ -622,8 +603,4 @@ def _cut(cost, factors):
     return np.unique(np.concatenate([[0], inner, [len(cost)]]))
 
 
-_NO_PTR, _NO_ROWS, _NONE = np.empty(0, np.int64), np.empty((0, 1), _F), np.empty(0, _F)
-_NO_SLATES = Slates(
-    _NO_PTR, np.empty((0, 1), np.int32), _NO_ROWS, _NO_ROWS, _NO_ROWS, _F(0), _NONE, _NONE
-)
-_NO_TERMS = Terms(_NO_PTR, np.empty(0, np.int32), _NO_PTR, _NONE, _NONE)
+_NO_PRIOR = np.empty((0, 1), _F)

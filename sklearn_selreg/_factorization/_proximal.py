@@ -117,10 +117,10 @@ class ProximalProblem:
     def _build(self):
         shape = len(self._x), len(self._y)
         nothing = sp.csr_matrix(shape, dtype=np.float32)
-        slates, terms = kernel_terms(*self._pairs, *shape)
-        self._user_half = HalfSweep(nothing, self._x_weight, slates=slates)
+        of_users, of_items = kernel_terms(*self._pairs, *shape)
+        self._user_half = HalfSweep(nothing, self._x_weight, pairs=of_users)
         item_weight = self._y_weight + self._prior_weight
-        self._item_half = HalfSweep(nothing.T.tocsr(), item_weight, terms=terms)
+        self._item_half = HalfSweep(nothing.T.tocsr(), item_weight, pairs=of_items)
 
     def sweep(self):
         """Update the users, then the items, then the feature prior."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._kernel import Slates, Terms
+from ._kernel import Pairs
 
 _SLATES_PER_CHUNK = 1024  # 20 candidates and 64 factors: 5 MB
 
@@ -120,8 +120,7 @@ def kernel_terms(slates, weight, n_users, n_items):
 
     Returns
     -------
-    of_users : Slates
-    of_items : Terms
+    of_users, of_items : Pairs
     """
     first, second = np.triu_indices(slates.items.shape[1], 1)
     touches = np.zeros((len(first), slates.items.shape[1]), dtype=np.float32)
@@ -132,7 +131,7 @@ def kernel_terms(slates, weight, n_users, n_items):
     items = np.ascontiguousarray(slates.items, dtype=np.int32)
     bias = np.zeros(items.shape, np.float32) if slates.bias is None else slates.bias
     pulls, curvature = np.zeros(items.size, np.float32), curvature.ravel()
-    of_users = Slates(
+    of_users = Pairs(
         np.searchsorted(slates.users, np.arange(n_users + 1)),
         items,
         np.ascontiguousarray(slates.weights, dtype=np.float32),
@@ -146,7 +145,8 @@ def kernel_terms(slates, weight, n_users, n_items):
     at = at[np.argsort(items.ravel()[at], kind="stable")]
     ptr = np.searchsorted(items.ravel()[at], np.arange(n_items + 1))
     users = slates.users[at // items.shape[1]].astype(np.int32)
-    return of_users, Terms(ptr, users, at, pulls, curvature)
+    terms = {"term_ptr": ptr, "term_rows": users, "term_at": at}
+    return of_users, Pairs(pulls=pulls, curvature=curvature, **terms)
 
 
 def pair_loss(slates, weight, x, y):
