@@ -13,9 +13,10 @@ import pytest
 import scipy.sparse as sp
 
 import sklearn_selreg
-from sklearn_selreg._factorization import _kernel
+from sklearn_selreg._factorization import _half_sweep
 from sklearn_selreg._factorization._als import RegularizedALS
-from sklearn_selreg._factorization._kernel import HalfSweep, aligned, weighted_gram
+from sklearn_selreg._factorization._half_sweep import HalfSweep, aligned, weighted_gram
+from sklearn_selreg._factorization._kernel import compiled
 from sklearn_selreg._factorization._slate_terms import SlateTerms, kernel_terms
 from sklearn_selreg._factorization._threads import threads
 
@@ -138,9 +139,9 @@ def test_rows_solve_their_normal_equations(on, k):
 def test_long_rows_are_solved_as_others_are(on, monkeypatch):
     case = Case(on, 6)
     few = case.solve(steps=2, relaxation=1.5)
-    monkeypatch.setattr(_kernel, "_SHORT", 5)
-    monkeypatch.setattr(_kernel, "_SHARE", 10**6)
-    monkeypatch.setattr(_kernel, "_CHUNK", 3)
+    monkeypatch.setattr(_half_sweep, "_SHORT", 5)
+    monkeypatch.setattr(_half_sweep, "_SHARE", 10**6)
+    monkeypatch.setattr(_half_sweep, "_CHUNK", 3)
     assert len(case.half()._long) > (5 if "slates" in on else 40)  # not with slates of their own
     assert relative_error(case.solve(), case.expected()) < 3e-6
     assert relative_error(case.solve(steps=2, relaxation=1.5), few) < 1e-5
@@ -207,8 +208,8 @@ def expected():
 @pytest.mark.parametrize("long", [False, True])
 def test_bits_do_not_depend_on_the_number_of_threads(expected, long, monkeypatch):
     if long:
-        monkeypatch.setattr(_kernel, "_SHORT", 500)
-        monkeypatch.setattr(_kernel, "_CHUNK", 100)
+        monkeypatch.setattr(_half_sweep, "_SHORT", 500)
+        monkeypatch.setattr(_half_sweep, "_CHUNK", 100)
         expected = sweeps()
     for num_threads in (2, 7):
         np.testing.assert_array_equal(sweeps(num_threads), expected)
@@ -233,9 +234,8 @@ def test_bits_are_the_same_in_a_fork_after_use(expected):
 
 
 def test_read_only_arrays_compile_nothing(expected):
-    compiled = [len(function.signatures) for function in _kernel._compiled()]
     np.testing.assert_array_equal(sweeps(readonly=True), expected)
-    assert [len(function.signatures) for function in _kernel._compiled()] == compiled == [1, 1]
+    assert [len(function.signatures) for function in compiled()] == [1, 1]
 
 
 FIT = """

@@ -17,7 +17,7 @@ weights :math:`a_{uij} \ge 0` and margins :math:`m_{uij}`; the objective is
 
 With :math:`c_i = 1`, no features and no pairs it is the objective of Hu, Koren & Volinsky (2008),
 "Collaborative filtering for implicit feedback datasets", as minimized by ``implicit``. Each
-half-sweep is one call of ``_kernel``.
+half-sweep is one call of ``_half_sweep``.
 """
 
 from functools import cached_property
@@ -27,7 +27,7 @@ import numpy as np
 from .._data._finite import are_finite, quiet
 from ._feature_prior import FEATURE_RIDGE as FEATURE_RIDGE
 from ._feature_prior import FeaturePrior as FeaturePrior
-from ._kernel import HalfSweep, aligned, weighted_gram
+from ._half_sweep import HalfSweep, aligned, weighted_gram
 from ._slate_terms import SlateTerms as SlateTerms
 from ._slate_terms import kernel_terms, pair_loss
 from ._slate_terms import pack_pairs as pack_pairs
@@ -74,7 +74,7 @@ class RegularizedALS:
     -----
     The squared hinge is majorized at the current factors: with :math:`z_0` the current difference,
     :math:`\max(0, m - z)^2 \le (t - z)^2` at :math:`t = \max(m, z_0)`. So no sweep raises the loss,
-    also where rows go further than to the solution (see ``_kernel``).
+    also where rows go further than to the solution (see ``_half_sweep``).
     """
 
     def __init__(

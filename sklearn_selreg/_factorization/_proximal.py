@@ -17,8 +17,8 @@ With the covariance of the items as A, and the second moment of the users as B, 
 are the mean squared change of a user's and of an item's scores: what a preference asks for is done
 where other scores notice it least. Rows without pairs have a closed form, which does not depend on
 B. Only those with pairs are in the least squares problems, so that without features nothing else is
-read or touched. They are solved by ``_kernel`` as in ``_als``, in the basis of a Cholesky factor of
-the metric, in which that is the identity.
+read or touched. They are solved as in ``_als``, in the basis of a Cholesky factor
+of the metric, in which that is the identity.
 """
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ import scipy.sparse as sp
 
 from .._data._finite import are_finite
 from ._feature_prior import FeaturePrior
-from ._kernel import HalfSweep, aligned
+from ._half_sweep import HalfSweep, aligned
 from ._slate_terms import kernel_terms, pair_loss
 from ._threads import threads, useful_threads
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._kernel import Pairs
+from ._half_sweep import Pairs
 
 _SLATES_PER_CHUNK = 1024  # 20 candidates and 64 factors: 5 MB
 
