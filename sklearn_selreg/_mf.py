@@ -136,7 +136,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         LMF. BPR, to which strengths do not matter, has none.
     iterations : "auto", int or None, default="auto"
         For ALS the number of sweeps, each over users, items and feature prior; for BPR and LMF that
-        of their epochs, which are not searched for. Fixed, and None: 30 for ALS, 100 for BPR, 50
+        of their epochs, which are not searched for. Fixed, and None: 20 for ALS, 100 for BPR, 50
         for LMF.
     tuning : "fast", "thorough" or None, default="fast"
         How settings that are "auto" are found: what each user did last is held out, and some 15
@@ -148,7 +148,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         ranking or logistic matrix factorization. The factors of the latter two are kept by a
         proximal term while features and preferences act; see Notes.
     backbone_params : dict or None, default=None
-        Further settings of the backbone: `cg_steps` (3) for ALS; `learning_rate` (.05) and
+        Further settings of the backbone: `cg_steps` (2) for ALS; `learning_rate` (.05) and
         `verify_negative_samples` (True) for BPR; `learning_rate` (1) and `neg_prop` (30) for LMF.
     item_data : DataFrame, Series, dict or None, default=None
         What is known about items. A DataFrame (pandas or polars) holds the ids in the column named

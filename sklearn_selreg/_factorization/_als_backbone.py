@@ -40,7 +40,7 @@ class ALSBackbone:
         "factors": 64,
         "regularization": 85.0,
         "alpha": 50.0,
-        "iterations": 30,
+        "iterations": 20,
     }
     further: ClassVar[dict] = {"cg_steps": (Integral, 1)}
     found: ClassVar[set] = {
