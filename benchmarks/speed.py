@@ -1,9 +1,9 @@
 """Time and memory against other recommenders, side by side.
 
 Run ``make benchmark-speed``, or ``python benchmarks/speed.py [SIZE ...] [--factors K ...]`` for
-some numbers of interactions only. Updates ``benchmarks/results/speed.json`` size by size; ``--show``
-prints it as the tables in ``benchmarks/README.md``. What the machine could do, and which parts of a
-sweep are serial, is measured by ``benchmarks/roofline.py``.
+some numbers of interactions only. Updates ``benchmarks/results/speed.json`` size by size; with
+``--show`` prints it as the tables in ``benchmarks/README.md``. What the machine could do, and which
+parts of a sweep are serial, is measured by ``benchmarks/roofline.py``.
 
 Each method runs in a process of its own, on the same matrix of a world of `make_interactions` (50
 interactions a user on average, 5 users an item, popularity falling like 1 / rank), with the same
