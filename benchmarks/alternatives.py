@@ -12,7 +12,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
-from sklearn_selreg._factorization._als import RegularizedALS, pack_pairs
+from sklearn_selreg._factorization._als import FeaturePrior, pack_pairs
 from sklearn_selreg._factorization._als_backbone import ALSBackbone
 from sklearn_selreg._factorization._factors import with_bias
 
@@ -198,18 +198,50 @@ class Pointwise:
             * (1 if features is None else backbone.prior_strength),
             missing_weights=missing,
             features=features,
-            num_threads=backbone.num_threads,
         )
 
 
-class _TargetALS(RegularizedALS):
-    """Least squares of which each entry has a target of its own, instead of 1."""
+class _TargetALS:
+    """Least squares of which each entry has a target of its own, instead of 1; all in numpy."""
 
-    def __init__(self, confidence, user_factors, item_factors, *, targets, **settings):
-        super().__init__(confidence, user_factors, item_factors, **settings)
-        for block in self._user_blocks:
-            block.pull.data = block.pull.data * targets[block.users].data
-        self._pull_t = sp.vstack([block.pull for block in self._user_blocks]).T.tocsr()
+    def __init__(
+        self, confidence, user_factors, item_factors, *, targets, regularization,
+        item_regularization, missing_weights, features,
+    ):  # fmt: skip
+        self.user_factors, self.item_factors = user_factors.copy(), item_factors.copy()
+        self._entries = [(m, m.T.tocsr()) for m in (confidence, targets)]
+        self._penalties, self._missing = (regularization, item_regularization), missing_weights
+        self._prior = None if features is None else FeaturePrior(features, missing_weights)
+
+    @property
+    def is_finite(self):
+        return bool(np.isfinite(self.item_factors).all())
+
+    def sweep(self):
+        self.solve_users()
+        prior = 0 if self._prior is None else self._prior.expected(self.item_factors)
+        ones = np.ones(len(self.user_factors))
+        self.item_factors = self._solve(1, self.user_factors, self._missing, ones, prior)
+
+    def solve_users(self):
+        ones = np.ones(len(self.user_factors))
+        self.user_factors = self._solve(0, self.item_factors, ones, self._missing, 0)
+        return self.user_factors
+
+    def _solve(self, side, others, scale, missing, prior):
+        (confidence, targets), penalty = (m[side] for m in self._entries), self._penalties[side]
+        k = others.shape[1]
+        others = others.astype(np.float64)
+        gram = others.T @ (missing[:, np.newaxis] * others)
+        rhs = penalty * scale[:, np.newaxis] * prior + confidence.multiply(targets) @ others
+        solved = np.empty((len(scale), k), dtype=np.float32)
+        for u, b in enumerate(rhs):
+            at = slice(*confidence.indptr[u : u + 2])
+            known = others[confidence.indices[at]]
+            more = confidence.data[at] - scale[u] * missing[confidence.indices[at]]
+            own = penalty * scale[u] * np.eye(k)  # users have a scale of 1
+            solved[u] = np.linalg.solve(scale[u] * gram + known.T * more @ known + own, b)
+        return solved
 
 
 class Hinge:
