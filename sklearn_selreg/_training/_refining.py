@@ -13,10 +13,17 @@ import scipy.sparse as sp
 from .._data._ids import encode
 from .._data._interactions import Interactions, count_interactions
 from .._factorization._anchoring import item_pull, score_metrics, score_spread, user_pull
+from .._factorization._factors import Factors
 from .._factorization._proximal import ProximalProblem
+from .._factorization._sampled_backbones import PROXIMAL_UNIT
 from .._judging._design import Standing
 from .._judging._slates import contains
 from .._judging._standing import rank_items
+from .._judging._supervision import NO_ANSWERS, supervise
+from .._serving._given import GivenFactors, Replaced
+from ._fitting import Trained
+from ._preferences import preference_losses
+from ._sweeps import SweepWatcher
 
 _SAMPLE = 100_000  # rows by which the spread of factors is measured, at most
 _GRAM_CHUNK = 2**16
@@ -186,49 +193,116 @@ def shown_standing(items, slates, backbone, located, item_factors):
     return Standing(rank_items(items, users, few, slates.shown), popularity)
 
 
-def refine_rows(user_factors, item_factors, located, pairs, n_sweeps, num_threads, watch):
-    """Let preferences act on the rows that are judged, kept near their factors.
+def train_given(model, answers, located, settings):
+    """Let a judge's preferences act on given factors; they are changed in place.
 
     Parameters
     ----------
-    user_factors, item_factors : ndarrays of shape (n_users, k) and (n_items, k), float32
-        They are not changed.
+    model : FittedModel
+        With given factors.
+    answers : Answers
     located : Located
-    pairs : dict
-        `slates` among all users and items, and `llm_weight`.
-    n_sweeps, num_threads : int
-    watch : callable
-        Is shown the problem after each sweep.
+        The interactions that the factors were made of.
+    settings : TrainingSettings
+        `n_refine` is the number of sweeps.
 
     Returns
     -------
-    users, items : tuples (rows, factors)
-        What has moved, and to where.
+    trained : Trained
     """
-    slates = pairs["slates"]
+    with model.given.as_given():
+        model = _with_interactions(model, located)
+        stats = NO_ANSWERS | {"slates": answers.n_silent}
+        if answers.judged is None:
+            return Trained(model, None, stats, [], 0)
+        supervision, weights = _supervise(model, answers, located, settings)
+        if not weights.any() or settings.llm_weight == 0:
+            return Trained(model, supervision, supervision.stats, [], 0)
+        unit = score_unit(model.user_factors, model.item_factors, located)
+        factors = Factors(model.user_factors, model.item_factors, None, unit)
+        preferences, _ = preference_losses(
+            supervision,
+            weights,
+            factors,
+            factors,
+            None,
+            seen=model.matrix,
+            weight=settings.llm_weight * PROXIMAL_UNIT,
+            margin=settings.margin,
+            num_threads=model.backbone.num_threads,
+            listed=located.columns,
+        )
+        with SweepWatcher(settings, model.weighted.data, settings.n_refine) as sweeps:
+            moved = _sweep(model, located, preferences, settings.n_refine, sweeps.watch_last)
+        given = GivenFactors(Replaced.all_by(moved))
+    model = replace(model, given=given)
+    return Trained(model, supervision, supervision.stats, sweeps.losses, settings.n_refine)
+
+
+def _with_interactions(model, located):
+    """Return the model with the interactions that its factors were made of."""
+    small, n_items = located.interactions, len(model.items)
+    popularity = np.zeros(n_items, dtype=np.int64)
+    popularity[located.columns] = count_interactions(small.matrix)
+    matrix = located.spread(small.matrix.data, (len(model.users), n_items))
+    histories = replace(model.histories, matrix=matrix, age=small.age)
+    return replace(model, histories=histories, popularity=popularity, given=GivenFactors())
+
+
+def _supervise(model, answers, located, settings):
+    """Return the supervision, in rows and columns of all, and its weights."""
+    interactions, matrix = located.interactions, located.interactions.matrix
+
+    def rank(slates):
+        users = model.user_factors[located.rows[slates.users]]
+        items = model.item_factors[located.columns]
+        ranks = rank_items(slates.items, users, items, matrix[slates.users])
+        return Standing(ranks, count_interactions(matrix)[slates.items])
+
+    def cross_fit(items, slates):
+        return shown_standing(items, slates, model.backbone, located, model.item_factors)
+
+    supervision, weights = supervise(
+        answers, interactions, settings.judge, settings.gate, rank, cross_fit
+    )
+    return replace(supervision, slates=located.place(supervision.slates)), weights
+
+
+def _sweep(model, located, preferences, n_sweeps, watch):
+    """Let preferences act on the rows that are judged, kept near their factors.
+
+    Returns
+    -------
+    moved : list of tuples (array, rows, values)
+        What has moved, and to where; the factors are not changed.
+    """
+    slates = preferences.slates
     users, user = np.unique(slates.users, return_inverse=True)
     items, item = np.unique(slates.items, return_inverse=True)
     lengths = np.diff(located.interactions.matrix.indptr)
-    popularity = located.interactions.matrix.getnnz(axis=0)
+    popularity = count_interactions(located.interactions.matrix)
     user_lengths = lengths[np.searchsorted(located.rows, users)]
     at = np.minimum(np.searchsorted(located.columns, items), len(located.columns) - 1)
     item_popularity = np.where(located.columns[at] == items, popularity[at], 0)
-    metrics = score_metrics(*_typical(user_factors, item_factors, located))
+    metrics = score_metrics(*_typical(model.user_factors, model.item_factors, located))
     problem = ProximalProblem(
-        user_factors[users],
-        item_factors[items],
+        model.user_factors[users],
+        model.item_factors[items],
         user_weights=user_pull(user_lengths),
         item_weights=item_pull(item_popularity, alone=True),
         user_metric=metrics[0],
         item_metric=metrics[1],
         slates=replace(slates, users=user, items=item.reshape(slates.items.shape)),
-        llm_weight=pairs["llm_weight"],
-        num_threads=num_threads,
+        llm_weight=preferences.weight,
+        num_threads=model.backbone.num_threads,
     )
     for _ in range(n_sweeps):
         problem.sweep()
         watch(problem)
-    return (users, problem.user_factors), (items, problem.item_factors)
+    return [
+        (model.user_factors, users, problem.user_factors),
+        (model.item_factors, items, problem.item_factors),
+    ]
 
 
 def score_unit(user_factors, item_factors, located):
