@@ -22,7 +22,7 @@ DEFAULTS, NO_LLM = "defaults", "no LLM"
 CHANGES = {
     DEFAULTS: {},
     "no feature prior": {"item_encoder": None},
-    "no trend": {"trend_periods": 1},
+    "no trend": {"popularity_periods": 1},
     "no item bias": {"item_bias": 0},
     "no calibration: all pairs weigh 1": {"gate": None},
     "no calibration: weight = gap": {"gate": RuleGate("gap")},
@@ -43,7 +43,11 @@ CHANGES = {
 # Other losses of the margin.
 LOSSES = {"hinge, not squared": Hinge, "logistic": Logistic}
 LOSS_WEIGHT = 0.4  # of llm_weight: the slope of the squared hinge at half of the margin .4
-WITHOUT = {"": {}, ", no feature prior": {"item_encoder": None}, ", no trend": {"trend_periods": 1}}
+WITHOUT = {
+    "": {},
+    ", no feature prior": {"item_encoder": None},
+    ", no trend": {"popularity_periods": 1},
+}
 
 
 def fit(name, seed):

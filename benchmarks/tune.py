@@ -42,7 +42,7 @@ def draw(rng):
         "regularization": round(alpha * log_uniform(1.3, 4.5), 2),
         "prior_strength": log_uniform(0.6, 3),
         "item_bias": log_uniform(0.1, 0.6),
-        "trend_periods": int(rng.choice([6, 8, 12])),
+        "popularity_periods": int(rng.choice([6, 8, 12])),
         "missing_power": float(rng.choice([0.0, 0.25, 0.5, 0.75])),
         "recency_power": float(rng.choice([0.2, 0.35, 0.5, 0.65])),
         "llm_weight": log_uniform(0.1, 1),
@@ -58,7 +58,7 @@ def draw_near(rng, best):
     groups = [
         ["missing_power"],
         ["recency_power"],
-        ["trend_periods"],
+        ["popularity_periods"],
         ["iterations", "refine_iterations"],
     ]
     for group in groups:

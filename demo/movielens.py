@@ -77,7 +77,7 @@ def plain_als(data, seed):
 
 def with_item_bias(score, model, data):
     """Add to scores what our model adds for films that were popular at the time of the user."""
-    k = model.user_factors_.shape[1] - model.trend_periods_
+    k = model.user_factors_.shape[1] - model.popularity_periods_
     place = np.searchsorted(model.items_, data.item_data["item"])
     gains = model.item_factors_[place, k:].T * np.float32(ALS_ITEM_BIAS / model.item_bias_)
     periods = model.user_factors_[:, k:]

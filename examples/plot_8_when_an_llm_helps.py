@@ -36,7 +36,7 @@ for name, data in domains.items():
 from sklearn_selreg import SelectiveLLMRegularizedMF
 
 names = "factors regularization alpha iterations prior_strength item_bias missing_power"
-names = [*names.split(), "recency_power", "trend_periods", "strengths"]
+names = [*names.split(), "recency_power", "popularity_periods", "strengths"]
 found = {
     "MovieLens": [64, 88, 40, 24, 2.5, 0.15, 0.5, 0.65, 8, "raw"],
     "MovieTweetings": [64, 352, 160, 12, 2.5, 1.5, 1, 0, 1, "raw"],

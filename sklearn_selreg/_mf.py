@@ -78,7 +78,7 @@ _FIXED = {
     "missing_power": 0.5,
     "recency_power": 0.65,
     "strengths": "raw",
-    "trend_periods": 8,
+    "popularity_periods": 8,
 }
 _AUTO = StrOptions({"auto"})
 _OF_BACKBONE = ("factors", "regularization", "alpha", "iterations")
@@ -165,11 +165,11 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     item_bias : "auto" or float, default="auto"
         Score >= 0 that an item gains by being popular: `item_bias * n / (n + 5)` for n
         interactions, with features shrunk to what they lead to expect. 0: none. Fixed: .25.
-    trend_periods : "auto" or int, default="auto"
+    popularity_periods : "auto" or int, default="auto"
         With `time_col`, that popularity is one of the time: the interactions are cut into so many
         periods of about equally many, and n is what an item would have, had it always been as
         popular as in the period. 1: popularity does not change. Fixed: 8.
-    trend_at : "user" or "now", default="user"
+    popularity_at : "user" or "last", default="user"
         Which period counts for a user: that of the user's newest interaction, or the last one.
         Settings are found with "user": what is held out lies before the last period.
     missing_power : "auto" or float, default="auto"
@@ -255,7 +255,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         the next.
     prior_strength_, item_bias_, missing_power_, recency_power_ : float
         Likewise.
-    strengths_, trend_periods_ : str, int
+    strengths_, popularity_periods_ : str, int
         Likewise.
     tuning_ : DataFrame
         Settings that were compared, if any; made at each access.
@@ -345,8 +345,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         "item_encoder": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
         "prior_strength": [Interval(Real, 0, None, closed="neither"), _AUTO],
         "item_bias": [Interval(Real, 0, None, closed="left"), _AUTO],
-        "trend_periods": [Interval(Integral, 1, None, closed="left"), _AUTO],
-        "trend_at": [StrOptions({"user", "now"})],
+        "popularity_periods": [Interval(Integral, 1, None, closed="left"), _AUTO],
+        "popularity_at": [StrOptions({"user", "last"})],
         "missing_power": [Interval(Real, 0, None, closed="left"), _AUTO],
         "recency_power": [Interval(Real, 0, None, closed="left"), _AUTO],
         "strengths": [StrOptions({"auto", *KINDS})],
@@ -385,8 +385,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         item_encoder="auto",
         prior_strength="auto",
         item_bias="auto",
-        trend_periods="auto",
-        trend_at="user",
+        popularity_periods="auto",
+        popularity_at="user",
         missing_power="auto",
         recency_power="auto",
         strengths="auto",
@@ -421,8 +421,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self.item_encoder = item_encoder
         self.prior_strength = prior_strength
         self.item_bias = item_bias
-        self.trend_periods = trend_periods
-        self.trend_at = trend_at
+        self.popularity_periods = popularity_periods
+        self.popularity_at = popularity_at
         self.missing_power = missing_power
         self.recency_power = recency_power
         self.strengths = strengths
@@ -565,7 +565,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._remember_columns(X)
         scale = StrengthScale.of(settings["strengths"], interactions.matrix.data)
         n_sweeps = backbone.iterations + n_refine * isinstance(backbone, ALSBackbone)
-        self._remember_settings(backbone, scale, settings["trend_periods"], n_sweeps)
+        self._remember_settings(backbone, scale, settings["popularity_periods"], n_sweeps)
         self._found, self._given = found, None
         self._id_names = id_names(X, self.user_col, self.item_col)
         self._matrix, self._age = interactions.matrix, interactions.age
@@ -573,8 +573,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         self._popularity = count_interactions(self._matrix)
         interactions = replace(interactions, matrix=self._scale.apply(self._matrix))
         matrix = interactions.matrix
-        n_periods = settings["trend_periods"] if backbone.item_bias > 0 else 1
-        trend = Trend.of(interactions, n_periods, now=self.trend_at == "now")
+        n_periods = settings["popularity_periods"] if backbone.item_bias > 0 else 1
+        trend = Trend.of(interactions, n_periods, now=self.popularity_at == "last")
         self._periods, shares = trend.centers, trend.user_shares()
         self._slates = None
         self._features = features
@@ -676,18 +676,18 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if len(kinds_to_compare(interactions.matrix.data)) == 1:
             free -= {"strengths"}
         if interactions.times is None:
-            free -= {"recency_power", "trend_periods"}
+            free -= {"recency_power", "popularity_periods"}
         if self.item_bias == 0:
-            free -= {"trend_periods"}
+            free -= {"popularity_periods"}
         if features is None:
             free -= {"prior_strength"}
-        return free if free - {"iterations", "trend_periods"} else set()
+        return free if free - {"iterations", "popularity_periods"} else set()
 
     def _search(self, backbone, settings, free, interactions, features):
         """Find settings, and say so; return all settings, and what was found."""
         if self.strengths == "auto" and "strengths" not in free:
             settings = settings | {"strengths": kinds_to_compare(interactions.matrix.data)[0]}
-        given = {n: settings[n] for n in ("strengths", "trend_periods") if n not in free}
+        given = {n: settings[n] for n in ("strengths", "popularity_periods") if n not in free}
         with tqdm(disable=not self.verbose, desc="settings", unit="fit") as progress:
             found = find_settings(
                 backbone, given, free, interactions, features, self.tuning, progress.update
@@ -756,7 +756,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """Keep the settings of a fit: for what needs them later, and as fitted attributes."""
         self._fitted_backbone, self._scale = backbone, scale
         others = {
-            "strengths": scale.kind, "trend_periods": n_periods, "iterations": iterations
+            "strengths": scale.kind, "popularity_periods": n_periods, "iterations": iterations
         }  # fmt: skip
         for name in _FIXED:
             setattr(self, f"{name}_", others.get(name, getattr(backbone, name, None)))
@@ -2024,7 +2024,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             tolerated="same type",
         )
         told = check_times(self._time_kind, self._time_span, added, self.time_col)
-        by_time = self.trend_at == "user" and len(self._periods) > 1
+        by_time = self.popularity_at == "user" and len(self._periods) > 1
         if told is not None and (by_time or known == "append"):
             warn(told)
         more = Histories.of(added, columns, len(self.items_))
@@ -2140,7 +2140,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if before is not None:
             where = np.maximum(where, latest_positions(before.matrix, before.times, self._periods))
         last = len(self._periods) - 1
-        if self.trend_at == "now":
+        if self.popularity_at == "last":
             where[:] = last
         return period_shares(np.where(where < 0, np.float32(last), where), last + 1)
 

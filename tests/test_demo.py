@@ -147,7 +147,7 @@ def test_every_method_is_planned_for_all_seeds(demo):
 def test_what_is_popular_when_needs_a_single_sweep(demo, data):
     model = demo("movielens").ours(data, 0, tuning=None, iterations=1)
     longer = demo("movielens").ours(data, 0, tuning=None, iterations=3)
-    k = model.user_factors_.shape[1] - model.trend_periods_
+    k = model.user_factors_.shape[1] - model.popularity_periods_
     for name in ("user_factors_", "item_factors_"):
         np.testing.assert_allclose(getattr(model, name)[:, k:], getattr(longer, name)[:, k:])
 

@@ -210,7 +210,7 @@ def test_ids_of_mixed_kinds_are_told_apart():
 
 def test_time_orders_the_history_and_row_order_is_the_default(world):
     timed = world.train.assign(time=world.times.to_numpy())
-    settings = {"recency_power": 1.0, "trend_periods": 1}
+    settings = {"recency_power": 1.0, "popularity_periods": 1}
     by_time = world.model(time_col="time", **settings).fit(timed)
     sorted_rows = timed.sort_values("time", kind="stable")
     by_row = world.model(**settings).fit(sorted_rows[["user", "item"]])

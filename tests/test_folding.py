@@ -209,7 +209,7 @@ def test_what_bpr_and_lmf_know_of_a_user_stays(log, judge, backbone):
 
 
 def test_the_period_is_that_of_the_newest_interaction(log):
-    model = make_model(time_col="time", trend_periods=4).fit(log)
+    model = make_model(time_col="time", popularity_periods=4).fit(log)
     for time in (0.0, 89.0):
         more = pd.DataFrame({"user": [3, 200], "item": [2, 2], "time": [time] * 2})
         folded = copy.copy(model).fold_in(more, known="append")
@@ -358,7 +358,7 @@ OTHER_UNITS = {
 def test_other_units_warn_however_long_the_log_is(log, start, units):
     fitted, given = OTHER_UNITS[units]
     times = seconds(start, "2023-11-14")
-    model = make_model(time_col="time", trend_periods=4).fit(log.assign(time=times * fitted))
+    model = make_model(time_col="time", popularity_periods=4).fit(log.assign(time=times * fitted))
     newest = log[:9].assign(user=99, time=times[-9:] * given)
     with pytest.warns(DataWarning, match="1 of 1 users.*far"):
         copy.copy(model).fold_in(newest)
@@ -377,7 +377,7 @@ def test_other_units_warn_however_long_the_log_is(log, start, units):
 def test_datetimes_read_without_their_unit_warn(log):
     for start in ("2017-07-14", "1990-01-01"):
         times = pd.to_datetime(seconds(start, "2023-11-14"), unit="s")
-        model = make_model(time_col="time", trend_periods=4).fit(log.assign(time=times))
+        model = make_model(time_col="time", popularity_periods=4).fit(log.assign(time=times))
         rows = log[:1].assign(user=99, time=pd.to_datetime([1_700_000_000]))
         with pytest.warns(DataWarning, match="1970-01-01T00:00:01, lie far before"):
             model.fold_in(rows)
@@ -419,7 +419,11 @@ def test_new_items_are_as_those_that_nobody_has(log, backbone, missing_power):
     if backbone == "als":
         parameters |= {"missing_power": missing_power, "iterations": 60}
     model = make_model(
-        backbone=backbone, item_data=catalog(known), time_col="time", trend_periods=3, **parameters
+        backbone=backbone,
+        item_data=catalog(known),
+        time_col="time",
+        popularity_periods=3,
+        **parameters,
     ).fit(log)
     fitted = model.item_factors_[N_ITEMS:].copy()
     twins = catalog(range(100, 112)).assign(item=range(200, 212))

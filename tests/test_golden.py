@@ -88,7 +88,7 @@ MODELS = {
     "als": fit,
     "als with features": lambda data: fit(data, item_data=data["item_data"]),
     "als of plain implicit": lambda data: fit(
-        data, item_bias=0, missing_power=0, recency_power=0, trend_periods=1, time_col=None
+        data, item_bias=0, missing_power=0, recency_power=0, popularity_periods=1, time_col=None
     ),
     "als with gate": lambda data: fit(data, **judged(data)),
     "als without gate": lambda data: fit(data, **judged(data, gate=None)),

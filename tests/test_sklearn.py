@@ -302,7 +302,7 @@ def test_train_test_split_and_learning_curve(likes):
 
 
 def test_time_makes_the_order_of_rows_irrelevant(likes):
-    judged = named(judge=ByTaste(), recency_power=1.0, slate_size=8, trend_periods=1)
+    judged = named(judge=ByTaste(), recency_power=1.0, slate_size=8, popularity_periods=1)
     shuffled = likes.sample(frac=1, random_state=1)
     first, second = clone(judged).fit(likes), clone(judged).fit(shuffled)
     np.testing.assert_allclose(first.predict(likes), second.predict(likes), rtol=1e-5)

@@ -62,7 +62,7 @@ def test_popularity_is_counted_by_hand(table):
 
 
 def test_users_are_in_the_period_of_their_newest_interaction(table):
-    model = fit(table, trend_periods=4)
+    model = fit(table, popularity_periods=4)
     centers = np.quantile(table["time"], np.array([1, 3, 5, 7]) / 8)
     newest = table.groupby("user")["time"].max()[model.users_]
     shares = np.column_stack([np.interp(newest, centers, unit) for unit in np.eye(4)])
@@ -78,7 +78,7 @@ def test_what_was_popular_at_that_time_scores_higher(table):
 
 
 def test_now_is_the_last_period_for_everyone(table):
-    model = fit(table, trend_at="now")
+    model = fit(table, popularity_at="last")
     assert (model.user_factors_[:, 4:] == np.eye(8)[-1]).all()
     history = table[table["user"] == "u00"].assign(user="new", time=-1e6)
     np.testing.assert_array_equal(model.fold_in(history).user_factors_[-1, 4:], np.eye(8)[-1])
@@ -97,7 +97,11 @@ def test_folded_in_users_have_the_period_of_their_history(table):
 
 @pytest.mark.parametrize("how", ["no time", "one period", "one moment", "no bias"])
 def test_without_trend_there_is_a_single_column_at_most(table, how):
-    settings = {"no time": {"time_col": None}, "one period": {"trend_periods": 1}, "one moment": {}}
+    settings = {
+        "no time": {"time_col": None},
+        "one period": {"popularity_periods": 1},
+        "one moment": {},
+    }
     if how == "one moment":
         table = table.assign(time=5)
     model = fit(table, **settings.get(how, {"item_bias": 0}))
@@ -130,7 +134,7 @@ def test_saved_models_know_their_periods(table, tmp_path):
 def test_each_backbone_has_periods(table, backbone):
     settings = {"als": {}, "bpr": {"alpha": None}, "lmf": {"alpha": None}}[backbone]
     model = fit(table, backbone=backbone, **settings)
-    flat = fit(table, backbone=backbone, trend_periods=1, **settings)
+    flat = fit(table, backbone=backbone, popularity_periods=1, **settings)
     assert model.item_factors_.shape[1] == 4 + 8
     np.testing.assert_allclose(model.item_factors_[:, :4], flat.item_factors_[:, :4])
     bias = model.item_factors_[:, 4:]

@@ -27,7 +27,7 @@ N_USERS, N_ITEMS = 500, 120
 COLUMNS = {"user_col": "user", "item_col": "item", "time_col": "time"}
 SETTINGS = (
     *("factors", "regularization", "alpha", "iterations", "prior_strength", "item_bias"),
-    *("missing_power", "recency_power", "strengths", "trend_periods"),
+    *("missing_power", "recency_power", "strengths", "popularity_periods"),
 )
 FIXED = {
     "factors": 64,
@@ -39,7 +39,7 @@ FIXED = {
     "missing_power": 0.5,
     "recency_power": 0.65,
     "strengths": "raw",
-    "trend_periods": 8,
+    "popularity_periods": 8,
 }
 
 
@@ -279,7 +279,7 @@ def test_settings_that_are_given_stay(log, kinds):
         if name != "factors":
             assert set(model.tuning_[name]) == {value}
     assert model.tuning_["regularization"].nunique() > 1
-    assert model.item_factors_.shape[1] == 20 + model.trend_periods_
+    assert model.item_factors_.shape[1] == 20 + model.popularity_periods_
     assert set(given) & set(model.found_params()) == set()
 
 

@@ -46,7 +46,7 @@ class ALSBackbone:
     further: ClassVar[dict] = {"cg_steps": (Integral, 1)}
     found: ClassVar[set] = {
         *("factors", "regularization", "alpha", "iterations", "prior_strength", "item_bias"),
-        *("missing_power", "recency_power", "strengths", "trend_periods"),
+        *("missing_power", "recency_power", "strengths", "popularity_periods"),
     }
 
     @property

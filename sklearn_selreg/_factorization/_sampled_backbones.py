@@ -57,7 +57,7 @@ class SampledBackbone:
     watched: ClassVar[int] = 1
     preference_unit: ClassVar[float] = PROXIMAL_UNIT
     found: ClassVar[set] = {
-        *("factors", "regularization", "prior_strength", "item_bias", "trend_periods"),
+        *("factors", "regularization", "prior_strength", "item_bias", "popularity_periods"),
     }
 
     def split(self, n_refine):

@@ -97,7 +97,7 @@ def save_model(model, path, version):
         "backbone": backbone,
         "backbone_settings": {k: _as_python(v) for k, v in asdict(model._fitted_backbone).items()},
         "strengths": asdict(model._scale),
-        "trend_periods": int(model.trend_periods_),
+        "popularity_periods": int(model.popularity_periods_),
         "iterations": int(model.iterations_),
         "gain": float(model._gain),
         "time_kind": model._time_kind,
@@ -327,7 +327,7 @@ def _build(make, arrays, lists, version):
     model._remember_settings(
         backbone,
         StrengthScale(**scale),
-        _typed(about.get("trend_periods", len(model._periods)), int, "trend_periods"),
+        _typed(about.get("popularity_periods", len(model._periods)), int, "popularity_periods"),
         _typed(about.get("iterations", backbone.iterations), int, "iterations"),
     )
     model._found = None

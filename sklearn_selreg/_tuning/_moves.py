@@ -24,7 +24,7 @@ START_OF_ALL = {
     "prior_strength": 2.5,
     "item_bias": 0.2,
     "missing_power": 0.5,
-    "trend_periods": PERIODS[0],
+    "popularity_periods": PERIODS[0],
     "strengths": "log",
 }
 PLAIN = {  # what `implicit` does by default

@@ -60,7 +60,7 @@ class Search:
     backbone : ALSBackbone, BPRBackbone or LMFBackbone
         With the settings that are given.
     given : dict
-        `strengths` and `trend_periods`, unless they are free.
+        `strengths` and `popularity_periods`, unless they are free.
     free : set of str
         Names of the settings to find.
     hold_out : HoldOut
@@ -217,7 +217,7 @@ class Search:
         began, best = time.process_time(), fit.trial
         for name, values in (
             ("recency_power", RECENCY_POWERS),
-            ("trend_periods", list(self._hold_out.trends)),
+            ("popularity_periods", list(self._hold_out.trends)),
         ):
             if name in self._free:
                 others = [best.settings | {name: v} for v in values if v != best.settings[name]]
@@ -270,7 +270,7 @@ class Search:
                 solved = replace(backbone, recency_power=power).solve_users(
                     known, factors, hold_out.popularity, hold_out.judged_age, cg_steps=_CG_STEPS
                 )
-            n_periods = settings["trend_periods"]
+            n_periods = settings["popularity_periods"]
             return hold_out.evaluate(solved, items, biases, n_periods, backbone.num_threads)
 
         return evaluate
@@ -289,7 +289,7 @@ class Search:
         def evaluate(settings, biases):
             biases = [bias * gain for bias in biases]
             return hold_out.evaluate(
-                users, items, biases, settings["trend_periods"], backbone.num_threads
+                users, items, biases, settings["popularity_periods"], backbone.num_threads
             )
 
         return evaluate
@@ -354,7 +354,7 @@ def find_settings(backbone, given, free, interactions, features, effort, watch=l
         None if too little can be held out.
     """
     began, effort = time.process_time(), EFFORTS[effort]
-    periods = PERIODS if "trend_periods" in free else (given["trend_periods"],)
+    periods = PERIODS if "popularity_periods" in free else (given["popularity_periods"],)
     if (np.diff(interactions.matrix.indptr) > 1).sum() < FEWEST_HELD_OUT:
         return None
     hold_out = HoldOut.of(interactions, features, periods, effort)
