@@ -36,6 +36,12 @@ class Histories:
     times: np.ndarray | None
 
     @classmethod
+    def empty(cls, n_users, n_items):
+        """Make those of users of whom nothing is known."""
+        matrix = sp.csr_matrix((n_users, n_items), dtype=np.float32)
+        return cls(matrix, np.empty(0, dtype=np.int32), None)
+
+    @classmethod
     def of(cls, interactions, columns, n_items):
         """Take the interactions with known items out of `Interactions`.
 

@@ -5,7 +5,6 @@ have the same methods: `split`, `start`, `resume`, `fit`, `refine`, `finish` and
 """
 
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
@@ -43,7 +42,6 @@ class ALSBackbone:
         "alpha": 50.0,
         "iterations": 30,
     }
-    further: ClassVar[dict] = {"cg_steps": (Integral, 1)}
     found: ClassVar[set] = {
         *("factors", "regularization", "alpha", "iterations", "prior_strength", "item_bias"),
         *("missing_power", "recency_power", "strengths", "popularity_periods"),
@@ -142,7 +140,14 @@ class ALSBackbone:
         return users, items
 
     def problem(
-        self, matrix, features, factors, *, confidence=None, popularity=None, share=1.0,
+        self,
+        matrix,
+        features,
+        factors,
+        *,
+        confidence=None,
+        popularity=None,
+        share=1.0,
         preferences=None,
     ):
         """Return the least squares problem of an interaction matrix.

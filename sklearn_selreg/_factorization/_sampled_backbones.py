@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
@@ -53,7 +52,6 @@ class SampledBackbone:
     num_threads: int
     fit_threads: int
 
-    further: ClassVar[dict] = {"learning_rate": (Real, 0)}
     watched: ClassVar[int] = 1
     preference_unit: ClassVar[float] = PROXIMAL_UNIT
     found: ClassVar[set] = {
@@ -222,7 +220,6 @@ class BPRBackbone(SampledBackbone):
     verify_negative_samples: bool = True
 
     defaults: ClassVar[dict] = {"factors": 64, "regularization": 0.05, "iterations": 100}
-    further: ClassVar[dict] = SampledBackbone.further | {"verify_negative_samples": (bool, None)}
 
     def _model(self, random_state):
         return BayesianPersonalizedRanking(
@@ -263,7 +260,6 @@ class LMFBackbone(SampledBackbone):
         "alpha": 10.0,
         "iterations": 50,
     }
-    further: ClassVar[dict] = SampledBackbone.further | {"neg_prop": (Integral, 1)}
     found: ClassVar[set] = SampledBackbone.found | {"alpha", "strengths"}
 
     def _model(self, random_state):

@@ -25,10 +25,10 @@ class JudgingPlan:
 
     Examples
     --------
-    >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+    >>> from sklearn_selreg import SelectiveLLMRegularizedMF, SlateSampler
     >>> from sklearn_selreg.judges import ContentJudge
     >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Up"], ["bob", "Coco"]]
-    >>> model = SelectiveLLMRegularizedMF(judge=ContentJudge(), slate_size=2)
+    >>> model = SelectiveLLMRegularizedMF(judge=ContentJudge(), slates=SlateSampler(size=2))
     >>> model.plan_judging(likes)
     JudgingPlan(2 slates for 1 fit: 2 questions, 0 of them cached; 0 requests)
     """

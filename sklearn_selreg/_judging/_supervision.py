@@ -228,7 +228,7 @@ def _why_not_calibrated(n_slates, is_recorded):
     else:
         why = "No calibration question was asked and answered"
         what = (
-            "Such questions need users with 4 or more interactions, calibration_share > 0, and "
+            "Such questions need users with 4 or more interactions, calibration_fraction > 0, and "
             "answers: allow more of them, "
         )
     alike = "set gate=None to trust all preferences alike."

@@ -21,6 +21,7 @@ from .._judging._slates import contains
 from .._judging._standing import rank_items
 from .._judging._supervision import NO_ANSWERS, supervise
 from .._serving._given import GivenFactors, Replaced
+from .._utils._warn import warn_of_unknown
 from ._fitting import Trained
 from ._preferences import preference_losses
 from ._sweeps import SweepWatcher
@@ -98,6 +99,15 @@ class Located:
     columns: np.ndarray
     unknown_users: np.ndarray
     unknown_items: np.ndarray
+
+    def warn_of_unknown(self, interactions, model):
+        """Warn of ids that the model does not have."""
+        for what, unknown, ids, known in (
+            ("users", self.unknown_users, interactions.users, model.users),
+            ("items", self.unknown_items, interactions.items, model.items),
+        ):
+            left_out = "their interactions are left out"
+            warn_of_unknown(what, unknown, len(ids), known, left_out)
 
     def place(self, slates):
         """Return slates in rows and columns of all; `shown` is left as it is."""

@@ -38,9 +38,7 @@ class SweepWatcher:
         if not problem.is_finite:
             settings = self._settings
             raise ValueError(
-                explain_not_finite(
-                    settings.backbone, self._strengths, settings.preference_settings
-                )
+                explain_not_finite(settings.backbone, self._strengths, settings.preference_settings)
             )
 
     def watch_last(self, problem):

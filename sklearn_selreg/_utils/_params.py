@@ -44,6 +44,26 @@ def how_to_read(path, name):
     return f"pd.read_{kind}({name}{lines})"
 
 
+def expand_shorthands(estimator, params, shorthands):
+    """Return parameters for `set_params` in which parts that get parameters are instances.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    params : dict of str to object
+        As for `set_params`.
+    shorthands : dict of str to dict
+        For each part, what stands for an instance of which class.
+    """
+    expanded = dict(params)
+    for part, makers in shorthands.items():
+        current = params.get(part, getattr(estimator, part))
+        is_set = any(name.startswith(f"{part}__") for name in params)
+        if is_set and isinstance(current, str | None) and current in makers:
+            expanded[part] = makers[current]()
+    return expanded
+
+
 def check_nested(estimator, params, instances):
     """Raise for a parameter of a part that is no instance, and say what to pass.
 
