@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from estimators import make_estimator
 from implicit.cpu._als import _least_squares_cg
 from implicit.cpu.als import AlternatingLeastSquares
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg._factorization import _als
 from sklearn_selreg._factorization._als import RegularizedALS, SlateTerms, fold_in, top_k
 from sklearn_selreg._factorization._als_backbone import ALSBackbone
@@ -225,13 +225,13 @@ def test_plain_estimator_predicts_as_implicit(rng, as_table):
     matrix = random_matrix(rng, 70, 50, 0.1)
     parameters = {"factors": 8, "regularization": 5.0, "alpha": 2.5, "iterations": 7}
     expected = implicit_model(matrix, **parameters, random_state=7)
-    model = SelectiveLLMRegularizedMF(
+    model = make_estimator(
         **parameters,
         judge=None,
         item_data=None,
         item_bias=0,
-        missing_power=0,
-        recency_power=0,
+        backbone__missing_power=0,
+        backbone__recency_power=0,
         random_state=7,
     )
     if as_table:
@@ -570,7 +570,7 @@ def test_fold_in_solves_the_users_normal_equations(missing):
 def backbone(**settings):
     defaults = {
         "factors": N_FACTORS, "regularization": 60.0, "alpha": 14.0, "iterations": 5,
-        "prior_strength": 1.0, "item_bias": 0.0, "missing_power": 0.0, "recency_power": 0.0,
+        "prior_strength": 1.0, "item_bias": 0.0, "backbone__missing_power": 0.0, "backbone__recency_power": 0.0,
         "num_threads": 1,
     }  # fmt: skip
     return ALSBackbone(**{**defaults, **settings})
@@ -699,8 +699,8 @@ judge = PrecomputedJudge([
 ])
 genres = {i: ["comedy", "drama", "crime"][i % 3] for i in range(40)}
 model = SelectiveLLMRegularizedMF(
-    factors=8, item_data=genres, judge=judge, gate=None, time_col=2, recency_power=0.5,
-    compute_loss=True, random_state=0,
+    factors=8, item_data=genres, judge=judge, gate=None, time_col=2, backbone__recency_power=0.5,
+    backbone__compute_loss=True, random_state=0,
 )
 model.fit(X).recommend([0, 1, 999])
 model.fold_in(np.array([[100, 1, 0], [100, 2, 1]]))

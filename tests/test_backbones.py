@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from estimators import make_estimator
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from implicit.cpu.lmf import LogisticMatrixFactorization
 from sklearn.base import clone
@@ -61,7 +62,7 @@ def make(backbone, **settings):
     defaults = {"factors": 8, "random_state": 0, "backbone": backbone}
     if backbone == "als":
         defaults |= {"regularization": 5.0, "alpha": 10.0, "iterations": 12}
-    return SelectiveLLMRegularizedMF(**defaults | settings)
+    return make_estimator(**defaults | settings)
 
 
 def matrix_of(X):
@@ -119,7 +120,7 @@ def test_settings_reach_implicit(X, backbone):
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_judge_who_knows_is_followed(X, genres, judge, backbone):
     plain = make(backbone, item_data=genres).fit(X)
-    model = make(backbone, item_data=genres, judge=judge, compute_loss=True).fit(X)
+    model = make(backbone, item_data=genres, judge=judge, backbone__compute_loss=True).fit(X)
     assert model.gate_.gap_coef_ > 0
     # All new items, as the few at the top may stay: LMF's are worse than chance on such small data.
     assert own_group_first(model) > own_group_first(plain)
@@ -130,7 +131,7 @@ def test_a_judge_who_knows_is_followed(X, genres, judge, backbone):
     loss = np.array(model.loss_curve_)
     assert len(loss) >= 6
     assert np.all(np.diff(loss) <= 1e-6 * loss[:-1])
-    judgments = model.judgments_
+    judgments = model.preferences_
     assert len(judgments) and (judgments["weight"] >= 0).all()
 
 
@@ -197,7 +198,7 @@ def test_nothing_is_printed_or_warned(X, judge, backbone, capfd):
 )
 def test_settings_a_backbone_lacks_are_named(X, settings, error, message):
     with pytest.raises(error, match=message):
-        SelectiveLLMRegularizedMF(**settings).fit(X)
+        make_estimator(**settings).fit(X)
 
 
 @pytest.mark.parametrize("backbone", ["bpr", "lmf"])
@@ -227,7 +228,7 @@ def als_loss(model, X):
 
 
 def plain(**settings):
-    off = {"item_bias": 0, "missing_power": 0, "recency_power": 0}
+    off = {"item_bias": 0, "backbone__missing_power": 0, "backbone__recency_power": 0}
     return make("als", **off | settings)
 
 
@@ -339,11 +340,11 @@ def test_there_is_no_partial_fit():
 
 @pytest.mark.parametrize("backbone", ["bpr", "lmf"])
 def test_settings_of_als_alone_are_told(X, backbone):
-    model = make(backbone, iterations=1, missing_power=0.75, recency_power=0.7)
+    model = make(backbone, iterations=1, backbone__missing_power=0.75, backbone__recency_power=0.7)
     with pytest.warns(ParameterWarning) as caught:
         model.fit(X)
     assert [str(warning.message) for warning in caught] == [
-        f"backbone='{backbone}' does not use missing_power=0.75 and recency_power=0.7, which are "
+        f"backbone='{backbone}' does not use backbone__missing_power=0.75 and backbone__recency_power=0.7, which are "
         "for backbone='als' alone. Leave out what has no effect, or choose that backbone."
     ]
 
@@ -351,9 +352,9 @@ def test_settings_of_als_alone_are_told(X, backbone):
 @pytest.mark.parametrize(
     ("backbone", "settings"),
     [
-        ("als", {"missing_power": 0.75, "recency_power": 0.7}),
+        ("als", {"backbone__missing_power": 0.75, "backbone__recency_power": 0.7}),
         ("bpr", {}),
-        ("lmf", {"missing_power": 0, "recency_power": 0.0}),  # as they are
+        ("lmf", {"backbone__missing_power": 0, "backbone__recency_power": 0.0}),  # as they are
     ],
 )
 def test_nothing_is_told_of_settings_that_are_as_said(X, backbone, settings):

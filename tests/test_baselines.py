@@ -83,7 +83,7 @@ def test_rows_are_those_of_other_ways(model, split, table):
 
     with threadpool_limits(1, "blas"):
         als = AlternatingLeastSquares(random_state=0, iterations=15, num_threads=1)
-        als.fit(model._matrix.astype(bool).astype(np.float32), show_progress=False)
+        als.fit(model._fitted.matrix.astype(bool).astype(np.float32), show_progress=False)
     assert_row(table, "implicit ALS",
                report_of(model, split, als.user_factors @ als.item_factors.T), own)  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_parameters_of_als_are_given_to_it(model, split):
     with threadpool_limits(1, "blas"):
         als = AlternatingLeastSquares(2, regularization=5, random_state=0, iterations=15,
                                       num_threads=1)  # fmt: skip
-        als.fit(model._matrix, show_progress=False)
+        als.fit(model._fitted.matrix, show_progress=False)
     report = report_of(model, split, als.user_factors @ als.item_factors.T)
     assert other.loc["implicit ALS", ("AUC", "value")] == pytest.approx(
         report.loc["overall", "AUC"]

@@ -144,7 +144,7 @@ def test_description_has_the_counts_of_the_folds(data):
     assert f"{answers} to {len(questions.user):,}" in " ".join(data.DESCR.split())
 
 
-def test_judgments_are_about_these_users_and_items(data):
+def test_preferences_are_about_these_users_and_items(data):
     questions = data.judge.questions()
     assert np.isin(questions.user, data.cohort.index).all()
     assert set(questions.candidates) <= set(data.item_data["item"])
@@ -163,7 +163,7 @@ def test_judgments_are_about_these_users_and_items(data):
         ("online_retail", 600, 300, 300),
     ],
 )
-def test_judgments_were_made_from_train(data, n_supervision, n_calibration, n_twice):
+def test_preferences_were_made_from_train(data, n_supervision, n_calibration, n_twice):
     questions = data.judge.questions()
     train = data.train.groupby("user")["item"].agg(list)
     n_hidden = []
@@ -183,7 +183,7 @@ def test_judgments_were_made_from_train(data, n_supervision, n_calibration, n_tw
     assert np.bincount(questions.n_answers)[2] == n_twice
 
 
-def test_all_judgments_can_be_used(data):
+def test_all_preferences_can_be_used(data):
     interactions = index_interactions(
         data.train[["user", "item"]], extra_items=data.item_data["item"].to_numpy()
     )

@@ -44,7 +44,7 @@ def test_large_parameters_are_printed_by_kind_and_size(item_data, text):
     assert text in str(error.value)
 
 
-def test_recorded_judgments_are_printed_by_their_number():
+def test_recorded_preferences_are_printed_by_their_number():
     model = SelectiveLLMRegularizedMF(judge=PrecomputedJudge(RECORDS))
     expected = "SelectiveLLMRegularizedMF(judge=PrecomputedJudge(judgments=list(500 entries)))"
     assert "".join(repr(model).split()) == "".join(expected.split())

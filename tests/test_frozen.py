@@ -7,6 +7,7 @@ import sqlite3
 import joblib
 import numpy as np
 import pytest
+from estimators import make_estimator
 from joblib.externals.loky import get_reusable_executor
 from loopback import LLMServer
 from sklearn.base import clone
@@ -34,9 +35,15 @@ def world():
 
 
 def make_model(world, judge, **settings):
-    settings = {"factors": 4, "iterations": 4, "max_slates": 40, "slate_size": 8, **settings}
+    settings = {
+        "factors": 4,
+        "iterations": 4,
+        "slates__max_slates": 40,
+        "slates__size": 8,
+        **settings,
+    }
     columns = {"user_col": "user", "item_col": "item", "time_col": "time"}
-    return SelectiveLLMRegularizedMF(
+    return make_estimator(
         item_data=world.item_data, judge=judge, random_state=0, n_jobs=1, **columns, **settings
     )
 

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from estimators import make_estimator
 from sklearn.base import clone
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.exceptions import JudgmentWarning
 from sklearn_selreg.judges import CacheError, LLMJudge, PrecomputedJudge, Slate
@@ -189,7 +189,7 @@ def test_judging_shows_its_progress_and_is_logged(capsys, caplog):
 def test_judges_of_functions_are_called_by_their_name():
     judge = LLMJudge.from_callable(lambda slate: [None] * 2, name="nobody", version="1")
     likes = [["ann", 1], ["ann", 2], ["bob", 2], ["bob", 3], ["cat", 4], ["cat", 1]]
-    model = SelectiveLLMRegularizedMF(factors=2, judge=judge, slate_size=2)
+    model = make_estimator(factors=2, judge=judge, slates__size=2)
     with pytest.warns(JudgmentWarning, match=r"^Judge 'nobody' gave no opinion .* Look at what"):
         model.fit(likes)
 
@@ -256,7 +256,7 @@ def test_a_judge_of_texts_without_texts_is_told_where_they_come_from():
     likes = [["ann", 1], ["ann", 2], ["bob", 2], ["bob", 3], ["cat", 4]]
     judge = LLMJudge.from_callable(by_text, name="n", version="1", reads_texts=True)
     with pytest.raises(ValueError, match="reads what items are"):
-        SelectiveLLMRegularizedMF(judge=judge, slate_size=2).plan_judging(likes)
+        make_estimator(judge=judge, slates__size=2).plan_judging(likes)
 
 
 # PrecomputedJudge
@@ -336,7 +336,7 @@ def test_item_ids_keep_their_kind(ids, dtype):
     np.testing.assert_array_equal(judge.rate([Slate(1, (shown,), (second, first))]), [[0.5, 0.25]])
 
 
-def test_recorded_judgments_against_plain_python():
+def test_recorded_preferences_against_plain_python():
     judge = load_movielens_coldstart().judge
     answers = {}
     with gzip.open(judge.judgments, "rt") as lines:
@@ -425,7 +425,7 @@ def test_no_records(judgments, tmp_path):
 
 
 @pytest.mark.parametrize("judgments", [None, 3, pd.Series([1]), iter(RECORDS)])
-def test_judgments_of_another_kind(judgments):
+def test_preferences_of_another_kind(judgments):
     with pytest.raises(TypeError, match="path, a list of dict or a DataFrame; got "):
         PrecomputedJudge(judgments).questions()
 
@@ -476,11 +476,17 @@ def test_exported_ids_are_those_of_the_interactions(kind, tmp_path):
         lambda slate: np.arange(len(slate.candidates)) / 20,
         name=f"again of {kind}", version="1", reads_texts=False,
     )  # fmt: skip
-    settings = {"factors": 2, "iterations": 2, "random_state": 0, "gate": None, "max_slates": 9}
-    asked = SelectiveLLMRegularizedMF(judge=judge, slate_size=8, **settings).fit(X)
+    settings = {
+        "factors": 2,
+        "iterations": 2,
+        "random_state": 0,
+        "gate": None,
+        "slates__max_slates": 9,
+    }
+    asked = make_estimator(judge=judge, slates__size=8, **settings).fit(X)
     judge.export(tmp_path / "answers.jsonl")
     recorded = PrecomputedJudge(tmp_path / "answers.jsonl")
-    again = SelectiveLLMRegularizedMF(judge=recorded, **settings).fit(X)
+    again = make_estimator(judge=recorded, **settings).fit(X)
     assert again.judge_stats_["pairs"] == asked.judge_stats_["pairs"] > 0
     np.testing.assert_allclose(again.item_factors_, asked.item_factors_, rtol=1e-3, atol=1e-5)
 

@@ -17,12 +17,13 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 import pandas as pd
 import pytest
+from estimators import make_estimator
 from joblib.externals.loky import get_reusable_executor
 from loopback import LLMServer, rate
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
-from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
+from sklearn_selreg import ReliabilityGate
 from sklearn_selreg.exceptions import BudgetWarning, DataWarning, GateWarning, JudgmentWarning
 from sklearn_selreg.judges import (
     AnthropicJudge,
@@ -825,11 +826,15 @@ adds_nothing = pytest.mark.filterwarnings("ignore:.*as without the judge:UserWar
 
 
 def make_model(world, judge, **settings):
-    settings = {"factors": 4, "iterations": 4, "max_slates": 60, "slate_size": 8, **settings}
+    settings = {
+        "factors": 4,
+        "iterations": 4,
+        "slates__max_slates": 60,
+        "slates__size": 8,
+        **settings,
+    }
     columns = {"user_col": "user", "item_col": "film"}
-    return SelectiveLLMRegularizedMF(
-        item_data=world[1], judge=judge, random_state=0, **columns, **settings
-    )
+    return make_estimator(item_data=world[1], judge=judge, random_state=0, **columns, **settings)
 
 
 @adds_nothing
@@ -885,7 +890,7 @@ def test_the_fit_goes_on_when_the_budget_is_spent(server, world):
     broke = make_model(world, claude(server, max_requests=0, model="claude-haiku-4-5"))
     with pytest.warns(UserWarning, match="reached its budget"):
         broke.fit(world[0])
-    assert broke.judge_stats_["questions"] == 0
+    assert broke.judge_stats_["slates"] == 0
     assert np.isfinite(broke.predict(world[0])).all()
 
 
@@ -953,7 +958,7 @@ def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
         ((name, _),) = [item for item in few.items() if item[1] is not None]
         with pytest.warns(BudgetWarning, match=rf"{name}=.* are left: not all") as caught:
             model.set_params(judge=claude(server, cache=tmp_path / "c", **few)).set_params(
-                slate_random_state=1
+                slates__random_state=1
             ).plan_judging(world[0])
         assert len(caught) == 1
 
@@ -1013,7 +1018,7 @@ def test_a_judge_without_opinion_is_told(world):
     np.testing.assert_allclose(model.predict(world[0]), without.predict(world[0]), atol=0.05)
     with pytest.warns(JudgmentWarning, match=r"no opinion on \d\d of the 60"):
         model = fit_function(world, hardly, gate=None)
-    assert model.judge_stats_["questions"] == 60
+    assert model.judge_stats_["slates"] == 60
     assert 0 < model.judge_stats_["answers"] == model.judge_stats_["slates_used"] < 30
 
 
@@ -1024,13 +1029,13 @@ def test_equal_ratings_are_named_as_what_keeps_the_gate_from_learning(world):
     with pytest.warns(GateWarning, match="In all 18 slates .* the other candidates alike"):
         fit_function(world, constant)
     with pytest.warns(GateWarning, match="No calibration question .* calibration_share > 0"):
-        fit_function(world, constant, calibration_share=0.0)
+        fit_function(world, constant, slates__calibration_fraction=0.0)
 
 
 @adds_nothing
 def test_item_text_names_what_is_shown(server, world):
     films = world[1].assign(secret="do not show", year=1990)
-    model = make_model((world[0], films), claude(server), item_text=["title"])
+    model = make_model((world[0], films), claude(server), slates__item_text=["title"])
     model.fit(world[0])
     assert not any("secret" in text or "1990" in text for text in server.stats()["questions"])
 

@@ -37,8 +37,8 @@ def world():
 @pytest.fixture(scope="module", params=["plain", "judged"])
 def model(request, world):
     if request.param == "plain":
-        return world.model(item_bias=0.0, missing_power=0.0).fit(world.train)
-    fitted = world.judged(recency_power=0.5, gate=ReliabilityGate(C=1.0)).fit(world.train)
+        return world.model(item_bias=0.0, backbone__missing_power=0.0).fit(world.train)
+    fitted = world.judged(backbone__recency_power=0.5, gate=ReliabilityGate(C=1.0)).fit(world.train)
     return fitted.fold_in(NEW.assign(user=[-1, -1, 2, -2]), known="replace")
 
 
@@ -96,7 +96,7 @@ def test_every_fitted_attribute_is_saved_or_known_not_to_be(model, path):
     assert set(vars(loaded)) <= set(vars(model))
     assert loaded.judge_ is loaded.gate_ is loaded.item_encoder_ is None
     with pytest.raises(AttributeError, match="loaded from a file"):
-        _ = loaded.judgments_
+        _ = loaded.preferences_
 
 
 def test_parameters_are_kept_if_they_are_plain_data(model, path):
@@ -107,7 +107,7 @@ def test_parameters_are_kept_if_they_are_plain_data(model, path):
 
 
 def test_numpy_parameters_are_kept(world, tmp_path):
-    model = world.model(factors=np.int64(3), alpha=np.float32(2.5), item_text=("a",))
+    model = world.model(factors=np.int64(3), alpha=np.float32(2.5), slates__item_text=("a",))
     model.fit(world.train).save(tmp_path / "m")
     kept = load(tmp_path / "m")
     assert (kept.factors, kept.alpha, kept.item_text) == (3, 2.5, ["a"])
@@ -469,7 +469,9 @@ def test_a_worker_gets_parameters_of_the_judge_alone(world, tmp_path, monkeypatc
         judge = AnthropicJudge(
             base_url=server.url, cache=tmp_path / "cache.sqlite", max_requests=200, n_orders=1
         )
-        model = world.model(item_data=world.item_data, judge=judge, max_slates=12, slate_size=5)
+        model = world.model(
+            item_data=world.item_data, judge=judge, slates__max_slates=12, slates__size=5
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.fit(world.train)
@@ -491,7 +493,9 @@ def test_saved_files_hold_no_judge(world, tmp_path):
         lambda slate: np.linspace(0, 1, len(slate.candidates)),
         name="secret-judge", version="1",
     )  # fmt: skip
-    model = world.model(item_data=world.item_data, judge=judge, max_slates=30, slate_size=5)
+    model = world.model(
+        item_data=world.item_data, judge=judge, slates__max_slates=30, slates__size=5
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(world.train).save(tmp_path / "m")

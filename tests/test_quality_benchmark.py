@@ -41,12 +41,14 @@ def test_pointwise_solves_for_the_ratings(load, tiny):
     """The users' last update is the ridge regression with the LLM's ratings as targets."""
     methods = load("methods")
     settings = {"alpha": 5.0, "regularization": 20.0, "iterations": 4, "factors": 8}
-    model = methods.pointwise(tiny, 0, llm_weight=0.6, recency_power=0.5, **settings)
-    extra, backbone = model.regularizer_, model._fitted_backbone
+    model = methods.pointwise(tiny, 0, llm_weight=0.6, backbone__recency_power=0.5, **settings)
+    extra, backbone = model.regularizer_, model._fitted.backbone
     y = model.item_factors_[:, :8].astype(float)
     bias = (model.user_factors_[:, 8:] @ model.item_factors_[:, 8:].T).astype(float)
-    c = backbone.missing_weights(model._popularity)
-    confidence = backbone.recent_confidence(model._matrix, model._age).toarray()
+    c = backbone.missing_weights(model._fitted.popularity)
+    confidence = backbone.recent_confidence(
+        model._fitted.matrix, model._fitted.histories.age
+    ).toarray()
     weight = np.where(confidence > 0, confidence, c)
     target = (confidence > 0).astype(float)
     judged = np.zeros_like(target, dtype=bool)
@@ -93,7 +95,7 @@ def test_other_losses_fall_in_each_sweep(load, tiny, name, loss):
             scores = users.astype(float) @ items.T
             own = np.take_along_axis(scores[terms.users], terms.items, axis=1) + terms.bias
             each = loss(self.margin - own[:, :, None] + own[:, None], self.margin)
-            X = model._matrix.toarray()
+            X = model._fitted.matrix.toarray()
             fit = np.where(X > 0, 50 * (1 - scores) ** 2, scores**2)
             losses.append(
                 fit.sum()
@@ -106,7 +108,12 @@ def test_other_losses_fall_in_each_sweep(load, tiny, name, loss):
             super().__init__(model, terms)
             self.model = model
 
-    settings = {"missing_power": 0.0, "recency_power": 0.0, "item_encoder": None, "gate": None}
+    settings = {
+        "backbone__missing_power": 0.0,
+        "backbone__recency_power": 0.0,
+        "item_encoder": None,
+        "gate": None,
+    }
     ours = load("methods")._ours(
         tiny, 0, tiny.judge, alternatives.AlternativeMF, iterations=12, factors=8, **settings
     )

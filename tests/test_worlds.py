@@ -7,11 +7,12 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from estimators import make_estimator
 from scipy.stats import kstest, norm, spearmanr
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
-from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
+from sklearn_selreg import ReliabilityGate
 from sklearn_selreg.datasets import make_interactions
 from sklearn_selreg.datasets._worlds import _draw_for, _World
 from sklearn_selreg.judges import Slate
@@ -266,7 +267,7 @@ def test_a_worker_process_gives_the_same_answers(world):
 
 
 def fit(data, **settings):
-    model = SelectiveLLMRegularizedMF(
+    model = make_estimator(
         factors=16,
         tuning=None,
         item_data=data.item_data,
@@ -282,7 +283,7 @@ def fit(data, **settings):
 
 def rank_correlation(model, data):
     """Of the fitted trust with the true reliability, over the preferences that regularize."""
-    pairs = model.judgments_
+    pairs = model.preferences_
     trust = model.gate_.trust(pairs[model.gate_.feature_names_in_])
     lengths = pairs["history_length"].to_numpy()
     truth = sum(
@@ -295,7 +296,7 @@ def rank_correlation(model, data):
 SMALL, LARGER = (600, 400, 12_000), (1500, 600, 30_000)
 # Candidates from the top of the lists are similarly popular: to find out that popularity matters
 # takes more of them.
-MORE = {"max_slates": 1400, "calibration_share": 0.45}
+MORE = {"slates__max_slates": 1400, "slates__calibration_fraction": 0.45}
 
 
 # Popularity takes more users than history, too. Two columns tell of it, of which the gate uses the
@@ -338,5 +339,5 @@ def test_a_judge_that_knows_popularity_only_is_trusted_less():
     weight = {}
     for knows in ("tastes", "popularity"):
         data = make_interactions(*SMALL, judge_reliability=0.9, judge_knows=knows, random_state=0)
-        weight[knows] = fit(data).judgments_["weight"].mean()
+        weight[knows] = fit(data).preferences_["weight"].mean()
     assert weight["popularity"] < 0.6 * weight["tastes"]

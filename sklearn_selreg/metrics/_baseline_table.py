@@ -85,7 +85,8 @@ def compare_baselines(
     fitted, steps = unwrap(model)
     for transformer in steps:
         X, exclude = (t if t is None else transformer.transform(t) for t in (X, exclude))
-    matrix, times = fitted_interactions(fitted).matrix, getattr(fitted, "_times", None)
+    interactions = fitted_interactions(fitted)
+    matrix, times = interactions.matrix, interactions.times
     if not matrix.nnz:
         raise ValueError("model must remember the interactions it was fitted on; it has none.")
     binary = StrengthScale("binary").apply(matrix)

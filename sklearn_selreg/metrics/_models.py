@@ -40,14 +40,15 @@ def index_other(name, table, **columns):
 
 def fitted_interactions(model):
     """Return the interactions that a model was fitted on."""
-    matrix = getattr(model, "_matrix", None)
-    if matrix is None:
+    fitted = getattr(model, "_fitted", None)
+    if fitted is None:
         what = repr(model) if isinstance(model, str) else name_kind(model)
         raise ValueError(
             "train must be given, the interactions that the model was fitted on, as "
             f"{what} does not tell; got None."
         )
-    return Interactions(model.users_, model.items_, matrix, age=None)  # which no metric looks at
+    # No metric looks at the order of interactions.
+    return Interactions(fitted.users, fitted.items, fitted.matrix, None, fitted.histories.times)
 
 
 def as_scorer(model, items):
@@ -104,7 +105,7 @@ def _factor_scorer(model, catalog):
             f"{catalog[:1].tolist()[0]!r}. Ids of another type are other ids."
         )
     item_factors = model.item_factors_[position[known]]
-    unknown = mean_user(model.user_factors_, len(getattr(model, "_periods", [0])))
+    unknown = mean_user(model.user_factors_, len(model._fitted.periods))
 
     def score(user_ids):
         user = encode(model.users_, user_ids)
