@@ -24,7 +24,7 @@ from sklearn_selreg.metrics._report import _report  # noqa: E402
 
 average = demo.average
 METRICS = ("NDCG@10", "recall@10", "AUC")
-REGIMES = ("overall", "cold", "warm", "tail", "zero")
+REGIMES = ("overall", "cold", "warm", "tail", "new")
 PAPER_REGIMES = {"cold": "cold <3", "tail": "tail 20%"}  # the paper's, as other columns
 _COLD_BELOW = 3
 _TAIL_SHARE = 0.2
@@ -56,7 +56,7 @@ def by_paper(report, data):
     cold = details["user"].map(lengths).fillna(0) < _COLD_BELOW
     n = details["item"].map(popularity).fillna(0)
     return _report(
-        details.assign(cold=cold, warm=~cold, tail=(n > 0) & (n <= bound), zero=n == 0), report.k
+        details.assign(cold=cold, warm=~cold, tail=(n > 0) & (n <= bound), new=n == 0), report.k
     )
 
 
@@ -82,7 +82,7 @@ def objective(found):
     Differences of NDCG between settings are mostly noise.
     """
     value = found["AUC overall"] + found["AUC cold"]
-    halves = ("AUC tail", "AUC zero", "NDCG@10 overall", "NDCG@10 cold")
+    halves = ("AUC tail", "AUC new", "NDCG@10 overall", "NDCG@10 cold")
     # A world of which nothing is held out in a regime has NaN there.
     return value + sum(found[name] for name in halves if np.isfinite(found[name])) / 2
 

@@ -304,7 +304,7 @@ def test_each_model_is_named_drawn_and_told_apart(reports):
     assert len({line.get_marker() for line in drawn}) == 4
     np.testing.assert_allclose(
         drawn[2].get_xdata(),
-        reports["gated"]["AUC"].loc[["overall", "warm", "cold", "tail", "zero"]].dropna(),
+        reports["gated"]["AUC"].loc[["overall", "warm", "cold", "tail", "new"]].dropna(),
     )
 
 

@@ -24,7 +24,7 @@ from sklearn_selreg.metrics import (
     users_needed,
 )
 
-REGIMES = ["overall", "cold", "warm", "tail", "zero"]
+REGIMES = ["overall", "cold", "warm", "tail", "new"]
 
 
 class Factors(BaseEstimator):
@@ -58,7 +58,7 @@ def brute_force(score_of, catalog, X, y, train, cohort, exclude, k):
             group = cohort.get(user)
         count = item_count.get(item, 0)
         tail = ["tail"] if count <= 3 else []
-        return ["overall", group, *tail, *(["zero"] if count == 0 else [])]
+        return ["overall", group, *tail, *(["new"] if count == 0 else [])]
 
     found = {name: {"ndcg": [], "recall": [], "auc": [], "n": 0} for name in REGIMES}
     for user in {u for u, _ in relevant}:
@@ -325,9 +325,9 @@ def test_nobody_in_a_regime_and_nothing_to_compare_with():
         compared = compare_reports(report, report, n_bootstrap=10)
     assert report.loc["overall"].to_list()[:2] == [1, 1]
     assert np.isnan(report.loc["overall", "AUC"])
-    assert report.loc["zero", ["NDCG@2", "recall@2", "AUC"]].isna().all()
-    assert report.loc["zero", ["users", "interactions"]].to_list() == [0, 0]
-    assert compared.loc["zero"].isna().all()
+    assert report.loc["new", ["NDCG@2", "recall@2", "AUC"]].isna().all()
+    assert report.loc["new", ["users", "interactions"]].to_list() == [0, 0]
+    assert compared.loc["new"].isna().all()
     assert compared.loc["overall", "NDCG@2"].to_list() == [0, 0, 0]
 
 

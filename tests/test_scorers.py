@@ -46,7 +46,7 @@ def model(rows):
     return SelectiveLLMRegularizedMF(**SETTINGS, item_data=items).fit(rows[0])
 
 
-@pytest.mark.parametrize("regime", [None, "cold", "warm", "tail", "zero"])
+@pytest.mark.parametrize("regime", [None, "cold", "warm", "tail", "new"])
 @pytest.mark.parametrize("metric", SCORERS)
 def test_scores_are_those_of_the_report(rows, model, metric, regime):
     train, held_out = rows

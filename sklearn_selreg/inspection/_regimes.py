@@ -24,7 +24,7 @@ _REGIME_LABELS = {
     "warm": "warm users",
     "cold": "cold users",
     "tail": "rare items\n(3 users or fewer)",
-    "zero": "new items\n(no user)",
+    "new": "new items\n(no user)",
 }
 
 

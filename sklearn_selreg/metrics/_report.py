@@ -18,14 +18,14 @@ from ._models import (
 )
 from ._ranks import counts_by_id, dcg_discounts, expected_worth, positions_of, rank_held_out
 
-REGIMES = ("overall", "cold", "warm", "tail", "zero")
+REGIMES = ("overall", "cold", "warm", "tail", "new")
 _COLD_BELOW = 3  # fitted interactions of a user, when no cohort is given
 _TAIL_UP_TO = 3  # training interactions of an item
 MEANINGS = {
     "cold": f"Cold are users with fewer than {_COLD_BELOW} items in the training rows.",
     "warm": f"Warm are users with at least {_COLD_BELOW} items in the training rows.",
     "tail": f"In the tail are items of at most {_TAIL_UP_TO} users in the training rows.",
-    "zero": "Zero means items that nobody has in the training rows.",
+    "new": "New are cold-start items: those that nobody has in the training rows.",
 }
 
 
@@ -36,7 +36,7 @@ class RankingReport(pd.DataFrame):
     ----------
     details : DataFrame of shape (n_interactions, 9)
         One row a held-out interaction: `user`, `item`; the regimes it belongs to (`cold`, `warm`,
-        `tail`, `zero`); `gain`, its expected discounted gain in the top k; `hit`, its expected
+        `tail`, `new`); `gain`, its expected discounted gain in the top k; `hit`, its expected
         share of the top k (between 0 and 1 for ties only); `auc`, the fraction of the user's
         negatives it beats (NaN for a user without negatives).
     k : int
@@ -129,7 +129,7 @@ def ranking_report(
     Returns
     -------
     RankingReport
-        A DataFrame. Rows: `overall`; `cold` and `warm` users; `tail` and `zero`, the interactions
+        A DataFrame. Rows: `overall`; `cold` and `warm` users; `tail` and `new`, the interactions
         with items of at most 3, and of no, users in `train`. Columns: `NDCG@k`, `recall@k`, `AUC`
         (all in [0, 1], NaN for an empty regime), `users`, `interactions`.
 
@@ -165,7 +165,7 @@ def ranking_report(
     - **Ties** in NDCG and recall are given their expectation over random orders of equal scores
       [1]_, as in scikit-learn's `ndcg_score`: the order of the catalog is worth nothing.
     - **Items outside the catalog** cannot be recommended: no gain, no hit, AUC 0.
-    - In **tail** and **zero**, NDCG and recall take the user's items of that kind alone as
+    - In **tail** and **new**, NDCG and recall take the user's items of that kind alone as
       relevant. The user's other relevant items keep their places in the ranking, as not relevant.
       AUC compares with the same negatives in every regime.
 
@@ -183,10 +183,10 @@ def ranking_report(
     >>> report = ranking_report(
     ...     "popularity", held_out, train=train, items=[10, 11, 12, 13], k=1
     ... )
-    >>> report.loc[["overall", "zero"]]
+    >>> report.loc[["overall", "new"]]
              NDCG@1  recall@1  AUC  users  interactions
     overall     0.5       0.5  0.5      2             2
-    zero        0.0       0.0  0.0      1             1
+    new         0.0       0.0  0.0      1             1
     """
     report, n_fitted = evaluate(
         model,
@@ -293,7 +293,7 @@ def evaluate(
             "cold": cold[user],
             "warm": warm[user],
             "tail": popularity <= _TAIL_UP_TO,
-            "zero": popularity == 0,
+            "new": popularity == 0,
             "gain": expected_worth(dcg_discounts(k), above, level),
             "hit": expected_worth(np.ones(k), above, level),
             "auc": auc,

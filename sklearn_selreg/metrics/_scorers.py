@@ -71,7 +71,7 @@ def ndcg_at_k_scorer(k=10, *, regime=None):
     ----------
     k : int, default=10
         Cutoff, >= 1.
-    regime : {"cold", "warm", "tail", "zero"} or None, default=None
+    regime : {"cold", "warm", "tail", "new"} or None, default=None
         Only users with fewer than 3 training interactions, or with at least 3; only interactions
         with items of at most 3, or of no, training users. None: all.
 
@@ -114,7 +114,7 @@ def recall_at_k_scorer(k=10, *, regime=None):
     ----------
     k : int, default=10
         Cutoff, >= 1.
-    regime : {"cold", "warm", "tail", "zero"} or None, default=None
+    regime : {"cold", "warm", "tail", "new"} or None, default=None
         Whom and what to look at. None: all.
 
     Returns
@@ -143,7 +143,7 @@ def auc_scorer(*, regime=None):
 
     Parameters
     ----------
-    regime : {"cold", "warm", "tail", "zero"} or None, default=None
+    regime : {"cold", "warm", "tail", "new"} or None, default=None
         Whom and what to look at. None: all.
 
     Returns
@@ -159,8 +159,8 @@ def auc_scorer(*, regime=None):
     Examples
     --------
     >>> from sklearn_selreg.metrics import auc_scorer
-    >>> auc_scorer(regime="zero").regime
-    'zero'
+    >>> auc_scorer(regime="new").regime
+    'new'
     """
     return _make_scorer("AUC", 10, regime)
 
