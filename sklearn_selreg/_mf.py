@@ -58,7 +58,8 @@ from ._utils._warn import warn, warn_of_unknown
 from ._version import __version__
 from .exceptions import GateWarning, JudgmentWarning, ParameterWarning
 from .judges import LLMJudge, Slate
-from .metrics._models import mean_ndcg, warn_of_unknown_ids
+from .metrics._models import warn_of_unknown_ids
+from .metrics._ndcg import mean_ndcg
 
 _log = logging.getLogger("sklearn_selreg")
 # What to write for a parameter that is to have parameters of its own.
@@ -1664,7 +1665,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         held_out = _index_table(X, y, **self._id_columns(), negatives=self.negatives)
         rows = encode(self.users_, held_out.users)
         columns = encode(self.items_, held_out.items)
-        warn_of_unknown_ids(self, held_out.users, rows, held_out.items, columns)
+        warn_of_unknown_ids(held_out, rows, columns, self.users_, self.items_)
         check_finite_model(self.user_factors_, self.item_factors_)
         return mean_ndcg(
             lambda part: self._score_all(rows[part]),

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from .._utils._params import name_kind
-from ..metrics._comparison import compare_reports, report_intervals
-from ..metrics._models import warn_of_other_catalog
+from ..metrics._bootstrap import report_intervals
+from ..metrics._comparison import compare_reports, warn_of_other_catalog
 from ..metrics._report import RankingReport, ranking_report
 from ._drawing import (
     COLORS,
@@ -42,7 +42,7 @@ class RegimeDisplay:
         Such as `"AUC"` or `"NDCG@10"`.
     reference : str or None, default=None
         The model from which `estimates` are differences; None: they are the metrics themselves.
-    confidence : float, default=0.95
+    confidence_level : float, default=0.95
         Coverage of the intervals.
 
     Attributes
@@ -80,11 +80,11 @@ class RegimeDisplay:
     (10, 3)
     """
 
-    def __init__(self, estimates, metric, *, reference=None, confidence=0.95):
+    def __init__(self, estimates, metric, *, reference=None, confidence_level=0.95):
         self.estimates = estimates
         self.metric = metric
         self.reference = reference
-        self.confidence = confidence
+        self.confidence_level = confidence_level
 
     @classmethod
     def from_reports(
@@ -95,7 +95,7 @@ class RegimeDisplay:
         reference=None,
         n_bootstrap=2000,
         random_state=0,
-        confidence=0.95,
+        confidence_level=0.95,
         regime_labels=None,
         ax=None,
         verbose=0,
@@ -111,7 +111,7 @@ class RegimeDisplay:
         reference : str, default=None
             The name of a model: draw the differences of the others from it, with paired intervals.
             That is what tells whether one is better. None: draw the metrics themselves.
-        n_bootstrap, random_state, confidence
+        n_bootstrap, random_state, confidence_level
             As in `compare_reports`.
         regime_labels, ax
             As in :meth:`plot`.
@@ -152,7 +152,7 @@ class RegimeDisplay:
         bootstrap = {
             "n_bootstrap": n_bootstrap,
             "random_state": random_state,
-            "confidence": confidence,
+            "confidence_level": confidence_level,
             "verbose": verbose,
         }
         tables, first = {}, next(iter(others.values()))
@@ -168,7 +168,7 @@ class RegimeDisplay:
                 )
             tables[name] = table[metric].set_axis(["value", "low", "high"], axis=1)
         estimates = pd.concat(tables, names=["model", "regime"])
-        display = cls(estimates, metric, reference=reference, confidence=confidence)
+        display = cls(estimates, metric, reference=reference, confidence_level=confidence_level)
         return display.plot(ax=ax, regime_labels=regime_labels)
 
     @classmethod
@@ -185,7 +185,7 @@ class RegimeDisplay:
         name=None,
         n_bootstrap=2000,
         random_state=0,
-        confidence=0.95,
+        confidence_level=0.95,
         regime_labels=None,
         ax=None,
         verbose=0,
@@ -203,7 +203,7 @@ class RegimeDisplay:
             `"AUC"`, `"NDCG@10"` or `"recall@10"`.
         name : str, default=None
             Of the model. None: its class.
-        n_bootstrap, random_state, confidence
+        n_bootstrap, random_state, confidence_level
             As in `compare_reports`.
         regime_labels, ax
             As in :meth:`plot`.
@@ -240,7 +240,7 @@ class RegimeDisplay:
             metric=metric,
             n_bootstrap=n_bootstrap,
             random_state=random_state,
-            confidence=confidence,
+            confidence_level=confidence_level,
             regime_labels=regime_labels,
             ax=ax,
             verbose=verbose,
@@ -304,7 +304,7 @@ class RegimeDisplay:
         ax.set_ylim(len(labels) - 0.5, -0.5)
         plain_axes(ax)
         ax.grid(axis="x", color="0.9")
-        interval = f"with {100 * self.confidence:g}% intervals"
+        interval = f"with {100 * self.confidence_level:g}% intervals"
         if self.reference is None:
             ax.set_xlabel(f"{self.metric}, {interval}")
         else:
