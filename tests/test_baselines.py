@@ -135,11 +135,13 @@ def test_pipelines_and_searches_are_seen_through(model, split, table):
 
 def test_returns_are_taken_off_as_the_model_does(split):
     settings = {"factors": 3, "iterations": 2, "tuning": None, "random_state": 0, "n_jobs": 1}
-    model = SelectiveLLMRegularizedMF(**COLUMNS, **settings, negatives="net").fit(split[0])
-    bought, y = split[1], np.ones(len(split[1]))
-    returned = pd.concat([bought, bought[:20]])
-    table = compare_baselines(model, returned, y=np.append(y, -y[:20]), n_bootstrap=2)
-    pd.testing.assert_frame_equal(table, compare_baselines(model, bought[20:], n_bootstrap=2))
+    model = SelectiveLLMRegularizedMF(**COLUMNS, **settings, negatives="net")
+    (X, y), (held_out, strengths) = (
+        (pd.concat([rows, rows[:20]]), np.append(np.ones(len(rows)), -np.ones(20)))
+        for rows in split
+    )
+    table = compare_baselines(model.fit(X, y), held_out, y=strengths, n_bootstrap=2)
+    pd.testing.assert_frame_equal(table, compare_baselines(model, split[1][20:], n_bootstrap=2))
 
 
 def test_unknown_users_are_ranked_for(model, split):
