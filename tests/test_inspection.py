@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
+from sklearn_selreg._gate import _evidence
 from sklearn_selreg.datasets import make_interactions
 from sklearn_selreg.inspection import GateDisplay, LossDisplay, RegimeDisplay
 from sklearn_selreg.metrics import compare_reports, ranking_report
@@ -74,6 +75,13 @@ def texts(figure):
 
 
 # -- the gate ----------------------------------------------------------------------------------
+
+
+def test_every_column_of_the_evidence_has_a_name_for_people(models):
+    evidence = models["gated"].judgments_[[*_evidence.COLUMNS]]  # all of them are there
+    gate = models["gated"].gate_
+    assert {*gate.feature_names_in_} == {*evidence.columns}
+    assert list(gate.context_effects_) == [*_evidence.CONTEXT]
 
 
 @pytest.mark.parametrize("response", ["weight", "trust"])

@@ -1,42 +1,27 @@
-"""The gate: where a judge can be trusted, and how far. Knows tables of evidence only."""
+"""The gate as an estimator of scikit-learn."""
 
-import warnings
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
+from numpy.typing import ArrayLike
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from ._gate_learning import (
-    PENALTIES,
-    KnownPairs,
-    cross_fitted_log_odds,
-    fit_logistic,
-    held_out_log_odds,
-    share_right,
-    split_in_halves,
-)
-from ._utils._docs import DocLinkMixin
-from ._utils._sklearn import Interval, _check_sample_weight, _fit_context
-from ._utils._warn import warn
-from .exceptions import GateWarning
-
-_SELECT_BY = 50_000  # pairs by which penalty and context columns are selected, about
-_PSEUDO_PAIRS = 20  # half of them wrong, in the accuracy of the fallback
-_NOTABLE = 1.2  # ratio of mean weights from which it is said where they are larger
-# How evidence of a recommender is called in a summary, and preferences with less and more of it.
-_PRIORS = {"prior_popularity": "popularity", "prior_model": "the model"}
-_WHERE = {
-    "history_length": ("users with short histories", "users with long histories"),
-    "popularity_rarer": ("pairs with a rare item", "pairs of popular items"),
-    "popularity_commoner": ("pairs of rare items", "pairs with a popular item"),
-    "model_uncertainty": ("pairs that the model is sure of", "pairs that the model is unsure of"),
-}
-_OF_ANSWERS = {"agreement"}  # context of the judge's answers, not of what they are used for
+from .._utils._docs import DocLinkMixin
+from .._utils._sklearn import Interval, _check_sample_weight, _fit_context
+from .._utils._warn import warn
+from ..exceptions import GateWarning
+from ._columns import find_columns
+from ._logistic import KnownPairs
+from ._summary import describe_calibration, describe_largest_weights, describe_use
+from ._training_range import TrainingRange
+from ._trust_model import learn_trust, shrink_accuracy, trust_accuracy
 
 
 class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -183,14 +168,14 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
     def __init__(
         self,
-        gap_col=None,
-        prior_cols=None,
-        offset_col=None,
-        C=None,
-        cv=5,
-        min_pairs=50,
-        threshold=0.2,
-        support=2.0,
+        gap_col: int | str | None = None,
+        prior_cols: Sequence[int | str] | None = None,
+        offset_col: int | str | None = None,
+        C: float | None = None,
+        cv: int = 5,
+        min_pairs: int = 50,
+        threshold: float = 0.2,
+        support: float = 2.0,
     ):
         self.gap_col = gap_col
         self.prior_cols = prior_cols
@@ -202,7 +187,13 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         self.support = support
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, Z, y, groups=None, sample_weight=None):
+    def fit(
+        self,
+        Z: Any,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> "ReliabilityGate":
         """Fit the gate on pairs with known outcome.
 
         Parameters
@@ -247,170 +238,54 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         groups = np.arange(len(y)) if groups is None else np.asarray(groups)
         check_consistent_length(Z, groups)
         weights = _check_sample_weight(sample_weight, Z, dtype=np.float64, ensure_non_negative=True)
-        there = weights > 0
-        Z, y, weights = Z[there], y[there], weights[there]
-        _, groups = np.unique(groups[there], return_inverse=True)
-        self._find_columns()
+        counts = weights > 0
+        Z, y, weights = Z[counts], y[counts], weights[counts]
+        _, groups = np.unique(groups[counts], return_inverse=True)
+        names = list(getattr(self, "feature_names_in_", []))
+        self._columns = find_columns(
+            names, self.n_features_in_, self.gap_col, self.prior_cols, self.offset_col
+        )
         self.classes_ = np.unique(y)
         right = y == (self.classes_[-1] if len(self.classes_) == 2 else 1)
-        gap, prior, context, offset = self._split(Z)
+        gap, prior, context, offset = self._columns.split(Z)
         self._n_pairs = len(gap)
+        self._range = TrainingRange.of(gap, prior, context)
         self.accuracy_ = float(np.mean(np.where(gap < 0, ~right, right)))
-        self._largest = np.abs(np.column_stack([gap, prior])).max(axis=0)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "(Mean of empty|All-NaN|Degrees)", RuntimeWarning)
-            self._context_range = np.nanmin(context, axis=0), np.nanmax(context, axis=0)
-            self._context_mean = np.nan_to_num(np.nanmean(context, axis=0))
-            deviation = np.nan_to_num(np.nanstd(context, axis=0))
-        self._context_scale = np.where(deviation > 0, deviation, 1)
-        self.is_fallback_ = (
-            len(y) < self.min_pairs or groups.max() + 1 < self.cv or len(self.classes_) < 2
-        )
+        n_groups = groups.max() + 1
+        self.is_fallback_ = len(y) < self.min_pairs or n_groups < self.cv or len(self.classes_) < 2
         if self.is_fallback_:
-            self._fit_fallback(gap, groups.max() + 1)
-        else:
-            weights = weights / weights.mean()
-            known = KnownPairs(right, offset, weights, groups)
-            self._fit_model(gap, prior, self._scaled(context), known)
+            self._warn_of_fallback(n_groups)
+            self._remember(trust_accuracy(self.accuracy_, gap, prior.shape[1], context.shape[1]))
+            return self
+        known = KnownPairs(right, offset, weights / weights.mean(), groups)
+        context = self._range.standardize(context)
+        settings = {"C": self.C, "n_folds": self.cv, "support": self.support}
+        self._remember(learn_trust(gap, prior, context, known, **settings))
         return self
 
-    def _fit_fallback(self, gap, n_groups):
-        n_pairs = len(gap)
-        n_right = self.accuracy_ * n_pairs
-        shrunk = (n_right + _PSEUDO_PAIRS / 2) / (n_pairs + _PSEUDO_PAIRS)
+    def _warn_of_fallback(self, n_groups):
+        n_pairs = self._n_pairs
         warn(
-            f"ReliabilityGate got {n_pairs} pairs, {n_right:.0f} of which the judge got right, of "
-            f"{n_groups} users; it needs at least {self.min_pairs} pairs of at least {self.cv} "
-            "users, right and wrong ones. Falling back to its global accuracy, shrunk to "
-            f"{shrunk:.2f}. Give it more pairs, as by a larger max_slates or calibration_share of "
-            "the recommender, or more recorded slates.",
+            f"ReliabilityGate got {n_pairs} pairs, {self.accuracy_ * n_pairs:.0f} of which the "
+            f"judge got right, of {n_groups} users; it needs at least {self.min_pairs} pairs of at "
+            f"least {self.cv} users, right and wrong ones. Falling back to its global accuracy, "
+            f"shrunk to {shrink_accuracy(self.accuracy_, n_pairs):.2f}. Give it more pairs, e.g. "
+            "by a larger max_slates or calibration_share of the recommender, or more recorded "
+            "slates.",
             GateWarning,
         )
-        mean_gap = np.abs(gap).mean()
-        self.gap_coef_ = max(0.0, float(logit(shrunk) / mean_gap)) if mean_gap > 0 else 0.0
-        self.prior_coef_ = np.zeros(len(self._prior_columns))
-        self.prior_effects_ = np.zeros((len(self._prior_columns), len(self._context_columns)))
-        self._prior_alone = self.prior_coef_, self.prior_effects_
-        self._context_coef = np.zeros(len(self._context_columns))
-        self.log_loss_, self.accuracies_, self.adds_ = {}, {}, True
-        self.cv_predictions_ = cross_fitted_log_odds([], [], [])
-        self.C_ = np.nan
-        self._name_effects()
 
-    def _fit_model(self, gap, prior, context, known):
-        n_prior, n_context, offset = prior.shape[1], context.shape[1], known.offset
-        varying = (prior[:, :, np.newaxis] * context[:, np.newaxis]).reshape(len(gap), -1)
-        columns = np.column_stack([prior, varying, gap, gap[:, np.newaxis] * context])
-        scale = np.sqrt(np.average(columns**2, axis=0, weights=known.weights))
-        scale[scale == 0] = 1
-        columns = columns / scale
-        n_before = n_prior + varying.shape[1]
-        # What to select is clear from part of the groups.
-        groups = known.groups
-        step = max(1, min(-(-len(gap) // _SELECT_BY), (groups.max() + 1) // self.cv))
-        part = groups % step == 0
-        some, some_columns = known[part], columns[part]
-
-        def losses(selected, C):
-            log_odds = held_out_log_odds(some_columns[:, selected], some, C, self.cv)
-            return some.weights * np.logaddexp(0, np.where(some.right, -log_odds, log_odds))
-
-        selected = list(range(n_before + 1))
-        by_penalty = {C: losses(selected, C) for C in (PENALTIES if self.C is None else (self.C,))}
-        self.C_ = min(by_penalty, key=lambda C: by_penalty[C].mean())
-        loss = by_penalty[self.C_]
-        without = losses(selected[:-1], self.C_)
-        self.log_loss_ = {"prior": float(without.mean()), "constant": float(loss.mean())}
-        left = [i for i in range(n_before + 1, columns.shape[1]) if columns[:, i].any()]
-        while left:
-            tried = {i: losses([*selected, i], self.C_) for i in left}
-            best = min(left, key=lambda i: tried[i].mean())
-            gain = np.bincount(some.groups // step, weights=loss - tried[best])
-            if gain.sum() <= self.support * np.sqrt(len(gain)) * gain.std():
-                break
-            selected.append(best)
-            left.remove(best)
-            loss = tried[best]
-        self.log_loss_["selected"] = float(loss.mean())
-        self.adds_ = self.log_loss_["selected"] < self.log_loss_["prior"]
-        log_odds = held_out_log_odds(columns[:, selected], known, self.C_, self.cv)
-        self.cv_predictions_ = cross_fitted_log_odds(log_odds, known.right, groups)
-        by_prior = held_out_log_odds(columns[:, :n_before], known, self.C_, self.cv)
-        told = {"judge": gap, "prior": by_prior - offset, "selected": log_odds - offset}
-        counting = known.weights_without_offset()
-        self._is_weighted = bool(np.ptp(counting) > 0)
-        self.accuracies_ = {by: share_right(told[by], known.right, counting) for by in told}
-        coef = np.zeros(columns.shape[1])
-        coef[selected] = fit_logistic(columns[:, selected], known, self.C_)
-        coef /= scale
-        alone = fit_logistic(columns[:, :n_before], known, self.C_) / scale[:n_before]
-        (self.prior_coef_, self.prior_effects_), self._prior_alone = (
-            (of[:n_prior], of[n_prior:n_before].reshape(n_prior, n_context)) for of in (coef, alone)
-        )
-        self.gap_coef_ = float(coef[n_before])
-        self._context_coef = coef[n_before + 1 :]
-        self._name_effects()
-
-    def _scaled(self, context):
-        """Return context in standard deviations from the average; what is missing is average."""
-        return (np.nan_to_num(context, nan=self._context_mean) - self._context_mean) / (
-            self._context_scale
-        )
-
-    def _name_effects(self):
+    def _remember(self, model):
+        """Set the fitted attributes from a `TrustModel`."""
+        self._model = model
+        self.gap_coef_, self.prior_coef_ = model.gap, model.prior
+        self.prior_effects_ = model.prior_effects
         names = getattr(self, "feature_names_in_", None)
-        labels = [f"x{i}" if names is None else str(names[i]) for i in self._context_columns]
-        self.context_effects_ = dict(zip(labels, map(float, self._context_coef), strict=True))
-
-    def _find_columns(self):
-        names = list(getattr(self, "feature_names_in_", []))
-
-        def position(column, parameter):
-            if isinstance(column, str) and column not in names:
-                raise ValueError(
-                    f"{parameter} must be among the columns of Z, "
-                    f"{names or 'which have no names'}; got {column!r}."
-                )
-            place = names.index(column) if isinstance(column, str) else column
-            if not 0 <= place < self.n_features_in_:
-                raise ValueError(
-                    f"{parameter} must be among the {self.n_features_in_} columns of Z, at "
-                    f"positions from 0; got {column!r}."
-                )
-            return place
-
-        named = "gap" in names
-        gap = self.gap_col if self.gap_col is not None else "gap" if named else 0
-        prior = self.prior_cols
-        if prior is None and named:
-            prior = [name for name in names if name.startswith("prior")]
-        elif prior is None:
-            prior = [i for i in (1, 2) if i < self.n_features_in_ and i != gap]
-        self._gap_column = position(gap, "gap_col")
-        self._prior_columns = [position(column, "prior_cols") for column in prior]
-        if self._gap_column in self._prior_columns:
-            raise ValueError(
-                f"gap_col must not be among prior_cols; got gap_col={gap!r}, prior_cols={prior!r}."
-            )
-        offset = self.offset_col
-        if offset is None and "offset" in names:
-            offset = "offset"
-        self._offset_column = None if offset is None else position(offset, "offset_col")
-        used = {self._gap_column, *self._prior_columns}
-        if self._offset_column in used:
-            raise ValueError(
-                "offset_col must be neither gap_col nor among prior_cols; got "
-                f"offset_col={offset!r}, gap_col={gap!r}, prior_cols={prior!r}."
-            )
-        used.add(self._offset_column)
-        self._context_columns = [i for i in range(self.n_features_in_) if i not in used]
-
-    def _split(self, Z):
-        gap, prior = np.nan_to_num(Z[:, self._gap_column]), np.nan_to_num(Z[:, self._prior_columns])
-        offset = np.zeros(len(Z))
-        if self._offset_column is not None:
-            offset = np.nan_to_num(Z[:, self._offset_column])
-        return gap, prior, Z[:, self._context_columns], offset
+        labels = [f"x{i}" if names is None else str(names[i]) for i in self._columns.context]
+        self.context_effects_ = dict(zip(labels, map(float, model.gap_effects), strict=True))
+        self.log_loss_, self.accuracies_ = model.log_loss, model.accuracies
+        self.cv_predictions_ = model.cv_predictions
+        self.C_, self.adds_ = model.C, model.adds
 
     def _evaluate(self, Z):
         """Return trust in each pair's context, and log-odds: the judge's, all, what it adds."""
@@ -418,19 +293,10 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Z = validate_data(
             self, _to_pandas(Z), dtype=np.float64, ensure_all_finite="allow-nan", reset=False
         )
-        gap, prior, context, _ = self._split(Z)
-        gap = np.clip(gap, -self._largest[0], self._largest[0])
-        prior = np.clip(prior, -self._largest[1:], self._largest[1:])
-        context = self._scaled(np.clip(context, *self._context_range))
-        trust = self.gap_coef_ + context @ self._context_coef
-        by_prior, alone = (
-            np.sum(prior * (coef + context @ effects.T), axis=1)
-            for coef, effects in ((self.prior_coef_, self.prior_effects_), self._prior_alone)
-        )
-        total = trust * gap + by_prior
-        return trust, trust * gap, total, total - alone
+        gap, prior, context = self._range.clip(*self._columns.split(Z)[:3])
+        return self._model.log_odds(gap, prior, self._range.standardize(context))
 
-    def trust(self, Z):
+    def trust(self, Z: Any) -> np.ndarray:
         r"""Return how far the judge is trusted in the context of each pair.
 
         Parameters
@@ -446,7 +312,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         """
         return self._evaluate(Z)[0]
 
-    def decision_function(self, Z):
+    def decision_function(self, Z: Any) -> np.ndarray:
         """Return the total log-odds that the first item of each pair is the better one.
 
         They are those of pairs that come as they are: the offset is left out.
@@ -462,7 +328,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         """
         return self._evaluate(Z)[2]
 
-    def predict_proba(self, Z):
+    def predict_proba(self, Z: Any) -> np.ndarray:
         """Return the probability that the judge's preference is wrong, and that it is right.
 
         Parameters
@@ -480,7 +346,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             return np.ones((len(right), 1))
         return np.column_stack([1 - right, right])
 
-    def predict(self, Z):
+    def predict(self, Z: Any) -> np.ndarray:
         """Return the more probable outcome of each pair.
 
         Parameters
@@ -496,7 +362,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         check_is_fitted(self)
         return self.classes_[self.predict_proba(Z).argmax(axis=1)]
 
-    def transform(self, Z):
+    def transform(self, Z: Any) -> np.ndarray:
         """Return the weight of each preference.
 
         Parameters
@@ -513,7 +379,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         counts = np.minimum(np.minimum(log_odds, total), added) > self.threshold
         return np.where(counts & self.adds_, log_odds, 0.0)[:, np.newaxis]
 
-    def summary(self, Z=None, *, n_preferences=None):
+    def summary(self, Z: Any = None, *, n_preferences: int | None = None) -> str:
         """Return in one sentence what the judge adds to what is known without it.
 
         Parameters
@@ -543,54 +409,23 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         it is used for 94 % of 500 preferences.
         """
         check_is_fitted(self)
-        found = [f"Of {self._n_pairs:,} calibration pair{'s' * (self._n_pairs != 1)}"]
-        if self.is_fallback_:
-            found.append(", too few or too similar to learn from,")
-        elif self._is_weighted:
-            found.append(", weighted for how they were drawn,")
-        right = _percent(self.accuracies_.get("judge", self.accuracy_))
-        found.append(f" the judge is right on {right}")
-        if not self.is_fallback_:
-            if self._prior_columns:
-                shares = (_percent(self.accuracies_[by]) for by in ("prior", "selected"))
-                found.append(", {} on {}, all together on {}".format(self._prior_name(), *shares))
-            without, loss = self.log_loss_["prior"], self.log_loss_["selected"]
-            found.append(f" (log-loss {loss:.3f} instead of {without:.3f}")
-            found.append(")" if loss < without else ", no gain)")
+        names = getattr(self, "feature_names_in_", np.arange(self.n_features_in_).astype(str))
+        text = describe_calibration(
+            self._n_pairs, names[self._columns.prior], self.accuracy_, self._model
+        )
         if Z is not None:
             Z = _to_pandas(Z)
             weights = np.asarray(self.transform(Z))[:, 0]
-            n = len(weights) if n_preferences is None else n_preferences
-            used = _percent(np.mean(weights > 0)) if weights.any() else "none"
-            found.append(f", and it is used for {used} of {n:,} preference{'s' * (n != 1)}")
-            found.append(self._where_weights_are_larger(np.asarray(Z, dtype=np.float64), weights))
-        return "".join(found) + "."
+            text += describe_use(weights, len(weights) if n_preferences is None else n_preferences)
+            context = np.asarray(Z, dtype=np.float64)[:, self._columns.context].T
+            context = dict(zip(self.context_effects_, context, strict=True))
+            text += describe_largest_weights(weights, context)
+        return f"{text}."
 
     def _note(self):
         return self.summary() if hasattr(self, "accuracies_") else ""
 
-    def _prior_name(self):
-        names = getattr(self, "feature_names_in_", None)
-        if names is None or not set(names[self._prior_columns]) <= set(_PRIORS):
-            return "the prior evidence"
-        return " and ".join(_PRIORS[name] for name in names[self._prior_columns])
-
-    def _where_weights_are_larger(self, Z, weights):
-        """Say by which half of a context column weights differ most; nothing if by none."""
-        found = []
-        for name, column in zip(self.context_effects_, self._context_columns, strict=True):
-            lower, upper = split_in_halves(Z[:, column])
-            if name not in _OF_ANSWERS and lower.any() and upper.any():
-                means = weights[lower].mean(), weights[upper].mean()
-                found.append((abs(means[1] - means[0]), name, means))
-        _, name, means = max(found, default=(0, "", (0, 0)))
-        small, large = sorted(means)
-        if large == 0 or large < _NOTABLE * small:
-            return ""
-        place = _WHERE.get(name, (f"a low {name}", f"a high {name}"))[int(means[1] > means[0])]
-        return f", most for {place} (mean weight {large:.2f}, else {small:.2f})"
-
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Return the name of the column that `transform` gives.
 
         Parameters
@@ -613,15 +448,8 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
 
 def _to_pandas(Z):
-    """Turn frames of other libraries, whose names not every scikit-learn reads, into pandas."""
+    """Convert frames of other libraries to pandas: not every scikit-learn reads their names."""
     frame = nw.from_native(Z, eager_only=True, pass_through=True)
     if isinstance(Z, pd.DataFrame) or not isinstance(frame, nw.DataFrame):
         return Z
     return pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
-
-
-def _percent(share):
-    """Write a share; what is not all or nothing is not rounded to it."""
-    if 0 < share < 0.005 or 0.995 < share < 1:
-        return "less than 1 %" if share < 0.5 else "more than 99 %"
-    return f"{share:.0%}".replace("%", " %")
