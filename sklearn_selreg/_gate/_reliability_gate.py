@@ -27,7 +27,7 @@ from ._trust_model import learn_trust, shrink_accuracy, trust_accuracy
 class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
     r"""Learn from pairs with a known outcome where, and how far, a judge can be trusted.
 
-    A row is a pair of items, oriented so that the judge prefers the first; its outcome is 1 where
+    A row is a pair of items, ordered so that the judge prefers the first; its outcome is 1 where
     the judge was right. The evidence for the first item is modeled as
 
     .. math::
@@ -36,17 +36,17 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         + \gamma(context) \cdot gap + offset
 
     without an intercept: `prior` is what is known without the judge (differences of popularity and
-    of the recommender's ranks), `gap` by how much the judge prefers the first item. So
+    of the recommender's ranks), `gap` is how much the judge prefers the first item, and
     :math:`\gamma` measures what the judge adds to what is known already. Both vary linearly with
     context: :math:`\beta` with all of its columns, :math:`\gamma` with those that grouped
-    cross-validation supports on top of that. The `offset` is known: it is what pairs show because
-    of how they were drawn, as in case-control studies, and not part of what is predicted.
+    cross-validation supports on top of that. The `offset` is known: it is due to how the pairs
+    were drawn, as in case-control studies, and is not part of what is predicted.
 
     As a transformer the gate gives the weight of each preference: the judge's own log-odds
     :math:`\gamma \cdot gap`, or 0 where the preference should not count. It counts if three numbers
-    exceed a threshold: these log-odds; the total ones, so that nothing counts where all evidence
-    together speaks against it; and the total ones less those of a model of the prior alone, so that
-    a judge who says what popularity says already does not count.
+    exceed a threshold: these log-odds; the total ones, so that nothing counts against all evidence
+    together; and the total ones minus those of a model of only the prior, so that a judge who
+    repeats what popularity says already does not count.
 
     Parameters
     ----------
@@ -54,28 +54,27 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Column of the gap: a position, or a name in a DataFrame. None: the column named `gap`, in a
         table without names the first one.
     prior_cols : sequence of int or str, or None, default=None
-        Columns of the prior evidence; they change their sign when the pair is turned around.
-        None: the columns whose names start with `prior`, in a table without names the second and
-        third one, if there are such.
-        All other columns are context, which is the same for a pair and its reverse.
+        Columns of the prior evidence; their sign changes when the pair is reversed. None: the
+        columns whose names start with `prior`; in a table without names the second and third one,
+        if they exist. All other columns are context, which is the same for a pair and its reverse.
     offset_col : int, str or None, default=None
         Column of the offset. None: the column named `offset`, if there is one.
     C : float or None, default=None
         Inverse strength of the L2 penalty on standardized columns. None: chosen from 0.001 to 100
         by cross-validation over groups; with more than 50,000 pairs, over a part of them.
     cv : int, default=5
-        Number of folds of the cross-validation.
+        Number of cross-validation folds.
     min_pairs : int, default=50
-        With fewer pairs than this, fewer groups than `cv`, or outcomes that are all alike, no model
-        is fitted; see Notes.
+        With fewer pairs, fewer groups than `cv`, or only one outcome, no model is fitted; see
+        Notes.
     threshold : float, default=0.2
-        Log-odds >= 0 that a preference must exceed to count. 0.2 is a probability of 0.55 to be
-        right. Many preferences of a judge who is hardly better than chance would do more harm than
-        good.
+        Preferences with log-odds up to this threshold, >= 0, get weight 0. 0.2 is a probability of
+        0.55 to be right. Many preferences of a judge who is hardly better than chance would do more
+        harm than good.
     support : float, default=2.0
-        Trust varies with a context column if that gains more in cross-validated log-loss than this
-        many of the gain's standard errors over groups, >= 0. Smaller values find weaker
-        differences, and more that are not there.
+        Trust varies with a context column if that improves the cross-validated log-loss by more
+        than this many standard errors over groups, >= 0. Smaller values find weaker differences,
+        and more spurious ones.
 
     Attributes
     ----------
@@ -88,29 +87,29 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
     prior_effects_ : ndarray of shape (n_prior, n_context)
         Change of :math:`\beta` per standard deviation of each context column.
     context_effects_ : dict of str to float
-        For each context column, the change of :math:`\gamma` per standard deviation of it:
-        positive where more of it raises trust in the judge, negative where it lowers trust, 0
-        where the data did not support any difference.
+        For each context column, the change of :math:`\gamma` per standard deviation: positive
+        where larger values raise trust in the judge, negative where they lower it, 0 where the data
+        did not support a difference.
     accuracy_ : float
-        Share of pairs in which the judge was right.
+        Fraction of pairs in which the judge was right.
     accuracies_ : dict
-        Share of pairs in which the better item is told, cross-validated: `judge` by the judge's
-        preference alone, `prior` without the judge, `selected` by all evidence. For all three pairs
-        are weighted so that their outcomes are as without the offset, besides by `sample_weight`;
-        so `judge` is not `accuracy_`. Empty after the fallback.
+        Fraction of pairs whose better item is predicted, cross-validated: `judge` by only the
+        judge's preference, `prior` without the judge, `selected` by all evidence. In all three,
+        pairs are weighted by `sample_weight` and so that outcomes are as frequent as without the
+        offset; hence `judge` differs from `accuracy_`. Empty after the fallback.
     log_loss_ : dict
         Cross-validated log-loss per pair: `prior` without the judge, `constant` with one
         :math:`\gamma`, `selected` with the context columns chosen. Empty after the fallback.
     cv_predictions_ : DataFrame of shape (n_pairs, 3)
-        Of the pairs in `fit`: `probability` (float32) that the first item is the better one, as
+        For the pairs in `fit`: `probability` (float32) that the first item is the better one,
         predicted by a gate fitted without the pair's group; `right` (bool), whether it was; `group`
         (int32). Empty after the fallback.
     C_ : float
         The penalty used.
     adds_ : bool
-        Whether the judge lowers the cross-validated log-loss. If not, every preference weighs 0.
+        Whether the judge lowers the cross-validated log-loss. If not, all weights are 0.
     is_fallback_ : bool
-        Whether there was too little to learn from.
+        Whether there were too few pairs to learn from.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (`n_features_in_`,), object
@@ -118,17 +117,17 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
     Notes
     -----
-    All columns are clipped to the range they had in `fit`: what was learned on short histories is
-    not extrapolated to long ones.
+    All columns are clipped to their range in `fit`: what was learned on short histories is not
+    extrapolated to long ones.
 
-    Trust that follows a context column may be an artifact: if the prior is worth more or less in
-    some context, and may not vary with it, :math:`\gamma` takes the blame. Hence
+    Trust that follows a context column may be an artifact: if the value of the prior depends on
+    context but :math:`\beta` could not, :math:`\gamma` would absorb the difference. Hence
     :math:`\beta(context)`, whose coefficients share the penalty of all others.
 
     Too few pairs, or a judge that was always right or always wrong, cannot be modeled. Then a
-    warning is given, and :math:`\gamma` is made of the global accuracy, shrunk to no trust by 20
-    pseudo-pairs of which half are wrong; prior evidence and context are not used. If the shrunk
-    accuracy is not above one half, every weight is 0.
+    warning is given, and :math:`\gamma` follows from the global accuracy, shrunk by 20 pseudo-pairs
+    of which half are wrong; prior evidence and context are not used. If the shrunk accuracy is not
+    above one half, all weights are 0.
 
     See Also
     --------
@@ -200,16 +199,16 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         ----------
         Z : array-like of shape (n_pairs, n_columns)
             Gap, prior evidence, offset and context, in the columns `gap_col`, `prior_cols`,
-            `offset_col` and all others. A missing gap (NaN) is no preference, missing evidence or
-            offset none, and missing context the average one.
+            `offset_col` and all others. NaN in the gap means "no preference"; NaN in prior evidence
+            or offset counts as 0, NaN in context as the training mean.
         y : array-like of shape (n_pairs,)
             Two labels; the larger one (1 or True) where the first item was the better one.
         groups : array-like of shape (n_pairs,), default=None
             Pairs of one group (of one user) are not independent; cross-validation keeps them
             together. None: every pair is a group.
         sample_weight : array-like of shape (n_pairs,), default=None
-            How much each pair counts relative to the others, >= 0, as by how usual it is where
-            preferences are to be weighed. Pairs with 0 are left out. None: 1.
+            How much each pair counts relative to the others, >= 0, e.g. by how common such pairs
+            are among the preferences to be weighted. Pairs with 0 are ignored. None: 1.
 
         Returns
         -------
@@ -218,8 +217,8 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Raises
         ------
         ValueError
-            For columns that do not exist, infinite values, more than two labels, or lengths that
-            differ.
+            For columns that do not exist, infinite values, more than two labels, or different
+            lengths.
 
         Warns
         -----
@@ -302,25 +301,25 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns)
-            Only the context makes a difference.
+            Only the context matters.
 
         Returns
         -------
         trust : ndarray of shape (n_pairs,), float64
-            :math:`\gamma(context)`, log-odds per unit of gap; below 0 where the judge is rather
-            wrong than right.
+            :math:`\gamma(context)`, log-odds per unit of gap; below 0 where the judge is more
+            often wrong than right.
         """
         return self._evaluate(Z)[0]
 
     def decision_function(self, Z: Any) -> np.ndarray:
         """Return the total log-odds that the first item of each pair is the better one.
 
-        They are those of pairs that come as they are: the offset is left out.
+        The offset is not included.
 
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns)
-            With the columns that it had in `fit`.
+            With the columns of `fit`.
 
         Returns
         -------
@@ -329,17 +328,17 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         return self._evaluate(Z)[2]
 
     def predict_proba(self, Z: Any) -> np.ndarray:
-        """Return the probability that the judge's preference is wrong, and that it is right.
+        """Return the probabilities that the judge's preference is wrong and that it is right.
 
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns)
-            With the columns that it had in `fit`.
+            With the columns of `fit`.
 
         Returns
         -------
         probabilities : ndarray of shape (n_pairs, 2), float64
-            One column if `fit` saw a single outcome.
+            One column if `fit` saw only one outcome.
         """
         right = expit(self.decision_function(Z))
         if len(self.classes_) == 1:
@@ -352,7 +351,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns)
-            With the columns that it had in `fit`.
+            With the columns of `fit`.
 
         Returns
         -------
@@ -368,7 +367,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns)
-            With the columns that it had in `fit`.
+            With the columns of `fit`.
 
         Returns
         -------
@@ -380,22 +379,22 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         return np.where(counts & self.adds_, log_odds, 0.0)[:, np.newaxis]
 
     def summary(self, Z: Any = None, *, n_preferences: int | None = None) -> str:
-        """Return in one sentence what the judge adds to what is known without it.
+        """Summarize in one sentence what the judge adds to what is known without it.
 
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns), default=None
-            Preferences to be weighed, with the columns that they had in `fit`. None: it is not said
+            Preferences to be weighted, with the columns of `fit`. None: the sentence does not say
             how many are used, and where.
         n_preferences : int, default=None
-            How many preferences `Z` is a sample of. None: there are no others.
+            How many preferences `Z` is a sample of. None: `Z` is all of them.
 
         Returns
         -------
         sentence : str
-            Of the calibration pairs, those of `fit`: the shares in `accuracies_`, and the log-loss
-            with and without the judge. Of `Z`: the share that weighs more than 0, and the context
-            column by whose lower and upper half weights differ most, if they clearly do.
+            On the calibration pairs, those of `fit`: `accuracies_`, and the log-loss with and
+            without the judge. On `Z`: the fraction with a weight above 0, and the context column
+            whose lower and upper half differ most in weight, if they clearly do.
 
         Examples
         --------
