@@ -11,12 +11,8 @@ from evaluation import columns, differences, evaluate
 from methods import _ours, no_llm, selective
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg._gate._evidence import CONTEXT, PRIOR
 
-EVIDENCE = (
-    *("prior_popularity", "prior_model", "history_length", "popularity_rarer"),
-    *("popularity_commoner", "model_uncertainty", "agreement"),
-)
-CONTEXT = EVIDENCE[2:]
 DEFAULTS, NO_LLM = "defaults", "no LLM"
 # Name -> settings of the estimator.
 CHANGES = {
@@ -27,9 +23,9 @@ CHANGES = {
     "no calibration: all pairs weigh 1": {"gate": None},
     "no calibration: weight = gap": {"gate": RuleGate("gap")},
     "no uncertainty": {"gate": RuleGate(drop=("prior_model", "model_uncertainty"))},
-    "no context": {"gate": RuleGate(drop=CONTEXT)},
-    "no prior evidence": {"gate": RuleGate(drop=EVIDENCE[:2])},
-    **{f"without {name}": {"gate": RuleGate(drop=(name,))} for name in EVIDENCE},
+    "no context": {"gate": RuleGate(drop=tuple(CONTEXT))},
+    "no prior evidence": {"gate": RuleGate(drop=tuple(PRIOR))},
+    **{f"without {name}": {"gate": RuleGate(drop=(name,))} for name in (*PRIOR, *CONTEXT)},
     "what the LLM adds to the prior does not matter": {"gate": RuleGate("two")},
     "nor do the total log-odds": {"gate": RuleGate("own")},
     "weight: total log-odds": {"gate": RuleGate("total")},

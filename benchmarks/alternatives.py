@@ -15,8 +15,8 @@ from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
 from sklearn_selreg._factorization._als import RegularizedALS, pack_pairs
 from sklearn_selreg._factorization._als_backbone import ALSBackbone
 from sklearn_selreg._factorization._factors import with_bias
+from sklearn_selreg.metrics._regimes import COLD_BELOW, TAIL_UP_TO
 
-COLD_BELOW, TAIL_UP_TO = 3, 3
 _SMALLEST_HINGE = 0.1  # of the margin: below it a hinge is rounded off
 
 

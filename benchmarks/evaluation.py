@@ -19,15 +19,13 @@ sys.path.insert(0, str(ROOT / "demo"))
 
 import movielens as demo  # noqa: E402
 
-from sklearn_selreg.metrics import compare_reports, ranking_report  # noqa: E402
-from sklearn_selreg.metrics._report import _report  # noqa: E402
+from sklearn_selreg.metrics import RankingReport, compare_reports, ranking_report  # noqa: E402
+from sklearn_selreg.metrics._regimes import COLD_BELOW, REGIMES  # noqa: E402
 
 average = demo.average
 METRICS = ("NDCG@10", "recall@10", "AUC")
-REGIMES = ("overall", "cold", "warm", "tail", "zero")
 PAPER_REGIMES = {"cold": "cold <3", "tail": "tail 20%"}  # the paper's, as other columns
-_COLD_BELOW = 3
-_TAIL_SHARE = 0.2
+_TAIL_FRACTION = 0.2
 PACKAGES = ["scikit-learn", "implicit", "numpy", "scipy", "pandas", "lightfm-next", "cmfrec"]
 
 
@@ -51,13 +49,12 @@ def by_paper(report, data):
     """
     popularity = data.train["item"].value_counts()
     lengths = data.train["user"].value_counts()
-    bound = np.sort(popularity)[int(np.ceil(_TAIL_SHARE * len(popularity))) - 1]
+    bound = np.sort(popularity)[int(np.ceil(_TAIL_FRACTION * len(popularity))) - 1]
     details = report.details
-    cold = details["user"].map(lengths).fillna(0) < _COLD_BELOW
+    cold = details["user"].map(lengths).fillna(0) < COLD_BELOW
     n = details["item"].map(popularity).fillna(0)
-    return _report(
-        details.assign(cold=cold, warm=~cold, tail=(n > 0) & (n <= bound), zero=n == 0), report.k
-    )
+    details = details.assign(cold=cold, warm=~cold, tail=(n > 0) & (n <= bound), new=n == 0)
+    return RankingReport.from_details(details, report.k)
 
 
 def columns(report, data):
@@ -82,7 +79,7 @@ def objective(found):
     Differences of NDCG between settings are mostly noise.
     """
     value = found["AUC overall"] + found["AUC cold"]
-    halves = ("AUC tail", "AUC zero", "NDCG@10 overall", "NDCG@10 cold")
+    halves = ("AUC tail", "AUC new", "NDCG@10 overall", "NDCG@10 cold")
     # A world of which nothing is held out in a regime has NaN there.
     return value + sum(found[name] for name in halves if np.isfinite(found[name])) / 2
 

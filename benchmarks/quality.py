@@ -26,7 +26,7 @@ LOGS = ROOT / "benchmarks/tuning/quality"
 BIASES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # in standard deviations of a user's scores
 OBJECTIVE_COLUMNS = (
     *("NDCG@10 overall", "NDCG@10 cold"),
-    *("AUC overall", "AUC cold", "AUC tail", "AUC zero"),
+    *("AUC overall", "AUC cold", "AUC tail", "AUC new"),
 )
 # Popularity overall, and in the period of the user's newest interaction, as ours has it.
 BIASED, TREND = " + item bias", " + trend"

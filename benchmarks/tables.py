@@ -6,9 +6,9 @@ from evaluation import RESULTS, read
 SHOWN = (
     *("NDCG@10 overall", "NDCG@10 cold", "recall@10 overall"),
     *("AUC overall", "AUC cold", "AUC cold <3", "AUC warm"),
-    *("AUC tail", "AUC tail 20%", "AUC zero"),
+    *("AUC tail", "AUC tail 20%", "AUC new"),
 )
-COMPARED = ("NDCG@10 overall", "AUC overall", "AUC cold", "AUC tail", "AUC zero")
+COMPARED = ("NDCG@10 overall", "AUC overall", "AUC cold", "AUC tail", "AUC new")
 DOLLAR, CHEAPEST = "AUC cold", "claude-haiku-5-5"
 TITLES = {
     "movielens": "MovieLens",

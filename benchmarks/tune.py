@@ -23,7 +23,7 @@ from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.metrics import ranking_report
 
-COLUMNS = ["NDCG@10", "NDCG@10 cold", "AUC", "AUC cold", "AUC tail", "AUC zero"]
+COLUMNS = ["NDCG@10", "NDCG@10 cold", "AUC", "AUC cold", "AUC tail", "AUC new"]
 # Differences of NDCG between settings are mostly noise; users of all kinds count.
 OBJECTIVE = [0.5, 0.5, 1.0, 1.0, 0.5, 0.5]
 METHODS = ("no LLM", "global", "selective")
@@ -75,7 +75,7 @@ def evaluate(model, data):
         model, data.valid, train=data.train, cohort=data.cohort, user_col="user", item_col="item"
     )
     ndcg, auc = report["NDCG@10"], report["AUC"]
-    values = [ndcg["overall"], ndcg["cold"], *auc[["overall", "cold", "tail", "zero"]]]
+    values = [ndcg["overall"], ndcg["cold"], *auc[["overall", "cold", "tail", "new"]]]
     return [round(float(value), 5) for value in values]
 
 

@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 from sklearn_selreg import AutoItemEncoder, SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import load_movielens_coldstart, make_interactions
 from sklearn_selreg.judges import PrecomputedJudge
+from sklearn_selreg.metrics._regimes import COLD_BELOW
 
 WORLDS = {
     "dense": {"n_users": 1000, "n_items": 500, "n_interactions": 20_000},
@@ -17,7 +18,6 @@ WORLDS = {
     "tiny": {"n_users": 120, "n_items": 80, "n_interactions": 1200},  # for tests
 }
 DATASETS = ("movielens", "dense", "sparse")
-_COLD_BELOW = 3
 
 
 def knows_the_known(history_length, popularity):
@@ -77,5 +77,5 @@ def _make(**sizes):
         dropped=world.X.iloc[:0],
         item_data=world.item_data,
         judge=PrecomputedJudge(records),
-        cohort=pd.Series(np.where(n_train < _COLD_BELOW, "cold", "warm"), n_train.index),
+        cohort=pd.Series(np.where(n_train < COLD_BELOW, "cold", "warm"), n_train.index),
     )

@@ -66,7 +66,8 @@ from ._utils._warn import warn, warn_of_unknown
 from ._version import __version__
 from .exceptions import ParameterWarning
 from .judges import LLMJudge
-from .metrics._models import mean_ndcg, warn_of_unknown_ids
+from .metrics._models import warn_of_unknown_ids
+from .metrics._ndcg import mean_ndcg
 
 # Parameters with parameters of their own: what short values stand for, ...
 _SHORTHANDS = {
@@ -1148,7 +1149,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         held_out = _index_table(X, y, **self._id_columns, negatives=self.negatives)
         model = self._fitted
         rows, columns = encode(model.users, held_out.users), encode(model.items, held_out.items)
-        warn_of_unknown_ids(self, held_out.users, rows, held_out.items, columns)
+        warn_of_unknown_ids(held_out, rows, columns, model.users, model.items)
         check_finite_model(model.user_factors, model.item_factors)
         return mean_ndcg(
             lambda part: model.score(rows[part]),

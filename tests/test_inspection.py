@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
+from sklearn_selreg._gate import _evidence
 from sklearn_selreg.datasets import make_interactions
 from sklearn_selreg.inspection import GateDisplay, LossDisplay, RegimeDisplay
 from sklearn_selreg.metrics import compare_reports, ranking_report
@@ -75,6 +76,13 @@ def texts(figure):
 
 
 # -- the gate ----------------------------------------------------------------------------------
+
+
+def test_every_column_of_the_evidence_has_a_name_for_people(models):
+    evidence = models["gated"].judgments_[[*_evidence.COLUMNS]]  # all of them are there
+    gate = models["gated"].gate_
+    assert {*gate.feature_names_in_} == {*evidence.columns}
+    assert list(gate.context_effects_) == [*_evidence.CONTEXT]
 
 
 @pytest.mark.parametrize("response", ["weight", "trust"])
@@ -305,7 +313,7 @@ def test_each_model_is_named_drawn_and_told_apart(reports):
     assert len({line.get_marker() for line in drawn}) == 4
     np.testing.assert_allclose(
         drawn[2].get_xdata(),
-        reports["gated"]["AUC"].loc[["overall", "warm", "cold", "tail", "zero"]].dropna(),
+        reports["gated"]["AUC"].loc[["overall", "warm", "cold", "tail", "new"]].dropna(),
     )
 
 

@@ -250,7 +250,7 @@ SCORING = {
     ],
     ids=["grid", "random", "halving"],
 )
-@pytest.mark.filterwarnings("ignore:.* were among those given to fit:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* are training interactions:UserWarning")
 def test_searches_over_pipelines(likes, frame, search):
     X = frame(likes.to_dict("list"))
     model = named()

@@ -131,7 +131,7 @@ def test_warnings_point_at_the_users_line_through_pipelines_and_searches():
 
 
 def test_evaluating_on_fitted_rows_is_told(model):
-    with pytest.warns(UserWarning, match="40 of 40 interactions to evaluate on were among those"):
+    with pytest.warns(UserWarning, match="40 of 40 interactions to evaluate on are training"):
         ranking_report(model, X)
     half = pd.concat([X[:2], HELD_OUT])
     # Searches compare scores of test and training rows.

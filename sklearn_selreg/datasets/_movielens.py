@@ -24,7 +24,7 @@ used by nobody. The other users are the cohort "warm".
 
 **Evaluation.** Fit on `train` alone; for each user rank all 9,066 films but the user's own in
 `train`. Choose settings on `valid`, report on `test`. Regimes: cold and warm users; tail: test
-interactions with films of at most 3 training interactions; zero: with films of none.
+interactions with films of at most 3 training interactions; new: with films of none.
 
 **Judgments.** 2,560 answers of a Claude model to 1,627 questions: 1,318 for supervision (20
 films that the user does not have in `train`, chosen without a look at `valid` or `test`) and 309

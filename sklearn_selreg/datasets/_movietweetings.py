@@ -31,7 +31,7 @@ than they bring.
 
 **Evaluation.** Fit on `train` alone, with `time_col="time"`; for each user rank all 10,506 films
 but the user's own in `train`. Choose settings on `valid`, report on `test`. Regimes: cold and warm
-users; tail: test interactions with films of at most 3 training interactions; zero: with films of
+users; tail: test interactions with films of at most 3 training interactions; new: with films of
 none.
 
 **Judgments.** 1,800 answers of a Claude model to 1,650 questions: 1,350 for supervision (20 films

@@ -37,7 +37,7 @@ preferences here, but that they do no harm.
 
 **Evaluation.** Fit on `train` alone; for each user rank all 3,659 products but the user's own in
 `train`. Choose settings on `valid`, report on `test`. Regimes: cold and warm users; tail: test
-interactions with products of at most 3 training interactions; zero: with products of none.
+interactions with products of at most 3 training interactions; new: with products of none.
 
 **Judgments.** 1,200 answers of a Claude model to 900 questions: 600 for supervision (20 products
 that the user does not have in `train`: 12 of the 50 that a factorization with features ranks

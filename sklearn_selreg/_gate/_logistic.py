@@ -1,48 +1,18 @@
-"""Cross-validated logistic regressions, which the gate is made of."""
+"""Penalized logistic regression with offsets, and its cross-validation over groups of pairs."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.model_selection import GroupKFold
 
-PENALTIES = 10.0 ** np.arange(-3, 3)  # values of C to choose from
-_TOLERANCE = 1e-8  # of the gradient, a pair
-
-
-def share_right(log_odds, right, weights):
-    """Return the share of pairs that log-odds tell right; a tie is half right."""
-    told = np.where(log_odds == 0, 0.5, (log_odds > 0) == right)
-    return float(np.average(told, weights=weights))
-
-
-def split_in_halves(values):
-    """Return which values are in the lower and in the upper half, as well as ties allow it."""
-    known = ~np.isnan(values)
-    if not known.any():
-        return known, known
-    median = np.median(values[known])
-    lower = min(
-        (values <= median, values < median), key=lambda part: abs(part.sum() - known.sum() / 2)
-    )
-    return lower, known & ~lower
-
-
-def cross_fitted_log_odds(log_odds, right, groups):
-    return pd.DataFrame(
-        {
-            "probability": expit(np.asarray(log_odds, dtype=np.float32)),
-            "right": np.asarray(right, dtype=bool),
-            "group": np.asarray(groups, dtype=np.int32),
-        }
-    )
+_TOLERANCE = 1e-8  # of the gradient, per pair
 
 
 @dataclass(frozen=True, eq=False)
 class KnownPairs:
-    """What is known of pairs: outcome, offset, weight and group, each of shape (n_pairs,)."""
+    """Pairs with a known outcome: outcome, offset, weight and group, each of shape (n_pairs,)."""
 
     right: np.ndarray
     offset: np.ndarray
@@ -70,6 +40,12 @@ def held_out_log_odds(columns, known, C, n_folds):
     for train, test in GroupKFold(n_folds).split(columns, known.right, known.groups):
         log_odds[test] += columns[test] @ fit_logistic(columns[train], known[train], C)
     return log_odds
+
+
+def held_out_losses(columns, known, C, n_folds):
+    """Return the cross-validated log-loss of each pair times its weight, (n_pairs,) float64."""
+    log_odds = held_out_log_odds(columns, known, C, n_folds)
+    return known.weights * np.logaddexp(0, np.where(known.right, -log_odds, log_odds))
 
 
 def fit_logistic(columns, known, C):
