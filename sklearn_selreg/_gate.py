@@ -20,8 +20,7 @@ from ._gate_learning import (
     share_right,
     split_in_halves,
 )
-from ._utils._docs import DocLinkMixin
-from ._utils._sklearn import Interval, _check_sample_weight, _fit_context
+from ._utils._sklearn import DisplayMixin, Interval, _check_sample_weight, _fit_context
 from ._utils._warn import warn
 from .exceptions import GateWarning
 
@@ -39,7 +38,7 @@ _WHERE = {
 _OF_ANSWERS = {"agreement"}  # context of the judge's answers, not of what they are used for
 
 
-class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
+class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
     r"""Learn from pairs with a known outcome where, and how far, a judge can be trusted.
 
     A row is a pair of items, oriented so that the judge prefers the first; its outcome is 1 where

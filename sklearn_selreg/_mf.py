@@ -50,10 +50,16 @@ from ._tuning._hold_out import FEWEST_HELD_OUT
 from ._tuning._moves import EFFORTS
 from ._tuning._search import find_settings
 from ._utils._atomic import all_or_nothing
-from ._utils._docs import DocLinkMixin
 from ._utils._params import check_integer, check_nested, is_default, name_kind
 from ._utils._progress import tqdm
-from ._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
+from ._utils._sklearn import (
+    DisplayMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    _fit_context,
+    _safe_indexing,
+)
 from ._utils._warn import warn, warn_of_unknown
 from ._version import __version__
 from .exceptions import GateWarning, JudgmentWarning, ParameterWarning
@@ -113,7 +119,7 @@ _PAIRS_PER_CHUNK = 2**18
 _SLATES_PER_CHUNK = 2**11  # of 20 candidates: 390,000 pairs, some 60 MB of evidence
 
 
-class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
+class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     r"""Matrix factorization, regularized by a judge's preferences where they can be trusted.
 
     Implicit-feedback matrix factorization by `implicit`'s compiled kernel, whose item factors lean

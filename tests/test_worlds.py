@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from scipy.stats import kstest, norm, spearmanr
 from sklearn.base import clone
-from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
+from sklearn_selreg._utils._sklearn import InvalidParameterError
 from sklearn_selreg.datasets import make_interactions
 from sklearn_selreg.datasets._worlds import _draw_for, _World
 from sklearn_selreg.judges import Slate

@@ -21,8 +21,8 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from .._utils._docs import DocLinkMixin
 from .._utils._params import check_integer
+from .._utils._sklearn import DisplayMixin
 from ._columns import (
     DIGIT,
     TEXT_SHARE,
@@ -42,7 +42,7 @@ _ENTRIES_PER_CHUNK, _ROWS_PER_CHUNK = 2**22, 2**14
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
-class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class AutoItemEncoder(DisplayMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Encode a table of item data as sparse features, choosing an encoding for each column.
 
     Each column becomes a block of features according to its kind:
