@@ -11,15 +11,19 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from ._data._columns import hidden_columns
-from ._data._histories import Histories, check_times, latest_positions, lose_strength
-from ._data._ids import as_objects, concatenate_ids, encode, find_known, pick_ids, read_id, read_ids
-from ._data._interactions import count_interactions, index_interactions
+from ._data._arrays import as_objects
+from ._data._csr import count_interactions
+from ._data._histories import Histories, lose_strength
+from ._data._ids import concatenate_ids, encode, pick_ids
+from ._data._interactions import index_interactions
 from ._data._item_features import encode_items, feature_names, transform_items
 from ._data._item_table import read_item_data, warn_of_better_ids
-from ._data._periods import Trend, mean_user, period_shares
+from ._data._item_texts import hidden_columns
+from ._data._periods import PopularityOverTime, latest_positions, mean_user, period_weights
+from ._data._requested_ids import find_known, read_id, read_ids, warn_of_unknown
 from ._data._strengths import KINDS, StrengthScale, kinds_to_compare
 from ._data._tables import check_same_columns, describe_columns, read_columns
+from ._data._time_units import check_times
 from ._factorization._als import pack_pairs
 from ._factorization._als_backbone import ALSBackbone
 from ._factorization._factors import Factors, with_bias
@@ -60,7 +64,7 @@ from ._utils._sklearn import (
     _fit_context,
     _safe_indexing,
 )
-from ._utils._warn import warn, warn_of_unknown
+from ._utils._warn import warn
 from ._version import __version__
 from .exceptions import GateWarning, JudgmentWarning, ParameterWarning
 from .judges import LLMJudge, Slate
@@ -574,14 +578,14 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         self._remember_settings(backbone, scale, settings["popularity_periods"], n_sweeps)
         self._found, self._given = found, None
         self._id_names = id_names(X, self.user_col, self.item_col)
-        self._matrix, self._age = interactions.matrix, interactions.age
+        self._matrix, self._age = interactions.matrix, interactions.recency_rank
         self._remember_times(interactions)
         self._popularity = count_interactions(self._matrix)
         interactions = replace(interactions, matrix=self._scale.apply(self._matrix))
         matrix = interactions.matrix
         n_periods = settings["popularity_periods"] if backbone.item_bias > 0 else 1
-        trend = Trend.of(interactions, n_periods, now=self.popularity_at == "last")
-        self._periods, shares = trend.centers, trend.user_shares()
+        trend = PopularityOverTime.of(interactions, n_periods, at=self.popularity_at)
+        self._periods, shares = trend.centers, trend.user_weights()
         self._slates = None
         self._features = features
         self._feature_names = feature_names(self.item_encoder_, features)
@@ -613,7 +617,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         with tqdm(total=n_watched, disable=not self.verbose, desc="sweeps") as progress:
             watch = self._watch(progress, final=self.judge is None)
             # Popped: so they are freed when they have been copied.
-            by_period = trend.popularity()
+            by_period = trend.counts_by_period()
             factors = backbone.fit(matrix, features, starts.pop(), watch, by_period=by_period)
             if judged is not None:
                 slates = self._place(judged, interactions)
@@ -1088,7 +1092,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             warn_of_unknown(what, unknown, len(ids), known, left_out)
         shape = len(self.users_), len(self.items_)
         self._matrix = located.spread(located.interactions.matrix.data, shape)
-        self._age = located.interactions.age
+        self._age = located.interactions.recency_rank
         self._popularity = np.zeros(shape[1], dtype=np.int64)
         self._popularity[located.columns] = count_interactions(located.interactions.matrix)
         self.loss_curve_, self.n_iter_ = [], 0
@@ -2033,12 +2037,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         by_time = self.popularity_at == "user" and len(self._periods) > 1
         if told is not None and (by_time or known == "append"):
             warn(told)
-        more = Histories.of(added, columns, len(self.items_))
+        more = added.select_items(columns, len(self.items_))
         histories = Histories(self._matrix, self._age, self._times)
         before, after = histories[rows], more
         if known == "append":
             self._check_appendable(added.users, rows, before)
-            after = before.plus(more)
+            after = before.add(more)
         elif known is None:
             lost = lose_strength(before.matrix, after.matrix) | self._is_judged(rows)
             if self._given is not None:  # factors that nobody can solve for again
@@ -2059,8 +2063,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         rows[new] = len(self.users_) + np.arange(np.sum(new))
         source = np.arange(len(self.users_) + np.sum(new))  # where each user's row comes from
         source[rows] = len(self.users_) + np.arange(len(rows))
-        histories = histories.stacked(after)[source]
-        self._matrix, self._age, self._times = histories.matrix, histories.age, histories.times
+        histories = histories.stack(after)[source]
+        self._matrix, self._age, self._times = (
+            histories.matrix,
+            histories.recency_rank,
+            histories.times,
+        )
         self.user_factors_ = np.concatenate([self.user_factors_, factors])[source]
         self.users_ = concatenate_ids(self.users_, added.users[new])
         return self
@@ -2111,12 +2119,14 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         weigh, items = self._scale.apply, self.item_factors_[:, :k]
         fixed = Factors(None, items, None, gain=self._gain)
         matrix = weigh(after.matrix)
-        factors = backbone.solve_users(matrix, fixed, self._popularity, after.age)
+        factors = backbone.solve_users(matrix, fixed, self._popularity, after.recency_rank)
         by_equations = isinstance(backbone, ALSBackbone) and self._given is None
         if before is not None and not by_equations:
             moved = np.flatnonzero((rows >= 0) & (np.diff(before.matrix.indptr) > 0))
             old = before[moved]
-            solved = backbone.solve_users(weigh(old.matrix), fixed, self._popularity, old.age)
+            solved = backbone.solve_users(
+                weigh(old.matrix), fixed, self._popularity, old.recency_rank
+            )
             factors[moved] += self.user_factors_[rows[moved], :k] - solved
         elif before is not None and self._pairs is not None:
             judged = np.flatnonzero(self._is_judged(rows))
@@ -2128,7 +2138,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
                 )
                 some = after[judged]
                 factors[judged] = backbone.solve_judged(
-                    weigh(some.matrix), some.age, factors[judged], items, self._popularity, pairs
+                    weigh(some.matrix),
+                    some.recency_rank,
+                    factors[judged],
+                    items,
+                    self._popularity,
+                    pairs,
                 )
         check_finite_factors(backbone, matrix.data, factors)
         if self.item_factors_.shape[1] > k:
@@ -2148,7 +2163,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         last = len(self._periods) - 1
         if self.popularity_at == "last":
             where[:] = last
-        return period_shares(np.where(where < 0, np.float32(last), where), last + 1)
+        return period_weights(np.where(where < 0, np.float32(last), where), last + 1)
 
     @all_or_nothing
     def fold_in_items(self, item_data):

@@ -582,7 +582,7 @@ def test_reports_that_do_not_compare():
         (
             {"items": ["a", "b"]},
             ValueError,
-            "model knows, such as 0; got 2 unknown ones, such as 'a'",
+            r"model knows; got 2 unknown ones \(e.g. 'a'\). Known ids look like 0",
         ),
         ({"cohort": {0: "hot"}}, ValueError, "hot"),
         ({"cohort": {0: 3}}, ValueError, r"got \[3\]"),

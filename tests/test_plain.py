@@ -14,9 +14,9 @@ import sklearn
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from sklearn_selreg import AutoItemEncoder, SelectiveLLMRegularizedMF
-from sklearn_selreg._data._columns import item_texts
-from sklearn_selreg._data._dense import gram
+from sklearn_selreg._data._csr import gram
 from sklearn_selreg._data._item_table import read_item_data
+from sklearn_selreg._data._item_texts import item_texts
 from sklearn_selreg._serving._explain import _ridge
 from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.judges import ContentJudge, LLMJudge

@@ -26,7 +26,7 @@ import pandas as pd
 import scipy.linalg
 import scipy.sparse as sp
 
-from .._data._dense import gram
+from .._data._csr import gram
 from .._factorization._als import FEATURE_RIDGE
 from .._factorization._als_backbone import ALSBackbone
 

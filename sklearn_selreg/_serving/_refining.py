@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from .._data._csr import count_interactions
 from .._data._ids import encode
-from .._data._interactions import Interactions, count_interactions
+from .._data._interactions import Interactions
 from .._factorization._anchoring import item_pull, score_metrics, score_spread, user_pull
 from .._factorization._proximal import ProximalProblem
 from .._judging._design import Standing
@@ -138,11 +139,11 @@ def locate(interactions, users, items, candidates):
     entry = entry[np.lexsort((column, row))]
     row, column = new_row[coo.row[entry]], new_column[coo.col[entry]]
     indptr = np.append(0, np.cumsum(np.bincount(row, minlength=len(kept))))
-    age = interactions.age[entry]
+    age = interactions.recency_rank[entry]
     by_age = np.lexsort((age, row))  # without the unknown items ages have gaps
     age[by_age] = np.arange(len(age)) - indptr[row[by_age]]
     matrix = sp.csr_matrix((coo.data[entry], column, indptr), (len(kept), len(found)))
-    small = Interactions(interactions.users[kept], items[found], matrix, age)
+    small = Interactions(matrix, age, users=interactions.users[kept], items=items[found])
     unknown = interactions.users[rows < 0], interactions.items[columns < 0]
     return Located(small, rows[kept], found, *unknown)
 

@@ -9,8 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 from .._data._ids import encode
 from .._data._interactions import Interactions, index_interactions
 from .._data._periods import mean_user
+from .._data._requested_ids import message_none_known, warn_of_unknown
 from .._utils._params import name_kind
-from .._utils._warn import warn, warn_of_unknown
+from .._utils._warn import warn
 from ._ranks import counts_by_id, dcg_discounts, expected_worth, positions_of, rank_held_out
 
 # Scores
@@ -47,7 +48,8 @@ def fitted_interactions(model):
             "train must be given, the interactions that the model was fitted on, as "
             f"{what} does not tell; got None."
         )
-    return Interactions(model.users_, model.items_, matrix, age=None)  # which no metric looks at
+    # No metric looks at the order.
+    return Interactions(matrix, None, users=model.users_, items=model.items_)
 
 
 def as_scorer(model, items):
@@ -98,11 +100,7 @@ def _factor_scorer(model, catalog):
     position = encode(model.items_, catalog)
     known = position >= 0
     if not known.any():
-        raise ValueError(
-            "items must hold an id that the model knows, such as "
-            f"{model.items_[:1].tolist()[0]!r}; got {len(catalog)} unknown ones, such as "
-            f"{catalog[:1].tolist()[0]!r}. Ids of another type are other ids."
-        )
+        raise ValueError(message_none_known(catalog, model.items_))
     item_factors = model.item_factors_[position[known]]
     unknown = mean_user(model.user_factors_, len(getattr(model, "_periods", [0])))
 
