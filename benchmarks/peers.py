@@ -11,7 +11,7 @@ from implicit.lmf import LogisticMatrixFactorization
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
 
 from sklearn_selreg._data._interactions import index_interactions
-from sklearn_selreg._data._periods import Trend
+from sklearn_selreg._data._periods import PopularityOverTime
 from sklearn_selreg._factorization._factors import popularity_bias
 
 _PERIODS = 8  # as by default
@@ -55,11 +55,11 @@ def trend_bias(data):
             data.train, user_col="user", item_col="item", time_col="time",
             extra_items=data.item_data["item"].to_numpy(),
         )  # fmt: skip
-        trend = Trend.of(interactions, _PERIODS)
+        trend = PopularityOverTime.of(interactions, _PERIODS)
         described = data.features[np.searchsorted(data.item_data["item"], interactions.items)]
-        bias = popularity_bias(trend.popularity(), described).astype(np.float32)
+        bias = popularity_bias(trend.counts_by_period(), described).astype(np.float32)
         place = np.searchsorted(interactions.items, data.item_data["item"])
-        data["trend_bias"] = interactions.users, trend.user_shares() @ bias[place].T
+        data["trend_bias"] = interactions.users, trend.user_weights() @ bias[place].T
     return data["trend_bias"]
 
 

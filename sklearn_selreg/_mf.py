@@ -10,12 +10,14 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted
 
+from ._data._csr import count_interactions
 from ._data._histories import Histories
-from ._data._ids import encode, find_known, pick_ids, read_id, read_ids
-from ._data._interactions import count_interactions, index_interactions
+from ._data._ids import encode, pick_ids
+from ._data._interactions import index_interactions
 from ._data._item_encoder import AutoItemEncoder
 from ._data._item_features import encode_items, feature_names, transform_items
 from ._data._item_table import read_item_data, warn_of_better_ids
+from ._data._requested_ids import find_known, read_id, read_ids, warn_of_unknown
 from ._data._strengths import KINDS, StrengthScale
 from ._data._tables import check_same_columns, describe_columns, read_columns
 from ._factorization._als_backbone import ALSBackbone
@@ -59,10 +61,16 @@ from ._tuning._auto import (
     warn_of_search,
 )
 from ._tuning._moves import EFFORTS
-from ._utils._docs import DocLinkMixin
 from ._utils._params import check_integer, check_nested, expand_shorthands, is_default, name_kind
-from ._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
-from ._utils._warn import warn, warn_of_unknown
+from ._utils._sklearn import (
+    DisplayMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    _fit_context,
+    _safe_indexing,
+)
+from ._utils._warn import warn
 from ._version import __version__
 from .exceptions import ParameterWarning
 from .judges import LLMJudge
@@ -88,7 +96,7 @@ _AUTO = StrOptions({"auto"})
 _LARGEST_LLM_WEIGHT = 4.0  # interactions; more was hardly meant relative to alpha
 
 
-class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
+class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     r"""Matrix factorization, regularized by a judge's preferences where they can be trusted.
 
     ALS on implicit feedback, with item factors shrunk toward a linear prediction from item

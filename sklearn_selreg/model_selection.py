@@ -80,7 +80,7 @@ class _HistorySplit(BaseCrossValidator):
             _warn_of_sorted_rows(user, {"item id": item, "strength": y})
         wanted = user * matrix.shape[1] + item
         place = np.minimum(np.searchsorted(entries, wanted), len(entries) - 1)
-        age = np.where(entries[place] == wanted, interactions.age[place], -1)
+        age = np.where(entries[place] == wanted, interactions.recency_rank[place], -1)
         return user, age, lengths[user]
 
 

@@ -15,7 +15,6 @@ from estimators import make_estimator
 from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg._data._histories import Histories
 from sklearn_selreg._data._interactions import index_interactions
 from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.judges import PrecomputedJudge
@@ -75,17 +74,17 @@ def test_adding_is_indexing_all_rows_at_once(seed, time_col, negatives):
     # The later rows have users and items in another order, and new ones of both.
     place = [np.searchsorted(whole.items, part.items) for part in (first, later)]
     old, new = (
-        Histories.of(part, where, len(whole.items))
+        part.select_items(where, len(whole.items))
         for part, where in zip((first, later), place, strict=True)
     )
     known = np.full(len(later.users), -1)
     both = np.isin(later.users, first.users)
     known[both] = np.searchsorted(first.users, later.users[both])
-    joined = old[known].plus(new)
+    joined = old[known].add(new)
     expected = whole.matrix[np.searchsorted(whole.users, later.users)]
-    entries = sp.csr_matrix((whole.age + 1, whole.matrix.indices, whole.matrix.indptr))
+    entries = sp.csr_matrix((whole.recency_rank + 1, whole.matrix.indices, whole.matrix.indptr))
     np.testing.assert_allclose(joined.matrix.toarray(), expected.toarray())
-    ages = sp.csr_matrix((joined.age + 1, joined.matrix.indices, joined.matrix.indptr))
+    ages = sp.csr_matrix((joined.recency_rank + 1, joined.matrix.indices, joined.matrix.indptr))
     wanted = entries[np.searchsorted(whole.users, later.users)]
     np.testing.assert_array_equal(ages.toarray(), wanted.toarray())
     if time_col:
@@ -404,7 +403,7 @@ def test_loaded_models_go_on(log, judge, tmp_path, time_col):
     for m in (model, loaded, pickled):
         m.fold_in(more, known="append")
         np.testing.assert_array_equal(m.user_factors_, model.user_factors_)
-        np.testing.assert_array_equal(m._fitted.histories.age, model._fitted.histories.age)
+        np.testing.assert_array_equal(m._fitted.histories.recency_rank, model._fitted.histories.recency_rank)
     assert set(np.flatnonzero(model._fitted.matrix[-2].toarray())) == {1, 2, 4}
 
 
@@ -502,9 +501,9 @@ def test_what_is_wrong_with_new_items(log):
         model.fold_in_items(data)
     with pytest.raises(ValueError, match="feature names"):
         model.fold_in_items(catalog([50]).rename(columns={"price": "cost"}))
-    with pytest.raises(ValueError, match="one row an item"):
+    with pytest.raises(ValueError, match="one row per item"):
         model.fold_in_items(catalog([50, 50]))
-    with pytest.warns(DataWarning, match="another type"):
+    with pytest.warns(DataWarning, match="Check the id type"):
         copy.copy(model).fold_in_items(catalog([50]).assign(item="50"))
     assert model.items_.tolist() == list(range(N_ITEMS))
     own = make_model(item_data=data[["item", "kind"]], item_encoder=OneHotEncoder()).fit(log)

@@ -14,13 +14,11 @@ import pytest
 import scipy.sparse as sp
 
 from sklearn_selreg._data import _interactions
+from sklearn_selreg._data._csr import count_interactions
 from sklearn_selreg._data._ids import concatenate_ids, encode
-from sklearn_selreg._data._interactions import (
-    count_interactions,
-    index_interactions,
-    interactions_from_sparse,
-)
-from sklearn_selreg._data._tables import read_columns, read_strengths
+from sklearn_selreg._data._interactions import index_interactions, interactions_from_sparse
+from sklearn_selreg._data._strengths import read_strengths
+from sklearn_selreg._data._tables import read_columns
 
 N_USERS, N_ITEMS = 9, 12
 
@@ -55,7 +53,7 @@ def reference(users, items, strengths=None, times=None):
 def as_dicts(interactions):
     """The same from an `Interactions`, whose arrays are checked to be consistent on the way."""
     users, items = interactions.users.tolist(), interactions.items.tolist()
-    matrix, age, history = interactions.matrix, interactions.age, interactions.history
+    matrix, age, history = interactions.matrix, interactions.recency_rank, interactions.history
     assert isinstance(matrix, sp.csr_matrix)
     assert matrix.shape == (len(users), len(items))
     assert matrix.dtype == np.float32
@@ -212,7 +210,7 @@ def test_repeated_pairs_take_the_place_of_their_latest_interaction():
     interactions = index_interactions(X, [1, 1, 1, 1, 0])  # the last row is no interaction
     assert interactions.items[interactions.history].tolist() == ["b", "a", "c"]
     assert interactions.matrix.toarray().tolist() == [[2, 1, 1]]
-    assert interactions.age.tolist() == [1, 2, 0]
+    assert interactions.recency_rank.tolist() == [1, 2, 0]
 
 
 def test_sums_are_more_exact_than_float32():
@@ -771,7 +769,7 @@ def test_returns_are_an_error_that_says_how_to_net_them():
     one = index_interactions(names["net"][["user", "item"]], names["net"]["y"])
     other = index_interactions(X, y, negatives="net")
     assert as_dicts(one)[0] == as_dicts(other)[0]
-    with pytest.raises(ValueError, match="nothing left in 2 rows, those of a pair summed"):
+    with pytest.raises(ValueError, match="whose strengths sum to more than 0; got none in 2 rows"):
         index_interactions([["a", 1], ["a", 1]], [1, -1], negatives="net")
     with pytest.raises(ValueError, match="range of float32"):
         index_interactions(X, y * 1e300, negatives="net")

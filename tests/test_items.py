@@ -19,10 +19,10 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg._data._columns import item_texts
 from sklearn_selreg._data._item_encoder import AutoItemEncoder
 from sklearn_selreg._data._item_features import encode_items
 from sklearn_selreg._data._item_table import read_item_data
+from sklearn_selreg._data._item_texts import item_texts
 
 WORDS = np.array(["red", "blue", "green", "fast", "slow", "big", "small", "warm", "cold", "old"])
 N = 200
@@ -115,15 +115,15 @@ def test_ids_may_be_tuples_and_dicts_may_lack_columns():
         (pd.Series(["a", "b"], index=["x", None]), ValueError, "missing or infinite"),
         (pd.DataFrame({"film": [], "x": []}), ValueError, "at least one item; got none"),
         ({}, ValueError, "at least one item; got none"),
-        (pd.DataFrame({"film": [1, 2]}), ValueError, "a column beside the item ids; got none"),
-        ({1: {}, 2: {}}, ValueError, "a column beside the item ids; got none"),
+        (pd.DataFrame({"film": [1, 2]}), ValueError, "a column besides the item ids; got none"),
+        ({1: {}, 2: {}}, ValueError, "a column besides the item ids; got none"),
         ({1: {"title": "Heat"}, 2: "Casino"}, ValueError, "1 dicts among 2"),
         (pl.DataFrame({"id": [1], "x": [2]}), ValueError, "named 'film'.*'id', 'x'"),
         (pl.DataFrame({"film": [1], "x": [2]}).lazy(), TypeError, "got a LazyFrame"),
         (
             pd.DataFrame([[1, 2]], columns=["x", "x"]),
             ValueError,
-            "must have names of their own; got .'x'. more than once",
+            "must have distinct names; got .'x'. more than once",
         ),
         (
             pd.DataFrame({"x": [1]}, index=pd.MultiIndex.from_tuples([(1, 2)])),

@@ -47,7 +47,7 @@ def test_pointwise_solves_for_the_ratings(load, tiny):
     bias = (model.user_factors_[:, 8:] @ model.item_factors_[:, 8:].T).astype(float)
     c = backbone.missing_weights(model._fitted.popularity)
     confidence = backbone.recent_confidence(
-        model._fitted.matrix, model._fitted.histories.age
+        model._fitted.matrix, model._fitted.histories.recency_rank
     ).toarray()
     weight = np.where(confidence > 0, confidence, c)
     target = (confidence > 0).astype(float)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sklearn_selreg._data._interactions import count_interactions, index_interactions
+from sklearn_selreg._data._csr import count_interactions
+from sklearn_selreg._data._interactions import index_interactions
 from sklearn_selreg._judging._design import Standing, estimate_design, pair_weights, recorded_design
 from sklearn_selreg._judging._slates import place_slates
 from sklearn_selreg.judges import PrecomputedJudge

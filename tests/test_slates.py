@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 import sklearn_selreg.datasets
 from sklearn_selreg._data._interactions import index_interactions
-from sklearn_selreg._data._periods import Trend
+from sklearn_selreg._data._periods import PopularityOverTime
 from sklearn_selreg._factorization._als_backbone import ALSBackbone
 from sklearn_selreg._judging._design import Standing
 from sklearn_selreg._judging._slates import compare_candidates, place_slates
@@ -380,7 +380,7 @@ def cross_fit(slates, matrix, model=None, items=None):
     model = backbone() if model is None else model
     items = slates.items if items is None else np.tile(items, (len(slates), 1))
     start = model.start(*matrix.shape, np.random.default_rng(0))
-    trend = Trend(matrix, np.zeros(1), None, now=False)
+    trend = PopularityOverTime(matrix, np.zeros(1), None, at="user")
     return cross_fitted_standing(items, slates, model, trend, None, start)
 
 

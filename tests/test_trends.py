@@ -8,7 +8,12 @@ from estimators import make_estimator
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg._data._interactions import index_interactions
-from sklearn_selreg._data._periods import Trend, as_numbers, period_shares, positions
+from sklearn_selreg._data._periods import (
+    PopularityOverTime,
+    period_positions,
+    period_weights,
+    times_to_numbers,
+)
 from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.metrics import ranking_report
 
@@ -39,10 +44,10 @@ def fit(table, time_col="time", **settings):
 
 def test_periods_hold_about_equally_many(table):
     interactions = index_interactions(table, user_col="user", item_col="item", time_col="time")
-    trend = Trend.of(interactions, 5)
+    trend = PopularityOverTime.of(interactions, 5)
     assert len(trend.centers) == 5
     np.testing.assert_allclose(trend.centers, np.quantile(table["time"], [0.1, 0.3, 0.5, 0.7, 0.9]))
-    counts = trend.popularity()
+    counts = trend.counts_by_period()
     np.testing.assert_allclose(counts.sum(axis=1), interactions.matrix.getnnz(axis=0), rtol=1e-6)
     np.testing.assert_allclose(counts.sum(axis=0), len(table) / 5, rtol=0.15)
 
@@ -58,7 +63,7 @@ def test_popularity_is_counted_by_hand(table):
         for period in range(3):
             hat = np.interp(time, centers, np.eye(3)[period])
             expected[item, period] += hat
-    found = Trend.of(interactions, 3).popularity(np.array(left_out))
+    found = PopularityOverTime.of(interactions, 3).counts_by_period(np.array(left_out))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -118,7 +123,7 @@ def test_datetimes_are_times_like_others(table):
     np.testing.assert_allclose(by_date.user_factors_, by_hour.user_factors_, atol=1e-5)
     zoned = fit(table.assign(time=moments.dt.tz_localize("UTC")))
     np.testing.assert_allclose(zoned.user_factors_, by_date.user_factors_, atol=1e-6)
-    assert as_numbers(np.array(["1970-01-01T00:00:02"], dtype="M8[s]")).tolist() == [2e6]
+    assert times_to_numbers(np.array(["1970-01-01T00:00:02"], dtype="M8[s]")).tolist() == [2e6]
 
 
 def test_saved_models_know_their_periods(table, tmp_path):
@@ -157,13 +162,13 @@ def test_explanations_have_the_bias_of_the_users_period(table):
 def test_shown_parts_of_a_history_have_their_own_period():
     matrix = sp.csr_matrix(np.array([[1, 1, 0], [0, 1, 1]], dtype=np.float32))
     centers = np.array([10.0, 20.0])
-    when = positions(np.array([10.0, 20.0, 15.0, 10.0]), centers)
-    trend = Trend(matrix, centers, when, now=False)
+    when = period_positions(np.array([10.0, 20.0, 15.0, 10.0]), centers)
+    trend = PopularityOverTime(matrix, centers, when, at="user")
     shown = sp.csr_matrix(np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0]], dtype=np.float32))
-    shares = trend.shown_shares(np.array([0, 1, 1]), shown)
+    shares = trend.partial_user_weights(np.array([0, 1, 1]), shown)
     np.testing.assert_allclose(shares, [[1, 0], [0.5, 0.5], [0, 1]])
-    np.testing.assert_allclose(trend.user_shares(), [[0, 1], [0.5, 0.5]])
-    np.testing.assert_allclose(period_shares(np.float32([0.25]), 3), [[0.75, 0.25, 0]])
+    np.testing.assert_allclose(trend.user_weights(), [[0, 1], [0.5, 0.5]])
+    np.testing.assert_allclose(period_weights(np.float32([0.25]), 3), [[0.75, 0.25, 0]])
 
 
 def test_of_whom_nothing_is_known_is_in_the_last_period(table):

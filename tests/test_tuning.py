@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg._data._interactions import index_interactions
-from sklearn_selreg._data._periods import Trend
+from sklearn_selreg._data._periods import PopularityOverTime
 from sklearn_selreg._data._strengths import StrengthScale
 from sklearn_selreg._factorization._factors import popularity_bias
 from sklearn_selreg._tuning._hold_out import HoldOut, Result
@@ -217,10 +217,10 @@ def test_periods_know_nothing_of_what_is_held_out(log):
     hold_out = HoldOut.of(interactions, None, (4,), EFFORTS["fast"])
     held_out = pd.MultiIndex.from_arrays([hold_out.users[hold_out.rows], hold_out.items])
     rest = log[~pd.MultiIndex.from_frame(log[["user", "item"]]).isin(held_out)]
-    trend = Trend.of(index_interactions(rest, **COLUMNS), 4)
+    trend = PopularityOverTime.of(index_interactions(rest, **COLUMNS), 4)
     bias, periods = hold_out.trends[4]
-    np.testing.assert_allclose(bias, popularity_bias(trend.popularity(), None), atol=1e-6)
-    np.testing.assert_allclose(periods, trend.user_shares()[hold_out.users])
+    np.testing.assert_allclose(bias, popularity_bias(trend.counts_by_period(), None), atol=1e-6)
+    np.testing.assert_allclose(periods, trend.user_weights()[hold_out.users])
 
 
 def test_each_metric_alone_raises_the_criterion():

@@ -10,7 +10,7 @@ import pytest
 from estimators import make_estimator
 from scipy.stats import kstest, norm, spearmanr
 from sklearn.base import clone
-from sklearn.utils._param_validation import InvalidParameterError
+from sklearn_selreg._utils._sklearn import InvalidParameterError
 
 from sklearn_selreg import ReliabilityGate
 from sklearn_selreg.datasets import make_interactions

@@ -41,7 +41,7 @@ from implicit.cpu._als import _least_squares_cg
 from implicit.cpu.topk import topk
 from threadpoolctl import ThreadpoolController
 
-from .._data._dense import gram, is_dense
+from .._data._csr import gram, is_dense
 from .._data._finite import are_finite, quiet
 
 CG_STEPS = 3  # of a half-sweep, warm-started; implicit's own number

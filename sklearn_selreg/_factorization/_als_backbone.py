@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from .._data._csr import count_interactions, with_data
 from .._data._finite import quiet
-from .._data._interactions import count_interactions, with_data
 from ._als import CG_STEPS, FeaturePrior, RegularizedALS, fold_in
 from ._anchoring import resume_factors
 from ._factors import POPULARITY_PAD, Factors, counted, expected_bias, no_watch, popularity_bias

@@ -9,8 +9,8 @@ from implicit.cpu.bpr import BayesianPersonalizedRanking
 from implicit.cpu.lmf import LogisticMatrixFactorization
 from implicit.recommender_base import ModelFitError
 
+from .._data._csr import count_interactions, with_data
 from .._data._finite import quiet
-from .._data._interactions import count_interactions, with_data
 from ._als import FeaturePrior, fold_in, single_threaded_blas
 from ._anchoring import (
     FEATURES_WORTH,

@@ -4,13 +4,12 @@ from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator
 
-from .._utils._docs import DocLinkMixin
-from .._utils._sklearn import Interval, StrOptions
+from .._utils._sklearn import DisplayMixin, Interval, StrOptions
 
 _SWEEPS = [Interval(Integral, 1, None, closed="left"), None]
 
 
-class ALS(DocLinkMixin, BaseEstimator):
+class ALS(DisplayMixin, BaseEstimator):
     """Alternating least squares, as the parameter `backbone` of the estimator.
 
     Parameters
@@ -69,7 +68,7 @@ class ALS(DocLinkMixin, BaseEstimator):
         self.compute_loss = compute_loss
 
 
-class BPR(DocLinkMixin, BaseEstimator):
+class BPR(DisplayMixin, BaseEstimator):
     """Bayesian personalized ranking by `implicit`, as the parameter `backbone` of the estimator.
 
     Parameters
@@ -115,7 +114,7 @@ class BPR(DocLinkMixin, BaseEstimator):
         self.compute_loss = compute_loss
 
 
-class LMF(DocLinkMixin, BaseEstimator):
+class LMF(DisplayMixin, BaseEstimator):
     """Logistic matrix factorization by `implicit`, as the parameter `backbone` of the estimator.
 
     Parameters

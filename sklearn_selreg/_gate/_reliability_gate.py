@@ -13,8 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from .._utils._docs import DocLinkMixin
-from .._utils._sklearn import Interval, _check_sample_weight, _fit_context
+from .._utils._sklearn import DisplayMixin, Interval, _check_sample_weight, _fit_context
 from .._utils._warn import warn
 from ..exceptions import GateWarning
 from ._columns import find_columns
@@ -24,7 +23,7 @@ from ._training_range import TrainingRange
 from ._trust_model import learn_trust, shrink_accuracy, trust_accuracy
 
 
-class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
+class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
     r"""Learn from pairs with a known outcome where, and how far, a judge can be trusted.
 
     A row is a pair of items, ordered so that the judge prefers the first; its outcome is 1 where

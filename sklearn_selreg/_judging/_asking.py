@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._data._columns import are_codes, item_texts
-from .._data._ids import as_objects, encode
+from .._data._arrays import as_objects
+from .._data._ids import encode
+from .._data._item_texts import are_codes, item_texts
 from .._utils._warn import warn
 from ..exceptions import DataWarning, JudgmentWarning
 from ..judges import JudgedSlates

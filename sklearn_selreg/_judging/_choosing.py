@@ -2,7 +2,7 @@
 
 import logging
 
-from .._data._columns import hidden_columns
+from .._data._item_texts import hidden_columns
 from ..judges import Slate
 from ._asking import check_texts, describe, make_slates
 from ._sampler import choose_questions

@@ -4,11 +4,10 @@ from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator
 
-from .._utils._docs import DocLinkMixin
-from .._utils._sklearn import Interval
+from .._utils._sklearn import DisplayMixin, Interval
 
 
-class SlateSampler(DocLinkMixin, BaseEstimator):
+class SlateSampler(DisplayMixin, BaseEstimator):
     """Which slates a judge is asked about: the parameter `slates` of the estimator.
 
     What is asked depends on the rows, the item features and these parameters only, so a search over

@@ -23,8 +23,8 @@ import numpy as np
 import pandas as pd
 import scipy.linalg
 
-from .._data._dense import gram
-from .._data._ids import as_objects
+from .._data._arrays import as_objects
+from .._data._csr import gram
 from .._factorization._als import FEATURE_RIDGE
 
 _SMALLEST_MOVE = 1e-3  # relative singular value; what is below is numerical noise
@@ -115,7 +115,9 @@ def _user_parts(model, matrix, row, user, items):
     history = matrix.indices[span]
     if not len(history):
         return "mean_user", np.array([-1]), user[np.newaxis], nobody, items[nobody]
-    confidence = model.backbone.recent_confidence(matrix[row], model.histories.age[span]).data
+    confidence = model.backbone.recent_confidence(
+        matrix[row], model.histories.recency_rank[span]
+    ).data
     weights = _missing_weights(model)
     system = _normal_matrix(items, weights, history, confidence)
     system[np.diag_indices_from(system)] += model.backbone.regularization

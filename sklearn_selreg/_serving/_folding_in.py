@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._data._histories import Histories, check_times, latest_positions, lose_strength
+from .._data._histories import lose_strength
 from .._data._ids import concatenate_ids, encode
-from .._data._periods import period_shares
+from .._data._periods import latest_positions, period_weights
+from .._data._requested_ids import warn_of_unknown
+from .._data._time_units import check_times
 from .._factorization._als_backbone import ALSBackbone
 from .._factorization._factors import Factors
 from .._factorization._finite import check_finite_factors
-from .._utils._warn import warn, warn_of_unknown
+from .._utils._warn import warn
 from ._given import GivenFactors
 
 
@@ -34,11 +36,11 @@ def fold_in_users(model, added, known, time_col):
     new = rows < 0
     _warn_of_new_ids(model, added, columns, new)
     _warn_of_times(model, added, known, time_col)
-    more = Histories.of(added, columns, len(model.items))
+    more = added.select_items(columns, len(model.items))
     before, after = model.histories[rows], more
     if known == "append":
         _check_appendable(model, added.users, rows, before)
-        after = before.plus(more)
+        after = before.add(more)
     elif known is None:
         lost = lose_strength(before.matrix, after.matrix) | model.is_judged(rows)
         if model.given is not None:  # factors that nobody can solve for again
@@ -61,7 +63,7 @@ def fold_in_users(model, added, known, time_col):
         model,
         users=concatenate_ids(model.users, added.users[new]),
         user_factors=np.concatenate([model.user_factors, factors])[source],
-        histories=model.histories.stacked(after)[source],
+        histories=model.histories.stack(after)[source],
         as_of_fit=as_of_fit,
         given=None if model.given is None else GivenFactors(),  # its rows may be replaced
     )
@@ -125,7 +127,7 @@ def _user_periods(model, added, before):
     last = len(model.periods) - 1
     if model.uses_last_period:
         where[:] = last
-    return period_shares(np.where(where < 0, np.float32(last), where), last + 1)
+    return period_weights(np.where(where < 0, np.float32(last), where), last + 1)
 
 
 def _solve(model, rows, before, after, shares):
@@ -144,12 +146,12 @@ def _solve(model, rows, before, after, shares):
     backbone, weigh = model.backbone, model.scale.apply
     fixed = Factors(None, model.plain_factors[1], None, gain=model.fold_in_scale)
     matrix = weigh(after.matrix)
-    factors = backbone.solve_users(matrix, fixed, model.popularity, after.age)
+    factors = backbone.solve_users(matrix, fixed, model.popularity, after.recency_rank)
     by_equations = isinstance(backbone, ALSBackbone) and model.given is None
     if before is not None and not by_equations:
         moved = np.flatnonzero((rows >= 0) & (np.diff(before.matrix.indptr) > 0))
         old = before[moved]
-        solved = backbone.solve_users(weigh(old.matrix), fixed, model.popularity, old.age)
+        solved = backbone.solve_users(weigh(old.matrix), fixed, model.popularity, old.recency_rank)
         factors[moved] += model.plain_factors[0][rows[moved]] - solved
     elif before is not None:
         _solve_judged(model, rows, after, shares, factors)
@@ -171,7 +173,7 @@ def _solve_judged(model, rows, after, shares, factors):
     some = after[judged]
     factors[judged] = model.backbone.solve_judged(
         model.scale.apply(some.matrix),
-        some.age,
+        some.recency_rank,
         factors[judged],
         model.plain_factors[1],
         model.popularity,

@@ -103,7 +103,7 @@ def _pack(model):
         if getattr(model, name) is not None:
             arrays[name] = getattr(model, name)
     histories = model.histories
-    arrays["age"] = histories.age
+    arrays["age"] = histories.recency_rank
     if histories.times is not None:
         arrays["times"] = histories.times
     matrices = {"matrix": histories.matrix}

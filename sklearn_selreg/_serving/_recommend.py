@@ -7,12 +7,19 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from .._data._ids import as_id_array, describe_shape, encode, has_tuples, read_ids
+from .._data._ids import encode
+from .._data._requested_ids import (
+    as_id_array,
+    describe_shape,
+    has_tuples,
+    message_none_known,
+    read_ids,
+    warn_of_unknown,
+)
 from .._data._tables import read_columns
 from .._factorization._als import top_k
 from .._factorization._finite import check_finite_model
 from .._utils._progress import tqdm
-from .._utils._warn import warn_of_unknown
 
 DEFAULT_NAMES = "user", "item"
 MOST_PADDING = 1000
@@ -192,11 +199,7 @@ def find_candidates(known, items):
     columns = encode(known, ids)
     unknown = ids[columns < 0]
     if len(unknown) == len(ids):
-        raise ValueError(
-            f"items must hold an id that the model knows, such as {known[:1].tolist()[0]!r}; got "
-            f"{len(unknown)} unknown ones, such as {unknown.tolist()[0]!r}. Ids of another type "
-            "are other ids."
-        )
+        raise ValueError(message_none_known(ids, known))
     warn_of_unknown("items to rank", unknown, len(ids), known, "they are left out")
     return np.unique(columns[columns >= 0])
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._data._csr import count_interactions
 from .._data._histories import Histories
 from .._data._ids import encode
-from .._data._interactions import count_interactions
-from .._data._periods import Trend, mean_user
+from .._data._periods import PopularityOverTime, mean_user
 from .._data._strengths import StrengthScale
 from .._factorization._als_backbone import ALSBackbone
 from .._factorization._factors import with_bias
@@ -79,14 +79,15 @@ class _Training:
         self.data, self.answers, self.settings = data, answers, settings
         self.backbone = settings.backbone
         interactions, features = data.interactions, data.features
-        self.features, self.age = features, interactions.age
+        self.features, self.age = features, interactions.recency_rank
         self.scale = StrengthScale.of(settings.strengths, interactions.matrix.data)
         self.matrix = self.scale.apply(interactions.matrix)
         self.popularity = count_interactions(self.matrix)
         self.interactions = replace(interactions, matrix=self.matrix)
         n_periods = settings.n_periods if self.backbone.item_bias > 0 else 1
-        self.trend = Trend.of(self.interactions, n_periods, now=settings.uses_last_period)
-        self.shares = self.trend.user_shares()
+        at = "last" if settings.uses_last_period else "user"
+        self.trend = PopularityOverTime.of(self.interactions, n_periods, at=at)
+        self.shares = self.trend.user_weights()
         self.generator = as_generator(settings.random_state)
         self.judged = answers is not None and answers.judged is not None
         self.is_gated = self.judged and settings.gate is not None
@@ -110,7 +111,7 @@ class _Training:
                 self.features,
                 self._start(old),
                 watch,
-                by_period=self.trend.popularity(),
+                by_period=self.trend.counts_by_period(),
             )
             supervision = first = last = None
             if self.judged:

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from .._data._csr import count_interactions
 from .._data._ids import encode
-from .._data._interactions import Interactions, count_interactions
+from .._data._interactions import Interactions
+from .._data._requested_ids import warn_of_unknown
 from .._factorization._anchoring import item_pull, score_metrics, score_spread, user_pull
 from .._factorization._factors import Factors
 from .._factorization._proximal import ProximalProblem
@@ -21,7 +23,6 @@ from .._judging._slates import contains
 from .._judging._standing import rank_items
 from .._judging._supervision import NO_ANSWERS, supervise
 from .._serving._given import GivenFactors, Replaced
-from .._utils._warn import warn_of_unknown
 from ._fitting import Trained
 from ._preferences import preference_losses
 from ._sweeps import SweepWatcher
@@ -155,11 +156,11 @@ def locate(interactions, users, items, candidates):
     entry = entry[np.lexsort((column, row))]
     row, column = new_row[coo.row[entry]], new_column[coo.col[entry]]
     indptr = np.append(0, np.cumsum(np.bincount(row, minlength=len(kept))))
-    age = interactions.age[entry]
+    age = interactions.recency_rank[entry]
     by_age = np.lexsort((age, row))  # without the unknown items ages have gaps
     age[by_age] = np.arange(len(age)) - indptr[row[by_age]]
     matrix = sp.csr_matrix((coo.data[entry], column, indptr), (len(kept), len(found)))
-    small = Interactions(interactions.users[kept], items[found], matrix, age)
+    small = Interactions(matrix, age, users=interactions.users[kept], items=items[found])
     unknown = interactions.users[rows < 0], interactions.items[columns < 0]
     return Located(small, rows[kept], found, *unknown)
 
@@ -255,7 +256,7 @@ def _with_interactions(model, located):
     popularity = np.zeros(n_items, dtype=np.int64)
     popularity[located.columns] = count_interactions(small.matrix)
     matrix = located.spread(small.matrix.data, (len(model.users), n_items))
-    histories = replace(model.histories, matrix=matrix, age=small.age)
+    histories = replace(model.histories, matrix=matrix, age=small.recency_rank)
     return replace(model, histories=histories, popularity=popularity, given=GivenFactors())
 
 

@@ -1,14 +1,14 @@
 """Held-out interactions, and how well a model ranks them."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
-from .._data._interactions import count_interactions, number_newest_first
-from .._data._periods import Trend
+from .._data._csr import count_interactions
+from .._data._periods import PopularityOverTime
 from .._factorization._als import single_threaded_blas, useful_threads
 from .._factorization._factors import popularity_bias
 
@@ -113,27 +113,27 @@ class HoldOut:
         last = judged[row] & _is_last(interactions, row, rng)
         rare = _some_rare(interactions, row, last, searched, features is not None, rng)
         held_out = last | rare
-        left = _keep(interactions, row, ~held_out)
+        left = interactions.select_entries(~held_out)
         popularity = count_interactions(left.matrix)
         users, items = np.unique(row[held_out]), matrix.indices[held_out].astype(np.intp)
         trends = {}
         for n_periods in periods if interactions.times is not None else periods[:1]:
-            trend = Trend.of(left, n_periods)
-            bias = popularity_bias(trend.popularity(), features).astype(np.float32)
-            trends[n_periods] = bias, trend.user_shares()[users]
+            trend = PopularityOverTime.of(left, n_periods)
+            bias = popularity_bias(trend.counts_by_period(), features).astype(np.float32)
+            trends[n_periods] = bias, trend.user_weights()[users]
         if not searched.all():
-            left = _keep(left, row[~held_out], searched[row[~held_out]])
+            left = left.select_entries(searched[row[~held_out]])
         is_judged = np.zeros(len(length), dtype=bool)
         is_judged[users] = True
         return cls(
             matrix=left.matrix,
-            age=left.age,
+            age=left.recency_rank,
             features=features,
             popularity=popularity,
             share=float(searched[length > 0].mean()),
             trends=trends,
             users=users,
-            judged_age=left.age[np.repeat(is_judged, np.diff(left.matrix.indptr))],
+            judged_age=left.recency_rank[np.repeat(is_judged, np.diff(left.matrix.indptr))],
             rows=np.searchsorted(users, row[held_out]),
             items=items,
             is_last=last[held_out],
@@ -244,7 +244,7 @@ def _some_users(length, most, rng):
 def _is_last(interactions, row, rng):
     """Return which interactions are the last of their user (without times: one of them), bool."""
     if interactions.times is not None:
-        return interactions.age == 0
+        return interactions.recency_rank == 0
     order = np.lexsort((rng.random(len(row)), row))
     last = np.zeros(len(row), dtype=bool)
     last[order[interactions.matrix.indptr[:-1][np.diff(interactions.matrix.indptr) > 0]]] = True
@@ -266,7 +266,7 @@ def _some_rare(interactions, row, last, searched, described, rng):
     able = ~last & is_rare[matrix.indices] & (length[row] > 1) & searched[row]
     able = rng.permutation(np.flatnonzero(able))
     if interactions.times is not None:
-        able = able[np.argsort(interactions.age[able], kind="stable")]
+        able = able[np.argsort(interactions.recency_rank[able], kind="stable")]
     for of in (matrix.indices, row):
         _, first = np.unique(of[able], return_index=True)
         able = able[np.sort(first)]
@@ -280,13 +280,3 @@ def _some_rare(interactions, row, last, searched, described, rng):
         new = order[np.cumsum(popularity[order]) <= most]
         chosen |= np.isin(matrix.indices, new) & ~last & (length[row] > 1) & searched[row]
     return chosen
-
-
-def _keep(interactions, row, kept):
-    """Return some of the interactions; `row` is the user of each."""
-    matrix, row = interactions.matrix, row[kept]
-    indptr = np.append(0, np.cumsum(kept))[matrix.indptr].astype(matrix.indptr.dtype)
-    left = sp.csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
-    age = number_newest_first(np.lexsort((-interactions.age[kept], row)), row, indptr)
-    times = None if interactions.times is None else interactions.times[kept]
-    return replace(interactions, matrix=left, age=age, times=times)

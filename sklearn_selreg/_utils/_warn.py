@@ -1,4 +1,4 @@
-"""Warnings that point at the user's line, and what is said of unknown ids."""
+"""Warnings that point at the line of the user's code."""
 
 import sys
 import warnings
@@ -49,44 +49,3 @@ def warn(message, category=DataWarning):
             return
         told.add(message)
     warnings.warn(message, category, stacklevel=level)
-
-
-def warn_of_unknown(what, unknown, n_ids, known, consequence, *, tolerated="none"):
-    """Warn of ids that a model does not know.
-
-    Parameters
-    ----------
-    what : str
-        What they are, in the plural: "users".
-    unknown : ndarray of shape (n_unknown,)
-        Those that were not found.
-    n_ids : int
-        How many were looked up.
-    known : ndarray of shape (n_known,)
-        Ids of the model.
-    consequence : str
-        What happens to them: "they are left out".
-    tolerated : {"none", "half", "same type"}, default="none"
-        How many unknown ids are no reason to warn: none, half of all, or those of a type that ids
-        of the model have. Ids of another type are hardly new ones, but were read otherwise.
-    """
-    if not len(unknown) or (tolerated == "half" and len(unknown) <= n_ids / 2):
-        return
-    unknown = unknown.tolist()
-    known = known if known.dtype == object else known[:1].tolist()
-    # Mostly the first known id settles it.
-    others = {t for t in set(map(_type_of, unknown)) if all(_type_of(i) != t for i in known)}
-    foreign = [i for i in unknown if _type_of(i) in others]
-    if tolerated == "same type" and not foreign:
-        return
-    example = foreign[0] if foreign else unknown[0]
-    hint = " Ids of another type are other ids: convert them." if foreign else ""
-    warn(
-        f"{len(unknown)} of {n_ids} {what} are unknown to the model, such as {example!r}; "
-        f"{consequence}. Known ones are such as {known[0]!r}.{hint}"
-    )
-
-
-def _type_of(value):
-    """Return what an id shares with ids that may equal it: all numbers are of one type."""
-    return "number" if isinstance(value, int | float) else type(value).__name__

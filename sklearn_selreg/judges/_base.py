@@ -13,8 +13,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from .._data._json_ids import KINDS, id_from_json
-from .._utils._docs import DocLinkMixin
 from .._utils._progress import tqdm
+from .._utils._sklearn import DisplayMixin
 from .._utils._warn import warn
 from ..exceptions import JudgmentWarning
 from ._cache import ANSWERED, GRANTED, TAKEN, open_cache
@@ -36,7 +36,7 @@ _TASK = 8  # questions that a worker is sent at a time
 _POLL = 0.05  # seconds between looks for answers that another process is getting
 
 
-class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
+class LLMJudge(DisplayMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of all judges.
 
     A judge has parameters and can be cloned, as any scikit-learn estimator, but is not fitted: it

@@ -11,7 +11,7 @@ from implicit.als import AlternatingLeastSquares
 from implicit.nearest_neighbours import CosineRecommender
 from implicit.utils import ParameterWarning
 
-from .._data._interactions import count_interactions
+from .._data._csr import count_interactions
 from .._factorization._als import single_threaded_blas
 
 _RECENT_FRACTION = 0.1  # of the interactions

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from .._data._interactions import Interactions
-from .._utils._warn import warn_of_unknown
+from .._data._requested_ids import warn_of_unknown
 
 FITTED = ("users_", "items_", "user_factors_", "item_factors_")
 
@@ -55,7 +55,7 @@ def view_model(model: Any) -> ModelView:
     users, items, *factors = (getattr(model, name, None) for name in FITTED)
     fitted, interactions = getattr(model, "_fitted", None), None
     if fitted is not None:  # no metric looks at the order of the interactions
-        interactions = Interactions(users, items, fitted.matrix, None)
+        interactions = Interactions(fitted.matrix, None, users=users, items=items)
     return ModelView(
         users,
         items,

@@ -6,8 +6,8 @@ Benchmarks read `REGIMES` and `COLD_BELOW` here.
 import numpy as np
 import pandas as pd
 
+from .._data._csr import count_interactions
 from .._data._ids import encode
-from .._data._interactions import count_interactions
 from ._pairs import counts_by_id
 
 REGIMES = ("overall", "cold", "warm", "tail", "new")

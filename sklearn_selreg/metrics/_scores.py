@@ -5,8 +5,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .._data._csr import count_interactions
 from .._data._ids import encode
-from .._data._interactions import count_interactions
 from .._data._periods import mean_user
 from .._utils._params import name_kind
 from ._models import FITTED
