@@ -5,6 +5,8 @@ import sys
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, metadata
 
+from ._sklearn import PRINTER
+
 _MOST_ENTRIES = 20  # of a collection that is printed in full
 
 
@@ -97,7 +99,7 @@ class DocLinkMixin:
         """
         params = super().get_params(deep=deep)
         # scikit-learn's printer has no other place where an estimator in a Pipeline is asked.
-        if sys._getframe(1).f_globals.get("__name__") == "sklearn.utils._pprint":
+        if sys._getframe(1).f_globals.get("__name__") == PRINTER:
             return {name: shorten(value) for name, value in params.items()}
         return params
 
