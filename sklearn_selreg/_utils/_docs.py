@@ -1,9 +1,13 @@
 """How scikit-learn shows our estimators: with links, large tables short, and a note."""
 
+# mypy: disable-error-code="misc"
+# (What the mixin extends is scikit-learn's, which comes without types.)
+
 import html
 import sys
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, metadata
+from typing import Any
 
 from ._sklearn import PRINTER
 
@@ -11,7 +15,7 @@ _MOST_ENTRIES = 20  # of a collection that is printed in full
 
 
 @lru_cache
-def documentation_url():
+def documentation_url() -> str:
     """Return the address of the documentation as the installed package states it.
 
     Returns
@@ -30,14 +34,14 @@ def documentation_url():
 class _Short:
     """Stands for a large value where it is printed."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self._text = text
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self._text
 
 
-def shorten(value):
+def shorten(value: Any) -> Any:
     """Return what to print for a parameter: for large tables and collections kind and size alone.
 
     Parameters
@@ -64,7 +68,7 @@ def shorten(value):
     return value
 
 
-def _paragraph(text):
+def _paragraph(text: str) -> str:
     return f"<p>{html.escape(text)}</p>" if text else ""
 
 
@@ -77,7 +81,7 @@ class DocLinkMixin:
     _doc_link_module = "sklearn_selreg"
     _doc_link_template = "{site}generated/{module}.{name}.html"
 
-    def _doc_link_url_param_generator(self):
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
         public = [part for part in type(self).__module__.split(".") if not part.startswith("_")]
         return {
             "site": documentation_url(),
@@ -85,7 +89,7 @@ class DocLinkMixin:
             "name": type(self).__name__,
         }
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of this estimator.
 
         Parameters
@@ -103,23 +107,23 @@ class DocLinkMixin:
             return {name: shorten(value) for name, value in params.items()}
         return params
 
-    def _get_params_html(self, *args, **kwargs):
+    def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
         shown = super()._get_params_html(*args, **kwargs)
         shown.data = {name: shorten(value) for name, value in shown.data.items()}
         return shown
 
-    def _note(self):
+    def _note(self) -> str:
         """Return a sentence to show below the diagram, or an empty one."""
         return ""
 
-    def _repr_html_inner(self):
+    def _repr_html_inner(self) -> str:
         return super()._repr_html_inner() + _paragraph(self._note())
 
-    def _repr_mimebundle_(self, **kwargs):
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         shown = super()._repr_mimebundle_(**kwargs)
         if "text/html" in shown:
             shown["text/html"] += _paragraph(self._note())
         return shown
 
-    def _get_doc_link(self):
+    def _get_doc_link(self) -> str:
         return super()._get_doc_link() if documentation_url() else ""

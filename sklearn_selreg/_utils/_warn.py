@@ -4,8 +4,10 @@ import sys
 import warnings
 import weakref
 from pathlib import Path
+from typing import Any, Literal
 
 import joblib
+import numpy as np
 import sklearn
 
 from ..exceptions import DataWarning, ParameterWarning
@@ -24,10 +26,10 @@ _INNER = tuple(
 # Searches and cross-validations; each call has an object of its own that runs the fits, by which
 # is kept what was told. (Python's own memory is cleared whenever scikit-learn catches warnings.)
 _SEARCHES = str(Path(sklearn.__file__).parent / "model_selection")
-_told = weakref.WeakKeyDictionary()
+_told: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
 
 
-def warn(message, category=DataWarning):
+def warn(message: str, category: type[Warning] = DataWarning) -> None:
     """Warn at the first line outside of this package, scikit-learn and joblib.
 
     In a search or cross-validation a `ParameterWarning` is given once, not for each fold.
@@ -51,7 +53,15 @@ def warn(message, category=DataWarning):
     warnings.warn(message, category, stacklevel=level)
 
 
-def warn_of_unknown(what, unknown, n_ids, known, consequence, *, tolerated="none"):
+def warn_of_unknown(
+    what: str,
+    unknown: np.ndarray,
+    n_ids: int,
+    known: np.ndarray,
+    consequence: str,
+    *,
+    tolerated: Literal["none", "half", "same type"] = "none",
+) -> None:
     """Warn of ids that a model does not know.
 
     Parameters
@@ -72,21 +82,21 @@ def warn_of_unknown(what, unknown, n_ids, known, consequence, *, tolerated="none
     """
     if not len(unknown) or (tolerated == "half" and len(unknown) <= n_ids / 2):
         return
-    unknown = unknown.tolist()
-    known = known if known.dtype == object else known[:1].tolist()
+    unknown_ids = unknown.tolist()
+    known_ids = known if known.dtype == object else known[:1].tolist()
     # Mostly the first known id settles it.
-    others = {t for t in set(map(_type_of, unknown)) if all(_type_of(i) != t for i in known)}
-    foreign = [i for i in unknown if _type_of(i) in others]
+    types = {t for t in map(_type_of, unknown_ids) if all(_type_of(i) != t for i in known_ids)}
+    foreign = [i for i in unknown_ids if _type_of(i) in types]
     if tolerated == "same type" and not foreign:
         return
-    example = foreign[0] if foreign else unknown[0]
+    example = foreign[0] if foreign else unknown_ids[0]
     hint = " Ids of another type are other ids: convert them." if foreign else ""
     warn(
-        f"{len(unknown)} of {n_ids} {what} are unknown to the model, such as {example!r}; "
-        f"{consequence}. Known ones are such as {known[0]!r}.{hint}"
+        f"{len(unknown_ids)} of {n_ids} {what} are unknown to the model, such as {example!r}; "
+        f"{consequence}. Known ones are such as {known_ids[0]!r}.{hint}"
     )
 
 
-def _type_of(value):
+def _type_of(value: object) -> str:
     """Return what an id shares with ids that may equal it: all numbers are of one type."""
     return "number" if isinstance(value, int | float) else type(value).__name__
