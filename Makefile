@@ -18,11 +18,11 @@ demo: $(VENV)/installed ## run the demonstration: MovieLens in full, and two mor
 
 benchmark-quality: $(VENV)/installed ## compare with other recommenders and judges; half an hour
 	$(PY) -m pip install --quiet --editable '.[benchmarks]'
-	$(PY) benchmarks/quality.py
+	$(PY) benchmarks/quality/quality.py
 
 benchmark-speed: $(VENV)/installed ## measure time and memory beside other recommenders; an hour
 	$(PY) -m pip install --quiet --editable '.[benchmarks]'
-	$(PY) benchmarks/speed.py
+	$(PY) benchmarks/speed/speed.py
 
 test: $(VENV)/installed ## run the doctests and the tests
 	$(PY) -m pytest --doctest-modules sklearn_selreg

@@ -4,17 +4,20 @@ They differ from `SelectiveLLMRegularizedMF` in what regularizes its last sweeps
 else: features, biases, weights, number of sweeps and the last update of the users are the same.
 """
 
+import sys
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+from internals import ALSBackbone, RegularizedALS, pack_pairs, with_bias
+
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
-from sklearn_selreg._factorization._als import RegularizedALS, pack_pairs
-from sklearn_selreg._factorization._als_backbone import ALSBackbone
-from sklearn_selreg._factorization._factors import with_bias
 
 COLD_BELOW, TAIL_UP_TO = 3, 3
 _SMALLEST_HINGE = 0.1  # of the margin: below it a hinge is rounded off

@@ -13,14 +13,15 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks/results/quality"
-sys.path.insert(0, str(ROOT / "demo"))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
 
-import movielens as demo  # noqa: E402
+import repository  # isort: skip
+import movielens as demo
+from internals import average_details
 
-from sklearn_selreg.metrics import compare_reports, ranking_report  # noqa: E402
-from sklearn_selreg.metrics._report import _report  # noqa: E402
+from sklearn_selreg.metrics import compare_reports, ranking_report
+
+RESULTS = repository.RESULTS / "quality"
 
 average = demo.average
 METRICS = ("NDCG@10", "recall@10", "AUC")
@@ -55,7 +56,7 @@ def by_paper(report, data):
     details = report.details
     cold = details["user"].map(lengths).fillna(0) < _COLD_BELOW
     n = details["item"].map(popularity).fillna(0)
-    return _report(
+    return average_details(
         details.assign(cold=cold, warm=~cold, tail=(n > 0) & (n <= bound), zero=n == 0), report.k
     )
 
