@@ -9,22 +9,18 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 PICTURE = Path(__file__).with_name("structure.svg")
+PACKAGE = Path(__file__).parents[1] / "sklearn_selreg"
 
 
 class Part(NamedTuple):
-    """A folder or a module right inside the package."""
+    """A folder of the package, or a module right inside it."""
 
-    is_folder: bool
     purpose: str
     imports: frozenset  # names of parts; everything may import `BASE` as well
 
 
-def _folder(purpose, *imports):
-    return Part(True, purpose, frozenset(imports))
-
-
-def _module(purpose, *imports):
-    return Part(False, purpose, frozenset(imports))
+def _part(purpose, *imports):
+    return Part(purpose, frozenset(imports))
 
 
 # Modules that everything may import and that import nothing of ours.
@@ -32,23 +28,23 @@ BASE = frozenset({"exceptions", "_version"})
 
 # From the bottom to the top. A module `_gate_x.py` belongs to the part `_gate`.
 PARTS = {
-    "_utils": _folder("warnings, checks, progress"),
-    "_data": _folder("tables and ids in, matrices out", "_utils"),
-    "_gate": _module("where to trust a judge", "_utils"),
-    "model_selection": _module("splitters", "_data", "_utils"),
-    "_factorization": _folder("matrices in, factors out", "_data", "_utils"),
-    "judges": _folder("slates in, ratings out", "_data", "_utils"),
-    "metrics": _folder("ranking quality, intervals", "_factorization", "_data", "_utils"),
-    "_tuning": _folder("finds settings from the data", "_factorization", "_data", "_utils"),
-    "_judging": _folder(
+    "_utils": _part("warnings, checks, progress"),
+    "_data": _part("tables and ids in, matrices out", "_utils"),
+    "_gate": _part("where to trust a judge", "_utils"),
+    "model_selection": _part("splitters", "_data", "_utils"),
+    "_factorization": _part("matrices in, factors out", "_data", "_utils"),
+    "judges": _part("slates in, ratings out", "_data", "_utils"),
+    "metrics": _part("ranking quality, intervals", "_factorization", "_data", "_utils"),
+    "_tuning": _part("finds settings from the data", "_factorization", "_data", "_utils"),
+    "_judging": _part(
         "what to ask; leakage rule", "judges", "_factorization", "_data", "_utils"
     ),
-    "datasets": _folder("real and synthetic data", "judges", "_utils"),
-    "_serving": _folder(
+    "datasets": _part("real and synthetic data", "judges", "_utils"),
+    "_serving": _part(
         "a fitted model in use", "_judging", "_factorization", "_data", "_utils"
     ),
-    "inspection": _folder("displays", "metrics", "_judging", "_gate", "_utils"),
-    "_mf": _module(
+    "inspection": _part("displays", "metrics", "_judging", "_gate", "_utils"),
+    "_mf": _part(
         "the estimator",
         *("_serving", "_judging", "_tuning", "metrics", "judges"),
         *("_factorization", "_gate", "_data", "_utils"),
@@ -90,7 +86,7 @@ def _box_width(name):
 def _box(x, y, name):
     part = PARTS[name]
     fill, stroke = _PRIVATE if name.startswith("_") else _PUBLIC
-    label = name + ("/" if part.is_folder else ".py")
+    label = name + ("/" if (PACKAGE / name).is_dir() else ".py")
     return [
         f'  <rect x="{x}" y="{y}" width="{_box_width(name)}" height="{BOX_HEIGHT}" rx="7"'
         f' fill="{fill}" stroke="{stroke}" stroke-width="1.4"/>',

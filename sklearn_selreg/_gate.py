@@ -1,13 +1,11 @@
 """The gate: where a judge can be trusted, and how far. Knows tables of evidence only."""
 
 import warnings
-from collections.abc import Sequence
 from numbers import Integral, Real
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -24,7 +22,6 @@ from ._gate_learning import (
 )
 from ._utils._docs import DocLinkMixin
 from ._utils._sklearn import Interval, _check_sample_weight, _fit_context
-from ._utils._typing import Column, Table
 from ._utils._warn import warn
 from .exceptions import GateWarning
 
@@ -186,15 +183,15 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
     def __init__(
         self,
-        gap_col: Column | None = None,
-        prior_cols: Sequence[Column] | None = None,
-        offset_col: Column | None = None,
-        C: float | None = None,
-        cv: int = 5,
-        min_pairs: int = 50,
-        threshold: float = 0.2,
-        support: float = 2.0,
-    ) -> None:
+        gap_col=None,
+        prior_cols=None,
+        offset_col=None,
+        C=None,
+        cv=5,
+        min_pairs=50,
+        threshold=0.2,
+        support=2.0,
+    ):
         self.gap_col = gap_col
         self.prior_cols = prior_cols
         self.offset_col = offset_col
@@ -205,13 +202,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         self.support = support
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        Z: Table,
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> "ReliabilityGate":
+    def fit(self, Z, y, groups=None, sample_weight=None):
         """Fit the gate on pairs with known outcome.
 
         Parameters
@@ -244,24 +235,24 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         GateWarning
             When the fallback is used; see Notes.
         """
-        Z, outcomes = validate_data(
+        Z, y = validate_data(
             self, _to_pandas(Z), y, dtype=np.float64, ensure_all_finite="allow-nan"
         )
-        check_classification_targets(outcomes)
-        if type_of_target(outcomes) == "multiclass":
+        check_classification_targets(y)
+        if type_of_target(y) == "multiclass":
             raise ValueError(
                 "Only binary classification is supported. The type of the target is multiclass: "
-                f"{len(np.unique(outcomes))} outcomes of a pair were given, expected 2."
+                f"{len(np.unique(y))} outcomes of a pair were given, expected 2."
             )
-        group = np.arange(len(outcomes)) if groups is None else np.asarray(groups)
-        check_consistent_length(Z, group)
+        groups = np.arange(len(y)) if groups is None else np.asarray(groups)
+        check_consistent_length(Z, groups)
         weights = _check_sample_weight(sample_weight, Z, dtype=np.float64, ensure_non_negative=True)
         there = weights > 0
-        Z, outcomes, weights = Z[there], outcomes[there], weights[there]
-        _, group = np.unique(group[there], return_inverse=True)
+        Z, y, weights = Z[there], y[there], weights[there]
+        _, groups = np.unique(groups[there], return_inverse=True)
         self._find_columns()
-        self.classes_ = np.unique(outcomes)
-        right = outcomes == (self.classes_[-1] if len(self.classes_) == 2 else 1)
+        self.classes_ = np.unique(y)
+        right = y == (self.classes_[-1] if len(self.classes_) == 2 else 1)
         gap, prior, context, offset = self._split(Z)
         self._n_pairs = len(gap)
         self.accuracy_ = float(np.mean(np.where(gap < 0, ~right, right)))
@@ -273,13 +264,13 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             deviation = np.nan_to_num(np.nanstd(context, axis=0))
         self._context_scale = np.where(deviation > 0, deviation, 1)
         self.is_fallback_ = (
-            len(gap) < self.min_pairs or group.max() + 1 < self.cv or len(self.classes_) < 2
+            len(y) < self.min_pairs or groups.max() + 1 < self.cv or len(self.classes_) < 2
         )
         if self.is_fallback_:
-            self._fit_fallback(gap, group.max() + 1)
+            self._fit_fallback(gap, groups.max() + 1)
         else:
             weights = weights / weights.mean()
-            known = KnownPairs(right, offset, weights, group)
+            known = KnownPairs(right, offset, weights, groups)
             self._fit_model(gap, prior, self._scaled(context), known)
         return self
 
@@ -439,7 +430,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         total = trust * gap + by_prior
         return trust, trust * gap, total, total - alone
 
-    def trust(self, Z: Table) -> np.ndarray:
+    def trust(self, Z):
         r"""Return how far the judge is trusted in the context of each pair.
 
         Parameters
@@ -455,7 +446,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         """
         return self._evaluate(Z)[0]
 
-    def decision_function(self, Z: Table) -> np.ndarray:
+    def decision_function(self, Z):
         """Return the total log-odds that the first item of each pair is the better one.
 
         They are those of pairs that come as they are: the offset is left out.
@@ -471,7 +462,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         """
         return self._evaluate(Z)[2]
 
-    def predict_proba(self, Z: Table) -> np.ndarray:
+    def predict_proba(self, Z):
         """Return the probability that the judge's preference is wrong, and that it is right.
 
         Parameters
@@ -489,7 +480,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             return np.ones((len(right), 1))
         return np.column_stack([1 - right, right])
 
-    def predict(self, Z: Table) -> np.ndarray:
+    def predict(self, Z):
         """Return the more probable outcome of each pair.
 
         Parameters
@@ -505,7 +496,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         check_is_fitted(self)
         return self.classes_[self.predict_proba(Z).argmax(axis=1)]
 
-    def transform(self, Z: Table) -> np.ndarray:
+    def transform(self, Z):
         """Return the weight of each preference.
 
         Parameters
@@ -522,7 +513,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         counts = np.minimum(np.minimum(log_odds, total), added) > self.threshold
         return np.where(counts & self.adds_, log_odds, 0.0)[:, np.newaxis]
 
-    def summary(self, Z: Table | None = None, *, n_preferences: int | None = None) -> str:
+    def summary(self, Z=None, *, n_preferences=None):
         """Return in one sentence what the judge adds to what is known without it.
 
         Parameters
@@ -575,7 +566,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
             found.append(self._where_weights_are_larger(np.asarray(Z, dtype=np.float64), weights))
         return "".join(found) + "."
 
-    def _note(self) -> str:
+    def _note(self):
         return self.summary() if hasattr(self, "accuracies_") else ""
 
     def _prior_name(self):
@@ -599,7 +590,7 @@ class ReliabilityGate(DocLinkMixin, ClassifierMixin, TransformerMixin, BaseEstim
         place = _WHERE.get(name, (f"a low {name}", f"a high {name}"))[int(means[1] > means[0])]
         return f", most for {place} (mean weight {large:.2f}, else {small:.2f})"
 
-    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+    def get_feature_names_out(self, input_features=None):
         """Return the name of the column that `transform` gives.
 
         Parameters

@@ -1,11 +1,9 @@
 """Cross-validated logistic regressions, which the gate is made of."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.model_selection import GroupKFold
@@ -14,13 +12,13 @@ PENALTIES = 10.0 ** np.arange(-3, 3)  # values of C to choose from
 _TOLERANCE = 1e-8  # of the gradient, a pair
 
 
-def share_right(log_odds: np.ndarray, right: np.ndarray, weights: np.ndarray) -> float:
+def share_right(log_odds, right, weights):
     """Return the share of pairs that log-odds tell right; a tie is half right."""
     told = np.where(log_odds == 0, 0.5, (log_odds > 0) == right)
     return float(np.average(told, weights=weights))
 
 
-def split_in_halves(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def split_in_halves(values):
     """Return which values are in the lower and in the upper half, as well as ties allow it."""
     known = ~np.isnan(values)
     if not known.any():
@@ -32,7 +30,7 @@ def split_in_halves(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return lower, known & ~lower
 
 
-def cross_fitted_log_odds(log_odds: ArrayLike, right: ArrayLike, groups: ArrayLike) -> pd.DataFrame:
+def cross_fitted_log_odds(log_odds, right, groups):
     return pd.DataFrame(
         {
             "probability": expit(np.asarray(log_odds, dtype=np.float32)),
@@ -51,12 +49,12 @@ class KnownPairs:
     weights: np.ndarray
     groups: np.ndarray
 
-    def __getitem__(self, which: Any) -> "KnownPairs":
+    def __getitem__(self, which):
         return KnownPairs(
             self.right[which], self.offset[which], self.weights[which], self.groups[which]
         )
 
-    def weights_without_offset(self) -> np.ndarray:
+    def weights_without_offset(self):
         """Return weights with which outcomes are as frequent as without the offset.
 
         With w(right) / w(wrong) = exp(-offset). Of all such weights these are never large (overlap
@@ -66,7 +64,7 @@ class KnownPairs:
         return self.weights * expit(np.where(self.right, -self.offset, self.offset))
 
 
-def held_out_log_odds(columns: np.ndarray, known: KnownPairs, C: float, n_folds: int) -> np.ndarray:
+def held_out_log_odds(columns, known, C, n_folds):
     """Return the cross-validated log-odds of each pair, with its offset, (n_pairs,) float64."""
     log_odds = known.offset.copy()
     for train, test in GroupKFold(n_folds).split(columns, known.right, known.groups):
@@ -74,7 +72,7 @@ def held_out_log_odds(columns: np.ndarray, known: KnownPairs, C: float, n_folds:
     return log_odds
 
 
-def fit_logistic(columns: np.ndarray, known: KnownPairs, C: float) -> np.ndarray:
+def fit_logistic(columns, known, C):
     """Fit a penalized logistic model without intercept, its log-odds on top of the offset.
 
     scikit-learn's has no offset. Newton's method with a trust region does not diverge where
@@ -88,13 +86,13 @@ def fit_logistic(columns: np.ndarray, known: KnownPairs, C: float) -> np.ndarray
         return np.zeros(columns.shape[1])
     sign = np.where(known.right, 1.0, -1.0)
 
-    def loss(coef: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss(coef):
         margin = sign * (known.offset + columns @ coef)
         wrong = known.weights * expit(-margin)
         value = known.weights @ np.logaddexp(0, -margin) + coef @ coef / (2 * C)
         return value, coef / C - (sign * wrong) @ columns
 
-    def curvature(coef: np.ndarray) -> np.ndarray:
+    def curvature(coef):
         p = expit(known.offset + columns @ coef)
         hessian = (columns * (known.weights * p * (1 - p))[:, np.newaxis]).T @ columns
         hessian[np.diag_indices_from(hessian)] += 1 / C

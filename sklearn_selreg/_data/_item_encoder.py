@@ -42,9 +42,7 @@ _ENTRIES_PER_CHUNK, _ROWS_PER_CHUNK = 2**22, 2**14
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
-class AutoItemEncoder(  # type: ignore[call-arg]
-    DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
-):
+class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Encode a table of item data as sparse features, choosing an encoding for each column.
 
     Each column becomes a block of features according to its kind:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .._utils._warn import warn
 from ..exceptions import BudgetWarning
-from ..judges import CostEstimate, FrozenJudge, LLMJudge, Slate
+from ..judges import CostEstimate, FrozenJudge, LLMJudge
 from ._asking import counted
 
 
@@ -33,12 +33,12 @@ class JudgingPlan:
     JudgingPlan(2 slates for 1 fit: 2 questions, 0 of them cached; 0 requests)
     """
 
-    slates: list[Slate]
+    slates: list
     n_fits: int
     estimate: CostEstimate
     judge: LLMJudge
 
-    def ask(self) -> LLMJudge:
+    def ask(self):
         """Ask all slates, here and now, and return a judge that carries the answers.
 
         With it as `judge`, the fits that were planned for ask nothing and open no cache, wherever
@@ -58,7 +58,7 @@ class JudgingPlan:
             return self.judge
         return FrozenJudge.record(self.judge, self.slates)
 
-    def __repr__(self) -> str:
+    def __repr__(self):
         e = self.estimate
         parts = f"{e.requests:,} requests"
         if e.input_tokens:
@@ -73,15 +73,14 @@ class JudgingPlan:
             f"{counted(e.questions, 'question')}, {e.cached:,} of them cached; {parts})"
         )
 
-    def warn_if_too_much(self) -> None:
+    def warn_if_too_much(self):
         """Warn if the judge's budget will not do, as far as one can tell."""
         planned = {"max_requests": self.estimate.requests, "max_cost": self.estimate.cost}
         for name, left in self.judge._budget_left().items():
-            needed = planned[name]
-            if needed is not None and needed > left:
+            if planned[name] is not None and planned[name] > left:
                 warn(
                     f"The plan needs {'about ' * (name == 'max_cost')}"
-                    f"{_amount(name, needed)}, but of the judge's budget ({name}="
+                    f"{_amount(name, planned[name])}, but of the judge's budget ({name}="
                     f"{getattr(self.judge, name)}) only {_amount(name, left)} are left: not all "
                     f"questions would be asked. Raise {name}, or ask less with a smaller "
                     "max_slates.",
@@ -89,6 +88,6 @@ class JudgingPlan:
                 )
 
 
-def _amount(name: str, amount: float) -> str:
+def _amount(name, amount):
     """Write an amount of what a parameter limits."""
     return f"${amount:.4f}" if name == "max_cost" else counted(amount, "request")

@@ -1,21 +1,15 @@
 """How scikit-learn shows our estimators: with links, large tables short, and a note."""
 
-# mypy: disable-error-code="misc"
-# (What the mixin extends is scikit-learn's, which comes without types.)
-
 import html
 import sys
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, metadata
-from typing import Any
-
-from ._sklearn import PRINTER
 
 _MOST_ENTRIES = 20  # of a collection that is printed in full
 
 
 @lru_cache
-def documentation_url() -> str:
+def documentation_url():
     """Return the address of the documentation as the installed package states it.
 
     Returns
@@ -34,14 +28,14 @@ def documentation_url() -> str:
 class _Short:
     """Stands for a large value where it is printed."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text):
         self._text = text
 
-    def __repr__(self) -> str:
+    def __repr__(self):
         return self._text
 
 
-def shorten(value: Any) -> Any:
+def shorten(value):
     """Return what to print for a parameter: for large tables and collections kind and size alone.
 
     Parameters
@@ -68,7 +62,7 @@ def shorten(value: Any) -> Any:
     return value
 
 
-def _paragraph(text: str) -> str:
+def _paragraph(text):
     return f"<p>{html.escape(text)}</p>" if text else ""
 
 
@@ -81,7 +75,7 @@ class DocLinkMixin:
     _doc_link_module = "sklearn_selreg"
     _doc_link_template = "{site}generated/{module}.{name}.html"
 
-    def _doc_link_url_param_generator(self) -> dict[str, str]:
+    def _doc_link_url_param_generator(self):
         public = [part for part in type(self).__module__.split(".") if not part.startswith("_")]
         return {
             "site": documentation_url(),
@@ -89,7 +83,7 @@ class DocLinkMixin:
             "name": type(self).__name__,
         }
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def get_params(self, deep=True):
         """Get the parameters of this estimator.
 
         Parameters
@@ -103,27 +97,27 @@ class DocLinkMixin:
         """
         params = super().get_params(deep=deep)
         # scikit-learn's printer has no other place where an estimator in a Pipeline is asked.
-        if sys._getframe(1).f_globals.get("__name__") == PRINTER:
+        if sys._getframe(1).f_globals.get("__name__") == "sklearn.utils._pprint":
             return {name: shorten(value) for name, value in params.items()}
         return params
 
-    def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
+    def _get_params_html(self, *args, **kwargs):
         shown = super()._get_params_html(*args, **kwargs)
         shown.data = {name: shorten(value) for name, value in shown.data.items()}
         return shown
 
-    def _note(self) -> str:
+    def _note(self):
         """Return a sentence to show below the diagram, or an empty one."""
         return ""
 
-    def _repr_html_inner(self) -> str:
+    def _repr_html_inner(self):
         return super()._repr_html_inner() + _paragraph(self._note())
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **kwargs):
         shown = super()._repr_mimebundle_(**kwargs)
         if "text/html" in shown:
             shown["text/html"] += _paragraph(self._note())
         return shown
 
-    def _get_doc_link(self) -> str:
+    def _get_doc_link(self):
         return super()._get_doc_link() if documentation_url() else ""

@@ -1,7 +1,7 @@
 """All that is used of scikit-learn's private interface, which may change with any release."""
 
 from sklearn.base import _fit_context
-from sklearn.utils import _pprint, _safe_indexing
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -11,10 +11,7 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import _check_sample_weight
 
-PRINTER = _pprint.__name__  # the module that prints estimators
-
 __all__ = [
-    "PRINTER",
     "HasMethods",
     "Interval",
     "InvalidParameterError",

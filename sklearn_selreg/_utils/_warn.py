@@ -4,10 +4,9 @@ import sys
 import warnings
 import weakref
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import joblib
-import numpy as np
 import sklearn
 
 from ..exceptions import DataWarning, ParameterWarning
@@ -53,15 +52,7 @@ def warn(message: str, category: type[Warning] = DataWarning) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
-def warn_of_unknown(
-    what: str,
-    unknown: np.ndarray,
-    n_ids: int,
-    known: np.ndarray,
-    consequence: str,
-    *,
-    tolerated: Literal["none", "half", "same type"] = "none",
-) -> None:
+def warn_of_unknown(what, unknown, n_ids, known, consequence, *, tolerated="none"):
     """Warn of ids that a model does not know.
 
     Parameters
@@ -82,21 +73,21 @@ def warn_of_unknown(
     """
     if not len(unknown) or (tolerated == "half" and len(unknown) <= n_ids / 2):
         return
-    unknown_ids = unknown.tolist()
-    known_ids = known if known.dtype == object else known[:1].tolist()
+    unknown = unknown.tolist()
+    known = known if known.dtype == object else known[:1].tolist()
     # Mostly the first known id settles it.
-    types = {t for t in map(_type_of, unknown_ids) if all(_type_of(i) != t for i in known_ids)}
-    foreign = [i for i in unknown_ids if _type_of(i) in types]
+    others = {t for t in set(map(_type_of, unknown)) if all(_type_of(i) != t for i in known)}
+    foreign = [i for i in unknown if _type_of(i) in others]
     if tolerated == "same type" and not foreign:
         return
-    example = foreign[0] if foreign else unknown_ids[0]
+    example = foreign[0] if foreign else unknown[0]
     hint = " Ids of another type are other ids: convert them." if foreign else ""
     warn(
-        f"{len(unknown_ids)} of {n_ids} {what} are unknown to the model, such as {example!r}; "
-        f"{consequence}. Known ones are such as {known_ids[0]!r}.{hint}"
+        f"{len(unknown)} of {n_ids} {what} are unknown to the model, such as {example!r}; "
+        f"{consequence}. Known ones are such as {known[0]!r}.{hint}"
     )
 
 
-def _type_of(value: object) -> str:
+def _type_of(value):
     """Return what an id shares with ids that may equal it: all numbers are of one type."""
     return "number" if isinstance(value, int | float) else type(value).__name__

@@ -72,7 +72,7 @@ class LLMJudge(DocLinkMixin, BaseEstimator, metaclass=ABCMeta):
     """
 
     # Parameters that do not change what the judge answers, and are not part of a question's key.
-    _not_identity: tuple[str, ...] = ("cache", "verbose")
+    _not_identity = ("cache", "verbose")
     _remembers = True
     is_recorded = False
     """Whether all of its answers are there already, as `questions()` of a `PrecomputedJudge`."""

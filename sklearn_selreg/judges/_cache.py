@@ -49,7 +49,7 @@ _HOST = socket.gethostname()
 
 GRANTED, ANSWERED, TAKEN, OVER = "granted", "answered", "taken", "over"
 
-_open: dict = {}
+_open = {}
 _open_lock = threading.Lock()
 
 

@@ -30,7 +30,7 @@ _TOKENS_PER_RATING = 8
 class LiveJudge(LLMJudge):
     """Base class of the judges that ask a service; see `AnthropicJudge` for the parameters."""
 
-    _not_identity: tuple[str, ...] = (
+    _not_identity = (
         *("cache", "max_requests", "max_cost", "price", "concurrency", "batch", "verbose"),
         *("timeout", "max_retries", "base_url", "api_key_env", "n_orders", "max_tokens"),
     )
