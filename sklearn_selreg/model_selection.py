@@ -1,13 +1,18 @@
 """Splits of interactions that ask what recommenders are asked: what comes next, and who is new."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
 from ._data._ids import encode
 from ._data._interactions import index_interactions
 from ._data._tables import read_columns
 from ._utils._params import check_integer
+from ._utils._typing import Column, Table
 from ._utils._warn import warn
 
 __all__ = ["ColdStartSplit", "LeaveLastOut"]
@@ -24,7 +29,13 @@ class _HistorySplit(BaseCrossValidator):
     training rows, unless other rows of the same pair are held out.
     """
 
-    def split(self, X, y=None, groups=None):
+    user_col: Column
+    item_col: Column
+    time_col: Column | None
+
+    def split(
+        self, X: Table, y: ArrayLike | None = None, groups: object = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the rows to train on, and those to test on.
 
         Parameters
@@ -50,7 +61,7 @@ class _HistorySplit(BaseCrossValidator):
         """
         yield from super().split(X, y, groups)
 
-    def _read(self, X, y):
+    def _read(self, X: Table, y: ArrayLike | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return each row's user, age, and number of items of the user.
 
         Returns
@@ -84,7 +95,7 @@ class _HistorySplit(BaseCrossValidator):
         return user, age, lengths[user]
 
 
-def _warn_of_sorted_rows(user, columns):
+def _warn_of_sorted_rows(user: np.ndarray, columns: dict[str, Any]) -> None:
     """Warn if the rows of all users are sorted by something that is no time."""
     order = np.argsort(user, kind="stable")
     same = np.diff(user[order]) == 0
@@ -144,14 +155,23 @@ class LeaveLastOut(_HistorySplit):
     [0 2 3] [1 4]
     """
 
-    def __init__(self, n=1, *, user_col=0, item_col=1, time_col=None):
+    def __init__(
+        self,
+        n: int = 1,
+        *,
+        user_col: Column = 0,
+        item_col: Column = 1,
+        time_col: Column | None = None,
+    ) -> None:
         check_integer("n", n, 1)
         self.n = n
         self.user_col = user_col
         self.item_col = item_col
         self.time_col = time_col
 
-    def _iter_test_masks(self, X, y=None, groups=None):
+    def _iter_test_masks(
+        self, X: Table, y: ArrayLike | None = None, groups: object = None
+    ) -> Iterator[np.ndarray]:
         _, age, n_items = self._read(X, y)
         test = (age >= 0) & (age < self.n) & (n_items > self.n)
         if not test.any():
@@ -161,7 +181,7 @@ class LeaveLastOut(_HistorySplit):
             )
         yield test
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Return the number of splits.
 
         Parameters
@@ -225,7 +245,16 @@ class ColdStartSplit(_HistorySplit):
     [0 1 2 3] [4]
     """
 
-    def __init__(self, k=2, *, n_splits=5, user_col=0, item_col=1, time_col=None, random_state=0):
+    def __init__(
+        self,
+        k: int = 2,
+        *,
+        n_splits: int = 5,
+        user_col: Column = 0,
+        item_col: Column = 1,
+        time_col: Column | None = None,
+        random_state: int = 0,
+    ) -> None:
         check_integer("k", k, 1)
         check_integer("n_splits", n_splits, 2)
         same = ", so that a search gets the same splits each time"
@@ -237,7 +266,9 @@ class ColdStartSplit(_HistorySplit):
         self.time_col = time_col
         self.random_state = random_state
 
-    def _iter_test_masks(self, X, y=None, groups=None):
+    def _iter_test_masks(
+        self, X: Table, y: ArrayLike | None = None, groups: object = None
+    ) -> Iterator[np.ndarray]:
         user, age, n_items = self._read(X, y)
         eligible = np.unique(user[n_items > self.k])
         if len(eligible) < self.n_splits:
@@ -250,7 +281,7 @@ class ColdStartSplit(_HistorySplit):
         for cold in np.array_split(order, self.n_splits):
             yield later & np.isin(user, cold)
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Return the number of splits.
 
         Parameters

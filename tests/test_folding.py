@@ -403,7 +403,9 @@ def test_loaded_models_go_on(log, judge, tmp_path, time_col):
     for m in (model, loaded, pickled):
         m.fold_in(more, known="append")
         np.testing.assert_array_equal(m.user_factors_, model.user_factors_)
-        np.testing.assert_array_equal(m._fitted.histories.recency_rank, model._fitted.histories.recency_rank)
+        np.testing.assert_array_equal(
+            m._fitted.histories.recency_rank, model._fitted.histories.recency_rank
+        )
     assert set(np.flatnonzero(model._fitted.matrix[-2].toarray())) == {1, 2, 4}
 
 

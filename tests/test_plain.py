@@ -15,9 +15,9 @@ from estimators import make_estimator
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from sklearn_selreg import AutoItemEncoder
-from sklearn_selreg._data._item_texts import item_texts
 from sklearn_selreg._data._csr import gram
 from sklearn_selreg._data._item_table import read_item_data
+from sklearn_selreg._data._item_texts import item_texts
 from sklearn_selreg._serving._explain import _ridge
 from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.judges import ContentJudge, LLMJudge
@@ -445,7 +445,9 @@ def test_far_times_of_interactions(log):
     objects = pd.Series(when.astype(object), dtype=object)
     other = make_estimator(**COLUMNS, factors=2, iterations=2, time_col="when")
     other.fit(log.assign(when=objects))
-    np.testing.assert_array_equal(model._fitted.histories.recency_rank, other._fitted.histories.recency_rank)
+    np.testing.assert_array_equal(
+        model._fitted.histories.recency_rank, other._fitted.histories.recency_rank
+    )
 
 
 def with_comma(written):

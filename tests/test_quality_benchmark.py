@@ -11,18 +11,19 @@ import scipy.sparse as sp
 
 from sklearn_selreg import ReliabilityGate
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
 def load(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
+    for folder in ("demo", "benchmarks/judging", "benchmarks", "benchmarks/quality"):
+        monkeypatch.syspath_prepend(ROOT / folder)
     return import_module
 
 
 @pytest.fixture
 def tiny(load):
-    return load("worlds").load("tiny")
+    return load("data_sets").load("tiny")
 
 
 def test_ease_is_the_constrained_ridge_regression(load, tiny):
@@ -155,7 +156,7 @@ def test_bad_judges_say_what_they_should(load):
         first = np.linspace(1, 0, len(a["candidates"]))
         np.testing.assert_allclose(b["ratings"], 0.7 * first + 0.3 * np.array(a["ratings"]))
         np.testing.assert_allclose(np.add(a["ratings"], c["ratings"]), 1)
-    count = load("worlds").load("movielens").train["item"].value_counts()
+    count = load("data_sets").load("movielens").train["item"].value_counts()
     n = pd.Series(popular.candidates).map(count).fillna(0)
     assert (np.argsort(popular.ratings[:20]) == np.argsort(n[:20] / (n[:20] + 10))).all()
 
@@ -174,7 +175,7 @@ def test_smallest_run_is_resumed_and_reported(load, monkeypatch, tmp_path):
     for module in (evaluation, load("tables"), load("figures")):
         monkeypatch.setattr(module, "RESULTS", tmp_path)
     monkeypatch.setattr(quality, "LOGS", tmp_path)
-    monkeypatch.setattr(load("worlds"), "DATASETS", ("tiny",))
+    monkeypatch.setattr(load("data_sets"), "DATASETS", ("tiny",))
     monkeypatch.setitem(load("tables").TITLES, "tiny", "Tiny")
     names = ["popularity", "EASE", "ALS", "ours, no LLM", "global pairwise", "ours, selective"]
     quality.tune("tiny", 1, 1, names)

@@ -10,9 +10,9 @@ import pytest
 from estimators import make_estimator
 from scipy.stats import kstest, norm, spearmanr
 from sklearn.base import clone
-from sklearn_selreg._utils._sklearn import InvalidParameterError
 
 from sklearn_selreg import ReliabilityGate
+from sklearn_selreg._utils._sklearn import InvalidParameterError
 from sklearn_selreg.datasets import make_interactions
 from sklearn_selreg.datasets._worlds import _draw_for, _World
 from sklearn_selreg.judges import Slate

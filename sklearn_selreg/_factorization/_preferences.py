@@ -20,7 +20,7 @@ from ._als import SlateTerms
 
 LOG_RANKS = 3.0
 """Log ranks that log-odds of 1 are worth: held-out interactions with items of a list have .2 to .5
-log-odds per log rank (``benchmarks/gate_truth.py``)."""
+log-odds per log rank (``benchmarks/judging/gate_truth.py``)."""
 
 
 @dataclass(frozen=True, eq=False)

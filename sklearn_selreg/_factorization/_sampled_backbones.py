@@ -26,7 +26,7 @@ from ._finite import check_finite_factors, explain_not_finite
 from ._preferences import as_arguments
 from ._proximal import ProximalProblem, shrink_to_features
 
-# Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/backbones.py.
+# Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/quality/backbones.py.
 _SPREADS_PER_UNIT = 10.0  # standard deviations of scores in a unit of margin and item bias
 SAMPLED_POPULARITY = 2.0  # they sample what to rank low by popularity: it is missing in scores
 PROXIMAL_SWEEPS = 15

@@ -256,7 +256,7 @@ def _with_interactions(model, located):
     popularity = np.zeros(n_items, dtype=np.int64)
     popularity[located.columns] = count_interactions(small.matrix)
     matrix = located.spread(small.matrix.data, (len(model.users), n_items))
-    histories = replace(model.histories, matrix=matrix, age=small.recency_rank)
+    histories = replace(model.histories, matrix=matrix, recency_rank=small.recency_rank)
     return replace(model, histories=histories, popularity=popularity, given=GivenFactors())
 
 

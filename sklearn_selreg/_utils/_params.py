@@ -1,6 +1,9 @@
 """Checks of parameters, also of parameters of parameters, such as `gate__C`."""
 
+from collections.abc import Mapping
 from numbers import Integral, Number
+from os import PathLike
+from typing import Any
 
 from ._sklearn import InvalidParameterError
 
@@ -12,7 +15,7 @@ _READERS = {
 }
 
 
-def check_integer(name, value, least, why=""):
+def check_integer(name: str, value: object, least: int, why: str = "") -> None:
     """Raise an error that is a ValueError and a TypeError unless a value is an integer >= `least`.
 
     Parameters
@@ -28,7 +31,7 @@ def check_integer(name, value, least, why=""):
         raise InvalidParameterError(f"{name} must be an integer >= {least}{why}; got {value!r}.")
 
 
-def name_kind(value):
+def name_kind(value: object) -> str:
     """Name what was given instead of what was wanted: "None", "an int", "the class ..."."""
     if isinstance(value, type):
         return f"the class {value.__name__}: make an instance of it, {value.__name__}(...)"
@@ -36,15 +39,17 @@ def name_kind(value):
     return "None" if value is None else f"{'an' if kind[0] in 'AEIOaeio' else 'a'} {kind}"
 
 
-def how_to_read(path, name):
+def how_to_read(path: str | PathLike[str], name: str) -> str:
     """Tell what reads a file, whose path is a parameter called `name`: "pd.read_parquet(X)"."""
-    path = str(path).lower()
-    kind = next((k for end, k in _READERS.items() if path.endswith(end)), "csv")
-    lines = ", lines=True" if kind == "json" and not path.endswith(".json") else ""
+    file = str(path).lower()
+    kind = next((k for end, k in _READERS.items() if file.endswith(end)), "csv")
+    lines = ", lines=True" if kind == "json" and not file.endswith(".json") else ""
     return f"pd.read_{kind}({name}{lines})"
 
 
-def expand_shorthands(estimator, params, shorthands):
+def expand_shorthands(
+    estimator: object, params: Mapping[str, Any], shorthands: Mapping[str, Mapping[Any, type]]
+) -> dict[str, Any]:
     """Return parameters for `set_params` in which parts that get parameters are instances.
 
     Parameters
@@ -64,7 +69,9 @@ def expand_shorthands(estimator, params, shorthands):
     return expanded
 
 
-def check_nested(estimator, params, instances):
+def check_nested(
+    estimator: object, params: Mapping[str, Any], instances: Mapping[str, str]
+) -> None:
     """Raise for a parameter of a part that is no instance, and say what to pass.
 
     Parameters
@@ -93,6 +100,6 @@ def check_nested(estimator, params, instances):
             )
 
 
-def is_default(value, default):
+def is_default(value: object, default: object) -> bool:
     """Tell whether a parameter has its default, a number, str or None (a copy, if unpickled)."""
     return value is default or (isinstance(value, str | Number) and bool(value == default))

@@ -4,6 +4,7 @@ import sys
 import warnings
 import weakref
 from pathlib import Path
+from typing import Any
 
 import joblib
 import sklearn
@@ -24,10 +25,10 @@ _INNER = tuple(
 # Searches and cross-validations; each call has an object of its own that runs the fits, by which
 # is kept what was told. (Python's own memory is cleared whenever scikit-learn catches warnings.)
 _SEARCHES = str(Path(sklearn.__file__).parent / "model_selection")
-_told = weakref.WeakKeyDictionary()
+_told: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
 
 
-def warn(message, category=DataWarning):
+def warn(message: str, category: type[Warning] = DataWarning) -> None:
     """Warn at the first line outside of this package, scikit-learn and joblib.
 
     In a search or cross-validation a `ParameterWarning` is given once, not for each fold.

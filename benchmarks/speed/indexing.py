@@ -1,6 +1,6 @@
 """Time and peak memory of indexing a table of interactions.
 
-Run ``python benchmarks/indexing.py [--rows 10000000] [--containers pandas polars ...]``. Each
+Run ``python benchmarks/speed/indexing.py [--rows 10000000] [--containers pandas polars ...]``. Each
 container is measured in a process of its own, on int64 columns user, item and time. Peak memory is
 what the process holds at most while indexing, the columns themselves included, in multiples of
 their 3 x 8 bytes per row. Needs the module ``resource`` (Linux, macOS).
@@ -13,12 +13,15 @@ import sys
 import time
 import warnings
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import polars as pl
 
-from sklearn_selreg._data._interactions import index_interactions
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+from internals import index_interactions
 
 CONTAINERS = ("pandas", "polars", "array")
 

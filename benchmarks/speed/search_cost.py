@@ -1,6 +1,6 @@
 """What finding the settings costs beside the fit that they lead to, in processor time.
 
-    python benchmarks/search_cost.py
+    python benchmarks/speed/search_cost.py
 
 Made-up interactions of users with tastes, items of features and falling popularity; the search is
 timed within `fit`, the final fit by a second one with `found_params()`, which searches for nothing.
@@ -8,6 +8,7 @@ timed within `fit`, the final fit by a second one with `found_params()`, which s
 
 import argparse
 import json
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -15,9 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+import repository
+
 from sklearn_selreg import SelectiveLLMRegularizedMF
 
-RESULTS = Path(__file__).parent / "results/search_cost.json"
+RESULTS = repository.RESULTS / "search_cost.json"
 SIZES = (20_000, 100_000, 1_000_000, 5_000_000)
 _TASTES = 40
 

@@ -1,6 +1,6 @@
 """Time and memory of refining factors made elsewhere, with a catalog of users that grows.
 
-Run ``python benchmarks/refining.py [--users 10000000] [--slates 10000]``. Writes
+Run ``python benchmarks/speed/refining.py [--users 10000000] [--slates 10000]``. Writes
 ``benchmarks/results/refining.json``. Random factors lie in files, as they would come from another
 system; each size runs in a process of its own. Judged are as many users as there are slates; X
 holds 20 interactions of each. Goal: seconds beyond reading, whatever the number of users.
@@ -18,10 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+import repository
+
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.judges import PrecomputedJudge
 
-RESULTS = Path(__file__).parent / "results/refining.json"
+RESULTS = repository.RESULTS / "refining.json"
 FACTORS, ITEMS, SLATE, LIKES = 64, 100_000, 20, 20
 
 

@@ -4,7 +4,7 @@ For each world and seed: the rank correlation, over the preferences that regular
 trust with the judge's true reliability (mean of the two items), at several values of the gate's
 `support`. 0 stands for a gate that trusts the judge alike in all contexts.
 
-    python benchmarks/recovery.py [--seeds 10]
+    python benchmarks/judging/recovery.py [--seeds 10]
 
 Writes ``benchmarks/results/recovery.json``.
 """
@@ -12,6 +12,7 @@ Writes ``benchmarks/results/recovery.json``.
 import argparse
 import json
 import platform
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,10 +20,14 @@ import numpy as np
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+import repository
+
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import make_interactions
 
-OUTPUT = Path(__file__).with_name("results") / "recovery.json"
+OUTPUT = repository.RESULTS / "recovery.json"
 SIZES = {"n_users": 600, "n_items": 400, "n_interactions": 12_000}
 SUPPORTS = (2.0, 1.0, 0.5, 0.0)
 # The reliability at h items shown and n interactions of the item.

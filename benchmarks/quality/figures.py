@@ -1,8 +1,8 @@
 """Figures of the quality benchmark, drawn from its JSON."""
 
+import data_sets
 import matplotlib as mpl
 import numpy as np
-import worlds
 from evaluation import RESULTS, read
 from matplotlib.figure import Figure
 from robustness import OTHERS, SHUFFLED
@@ -98,7 +98,7 @@ def collapse():
 def draw():
     """Draw the figures of all results there are."""
     there = {path.stem for path in RESULTS.glob("*.json")}
-    for name in worlds.DATASETS:
+    for name in data_sets.DATASETS:
         if name in there:
             quality(name)
     for draw_one in (robustness, learning, collapse):

@@ -1,6 +1,6 @@
 """Judging and searching on a cluster of worker processes, of which one is killed in mid-run.
 
-Run ``python benchmarks/cluster.py [PART ...]`` (needs ``distributed``). Updates
+Run ``python benchmarks/speed/cluster.py [PART ...]`` (needs ``distributed``). Updates
 ``benchmarks/results/cluster.json``. The parts:
 
 - `search`: the cluster is a `dask.distributed` one, a scheduler and separate worker processes that
@@ -31,14 +31,14 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sweeps import seconds_of, zipf_matrix
 from threadpoolctl import threadpool_limits
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
 
-from loopback import LLMServer  # noqa: E402
+import repository  # isort: skip
+from loopback import LLMServer
 
-from sklearn_selreg import SelectiveLLMRegularizedMF  # noqa: E402
-from sklearn_selreg.datasets import make_interactions  # noqa: E402
-from sklearn_selreg.judges import AnthropicJudge  # noqa: E402
+from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg.datasets import make_interactions
+from sklearn_selreg.judges import AnthropicJudge
 
 N_WORKERS = 2
 GRID = {"llm_weight": [0.05, 0.2], "factors": [8, 16]}
@@ -168,7 +168,7 @@ PARTS = {"search": search_with_a_killed_worker, "blocks": blocks_of_a_half_sweep
 def main():
     """Run the parts, and update the file of results."""
     os.environ["ANTHROPIC_API_KEY"] = "none"
-    path = ROOT / "benchmarks/results/cluster.json"
+    path = repository.RESULTS / "cluster.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     for name in sys.argv[1:] or PARTS:
         with tempfile.TemporaryDirectory() as folder:

@@ -4,8 +4,8 @@ All other settings are our defaults. Differences are to the defaults, except whe
 without a part is meant.
 """
 
+import data_sets
 import evaluation
-import worlds
 from alternatives import AlternativeMF, Hinge, Logistic, RuleGate
 from evaluation import columns, differences, evaluate
 from methods import _ours, no_llm, selective
@@ -48,7 +48,7 @@ WITHOUT = {
 
 def fit(name, seed):
     """Report on the test fold with one change."""
-    data = worlds.load("movielens")
+    data = data_sets.load("movielens")
     if name.startswith(NO_LLM):
         model = no_llm(data, seed, **WITHOUT[name.removeprefix(NO_LLM)])
     elif name in LOSSES:
@@ -62,7 +62,7 @@ def fit(name, seed):
 
 def main(seeds, n_jobs):
     """Run all, and write the results."""
-    data = worlds.load("movielens")
+    data = data_sets.load("movielens")
     names = [*CHANGES, *LOSSES, *(NO_LLM + part for part in WITHOUT)]
     reports = evaluation.by_seed(fit, names, seeds, n_jobs, "ablations")
     against = {

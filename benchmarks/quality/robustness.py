@@ -8,10 +8,10 @@ import gzip
 import json
 from functools import lru_cache
 
+import data_sets
 import evaluation
 import methods
 import numpy as np
-import worlds
 from evaluation import columns, demo, differences, evaluate
 
 from sklearn_selreg.judges import PrecomputedJudge
@@ -26,7 +26,7 @@ USES = ("selective", "everywhere")
 @lru_cache
 def recorded():
     """Return the recorded answers, each with the order in which the candidates were shown."""
-    with gzip.open(worlds.load("movielens").judge.judgments, "rt") as lines:
+    with gzip.open(data_sets.load("movielens").judge.judgments, "rt") as lines:
         return [json.loads(line) for line in lines]
 
 
@@ -48,7 +48,7 @@ def bad_judge(kind, seed):
     seed : int
         Of the shuffles.
     """
-    data = worlds.load("movielens")
+    data = data_sets.load("movielens")
     if not isinstance(kind, str):
         return demo.bad_judges.shuffled_judge(data.judge, kind, seed) if kind else data.judge
     count = data.train["item"].value_counts()
@@ -65,7 +65,7 @@ def bad_judge(kind, seed):
 
 def fit(name, seed):
     """Report on the test fold: `NO_LLM`, or (use, kind of judge)."""
-    data = worlds.load("movielens")
+    data = data_sets.load("movielens")
     if name == NO_LLM:
         return evaluate(methods.no_llm(data, seed), data, "test")
     use, kind = name
@@ -75,7 +75,7 @@ def fit(name, seed):
 
 def main(seeds, n_jobs):
     """Run all, and write the results."""
-    data = worlds.load("movielens")
+    data = data_sets.load("movielens")
     names = [NO_LLM, *((use, kind) for kind in (*SHUFFLED, *OTHERS) for use in USES)]
     reports = evaluation.by_seed(fit, names, seeds, n_jobs, "bad judges")
     without = reports.pop(NO_LLM)

@@ -1,9 +1,10 @@
 """Quality against other recommenders, and against other ways to use an LLM.
 
-Run ``make benchmark-quality``, or parts of it: ``python benchmarks/quality.py PART...``, with the
-parts `tune`, `test` (both for each data set), `robustness`, `learning`, `ablations`, `collapse` and
-`show`. `tune` appends to logs of trials in ``benchmarks/tuning/quality`` and goes on where it was
-stopped; the others write ``benchmarks/results/quality``. Settings are chosen on `valid` alone.
+Run ``make benchmark-quality``, or parts of it: ``python benchmarks/quality/quality.py PART...``,
+with the parts `tune`, `test` (both for each data set), `robustness`, `learning`, `ablations`,
+`collapse` and `show`. `tune` appends to logs of trials in ``benchmarks/tuning/quality`` and goes on
+where it was stopped; the others write ``benchmarks/results/quality``. Settings are chosen only
+on `valid`.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import json
 
 import ablations
 import collapse
+import data_sets
 import evaluation
 import figures
 import learning
@@ -18,11 +20,11 @@ import numpy as np
 import peers
 import robustness
 import tables
-import worlds
-from evaluation import ROOT, columns, differences, evaluate, objective
+from evaluation import columns, differences, evaluate, objective
 from methods import GLOBAL, METHODS, NO_LLM, ON_DEFAULTS, PLAIN_ALS, SELECTIVE
+from repository import TUNING
 
-LOGS = ROOT / "benchmarks/tuning/quality"
+LOGS = TUNING / "quality"
 BIASES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # in standard deviations of a user's scores
 OBJECTIVE_COLUMNS = (
     *("NDCG@10 overall", "NDCG@10 cold"),
@@ -51,12 +53,12 @@ def with_item_bias(score, data, fold, bias, kind):
 
 def fit(dataset, method, seed, settings):
     """Fit a method."""
-    return METHODS[method].fit(worlds.load(dataset), seed, **settings)
+    return METHODS[method].fit(data_sets.load(dataset), seed, **settings)
 
 
 def run_trial(dataset, method, trial):
     """Fit with drawn settings, and return these and the results on `valid` by item bias."""
-    data, settings = worlds.load(dataset), METHODS[method].draw(method, trial)
+    data, settings = data_sets.load(dataset), METHODS[method].draw(method, trial)
     try:
         model = fit(dataset, method, 0, settings)
         results = {}
@@ -128,7 +130,7 @@ def best(dataset, n_trials):
 
 def report_row(dataset, row, chosen, seed, fold="test"):
     """Fit the chosen settings of a row, and report on a fold."""
-    data = worlds.load(dataset)
+    data = data_sets.load(dataset)
     method, settings, bias, kind = chosen[row]
     model = fit(dataset, method, seed, settings)
     return evaluate(with_item_bias(model, data, fold, bias, kind) if bias else model, data, fold)
@@ -146,7 +148,7 @@ class _Row:
 
 def test(dataset, n_trials, seeds, n_jobs):
     """Report the chosen settings on `test`, with intervals against three of the rows."""
-    data, chosen = worlds.load(dataset), best(dataset, n_trials)
+    data, chosen = data_sets.load(dataset), best(dataset, n_trials)
     chosen |= {row: (method, {}, 0.0, "") for row, method in DEFAULTS.items()}
     reports = evaluation.by_seed(_Row(dataset, chosen), list(chosen), seeds, n_jobs, dataset)
     against = {
@@ -181,7 +183,7 @@ def main():
     )
     parts = ("tune", "test", "robustness", "learning", "ablations", "collapse", "show")
     parser.add_argument("parts", nargs="*", metavar="PART", default=parts)
-    parser.add_argument("--datasets", nargs="+", default=worlds.DATASETS)
+    parser.add_argument("--datasets", nargs="+", default=data_sets.DATASETS)
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--trials", type=int, default=24, help="of each method on MovieLens")
     parser.add_argument(

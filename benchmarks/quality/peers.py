@@ -1,5 +1,7 @@
 """Other recommenders, with one interface: `fit(data, seed, **settings)` -> scores of users."""
 
+import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +12,9 @@ from implicit.bpr import BayesianPersonalizedRanking
 from implicit.lmf import LogisticMatrixFactorization
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
 
-from sklearn_selreg._data._interactions import index_interactions
-from sklearn_selreg._data._periods import PopularityOverTime
-from sklearn_selreg._factorization._factors import popularity_bias
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+from internals import PopularityOverTime, index_interactions, popularity_bias
 
 _PERIODS = 8  # as by default
 NEIGHBORS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}

@@ -1,7 +1,7 @@
 """Which questions to ask: the choice of the package against a random one, at equal budget.
 
-Run ``python benchmarks/questions.py [--seeds 3]``. Writes ``benchmarks/results/questions.json``. On
-MovieLens, with intervals over users (paired bootstrap):
+Run ``python benchmarks/judging/questions.py [--seeds 3]``. Writes
+``benchmarks/results/questions.json``. On MovieLens, with intervals over users (paired bootstrap):
 
 - *recorded*: of the recorded supervision questions those of a quarter or half of the users are
   asked, users with short histories first or at random; all calibration questions are asked.
@@ -26,24 +26,31 @@ import pandas as pd
 from scipy.special import expit, softmax
 from tqdm import tqdm
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "demo"))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
 
-import movielens as demo  # noqa: E402
-import worlds  # noqa: E402
+import repository  # isort: skip
+import data_sets
+import movielens as demo
+from internals import (
+    Questions,
+    Recipe,
+    Standing,
+    choose_questions,
+    compare_candidates,
+    describe,
+    encode_items,
+    gather,
+    index_interactions,
+    make_slates,
+    place_slates,
+    rank_items,
+    read_item_data,
+)
 
-from sklearn_selreg import SelectiveLLMRegularizedMF  # noqa: E402
-from sklearn_selreg._data._interactions import index_interactions  # noqa: E402
-from sklearn_selreg._data._item_features import encode_items  # noqa: E402
-from sklearn_selreg._data._item_table import read_item_data  # noqa: E402
-from sklearn_selreg._judging._asking import describe, gather, make_slates  # noqa: E402
-from sklearn_selreg._judging._design import Standing  # noqa: E402
-from sklearn_selreg._judging._sampler import Questions, Recipe, choose_questions  # noqa: E402
-from sklearn_selreg._judging._slates import compare_candidates, place_slates  # noqa: E402
-from sklearn_selreg._judging._standing import rank_items  # noqa: E402
-from sklearn_selreg.datasets import load_movielens_coldstart, make_interactions  # noqa: E402
-from sklearn_selreg.judges import ContentJudge, PrecomputedJudge, Slate  # noqa: E402
-from sklearn_selreg.metrics import compare_reports  # noqa: E402
+from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg.datasets import load_movielens_coldstart, make_interactions
+from sklearn_selreg.judges import ContentJudge, PrecomputedJudge, Slate
+from sklearn_selreg.metrics import compare_reports
 
 FOLDS = ("valid", "test")
 N_FREE = (400, 941)  # 941: a supervision question for each user
@@ -145,7 +152,7 @@ class Simulated:
 
     def __init__(self, name, seed):
         self.world = make_interactions(
-            **worlds.WORLDS[name], judge_reliability=worlds.knows_the_known, random_state=seed
+            **data_sets.WORLDS[name], judge_reliability=data_sets.knows_the_known, random_state=seed
         )
         self.table = read_item_data(self.world.item_data, "item")
         self.interactions = index_interactions(
@@ -415,7 +422,7 @@ def compare_choices(data, interactions, features, texts, seeds):
 def write(name, results):
     """Write results as JSON."""
     text = json.dumps(results, indent=1)
-    (ROOT / f"benchmarks/results/{name}.json").write_text(text + "\n")
+    (repository.RESULTS / f"{name}.json").write_text(text + "\n")
 
 
 def main():

@@ -13,14 +13,15 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks/results/quality"
-sys.path.insert(0, str(ROOT / "demo"))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
 
-import movielens as demo  # noqa: E402
+import repository  # isort: skip
+import movielens as demo
+from internals import COLD_BELOW, REGIMES
 
-from sklearn_selreg.metrics import RankingReport, compare_reports, ranking_report  # noqa: E402
-from sklearn_selreg.metrics._regimes import COLD_BELOW, REGIMES  # noqa: E402
+from sklearn_selreg.metrics import RankingReport, compare_reports, ranking_report
+
+RESULTS = repository.RESULTS / "quality"
 
 average = demo.average
 METRICS = ("NDCG@10", "recall@10", "AUC")

@@ -1,6 +1,6 @@
 """What an LLM adds to each backbone: ALS, BPR and LMF with features, without LLM and selective.
 
-Run ``python benchmarks/backbones.py [--fold valid|test] [--seeds 5]``. Writes
+Run ``python benchmarks/quality/backbones.py [--fold valid|test] [--seeds 5]``. Writes
 ``benchmarks/results/backbones.json``, a part for each fold. MovieLens, full-catalog ranking, with
 intervals over users (paired bootstrap) of the differences. Goals, for each backbone: the LLM's
 selective regularization gains in AUC overall and cold (interval above 0), and loses no more than
@@ -14,16 +14,16 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "demo"))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
 
-import movielens as demo  # noqa: E402
+import repository  # isort: skip
+import movielens as demo
+from internals import BACKBONES
 
-from sklearn_selreg._factorization._make import BACKBONES  # noqa: E402
-from sklearn_selreg.datasets import load_movielens_coldstart  # noqa: E402
-from sklearn_selreg.metrics import compare_reports  # noqa: E402
+from sklearn_selreg.datasets import load_movielens_coldstart
+from sklearn_selreg.metrics import compare_reports
 
-RESULTS = ROOT / "benchmarks/results/backbones.json"
+RESULTS = repository.RESULTS / "backbones.json"
 
 
 def compare(data, backbone, fold, seeds):

@@ -1,16 +1,17 @@
 """Time of sweeps and fits against plain `implicit`, measured side by side.
 
-Run ``python benchmarks/sweeps.py [--repeat 15] [--interactions 5000000] [--output FILE]``. In each
-round every variant runs once, in turn; shown are the median time over the rounds, and the median of
-the rounds' ratios to `implicit`'s own `AlternatingLeastSquares` (its BLAS limited to one thread, as
-it asks for). Goals: a sweep with a slate of 20 films for each user of MovieLens at most 2x a plain
-one, with slates for 5 % of the users of the synthetic matrix at most 1.2x.
+Run ``python benchmarks/speed/sweeps.py [--repeat 15] [--interactions 5000000] [--output FILE]``. In
+each round every variant runs once, in turn; shown are the median time over the rounds, and the
+median of the rounds' ratios to `implicit`'s own `AlternatingLeastSquares` (its BLAS limited to one
+thread, as it asks for). Goals: a sweep with a slate of 20 films for each user of MovieLens at most
+2x a plain one, with slates for 5 % of the users of the synthetic matrix at most 1.2x.
 """
 
 import argparse
 import json
 import os
 import platform
+import sys
 import time
 import warnings
 from functools import partial
@@ -21,12 +22,18 @@ import scipy.sparse as sp
 from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+from internals import (
+    RegularizedALS,
+    SlateTerms,
+    encode_items,
+    index_interactions,
+    place_slates,
+    read_item_data,
+)
+
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg._data._interactions import index_interactions
-from sklearn_selreg._data._item_features import encode_items
-from sklearn_selreg._data._item_table import read_item_data
-from sklearn_selreg._factorization._als import RegularizedALS, SlateTerms
-from sklearn_selreg._judging._slates import place_slates
 from sklearn_selreg.datasets import load_movielens_coldstart
 
 SETTINGS = {"factors": 64, "regularization": 60.0}

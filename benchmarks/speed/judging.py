@@ -1,7 +1,7 @@
 """What judging costs in time: throughput, reading the cache, and a fully cached judge in a fit.
 
-Run ``python benchmarks/judging.py``. Writes ``benchmarks/results/judging.json``. The service is the
-server of the tests on loopback, in a process of its own; it answers after 50 ms.
+Run ``python benchmarks/speed/judging.py``. Writes ``benchmarks/results/judging.json``. The service
+is the server of the tests on loopback, in a process of its own; it answers after 50 ms.
 """
 
 import json
@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
 
-from loopback import LLMServer  # noqa: E402
+import repository  # isort: skip
+from loopback import LLMServer
 
-from sklearn_selreg import SelectiveLLMRegularizedMF  # noqa: E402
-from sklearn_selreg.judges import AnthropicJudge, LLMJudge, Slate  # noqa: E402
+from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg.judges import AnthropicJudge, LLMJudge, Slate
 
 DELAY, CONCURRENCY, N_LIVE = 0.05, 32, 3_000
 N_CACHED = 100_000
@@ -133,7 +133,7 @@ def main():
     os.environ["ANTHROPIC_API_KEY"] = "none"
     results = {"throughput": throughput(), "cached": cached(), "overhead": overhead()}
     text = json.dumps(results, indent=1, default=lambda x: round(float(x), 4))
-    (ROOT / "benchmarks/results/judging.json").write_text(text + "\n")
+    (repository.RESULTS / "judging.json").write_text(text + "\n")
     print(text)
 
 

@@ -1,6 +1,6 @@
 """Tables of the quality benchmark, written from its JSON to ``results/quality/tables.md``."""
 
-import worlds
+import data_sets
 from evaluation import RESULTS, read
 
 SHOWN = (
@@ -86,7 +86,7 @@ def write():
     """Write the tables of all results there are."""
     there = {path.stem for path in RESULTS.glob("*.json")}
     parts = ["# Results of `make benchmark-quality`"]
-    for name in worlds.DATASETS:
+    for name in data_sets.DATASETS:
         if name in there:
             parts += _quality(name)
     if "robustness" in there:

@@ -5,7 +5,7 @@ their newest 1 to 5 training interactions). Peers are fitted on the training row
 settings, the best one by NDCG@10 on `valid` is fitted again on both, as ours is (which sees no
 fold: it finds its settings in the rows it is given), and `test` is evaluated once.
 
-    python benchmarks/defaults.py --data FOLDER [FOLDER ...]
+    python benchmarks/quality/defaults.py --data FOLDER [FOLDER ...]
 
 A folder holds `interactions.csv.gz` (`user,item[,time],fold,fold_cold`; the folds are `train`,
 `valid`, `test`, and `dropped` for what cold users lost) and `items.csv.gz` (`item` and features);
@@ -16,6 +16,7 @@ read, too. `--worlds` adds the made-up worlds of the quality benchmark.
 import argparse
 import json
 import platform
+import sys
 import time
 import warnings
 from importlib.metadata import version
@@ -30,9 +31,13 @@ from implicit.als import AlternatingLeastSquares
 from implicit.nearest_neighbours import CosineRecommender
 from threadpoolctl import threadpool_limits
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+import repository
+
 from sklearn_selreg import AutoItemEncoder, SelectiveLLMRegularizedMF
 
-RESULTS = Path(__file__).parent / "results/defaults.json"
+RESULTS = repository.RESULTS / "defaults.json"
 PACKAGES = ("sklearn_selreg", "scikit-learn", "implicit", "irspack", "lightfm-next", "numpy")
 METRICS = ("NDCG@10", "recall@20", "AUC", "AUC cold", "AUC rare")
 MOST_USERS = 5000  # evaluated, drawn with seed 7
@@ -352,9 +357,9 @@ def front(trials):
 
 def world_rows(name):
     """Return a made-up world in the form of a data set."""
-    import worlds
+    import data_sets
 
-    data = worlds.load(name)
+    data = data_sets.load(name)
     parts = {"train": data.train, "valid": data.valid, "test": data.test}
     rows = pd.concat([part.assign(fold=fold) for fold, part in parts.items()])
     return rows.assign(fold_cold=rows["fold"]).reset_index(drop=True), data.item_data

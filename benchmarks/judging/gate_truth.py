@@ -1,26 +1,21 @@
 """Whether the gate finds what a judge is worth: its coefficients beside those of held-out likes.
 
-Run ``python benchmarks/gate_truth.py``. Prints, on each of the three recorded domains with the
-settings of ``gate.py``, the gate's coefficients of the rating gap, of log popularity and of log
+Run ``python benchmarks/judging/gate_truth.py``. Prints, on each of the three recorded domains with
+the settings of ``gate.py``, the gate's coefficients of the rating gap, of log popularity and of log
 ranks, and those of a logistic regression on pairs of supervision candidates of which one is in the
 fold `valid`: likes that nobody has drawn, and that the gate has not seen. Below them the judge's
 and the model's share of such pairs that is right. Intervals are 95 % bootstrap over users.
 """
 
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "demo"), str(ROOT / "benchmarks")]
-
-import domains  # noqa: E402
-import gate  # noqa: E402
-import movielens  # noqa: E402
+import gate  # isort: skip (it makes the demo importable)
+import domains
+import movielens
 
 COLUMNS = ["gap", "prior_popularity", "prior_model"]
 N_SAMPLES = 200

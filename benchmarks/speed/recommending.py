@@ -1,12 +1,12 @@
 """Time of recommending against `implicit`'s own top-k, side by side.
 
-Run ``python benchmarks/recommending.py [--repeat 15] [--output FILE]``. Both have the same factors
-and the same seen items, and find the 10 best unseen items in batches of 10,000 users. In each round
-both run once, in turn; shown are the median time over the rounds, and the median of the rounds'
-ratios to `implicit`'s `AlternatingLeastSquares.recommend` (its BLAS limited to one thread, as it
-asks for). What `implicit` is given are row numbers and the rows of the seen matrix; ours are given
-ids, and the conversions are counted. Goal: at most 1.1x. The last section is one call for 100,000
-users, with its memory by tracemalloc beyond what it returns.
+Run ``python benchmarks/speed/recommending.py [--repeat 15] [--output FILE]``. Both have the same
+factors and the same seen items, and find the 10 best unseen items in batches of 10,000 users. In
+each round both run once, in turn; shown are the median time over the rounds, and the median of the
+rounds' ratios to `implicit`'s `AlternatingLeastSquares.recommend` (its BLAS limited to one thread,
+as it asks for). What `implicit` is given are row numbers and the rows of the seen matrix; ours are
+given ids, and the conversions are counted. Goal: at most 1.1x. The last section is one call for
+100,000 users, with its memory by tracemalloc beyond what it returns.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """What the gate makes of an LLM with the settings of 0.1.0, fixed: at the top and below it.
 
-Run ``python benchmarks/gate.py [--fold valid|test] [--jobs N]``. Writes
+Run ``python benchmarks/judging/gate.py [--fold valid|test] [--jobs N]``. Writes
 ``benchmarks/results/gate_FOLD.json``: on each of the three recorded domains no LLM, selective and
 everywhere, and on MovieLens also cold users' likes that were dropped from `train`, which nothing is
 tuned on. `make demo` tells the same with the settings that are found in the data.
@@ -15,15 +15,15 @@ from pathlib import Path
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "demo"))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
 
-import bad_judges  # noqa: E402
-import domains  # noqa: E402
-import movielens  # noqa: E402
-import reports  # noqa: E402
+import repository  # isort: skip
+import bad_judges
+import domains
+import movielens
+import reports
 
-from sklearn_selreg.exceptions import GateWarning  # noqa: E402
+from sklearn_selreg.exceptions import GateWarning
 
 SEEDS = {domains.MOVIELENS: 5, "MovieTweetings": 2, "Online Retail": 2}
 # Of the other domains the settings of their first measurements.
@@ -86,7 +86,7 @@ def main():
                 base = reports.average(plain[: len(some)])
                 against[title] = reports.difference(mean, base)
         results.setdefault(name, {})[view] = {"table": table, "less no LLM": against}
-    path = ROOT / "benchmarks" / "results" / f"gate_{args.fold}.json"
+    path = repository.RESULTS / f"gate_{args.fold}.json"
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     for name, views in results.items():
         for view, found in views.items():

@@ -1,6 +1,6 @@
 """Time and memory against other recommenders, side by side.
 
-Run ``make benchmark-speed``, or ``python benchmarks/speed.py [SIZE ...]`` for some numbers of
+Run ``make benchmark-speed``, or ``python benchmarks/speed/speed.py [SIZE ...]`` for some numbers of
 interactions alone. Updates ``benchmarks/results/speed.json`` size by size; ``--show`` prints it as
 the tables in ``benchmarks/README.md``.
 
@@ -14,7 +14,7 @@ count. All have all cores; BLAS is limited to one thread where `implicit` asks f
   million). Ours is
   `SelectiveLLMRegularizedMF.fit` without item bias, weights of missing entries and recency, which
   `implicit` does not have. With slates it is the regularized problem, from matrix and slates of 20
-  items to factors; what judge, gate and calibration take is in ``benchmarks/judging.py``.
+  items to factors; what judge, gate and calibration take is in ``judging.py``.
 - *peak memory* of the process (resident), from its start to the end of the fit: with the imports,
   and with the matrix that the caller holds.
 - *time to LightFM's best*: LightFM (WARP, features) learns until NDCG@10 on held-out interactions
@@ -38,7 +38,11 @@ from pathlib import Path
 
 import numpy as np
 
-RESULTS = Path(__file__).parent / "results/speed.json"
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+import repository
+
+RESULTS = repository.RESULTS / "speed.json"
 SIZES = (100_000, 1_000_000, 5_000_000, 20_000_000)
 ROUNDS = {100_000: 15, 1_000_000: 7, 5_000_000: 3, 20_000_000: 2}
 RACES = (100_000, 1_000_000)  # sizes at which the time to LightFM's best is measured
@@ -221,9 +225,7 @@ class Ours(Method):
         return time.perf_counter() - start
 
     def begin(self):
-        from sklearn_selreg._data._item_features import encode_items
-        from sklearn_selreg._data._item_table import read_item_data
-        from sklearn_selreg._factorization._als import RegularizedALS
+        from internals import RegularizedALS, encode_items, read_item_data
 
         terms = {}
         items = self._item_data()
@@ -259,10 +261,9 @@ class Defaults(Features):
     """In races alone: our defaults, with weights of missing entries and item bias."""
 
     def begin(self):
+        from internals import encode_items, read_item_data, with_bias
+
         from sklearn_selreg import SelectiveLLMRegularizedMF
-        from sklearn_selreg._data._item_features import encode_items
-        from sklearn_selreg._data._item_table import read_item_data
-        from sklearn_selreg._factorization._factors import with_bias
 
         table = read_item_data(self._item_data(), "item")
         features = encode_items("auto", table, np.arange(self.matrix.shape[1]))[0]
@@ -284,8 +285,7 @@ class Slates(Ours):
 
     def fit(self):
         import scipy.sparse as sp
-
-        from sklearn_selreg._factorization._als import RegularizedALS
+        from internals import RegularizedALS
 
         start = time.perf_counter()
         rng = np.random.default_rng(SEED)
@@ -314,9 +314,7 @@ class LightFM(Method):
         self.features = None
         if features:
             import pandas as pd
-
-            from sklearn_selreg._data._item_features import encode_items
-            from sklearn_selreg._data._item_table import read_item_data
+            from internals import encode_items, read_item_data
 
             table = read_item_data(pd.read_pickle(self.folder / "items"), "item")
             made = encode_items("auto", table, np.arange(self.matrix.shape[1]))[0]

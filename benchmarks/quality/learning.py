@@ -8,19 +8,17 @@ Questions are asked once (the first recorded answer), or as recorded (933 of 1,6
 
 from functools import lru_cache
 
+import data_sets
 import evaluation
 import methods
 import numpy as np
 import pandas as pd
 import peers
 import questions
-import worlds
 from evaluation import columns, demo, differences, evaluate
+from internals import describe, index_interactions, read_item_data
 from robustness import recorded
 
-from sklearn_selreg._data._interactions import index_interactions
-from sklearn_selreg._data._item_table import read_item_data
-from sklearn_selreg._judging._asking import describe
 from sklearn_selreg.judges import AnthropicJudge, PrecomputedJudge, Slate
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
@@ -30,7 +28,7 @@ NO_LLM = "no LLM"
 
 @lru_cache
 def _interactions():
-    data = worlds.load("movielens")
+    data = data_sets.load("movielens")
     return index_interactions(
         data.train, **demo.ID_COLUMNS, time_col="time", extra_items=data.item_data["item"]
     )
@@ -38,11 +36,11 @@ def _interactions():
 
 @lru_cache
 def _order():
-    return questions.priority(worlds.load("movielens"), _interactions(), _features())
+    return questions.priority(data_sets.load("movielens"), _interactions(), _features())
 
 
 def _features():
-    data, items = worlds.load("movielens"), _interactions().items
+    data, items = data_sets.load("movielens"), _interactions().items
     return data.features[np.searchsorted(data.item_data["item"], items)]
 
 
@@ -68,7 +66,7 @@ def subset(choice, share, asked, seed):
 
 def fit(name, seed):
     """Report on the test fold: `NO_LLM`, or (choice, share, asked)."""
-    data = worlds.load("movielens")
+    data = data_sets.load("movielens")
     if name == NO_LLM:
         return evaluate(methods.no_llm(data, seed), data, "test")
     judge = PrecomputedJudge(subset(*name, seed))
@@ -77,7 +75,7 @@ def fit(name, seed):
 
 def _price(records):
     """Return the expected dollars of asking, by model, in single requests."""
-    table = read_item_data(worlds.load("movielens").item_data, "item")
+    table = read_item_data(data_sets.load("movielens").item_data, "item")
     text = dict(zip(table.ids.tolist(), describe(table.ids, table, None), strict=True))
     slates = [
         Slate(
@@ -143,7 +141,7 @@ def within_slates(data, chosen, fit_method):
 
 def main(seeds, n_jobs):
     """Run all, and write the results."""
-    data = worlds.load("movielens")
+    data = data_sets.load("movielens")
     points = [
         (choice, share, asked)
         for asked in ("once", "both orders")

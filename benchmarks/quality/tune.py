@@ -4,9 +4,9 @@ Each trial draws settings and fits three models with them: without LLM, with the
 (`gate=None`) and selective. Trials are appended to a JSON Lines file, so that a search can be
 stopped, continued and sharded by seed.
 
-    python benchmarks/tune.py --trials 100 --seed 0 --output benchmarks/tuning/seed0.jsonl
-    python benchmarks/tune.py --around benchmarks/tuning/seed*.jsonl --output near.jsonl
-    python benchmarks/tune.py --show benchmarks/tuning/*.jsonl
+    python benchmarks/quality/tune.py --trials 100 --seed 0 --output benchmarks/tuning/seed0.jsonl
+    python benchmarks/quality/tune.py --around benchmarks/tuning/seed*.jsonl --output near.jsonl
+    python benchmarks/quality/tune.py --show benchmarks/tuning/*.jsonl
 
 `--around` draws near the best trials so far, and fits the selective model alone.
 """

@@ -6,17 +6,17 @@ only lower the weights, wherever the LLM is right. Ours are learned before, from
 
 import warnings
 
+import data_sets
 import evaluation
 import methods
 import numpy as np
-import worlds
 
 RATES = (0.001, 0.01, 0.1)
 
 
 def main(chosen, seeds):
     """Fit the joint gate with some learning rates, and write its weights."""
-    data = worlds.load("movielens")
+    data = data_sets.load("movielens")
     settings = dict(chosen["joint gate"][1])
     rates = dict.fromkeys((settings.pop("gate_rate"), *RATES))
     curves = {}

@@ -4,18 +4,27 @@ They differ from `SelectiveLLMRegularizedMF` in what regularizes its last sweeps
 else: features, biases, weights, number of sweeps and the last update of the users are the same.
 """
 
+import sys
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+from internals import (
+    COLD_BELOW,
+    TAIL_UP_TO,
+    ALSBackbone,
+    RegularizedALS,
+    pack_pairs,
+    with_bias,
+)
+
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
-from sklearn_selreg._factorization._als import RegularizedALS, pack_pairs
-from sklearn_selreg._factorization._als_backbone import ALSBackbone
-from sklearn_selreg._factorization._factors import with_bias
-from sklearn_selreg.metrics._regimes import COLD_BELOW, TAIL_UP_TO
 
 _SMALLEST_HINGE = 0.1  # of the margin: below it a hinge is rounded off
 
