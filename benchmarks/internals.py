@@ -11,6 +11,7 @@ from sklearn_selreg._factorization._als import RegularizedALS, SlateTerms, pack_
 from sklearn_selreg._factorization._als_backbone import ALSBackbone
 from sklearn_selreg._factorization._factors import popularity_bias, with_bias
 from sklearn_selreg._factorization._make import BACKBONES
+from sklearn_selreg._gate._evidence import CONTEXT, PRIOR
 from sklearn_selreg._judging._asking import describe, gather, make_slates
 from sklearn_selreg._judging._design import Standing
 from sklearn_selreg._judging._sampler import Questions, Recipe, choose_questions
@@ -21,6 +22,8 @@ from sklearn_selreg.metrics._regimes import COLD_BELOW, REGIMES, TAIL_UP_TO
 __all__ = [
     "BACKBONES",
     "COLD_BELOW",
+    "CONTEXT",
+    "PRIOR",
     "REGIMES",
     "TAIL_UP_TO",
     "ALSBackbone",

@@ -20,7 +20,8 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from threadpoolctl import threadpool_limits
 
-from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF, _mf, interactions_from_sparse
+from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF, interactions_from_sparse
+from sklearn_selreg._judging import _supervision
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.exceptions import DataWarning, GateWarning
 from sklearn_selreg.judges import LLMJudge, PrecomputedJudge
@@ -437,16 +438,16 @@ def solve_user(model, popularity, columns, strengths, ages):
     """One user's least squares problem, items fixed; ages in the order of columns."""
     items = model.item_factors_[:, : model.factors].astype(np.float64)
     padded = popularity + 5
-    weight = (padded / padded.mean()) ** model.missing_power
+    weight = (padded / padded.mean()) ** model.missing_power_
     observed = np.array(model.alpha * strengths, dtype=float)
-    if model.recency_power:
-        observed *= 3 / (1 + ages) ** model.recency_power
+    if model.recency_power_:
+        observed *= 3 / (1 + ages) ** model.recency_power_
     weight[columns] = observed
     left = (items * weight[:, np.newaxis]).T @ items + model.regularization * np.eye(model.factors)
     return np.linalg.solve(left, items[columns].T @ observed)
 
 
-@pytest.mark.parametrize("settings", [{}, {"recency_power": 0.7}, {"item_bias": 0}])
+@pytest.mark.parametrize("settings", [{}, {"backbone__recency_power": 0.7}, {"item_bias": 0}])
 @pytest.mark.parametrize("missing_power", [0.0, 0.8])
 def test_fold_in_solves_the_users_least_squares(world, settings, missing_power):
     model = world.model(backbone__missing_power=missing_power, **settings).fit(world.train)
@@ -605,7 +606,7 @@ def test_judge_stats_count(world, judged):
         calibration += 0 < sum(known) < len(known)
         calibration_pairs += sum(known) * (len(known) - sum(known))
     assert judged.judge_stats_ == {
-        "questions": 2 * N_USERS,
+        "slates": 2 * N_USERS,
         "answers": 2 * N_USERS,
         "slates_used": 2 * N_USERS,
         "calibration_slates": calibration,
@@ -716,7 +717,7 @@ def test_the_summary_is_that_of_the_gate_for_all_preferences(judged):
 
 
 def test_of_many_slates_the_summary_looks_at_a_part(judged, monkeypatch):
-    monkeypatch.setattr(_mf, "_SLATES_PER_CHUNK", 27)  # of 80: every third one
+    monkeypatch.setattr(_supervision, "_SLATES_PER_CHUNK", 27)  # of 80: every third one
     slate = np.arange(1200) // 15  # each of 6 candidates whose ratings differ
     evidence = judged.preferences_[judged.gate_.feature_names_in_][slate % 3 == 0]
     assert judged.judge_summary_ == judged.gate_.summary(evidence, n_preferences=1200)
@@ -1042,7 +1043,7 @@ def test_the_loss_never_rises(world, llm_weight, gate):
 
 def test_the_loss_is_computed_on_demand(world, model, judged):
     assert model.loss_curve_ == []
-    assert len(judged.loss_curve_) == judged.refine_iterations
+    assert len(judged.loss_curve_) == judged.backbone.refine_iterations
     alone = world.model(backbone__compute_loss=True).fit(world.train)
     assert len(alone.loss_curve_) == alone.n_iter_ == alone.iterations
     assert np.all(np.diff(alone.loss_curve_) <= 1e-5 * np.array(alone.loss_curve_[:-1]))

@@ -215,17 +215,17 @@ def test_features_are_solved_for_once_until_they_change():
         likes
     )
     first = model.explain(1, 2)
-    solved = model._coefficients[-1]
+    solved = model._fitted.item_cache["coefficients"]
     pd.testing.assert_frame_equal(model.explain(1, 2), first)
     model.fold_in(pd.DataFrame({"user": [99], "item": [3]})).explain(99, 2)
-    assert model._coefficients[-1] is solved
+    assert model._fitted.item_cache["coefficients"] is solved
     model.fold_in_items(kinds[:3].set_axis([900, 901, 902]))
-    anew = copy.copy(model)
-    del anew._coefficients
+    anew = copy.deepcopy(model)
+    anew._fitted.item_cache.clear()
     for item in (2, 901):
         pd.testing.assert_frame_equal(model.explain(1, item), anew.explain(1, item))
-    assert model._coefficients[-1] is not solved
+    assert model._fitted.item_cache["coefficients"] is not solved
     refitted = model.fit(likes[:150])
     anew = copy.copy(refitted)
-    del anew._coefficients
+    anew._fitted.item_cache.clear()
     pd.testing.assert_frame_equal(refitted.explain(1, 2), anew.explain(1, 2))

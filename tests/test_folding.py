@@ -514,26 +514,6 @@ def test_what_is_wrong_with_new_items(log):
     assert own.fold_in_items(catalog([50])[["item", "kind"]]).items_[-1] == 50
 
 
-def test_files_without_times_can_be_loaded(log, tmp_path):
-    model = make_model(time_col="time").fit(log)
-    model.save(tmp_path / "model.npz")
-    with zipfile.ZipFile(tmp_path / "model.npz") as old:
-        parts = {name: old.read(name) for name in old.namelist() if name != "times.npy"}
-    about = json.loads(parts["model.json"])
-    about["arrays"].remove("times")
-    del about["time_kind"], about["time_span"]
-    parts["model.json"] = json.dumps(about)
-    with zipfile.ZipFile(tmp_path / "old.npz", "w") as new:
-        for name, content in parts.items():
-            new.writestr(name, content)
-    loaded = SelectiveLLMRegularizedMF.load(tmp_path / "old.npz")
-    more = pd.DataFrame({"user": [3, 99], "item": [23, 1], "time": [95.0, 95.0]})
-    for m in (model, loaded):  # the newest rows come last, whether or not times are known
-        m.fold_in(more, known="append")
-    np.testing.assert_allclose(loaded.user_factors_, model.user_factors_, rtol=1e-5)
-    assert loaded._times is None
-
-
 @pytest.mark.parametrize(
     "damage",
     [

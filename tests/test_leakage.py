@@ -196,7 +196,7 @@ def test_a_live_judge_is_shown_training_rows_alone(likes, films, splitter, in_pi
         assert set(fitted.users_[np.unique(groups)]) <= asked
         counts = likes.iloc[train_rows].groupby("item")["user"].nunique()
         known = counts.reindex(fitted.items_, fill_value=0).to_numpy()
-        np.testing.assert_array_equal(fitted._popularity, known)
+        np.testing.assert_array_equal(fitted._fitted.popularity, known)
         assert evidence["popularity_commoner"].max() <= np.log1p(known.max()) + 1e-6
         assert len(right) == len(evidence) == fitted.judge_stats_["calibration_pairs"]
         assert not set(fitted.users_) - set(likes["user"].iloc[train_rows])

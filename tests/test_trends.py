@@ -21,7 +21,8 @@ COLUMNS = {"user_col": "user", "item_col": "item"}
 
 SETTINGS = {
     "factors": 4, "regularization": 5.0, "alpha": 5.0, "iterations": 5, "item_bias": 0.5,
-    "backbone__recency_power": 0.0, "user_col": "user", "item_col": "item", "random_state": 0, "n_jobs": 1,
+    "backbone__recency_power": 0.0, "user_col": "user", "item_col": "item", "random_state": 0,
+    "n_jobs": 1,
 }  # fmt: skip
 
 

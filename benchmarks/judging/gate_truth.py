@@ -29,7 +29,7 @@ def coefficients(evidence, right, weights=None):
 
 def held_out(model, likes):
     """Return evidence and outcome of preferences of which one item is in the held-out likes."""
-    table = model.judgments_
+    table = model.preferences_
     liked = pd.MultiIndex.from_frame(likes[["user", "item"]])
     preferred, other = (
         pd.MultiIndex.from_frame(table[["user", name]]).isin(liked)

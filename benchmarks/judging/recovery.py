@@ -69,7 +69,7 @@ def recover(reliability, seed):
         random_state=0,
     ).fit(data.X)
     Z, *known = model.gate_.pairs_
-    pairs = model.judgments_
+    pairs = model.preferences_
     truth = sum(
         data.reliability(pairs["history_length"], data.popularity[pairs[which]])
         for which in ("preferred", "other")

@@ -8,10 +8,10 @@ import data_sets
 import evaluation
 from alternatives import AlternativeMF, Hinge, Logistic, RuleGate
 from evaluation import columns, differences, evaluate
+from internals import CONTEXT, PRIOR
 from methods import _ours, no_llm, selective
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg._gate._evidence import CONTEXT, PRIOR
 
 DEFAULTS, NO_LLM = "defaults", "no LLM"
 # Name -> settings of the estimator.

@@ -31,7 +31,7 @@ def main(chosen, seeds):
                     zip(("cold", "tail", "uncertainty", "intercept"), gate.coef, strict=True)
                 ),
             }
-        ours = methods.selective(data, 0).judgments_
+        ours = methods.selective(data, 0).preferences_
     results = {
         "chosen rate": chosen["joint gate"][1]["gate_rate"],
         "joint gate": curves,

@@ -1,15 +1,20 @@
 """The data of the quality benchmark: MovieLens, and made-up worlds in the same form."""
 
+import sys
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+from internals import COLD_BELOW
+
 from sklearn_selreg import AutoItemEncoder, SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import load_movielens_coldstart, make_interactions
 from sklearn_selreg.judges import PrecomputedJudge
-from sklearn_selreg.metrics._regimes import COLD_BELOW
 
 WORLDS = {
     "dense": {"n_users": 1000, "n_items": 500, "n_interactions": 20_000},

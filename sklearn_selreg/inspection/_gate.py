@@ -113,7 +113,7 @@ class GateDisplay:
             Fitted. A recommender must have been fitted with a judge and a gate.
         Z : DataFrame of shape (n_pairs, n_columns), default=None
             The pairs to average over, with the columns that the gate was fitted on. Required for a
-            `ReliabilityGate`; a recommender has its own, `judgments_`.
+            `ReliabilityGate`; a recommender has its own, `preferences_`.
         features : tuple of two str, default=("history_length", "popularity_rarer")
             Columns of the context, for the horizontal and the vertical axis.
         response : {"weight", "trust"}, default="weight"
@@ -282,7 +282,9 @@ def _gate_and_pairs(estimator, Z):
             )
         return estimator, Z
     if Z is not None:
-        raise TypeError("Z is for a ReliabilityGate; a recommender has its own pairs, judgments_.")
+        raise TypeError(
+            "Z is for a ReliabilityGate; a recommender has its own pairs, preferences_."
+        )
     gate = getattr(estimator, "gate_", None)
     if not isinstance(gate, ReliabilityGate):
         raise ValueError(
@@ -290,7 +292,7 @@ def _gate_and_pairs(estimator, Z):
             "without judge, with gate=None or a gate of another kind, or without any slate to "
             f"calibrate one; or it was loaded from a file, which has none. Its gate_ is {gate!r}."
         )
-    return gate, estimator.judgments_[gate.feature_names_in_.tolist()]
+    return gate, estimator.preferences_[gate.feature_names_in_.tolist()]
 
 
 def _calibration_curve(predictions, n_bins):
