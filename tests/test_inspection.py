@@ -79,7 +79,7 @@ def texts(figure):
 
 
 def test_every_column_of_the_evidence_has_a_name_for_people(models):
-    evidence = models["gated"].judgments_[[*_evidence.COLUMNS]]  # all of them are there
+    evidence = models["gated"].preferences_[[*_evidence.COLUMNS]]  # all of them are there
     gate = models["gated"].gate_
     assert {*gate.feature_names_in_} == {*evidence.columns}
     assert list(gate.context_effects_) == [*_evidence.CONTEXT]

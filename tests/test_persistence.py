@@ -10,9 +10,9 @@ import sys
 import uuid
 import warnings
 import zipfile
+from dataclasses import fields, is_dataclass, replace
 
-import joblibfrom dataclasses import fields, is_dataclass, replace
-
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
