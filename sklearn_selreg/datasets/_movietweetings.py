@@ -45,10 +45,10 @@ the model did not know what was hidden; shown were the 1 to 5 interactions befor
 for calibration were asked twice, with the candidates in another order. The judge saw title, year
 and genres, and was asked for a whole number from 0 to 99 for every candidate: how likely this
 person would also like that film. Among the films of calibration many are the model's favorites, so
-that popularity alone looks worse there than it is.
+that popularity by itself looks worse there than it is.
 
 **Terms of use.** MovieTweetings has the MIT License, copyright 2013 Simon Dooms. Its text, which
-has to be kept with copies of the data, is in the file NOTICE beside the data.
+has to be kept with copies of the data, is in the file NOTICE next to the data.
 See https://github.com/sidooms/MovieTweetings.
 
 **Citation.** Simon Dooms, Toon De Pessemier and Luc Martens. 2013. MovieTweetings: a Movie Rating

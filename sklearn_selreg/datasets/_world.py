@@ -28,6 +28,8 @@ class World:
     exponent, taste : float
     """
 
+    popularity: np.ndarray  # number of interactions of each item, set when they are drawn
+
     def __init__(self, user_factors, item_factors, by_rank, exponent, taste):
         self.user_factors = user_factors
         self.item_factors = item_factors
