@@ -1,4 +1,4 @@
-"""Splits of interactions that ask what recommenders are asked: what comes next, and who is new."""
+"""Splitters of interactions for the tasks of recommenders: what comes next, and who is new."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,16 +17,16 @@ from ._utils._warn import warn
 
 __all__ = ["ColdStartSplit", "LeaveLastOut"]
 
-_ROWS_TO_TELL = 200  # that differ from the one before of the user: fewer are so by chance
-_SORTED_SHARE = 0.98  # up less down, or down less up, of rows that are sorted
+_ENOUGH_STEPS = 200  # from row to row of a user: fewer may be sorted by chance
+_SORTED_FRACTION = 0.98  # of steps up minus steps down, or the reverse, in sorted rows
 
 
 class _HistorySplit(BaseCrossValidator):
     """Base of the splitters that look at each user's history.
 
-    A history holds each item once, at the place of its latest interaction, and all rows of a pair
-    of user and item go to the same side. Rows of strength 0 are no interactions: they stay in the
-    training rows, unless other rows of the same pair are held out.
+    A history holds each item once, at the position of its latest interaction, and all rows of a
+    pair of user and item go to the same side. Rows of strength 0 are not interactions: they stay in
+    the training rows, unless other rows of the same pair are held out.
     """
 
     user_col: Column
@@ -36,12 +36,12 @@ class _HistorySplit(BaseCrossValidator):
     def split(
         self, X: Table, y: ArrayLike | None = None, groups: object = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the rows to train on, and those to test on.
+        """Yield the rows to train on and those to test on.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_samples, n_columns)
-            One interaction a row.
+            One interaction per row.
         y : array-like of shape (n_samples,), default=None
             Strengths >= 0. None: 1 each.
         groups : object, default=None
@@ -57,17 +57,17 @@ class _HistorySplit(BaseCrossValidator):
         ValueError
             If too few users have enough interactions, and for a table as in `fit` of the estimator.
         TypeError
-            For a sparse `X`, whose rows are no interactions.
+            For a sparse `X`, whose rows are not interactions.
         """
         yield from super().split(X, y, groups)
 
     def _read(self, X: Table, y: ArrayLike | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return each row's user, age, and number of items of the user.
+        """Return each row's user, recency rank, and number of items of the user.
 
         Returns
         -------
         user : ndarray of shape (n_samples,), intp
-        age : ndarray of shape (n_samples,), intp
+        recency_rank : ndarray of shape (n_samples,), intp
             0 for the user's newest item, 1 for the one before, ...; -1 for rows of strength 0
             that name a pair without interaction.
         n_items : ndarray of shape (n_samples,), intp
@@ -79,7 +79,7 @@ class _HistorySplit(BaseCrossValidator):
         if times is not None:
             columns["time_col"] = times
         names = {parameter: parameter for parameter in columns}
-        # What has a remedy in the estimator (`negatives`) is left to it.
+        # Negative strengths are netted here; the estimator may refuse them (`negatives`).
         table = pd.DataFrame(columns)
         interactions = index_interactions(table, y, **names, negatives="net")
         user = encode(interactions.users, users)
@@ -89,14 +89,15 @@ class _HistorySplit(BaseCrossValidator):
         item = encode(interactions.items, items)
         if times is None:
             _warn_of_sorted_rows(user, {"item id": item, "strength": y})
-        wanted = user * matrix.shape[1] + item
-        place = np.minimum(np.searchsorted(entries, wanted), len(entries) - 1)
-        age = np.where(entries[place] == wanted, interactions.recency_rank[place], -1)
-        return user, age, lengths[user]
+        pairs = user * matrix.shape[1] + item
+        position = np.minimum(np.searchsorted(entries, pairs), len(entries) - 1)
+        is_known = entries[position] == pairs
+        recency_rank = np.where(is_known, interactions.recency_rank[position], -1)
+        return user, recency_rank, lengths[user]
 
 
 def _warn_of_sorted_rows(user: np.ndarray, columns: dict[str, Any]) -> None:
-    """Warn if the rows of all users are sorted by something that is no time."""
+    """Warn if the rows of all users are sorted by something other than time."""
     order = np.argsort(user, kind="stable")
     same = np.diff(user[order]) == 0
     for what, values in columns.items():
@@ -104,21 +105,21 @@ def _warn_of_sorted_rows(user: np.ndarray, columns: dict[str, Any]) -> None:
             continue
         steps = np.sign(np.diff(np.asarray(values, dtype=np.float64)[order])[same])
         n_steps = np.count_nonzero(steps)
-        if n_steps >= _ROWS_TO_TELL and abs(steps.sum()) > _SORTED_SHARE * n_steps:
+        if n_steps >= _ENOUGH_STEPS and abs(steps.sum()) > _SORTED_FRACTION * n_steps:
             end = "largest" if steps.sum() > 0 else "smallest"
             warn(
                 f"Without time_col the last rows of a user are taken to be the newest, and here "
                 f"the rows of each user are sorted by {what}: what is held out is the {end} "
-                f"{what}, not what came last. Set time_col, or shuffle the rows if nothing is "
-                "known of time, as by X.sample(frac=1, random_state=0)."
+                f"{what}, not what came last. Set time_col, or shuffle the rows if times are "
+                "unknown, e.g. by X.sample(frac=1, random_state=0)."
             )
 
 
 class LeaveLastOut(_HistorySplit):
     """Hold out the last items of each user.
 
-    It asks: what do they want next? A single split, in which every user with enough items is in
-    both parts. Users with `n` items or fewer are in the training rows alone.
+    It evaluates what users want next. A single split, in which every user with enough items is in
+    both parts. Users with `n` items or fewer are only in the training rows.
 
     Parameters
     ----------
@@ -127,9 +128,9 @@ class LeaveLastOut(_HistorySplit):
     user_col, item_col : int or str, default=0 and 1
         Columns of `X` with the ids: positions, or names in a DataFrame.
     time_col : int, str or None, default=None
-        Column that orders the interactions. None: the order of the rows is taken for that of time,
-        so a file that is sorted by plays has the least played items held out, with a DataWarning.
-        `train_test_split`, `ShuffleSplit` and halving searches do not keep it.
+        Column that orders the interactions. None: rows are taken to be in order of time; in a file
+        sorted by number of plays the least played items are then held out, with a DataWarning.
+        `train_test_split`, `ShuffleSplit` and halving searches do not keep the order.
 
     Raises
     ------
@@ -138,13 +139,13 @@ class LeaveLastOut(_HistorySplit):
 
     See Also
     --------
-    ColdStartSplit : How good are recommendations after the first few interactions?
+    ColdStartSplit : Evaluates recommendations after the first few interactions.
 
     Notes
     -----
     An item counts once for a user, at its latest interaction, and all rows of such a pair go to the
-    same part. Known as leave-one-out (n=1) or leave-last-out evaluation. Time is that of each user,
-    not of all: one user's training rows may be younger than another's test rows.
+    same part. Known as leave-one-out (n=1) or leave-last-out evaluation. The split is in time for
+    each user, not for all: one user's training rows may be later than another's test rows.
 
     Examples
     --------
@@ -172,12 +173,12 @@ class LeaveLastOut(_HistorySplit):
     def _iter_test_masks(
         self, X: Table, y: ArrayLike | None = None, groups: object = None
     ) -> Iterator[np.ndarray]:
-        _, age, n_items = self._read(X, y)
-        test = (age >= 0) & (age < self.n) & (n_items > self.n)
+        _, recency_rank, n_items = self._read(X, y)
+        test = (recency_rank >= 0) & (recency_rank < self.n) & (n_items > self.n)
         if not test.any():
             raise ValueError(
                 f"X must have users with more than n={self.n} items, to hold the last ones out; "
-                f"got at most {n_items.max()} of a user."
+                f"got at most {n_items.max()} per user."
             )
         yield test
 
@@ -198,37 +199,37 @@ class LeaveLastOut(_HistorySplit):
 
 
 class ColdStartSplit(_HistorySplit):
-    """Leave some users their first few items alone.
+    """Leave some users only their first few items.
 
-    It asks: how good are recommendations to people who just came? In each split a part of the users
-    is *cold*: their first `k` items are in the training rows, all later ones in the test rows. All
-    other users are in the training rows alone. Every user with enough items is cold in exactly one
-    split.
+    It evaluates recommendations to new users. In each split a part of the users is *cold*: their
+    first `k` items are in the training rows, all later ones in the test rows. All other users are
+    only in the training rows. Every user with enough items is cold in exactly one split.
 
     Parameters
     ----------
     k : int, default=2
         How many items cold users keep, >= 1. With 1 or 2 they are in the regime `"cold"` of the
-        scorers. For 0, users without any, take scikit-learn's `GroupKFold` with the users as
+        scorers. For users without any items use scikit-learn's `GroupKFold` with the users as
         groups.
     n_splits : int, default=5
-        Number of splits, >= 2; in each, one of this many parts of the users is cold.
+        Number of splits, >= 2, and of parts of the users, one of which is cold in each split.
     user_col, item_col : int or str, default=0 and 1
         Columns of `X` with the ids: positions, or names in a DataFrame.
     time_col : int, str or None, default=None
-        Column that orders the interactions. None: order of the rows, which `train_test_split`,
+        Column that orders the interactions. None: the order of the rows, which `train_test_split`,
         `ShuffleSplit` and halving searches do not keep.
     random_state : int, default=0
-        Seed >= 0 of who is cold when. None is refused: searches need the same splits each time.
+        Seed >= 0 of the assignment of users to splits. None is refused: searches need the same
+        splits each time.
 
     Raises
     ------
     ValueError
-        If `k` or `n_splits` is out of range, or `random_state` no integer >= 0.
+        If `k` or `n_splits` is out of range, or `random_state` is not an integer >= 0.
 
     See Also
     --------
-    LeaveLastOut : What do users want next?
+    LeaveLastOut : Evaluates what users want next.
 
     Notes
     -----
@@ -269,7 +270,7 @@ class ColdStartSplit(_HistorySplit):
     def _iter_test_masks(
         self, X: Table, y: ArrayLike | None = None, groups: object = None
     ) -> Iterator[np.ndarray]:
-        user, age, n_items = self._read(X, y)
+        user, recency_rank, n_items = self._read(X, y)
         eligible = np.unique(user[n_items > self.k])
         if len(eligible) < self.n_splits:
             raise ValueError(
@@ -277,7 +278,7 @@ class ColdStartSplit(_HistorySplit):
                 f"items, one for each split; got {len(eligible)}."
             )
         order = np.random.default_rng(self.random_state).permutation(eligible)
-        later = (age >= 0) & (age < n_items - self.k)
+        later = (recency_rank >= 0) & (recency_rank < n_items - self.k)
         for cold in np.array_split(order, self.n_splits):
             yield later & np.isin(user, cold)
 

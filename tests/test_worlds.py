@@ -1,4 +1,4 @@
-"""Made-up worlds against their own description, and a gate that has to find out what is true."""
+"""Synthetic worlds against their own description, and a gate that has to find out what is true."""
 
 import pickle
 import warnings
@@ -14,7 +14,8 @@ from sklearn.base import clone
 from sklearn_selreg import ReliabilityGate
 from sklearn_selreg._utils._sklearn import InvalidParameterError
 from sklearn_selreg.datasets import make_interactions
-from sklearn_selreg.datasets._worlds import _draw_for, _World
+from sklearn_selreg.datasets._draws import draw_items
+from sklearn_selreg.datasets._world import World
 from sklearn_selreg.judges import Slate
 from sklearn_selreg.judges.testing import JudgeContract
 
@@ -91,7 +92,7 @@ def test_progress_is_shown_on_demand(capsys):
 
 def test_many_small_parts_make_one_world(monkeypatch):
     """What is drawn in parts has the sizes and the order of what is drawn at once."""
-    monkeypatch.setattr("sklearn_selreg.datasets._worlds._CHUNK", 100)
+    monkeypatch.setattr("sklearn_selreg.datasets._draws._CHUNK", 100)
     X = make_interactions(200, 50, 2000, random_state=0).X
     assert len(X) == 2000
     assert X["user"].is_monotonic_increasing
@@ -102,13 +103,13 @@ def test_many_small_parts_make_one_world(monkeypatch):
 @pytest.mark.parametrize("rounds", [0, 8])
 def test_items_are_drawn_with_the_probabilities_described(exponent, rounds, monkeypatch):
     """The first of all draws, and one of two, against probabilities written out here."""
-    monkeypatch.setattr("sklearn_selreg.datasets._worlds._ROUNDS", rounds)
+    monkeypatch.setattr("sklearn_selreg.datasets._draws._ROUNDS", rounds)
     rng = np.random.default_rng(0)
     n_items, n_draws = 8, 40_000
     items = rng.normal(size=(n_items, 2)).astype(np.float32)
     users = np.full((n_draws, 2), np.sqrt(0.5), dtype=np.float32)
     by_rank = rng.permutation(n_items)
-    world = _World(users, items, by_rank, exponent, 3.0)
+    world = World(users, items, by_rank, exponent, 3.0)
     rank = np.argsort(by_rank)
     # Popularity falls continuously; finely summed here, within each rank.
     fine = (rank[:, np.newaxis] + (np.arange(1000) + 0.5) / 1000 + 10) ** -exponent
@@ -118,7 +119,7 @@ def test_items_are_drawn_with_the_probabilities_described(exponent, rounds, monk
     after = [chance * chance[i] / (1 - chance) for i in range(n_items)]
     both = chance + np.array([a.sum() - a[i] for i, a in enumerate(after)])
     for length, expected in ((1, chance), (2, both)):
-        user, item = _draw_for(world, np.arange(n_draws), np.full(n_draws, length), rng)
+        user, item = draw_items(world, np.arange(n_draws), np.full(n_draws, length), rng)
         np.testing.assert_array_equal(user, np.repeat(np.arange(n_draws), length))
         observed = np.bincount(item, minlength=n_items) / n_draws
         error = np.sqrt(expected * (1 - expected) / n_draws)

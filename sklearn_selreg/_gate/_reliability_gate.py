@@ -188,9 +188,9 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
     def fit(
         self,
         Z: Any,
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        y: Any,
+        groups: Any = None,
+        sample_weight: Any = None,
     ) -> "ReliabilityGate":
         """Fit the gate on pairs with known outcome.
 
@@ -415,8 +415,8 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
             Z = _to_pandas(Z)
             weights = np.asarray(self.transform(Z))[:, 0]
             text += describe_use(weights, len(weights) if n_preferences is None else n_preferences)
-            context = np.asarray(Z, dtype=np.float64)[:, self._columns.context].T
-            context = dict(zip(self.context_effects_, context, strict=True))
+            columns = np.asarray(Z, dtype=np.float64)[:, self._columns.context].T
+            context = dict(zip(self.context_effects_, columns, strict=True))
             text += describe_largest_weights(weights, context)
         return f"{text}."
 

@@ -71,7 +71,7 @@ def shrink_accuracy(accuracy, n_pairs):
 
 
 def trust_accuracy(accuracy, gap, n_prior, n_context):
-    """Return a model by the judge's shrunk accuracy alone, where there is too little to learn."""
+    """Return a model of only the judge's shrunk accuracy, for too few pairs to learn from."""
     mean_gap = np.abs(gap).mean()
     coef = float(logit(shrink_accuracy(accuracy, len(gap))) / mean_gap) if mean_gap > 0 else 0.0
     no_prior = np.zeros(n_prior), np.zeros((n_prior, n_context))

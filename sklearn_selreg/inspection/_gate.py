@@ -163,7 +163,7 @@ class GateDisplay:
         used = pairs.any(axis=1), pairs.any(axis=0)
         display = cls(
             grouped.mean().unstack().loc[used],
-            tuple(features),
+            (features[0], features[1]),
             response=response,
             pairs=pairs.loc[used],
             calibration=_calibration_curve(gate.cv_predictions_, n_bins),

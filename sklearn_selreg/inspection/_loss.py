@@ -1,9 +1,9 @@
 """The objective after each sweep, drawn."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from ._drawing import COLORS, MARKERS, innermost, make_axes, plain_axes, require_matplotlib
@@ -48,7 +48,9 @@ class LossDisplay:
     >>> display = LossDisplay.from_estimator(other, name="8 factors", ax=display.ax_)
     """
 
-    def __init__(self, loss_curve: ArrayLike, *, first_sweep: int = 1, name: str | None = None):
+    def __init__(
+        self, loss_curve: Sequence[float], *, first_sweep: int = 1, name: str | None = None
+    ):
         self.loss_curve = loss_curve
         self.first_sweep = first_sweep
         self.name = name

@@ -1,6 +1,6 @@
 """Averages of ranking results: sums by user, metrics by regime, and their tables.
 
-Metrics are ratios of sums over users, so a bootstrap over users needs the sums alone.
+Metrics are ratios of sums over users, so a bootstrap over users needs only the sums.
 """
 
 import numpy as np

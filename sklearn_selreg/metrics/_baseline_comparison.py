@@ -110,8 +110,9 @@ def _fit_baselines(view, random_state, als_params):
     """Fit all baselines on a model's interactions: functions from rows of users to scores."""
     matrix = StrengthScale("binary").apply(view.interactions.matrix)
     fitted = {"popularity": baselines.popularity(matrix)}
-    if view.times is not None:
-        fitted["recent popularity"] = baselines.recent_popularity(matrix, view.times)
+    times = view.interactions.times
+    if times is not None:
+        fitted["recent popularity"] = baselines.recent_popularity(matrix, times)
     fitted["implicit ALS"] = baselines.implicit_als(
         matrix, view.n_threads, random_state, als_params
     )

@@ -25,8 +25,6 @@ class ModelView:
         Number of popularity periods, the last columns of the user factors.
     interactions : Interactions or None
         Those the model was fitted on, if it keeps them.
-    times : ndarray of shape (n_interactions,), float64, or None
-        When these were.
     user_col, item_col : int or str
         Columns of the ids.
     n_columns : int or None
@@ -42,7 +40,6 @@ class ModelView:
     item_factors: np.ndarray | None
     n_periods: int
     interactions: Interactions | None
-    times: np.ndarray | None
     user_col: int | str
     item_col: int | str
     n_columns: int | None
@@ -52,17 +49,20 @@ class ModelView:
 
 def view_model(model: Any) -> ModelView:
     """Read a model: no other function of the metrics knows names of its attributes."""
-    users, items, *factors = (getattr(model, name, None) for name in FITTED)
+    users, items, user_factors, item_factors = (getattr(model, name, None) for name in FITTED)
     fitted, interactions = getattr(model, "_fitted", None), None
-    if fitted is not None:  # no metric looks at the order of the interactions
-        interactions = Interactions(fitted.matrix, None, users=users, items=items)
+    if fitted is not None:
+        known = fitted.histories
+        interactions = Interactions(
+            known.matrix, known.recency_rank, known.times, users=fitted.users, items=fitted.items
+        )
     return ModelView(
         users,
         items,
-        *factors,
+        user_factors,
+        item_factors,
         n_periods=1 if fitted is None else len(fitted.periods),
         interactions=interactions,
-        times=None if fitted is None else fitted.histories.times,
         user_col=getattr(model, "user_col", 0),
         item_col=getattr(model, "item_col", 1),
         n_columns=getattr(model, "n_features_in_", None),
