@@ -50,7 +50,7 @@ from ._serving._recommend import (
     tidy,
 )
 from ._serving._refining import locate, read_factors, refine_rows, score_unit, shown_standing
-from ._tuning._hold_out import FEWEST_HELD_OUT
+from ._tuning._hold_out import MIN_HELD_OUT
 from ._tuning._moves import EFFORTS
 from ._tuning._search import find_settings
 from ._utils._atomic import all_or_nothing
@@ -705,7 +705,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         if found is None:
             _log.info(
                 "Fewer than %d interactions can be held out: the settings are the fixed ones.",
-                FEWEST_HELD_OUT,
+                MIN_HELD_OUT,
             )
             return settings, None
         shown = [f"{n}={v:.4g}" if isinstance(v, float) else f"{n}={v!r}" for n, v in
