@@ -16,7 +16,8 @@ from sklearn_selreg._data._interactions import index_interactions
 from sklearn_selreg._data._periods import PopularityOverTime
 from sklearn_selreg._data._strengths import StrengthScale
 from sklearn_selreg._factorization._factors import popularity_bias
-from sklearn_selreg._tuning._hold_out import HoldOut, Result
+from sklearn_selreg._tuning._evaluation import Result
+from sklearn_selreg._tuning._hold_out import HoldOut
 from sklearn_selreg._tuning._moves import EFFORTS
 from sklearn_selreg.datasets import make_interactions
 from sklearn_selreg.exceptions import DataWarning, ParameterWarning
@@ -117,7 +118,8 @@ def test_the_newest_is_held_out_and_ages_are_of_what_is_left(log):
     last = hold_out.is_last
     np.testing.assert_array_equal(newest[hold_out.rows[last]], hold_out.items[last])
     age = sp.csr_matrix(
-        (hold_out.age + 1, hold_out.matrix.indices, hold_out.matrix.indptr), hold_out.matrix.shape
+        (hold_out.recency_rank + 1, hold_out.matrix.indices, hold_out.matrix.indptr),
+        hold_out.matrix.shape,
     )
     for user in (0, 7, 99):
         own = log[log["user"] == user].sort_values("time", ascending=False)["item"]
@@ -141,7 +143,7 @@ def test_large_data_are_searched_by_some_of_the_users(log):
     hold_out = HoldOut.of(index_interactions(log, **COLUMNS), None, (8,), few)
     lengths = np.diff(hold_out.matrix.indptr)
     assert 1800 < hold_out.matrix.nnz <= 2000
-    assert hold_out.share == pytest.approx((lengths > 0).mean(), abs=0.01)
+    assert hold_out.user_fraction == pytest.approx((lengths > 0).mean(), abs=0.01)
     assert hold_out.is_last.sum() == 60 and (lengths[hold_out.users] > 0).all()
     # Popularity is that of all users.
     assert hold_out.popularity.sum() == len(log) - len(hold_out.items)
@@ -202,7 +204,7 @@ def test_held_out_interactions_are_ranked_as_by_brute_force(ties, n_threads):
     results = hold_out.evaluate(users[hold_out.users], items, [0.0, 2.0], 4, n_threads)
     np.testing.assert_allclose(results[0], brute_force(hold_out, users @ items.T), rtol=1e-5)
     if not ties:
-        bias, periods = hold_out.trends[4]
+        bias, periods = hold_out.biases[4]
         gains = np.zeros((len(users), len(items)))
         gains[hold_out.users] = periods @ bias.T
         expected = brute_force(hold_out, users @ items.T + 2 * gains)
@@ -218,7 +220,7 @@ def test_periods_know_nothing_of_what_is_held_out(log):
     held_out = pd.MultiIndex.from_arrays([hold_out.users[hold_out.rows], hold_out.items])
     rest = log[~pd.MultiIndex.from_frame(log[["user", "item"]]).isin(held_out)]
     trend = PopularityOverTime.of(index_interactions(rest, **COLUMNS), 4)
-    bias, periods = hold_out.trends[4]
+    bias, periods = hold_out.biases[4]
     np.testing.assert_allclose(bias, popularity_bias(trend.counts_by_period(), None), atol=1e-6)
     np.testing.assert_allclose(periods, trend.user_weights()[hold_out.users])
 

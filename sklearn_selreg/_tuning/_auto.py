@@ -12,7 +12,7 @@ from .._data._strengths import kinds_to_compare
 from .._utils._progress import tqdm
 from .._utils._warn import warn
 from ..exceptions import ParameterWarning
-from ._hold_out import FEWEST_HELD_OUT
+from ._hold_out import MIN_HELD_OUT
 from ._search import find_settings
 
 _log = logging.getLogger("sklearn_selreg")
@@ -123,7 +123,7 @@ def search(given, settings, free, backbone, data, effort, verbose):
     if found is None:
         _log.info(
             "Fewer than %d interactions can be held out: the settings are the fixed ones.",
-            FEWEST_HELD_OUT,
+            MIN_HELD_OUT,
         )
         return settings, None
     shown = [
