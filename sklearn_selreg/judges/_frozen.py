@@ -7,9 +7,9 @@ import numpy as np
 from .._utils._params import name_kind
 from .._utils._warn import warn
 from ..exceptions import JudgmentWarning
-from ._base import LLMJudge
+from ._base import BaseJudge
+from ._orders import sha256, slate_content
 from ._precomputed import stack_answers
-from ._question import sha256
 from ._slate import check_slates
 
 
@@ -45,7 +45,7 @@ class AnswerTable:
         return f"<{len(self.keys)} {slates} answered by {self.judge}>"
 
 
-class FrozenJudge(LLMJudge):
+class FrozenJudge(BaseJudge):
     """Judge that carries the answers to certain slates, and asks nothing.
 
     It needs neither cache file nor key nor network, so a fit or a search with it runs anywhere, as
@@ -72,8 +72,6 @@ class FrozenJudge(LLMJudge):
     True
     """
 
-    _remembers = False  # the table is its memory
-
     def __init__(self, table):
         self.table = table
 
@@ -83,10 +81,10 @@ class FrozenJudge(LLMJudge):
 
         Parameters
         ----------
-        judge : LLMJudge
+        judge : BaseJudge
             Asked for what its cache does not have, within its budget.
         slates : iterable of Slate
-            The questions.
+            What to rate.
 
         Returns
         -------
@@ -96,10 +94,10 @@ class FrozenJudge(LLMJudge):
         Raises
         ------
         TypeError, ValueError, JudgeError
-            As :meth:`LLMJudge.answers` of that judge.
+            As `answers` of that judge.
         """
-        if not isinstance(judge, LLMJudge):
-            raise TypeError(f"judge must be an LLMJudge; got {name_kind(judge)}.")
+        if not isinstance(judge, BaseJudge):
+            raise TypeError(f"judge must be one of sklearn_selreg.judges; got {name_kind(judge)}.")
         slates = list(dict.fromkeys(check_slates(slates)))
         answers = judge.answers(slates)
         keys = _keys(slates)
@@ -125,12 +123,12 @@ class FrozenJudge(LLMJudge):
         Parameters
         ----------
         slates : iterable of Slate
-            The questions.
+            What to rate.
 
         Returns
         -------
         answers : list of ndarray of shape (n_candidates, n_answers), float64
-            As :meth:`LLMJudge.answers`.
+            As `answers`.
 
         Raises
         ------
@@ -173,10 +171,7 @@ class FrozenJudge(LLMJudge):
     def _n_answered(self, slates):
         return int(np.isin(_keys(slates), self.table.keys).sum())
 
-    def _rate(self, slates):
-        raise NotImplementedError("`answers` does all.")
-
 
 def _keys(slates):
     """Return the SHA-256 of each slate, (n_slates,) bytes."""
-    return np.array([sha256(LLMJudge._content(None, slate)) for slate in slates], dtype="S64")
+    return np.array([sha256(slate_content(slate)) for slate in slates], dtype="S64")
