@@ -44,7 +44,7 @@ class ContentJudge(LLMJudge):
 
     reads_texts = True
 
-    def __init__(self, vectorizer=None, verbose=0):
+    def __init__(self, vectorizer: object = None, verbose: int = 0):
         self.vectorizer = vectorizer
         self.verbose = verbose
 

@@ -1,5 +1,8 @@
 """A judge that carries answers given before: what is sent to other processes and machines."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +13,7 @@ from ..exceptions import JudgmentWarning
 from ._base import BaseJudge
 from ._orders import sha256, slate_content
 from ._precomputed import stack_answers
-from ._slate import check_slates
+from ._slate import Slate, check_slates
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +75,11 @@ class FrozenJudge(BaseJudge):
     True
     """
 
-    def __init__(self, table):
+    def __init__(self, table: AnswerTable):
         self.table = table
 
     @classmethod
-    def record(cls, judge, slates):
+    def record(cls, judge: BaseJudge, slates: Iterable[Slate]) -> FrozenJudge:
         """Ask a judge, and keep its answers.
 
         Parameters
@@ -113,11 +116,11 @@ class FrozenJudge(BaseJudge):
         return cls(table)
 
     @property
-    def reads_texts(self):
+    def reads_texts(self) -> bool:  # type: ignore[override]
         """Whether the judge that was asked goes by the items' texts."""
         return self.table.reads_texts
 
-    def answers(self, slates):
+    def answers(self, slates: Iterable[Slate]) -> list[np.ndarray]:
         """Return the answers that were recorded; NaN for slates that were not.
 
         Parameters

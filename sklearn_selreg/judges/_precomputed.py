@@ -118,7 +118,7 @@ class PrecomputedJudge(BaseJudge):
 
     is_recorded = True
 
-    def __init__(self, judgments, drawn="otherwise"):
+    def __init__(self, judgments: object, drawn: str = "otherwise"):
         self.judgments = judgments
         self.drawn = drawn
 

@@ -1,6 +1,6 @@
 """Slates, answers and costs: what judges take and give, checked."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,11 +43,11 @@ class Slate:
           history_texts=(), candidate_texts=())
     """
 
-    user: object
-    history: tuple
-    candidates: tuple
-    history_texts: tuple = ()
-    candidate_texts: tuple = ()
+    user: Hashable
+    history: tuple[Hashable, ...]
+    candidates: tuple[Hashable, ...]
+    history_texts: tuple[str, ...] = ()
+    candidate_texts: tuple[str, ...] = ()
 
     def __post_init__(self):
         for name in ("history", "candidates", "history_texts", "candidate_texts"):

@@ -25,16 +25,16 @@ class JudgeContract:
     >>> from sklearn_selreg.judges import ContentJudge
     >>> from sklearn_selreg.judges.testing import JudgeContract
     >>> class TestContentJudge(JudgeContract):
-    ...     def make_judge(self):
+    ...     def make_judge(self) -> BaseJudge:
     ...         return ContentJudge()
     >>> TestContentJudge().test_rates_each_candidate()
     """
 
-    def make_judge(self):
+    def make_judge(self) -> BaseJudge:
         """Return the judge to test."""
         raise NotImplementedError("A class of tests must say how its judge is made.")
 
-    def make_slates(self):
+    def make_slates(self) -> list[Slate]:
         """Return the slates to ask about; six by default.
 
         Returns
