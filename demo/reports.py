@@ -31,7 +31,7 @@ def views(data, fold):
 
     others = likes(*(name for name in HELD_OUT if name != fold))
     before = likes("dropped", "valid")
-    judged = data.judge.questions().user
+    judged = data.judge.judged_slates().user
     return {
         "all": (data[fold], None),
         "without_other_likes": (data[fold], others),

@@ -73,7 +73,7 @@ from ._utils._sklearn import (
 from ._utils._warn import warn
 from ._version import __version__
 from .exceptions import ParameterWarning
-from .judges import LLMJudge
+from .judges import BaseJudge
 from .metrics._models import warn_of_unknown_ids
 from .metrics._ndcg import mean_ndcg
 
@@ -159,7 +159,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     popularity_at : "user" or "last", default="user"
         Which period counts for a user: that of the user's newest interaction, or the last one.
         Settings are found with "user": what is held out lies before the last period.
-    judge : LLMJudge or None, default=None
+    judge : judge of `sklearn_selreg.judges` or None, default=None
         Source of preferences. A `PrecomputedJudge` is used as is; any other judge is queried on
         slates selected by the estimator. If None, no judge is used.
     slates : SlateSampler or None, default=None
@@ -224,7 +224,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     gate_ : ReliabilityGate or None
         The fitted gate; None without judge or gate, or without any slate to calibrate it on (then
         no preference is trusted).
-    judge_ : LLMJudge or None
+    judge_ : judge of `sklearn_selreg.judges` or None
         The judge.
     judge_stats_ : dict of str to int
         Counts: `slates` that the judge answered (be it with no opinion), `answers` with an opinion
@@ -655,7 +655,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             )
 
     def _check_judge(self):
-        if not isinstance(self.judge, LLMJudge):
+        if not isinstance(self.judge, BaseJudge):
             raise TypeError(
                 "judge must be an LLMJudge, such as PrecomputedJudge(judgments) of recorded "
                 "answers, AnthropicJudge(max_cost=1) or LLMJudge.from_callable(f, name=, "
@@ -683,7 +683,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             return None
         self._check_judge()
         self.judge._check_ready()
-        return Answers(self.judge.questions()) if self.judge.is_recorded else None
+        return Answers(self.judge.judged_slates()) if self.judge.is_recorded else None
 
     def _choose_slates(self, data):
         return choose_slates(

@@ -180,7 +180,7 @@ class Refusing(joblib.parallel.SequentialBackend):
 
 def test_what_is_no_judge_or_no_table_is_named():
     slate = Slate(7, [1], [2, 3])
-    with pytest.raises(TypeError, match="judge must be an LLMJudge; got an int"):
+    with pytest.raises(TypeError, match=r"judge must be one of sklearn_selreg\.judges; got an int"):
         FrozenJudge.record(3, [slate])
     with pytest.raises(TypeError, match=r"table must be what FrozenJudge.record .* got a list"):
         FrozenJudge([slate]).rate([slate])

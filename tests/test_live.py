@@ -37,7 +37,7 @@ from sklearn_selreg.judges import (
     _cache,
 )
 from sklearn_selreg.judges._cache import GRANTED
-from sklearn_selreg.judges._run import Work
+from sklearn_selreg.judges._run import AskingRun
 from sklearn_selreg.judges._service import as_sentence
 from sklearn_selreg.judges.testing import JudgeContract
 
@@ -582,14 +582,14 @@ def test_a_full_disk_loses_no_answer_that_had_arrived(server, tmp_path):
 def test_a_disk_that_was_full_for_a_moment_is_no_spent_budget(server, tmp_path):
     judge = claude(server, cache=tmp_path / "c")
     cache, (slate, other) = judge._cache(), make_slates(2)
-    todo = {key: slate for slate in (slate, other) for key in judge._questions([slate])[0].keys}
-    work, (key, another, *_) = Work(judge, cache, todo), todo
+    todo = {key: slate for slate in (slate, other) for key in judge._prompts([slate])[0].keys}
+    work, (key, another, *_) = AskingRun(judge, cache, todo), todo
     n_pages = cache._connection.execute("PRAGMA page_count").fetchone()[0]
     cache._connection.execute(f"PRAGMA max_page_count = {n_pages}")
     many = np.full(100_000, 0.5)  # a few hundred pages
     assert not work.store(key, many, problem=None, counts={})
     cache._connection.execute("PRAGMA max_page_count = 1000000")
-    assert cache.begin([another], 1, max_requests=9) == [GRANTED]  # as other threads may do
+    assert cache.claim([another]) == [GRANTED]  # as other threads may do
     with pytest.warns(JudgmentWarning, match="cannot be written to.*full") as caught:
         work.report()
     assert caught[0].category is JudgmentWarning
@@ -795,12 +795,12 @@ def test_an_estimate_asks_nothing_and_bounds_the_cost(server):
     judge, slates = claude(server), make_slates(30)
     before = judge.estimate_cost(slates)
     assert n_asked(server) == 0
-    assert (before.slates, before.questions, before.cached, before.requests) == (30, 60, 0, 60)
+    assert (before.slates, before.prompts, before.cached, before.requests) == (30, 60, 0, 60)
     judge.rate(slates)
     assert before.cost < before.max_cost
     assert judge.stats_["cost"] < before.max_cost
     after = judge.estimate_cost([*slates, *slates])
-    assert (after.questions, after.cached, after.requests, after.cost) == (60, 60, 0, 0)
+    assert (after.prompts, after.cached, after.requests, after.cost) == (60, 60, 0, 0)
 
 
 # The estimator
@@ -947,7 +947,7 @@ def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
     judge = claude(server, cache=tmp_path / "c", max_requests=130, max_cost=1.0)
     model = make_model(world, judge)
     plan = model.plan_judging(world[0])
-    assert "60 slates for 1 fit: 120 questions, 0 of them cached; 120 requests, about" in repr(plan)
+    assert "60 slates for 1 fit: 120 prompts, 0 of them cached; 120 requests, about" in repr(plan)
     left = "left of the budget: {} requests and ${:.4f})"
     assert left.format(130, 1) in repr(plan)
     plan.ask()
@@ -1072,10 +1072,8 @@ def test_what_is_asked_and_spent_is_logged_without_secrets(server, caplog, batch
     judge.rate(make_slates(3))
     told = [record for record in caplog.records if record.name == "sklearn_selreg"]
     info = "\n".join(r.getMessage() for r in told if r.levelname == "INFO")
-    assert "claude-haiku-5-5: asking 6 questions." in info
-    assert (
-        f"6 of 6 questions answered. Spent with this cache: {6 + 2 * (not batch)} requests" in info
-    )
+    assert "claude-haiku-5-5: asking 6 prompts." in info
+    assert f"6 of 6 prompts answered. Spent with this cache: {6 + 2 * (not batch)} requests" in info
     assert f"${judge.stats_['cost']:.4f}" in info
     assert ("Sent batch" if batch else "Attempt 1 failed: 429") in info
     assert sum("items rated" in r.getMessage() for r in told if r.levelname == "DEBUG") == 6

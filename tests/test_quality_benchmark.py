@@ -151,7 +151,7 @@ def test_bad_judges_say_what_they_should(load):
     original = robustness.recorded()
     by_position = robustness.bad_judge("position", 0).judgments
     inverted = robustness.bad_judge("inverted", 0).judgments
-    popular = robustness.bad_judge("popular", 0).questions()
+    popular = robustness.bad_judge("popular", 0).judged_slates()
     for a, b, c in zip(original[:50], by_position, inverted, strict=False):
         first = np.linspace(1, 0, len(a["candidates"]))
         np.testing.assert_allclose(b["ratings"], 0.7 * first + 0.3 * np.array(a["ratings"]))

@@ -80,7 +80,7 @@ def priority(data, interactions, features):
 
 def recorded(data, users):
     """Make a judge of the calibration questions and of the supervision questions of some users."""
-    questions = data.judge.questions()
+    questions = data.judge.judged_slates()
     likes = data.train.groupby("user")["item"].agg(set).to_dict()
     made = demo.bad_judges.records(questions, questions.answers)
     users = set(users)

@@ -103,7 +103,7 @@ def within_slates(data, chosen, fit_method):
         `pairs`: number of pairs of a test interaction and another candidate of one question; and
         by method, the share of them that it orders rightly (ties count half).
     """
-    asked = data.judge.questions()
+    asked = data.judge.judged_slates()
     user = np.repeat(asked.user, np.diff(asked.indptr))
     slate = np.repeat(np.arange(len(asked.user)), np.diff(asked.indptr))
     pairs = set(map(tuple, data.test[["user", "item"]].to_numpy().tolist()))

@@ -163,7 +163,7 @@ def llm_as_recommender(data, seed):
     Users have few rated candidates, and other recommenders chose them: this is not a recommender
     that one could compare to, but shows what the answers alone are worth.
     """
-    questions = data.judge.questions()
+    questions = data.judge.judged_slates()
     asked = np.repeat(questions.user, np.diff(questions.indptr))
     rated = pd.DataFrame({"user": asked, "item": questions.candidates, "r": questions.ratings})
     mean = rated.groupby(["user", "item"])["r"].mean().dropna().reset_index()

@@ -118,7 +118,7 @@ def movielens_sweeps(data, repeat):
     table = read_item_data(data.item_data, "item")
     interactions = index_interactions(data.train, **COLUMNS, time_col="time", extra_items=table.ids)
     features, _ = encode_items("auto", table, interactions.items)
-    slates, _ = place_slates(data.judge.questions(), interactions)
+    slates, _ = place_slates(data.judge.judged_slates(), interactions)
     slates = slates[~slates.calibrates]
     slates = slates[np.unique(slates.users, return_index=True)[1]]  # the first of each user
     gaps, _ = slates.gaps()

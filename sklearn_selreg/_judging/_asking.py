@@ -61,7 +61,7 @@ def check_texts(texts, interactions, judge, hidden=(), nameable=()):
     texts : ndarray of shape (n_items,), object
         Empty where nothing is known; the judge is shown the id then.
     interactions : Interactions
-    judge : LLMJudge
+    judge : BaseJudge
     hidden : list, default=()
         Columns of item data that the judge is not shown, as they seem to hold identifiers.
     nameable : list, default=()
@@ -198,7 +198,7 @@ def gather(slates, answers, interactions):
         answers=flat,
         n_answers=np.array([np.sum(~np.isnan(a).all(axis=0)) for a in answers]),
         ratings=mean,
-        agreement=deviation,
+        rating_std=deviation,
     )
 
 

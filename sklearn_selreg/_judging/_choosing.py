@@ -16,7 +16,7 @@ def choose_slates(sampler, judge, interactions, features, table, *, num_threads,
     Parameters
     ----------
     sampler : SlateSampler
-    judge : LLMJudge
+    judge : BaseJudge
     interactions : Interactions
     features : csr_matrix of shape (n_items, n_features) or None
     table : ItemTable or None

@@ -112,7 +112,7 @@ def supervise(answers, interactions, judge, gate, rank, cross_fit):
     answers : Answers
         With an opinion at least.
     interactions : Interactions
-    judge : LLMJudge
+    judge : BaseJudge
     gate : "auto", gate or None
     rank : callable
         Slates to the `Standing` of their candidates by the model without preferences.

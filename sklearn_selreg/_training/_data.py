@@ -48,7 +48,7 @@ class TrainingSettings:
     strengths : {"raw", "log", "binary"}
     n_periods : int
     uses_last_period : bool
-    judge : LLMJudge or None
+    judge : BaseJudge or None
     gate : "auto", gate or None
     llm_weight, margin : float
     random_state : int, RandomState, Generator or None

@@ -1,4 +1,4 @@
-"""A slate in the orders it is asked in, and the keys of its answers."""
+"""A slate in the orders it is asked in, and the keys of the answers."""
 
 import hashlib
 import json
@@ -10,12 +10,13 @@ from .._data._json_ids import id_to_json
 from ._slate import Slate
 
 
-class Question:
+class SlatePrompts:
     """A slate in all the orders it is asked in.
 
     Attributes
     ----------
-    asked : list of Slate
+    prompts : list of Slate
+        The slate in each order.
     keys : list of str
         SHA-256 of what determines the answer to each.
     links : list of (str, str, str, str)
@@ -24,15 +25,15 @@ class Question:
 
     def __init__(self, judge, identity, slate):
         self._orders = judge._orders(slate)
-        self.asked = [_reorder(slate, order) for order in self._orders]
-        self.keys = [sha256([identity, judge._content(asked)]) for asked in self.asked]
+        self.prompts = [_reorder(slate, order) for order in self._orders]
+        self.keys = [sha256([identity, judge._content(prompt)]) for prompt in self.prompts]
         self.links = []
-        for key, asked in zip(self.keys, self.asked, strict=True):
+        for key, prompt in zip(self.keys, self.prompts, strict=True):
             try:
                 ids = (
-                    id_to_json(asked.user),
-                    [id_to_json(item) for item in asked.history],
-                    [id_to_json(item) for item in asked.candidates],
+                    id_to_json(prompt.user),
+                    [id_to_json(item) for item in prompt.history],
+                    [id_to_json(item) for item in prompt.candidates],
                 )
                 self.links.append((key, *(json.dumps(part, allow_nan=False) for part in ids)))
             except (TypeError, ValueError):
@@ -40,7 +41,7 @@ class Question:
 
     def answers(self, found):
         """Return the answers in the slate's own order, (n_candidates, n_answers)."""
-        answers = np.full((len(self.asked[0].candidates), len(self.keys)), np.nan)
+        answers = np.full((len(self.prompts[0].candidates), len(self.keys)), np.nan)
         for column, (key, order) in enumerate(zip(self.keys, self._orders, strict=True)):
             if key in found:
                 answers[order, column] = found[key]
@@ -56,13 +57,24 @@ def _reorder(slate, order):
     return Slate(slate.user, slate.history, candidates, slate.history_texts, texts)
 
 
+def slate_content(slate):
+    """Return all of a slate, as JSON data."""
+    return [
+        repr(plain_scalar(slate.user)),
+        [repr(plain_scalar(item)) for item in slate.history],
+        [repr(plain_scalar(item)) for item in slate.candidates],
+        slate.history_texts,
+        slate.candidate_texts,
+    ]
+
+
 def plain_scalar(value):
     """Return a scalar of numpy as one of Python."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def json_or_hash(value):
-    """Return a parameter as JSON data, a hash of it if it is none."""
+    """Return the parameter if JSON can hold it, else a hash of it."""
     try:
         return json.loads(json.dumps(plain_scalar(value)))
     except (TypeError, ValueError):
