@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,7 +18,7 @@ from ._ids import concatenate_ids, encode, factorize, sort_ids
 from ._pair_sums import counting_sort, net_strengths, order_by_time, rank_by_recency, sum_pairs
 from ._periods import times_to_numbers
 from ._strengths import Negatives, as_strengths, read_strengths
-from ._tables import KIND_OF, TIME_KINDS, column_labels, read_columns
+from ._tables import TimeKind, column_labels, read_columns, time_kind
 
 _ENTRIES_PER_CHUNK = 2**17
 
@@ -42,7 +42,7 @@ class Interactions(Histories):
 
     users: np.ndarray
     items: np.ndarray
-    time_kind: Literal["numbers", "datetimes", "timedeltas"] | None = None
+    time_kind: TimeKind | None = None
 
 
 def index_interactions(
@@ -103,8 +103,9 @@ def index_interactions(
     user_ids, item_ids, times = read_columns(
         X, user_col=user_col, item_col=item_col, time_col=time_col, usual_width=usual_width
     )
-    time_kind = None if times is None else KIND_OF.get(times.dtype.kind, TIME_KINDS[0])
-    times = None if times is None else times_to_numbers(times)
+    kind = None
+    if times is not None:
+        kind, times = time_kind(times), times_to_numbers(times)
     columns = column_labels(X, user_col, item_col)
     strengths = read_strengths(y, len(user_ids), negatives, columns)
     users, user_codes = factorize(user_ids)
@@ -134,7 +135,7 @@ def index_interactions(
         None if times is None else times[rows],
         users=users,
         items=items,
-        time_kind=time_kind,
+        time_kind=kind,
     )
 
 

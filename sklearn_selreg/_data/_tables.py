@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -16,8 +16,9 @@ from .._utils._warn import warn
 from ._arrays import as_numeric, check_no_missing, to_numpy
 from ._exact_ids import check_ids
 
-TIME_KINDS = "numbers", "datetimes", "timedeltas"
-KIND_OF = {"M": TIME_KINDS[1], "m": TIME_KINDS[2]}  # by numpy's letter
+TimeKind = Literal["numbers", "datetimes", "timedeltas"]
+TIME_KINDS: tuple[TimeKind, ...] = ("numbers", "datetimes", "timedeltas")
+_KIND_OF_DTYPE: dict[str, TimeKind] = {"M": "datetimes", "m": "timedeltas"}  # by numpy's letter
 _FEW_COLUMNS = 20  # tables of interactions are hardly wider
 
 
@@ -97,6 +98,11 @@ def read_columns(
     return values["user_col"], values["item_col"], values.get("time_col")
 
 
+def time_kind(times: np.ndarray) -> TimeKind:
+    """Return the kind of the times that `read_columns` returns."""
+    return _KIND_OF_DTYPE.get(times.dtype.kind, "numbers")
+
+
 def describe_columns(X: Any) -> tuple[int, np.ndarray | None]:
     """Return what scikit-learn stores of a table: its width, and its column names.
 
@@ -119,7 +125,7 @@ def describe_columns(X: Any) -> tuple[int, np.ndarray | None]:
     return table.shape[1], np.array(names, dtype=object)
 
 
-def check_same_columns(estimator: Any, X: Any, **columns: int | str | None) -> None:
+def check_same_columns(estimator: Any, X: Any, **columns: Any) -> None:
     """Raise unless the columns used, given by position, are the same as in `fit`.
 
     Parameters
@@ -136,7 +142,7 @@ def check_same_columns(estimator: Any, X: Any, **columns: int | str | None) -> N
         If X is too narrow, or a column has another name than in `fit`.
     """
     positions = {
-        parameter: column
+        parameter: int(column)
         for parameter, column in columns.items()
         if isinstance(column, numbers.Integral)
     }

@@ -1,4 +1,4 @@
-"""Methods that change an estimator as a whole, or not at all."""
+"""Methods that change an estimator completely or not at all."""
 
 import functools
 
@@ -6,7 +6,7 @@ import functools
 def all_or_nothing(method):
     """Leave an estimator as it was if its method raises, also when it is interrupted.
 
-    Attributes are restored; arrays that the method writes into are not. So it must replace them.
+    Attributes are restored, but not the contents of arrays: the method must not write into these.
 
     Parameters
     ----------
