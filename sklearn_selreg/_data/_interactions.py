@@ -143,7 +143,7 @@ def _message_no_interaction(n_rows, negatives):
     if negatives == "error":
         return f"y must hold a strength > 0, an interaction; got 0 in all of {n_rows} rows."
     return (
-        "y must hold a pair of user and item whose strengths sum to more than 0; got none in "
+        "y must hold strengths >= 0 with a sum above 0 for some pair of user and item; got none in "
         f"{n_rows} rows."
     )
 
