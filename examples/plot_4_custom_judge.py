@@ -84,7 +84,7 @@ gate.log_loss_
 import matplotlib.pyplot as plt
 
 _, axes = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-weight = model.judgments_["weight"]
+weight = model.preferences_["weight"]
 axes.hist(weight[weight > 0], bins=40)
 axes.set_title(f"{(weight > 0).mean():.0%} of the preferences have a weight above 0")
 axes.set_xlabel("their weight, in log-odds")

@@ -25,7 +25,7 @@ texts = {
     film.item: f"{film.title}, {film.year:.0f}, {film.genres}"
     for film in data.item_data.itertuples()
 }
-record, slates = data.judge.questions(), []
+record, slates = data.judge.judged_slates(), []
 for n, user in enumerate(record.user.tolist()):
     shown = slice(*record.history_indptr[n : n + 2])
     asked = slice(*record.indptr[n : n + 2])

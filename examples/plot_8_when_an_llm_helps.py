@@ -71,7 +71,7 @@ from sklearn_selreg.metrics import compare_reports, ranking_report, users_needed
 
 rows, needed = {}, {}
 for name, data in domains.items():
-    judged = set(models[name]["selective"].judgments_["user"])
+    judged = set(models[name]["selective"].preferences_["user"])
     reports = {
         use: ranking_report(
             model,

@@ -39,6 +39,23 @@ class CacheError(RuntimeError):
     """
 
 
+class CacheWarning(UserWarning):
+    """Something is wrong with the file of a cache, which is mended or should be.
+
+    It was deleted while it was in use, or other users may read it: the message says what to do.
+
+    Examples
+    --------
+    Do not show it, as for a file that a group shares on purpose:
+
+    >>> import warnings
+    >>> from sklearn_selreg.exceptions import CacheWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", CacheWarning)
+    ...     # here a model is fitted
+    """
+
+
 class DataWarning(UserWarning):
     """Columns, ids or item data are probably not what was meant.
 
@@ -152,6 +169,7 @@ class ModelVersionWarning(UserWarning):
 __all__ = [
     "BudgetWarning",
     "CacheError",
+    "CacheWarning",
     "DataWarning",
     "GateWarning",
     "JudgeError",

@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from estimators import make_estimator
 from implicit.cpu._als import _least_squares_cg
 from implicit.cpu.als import AlternatingLeastSquares
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg._factorization import _als
 from sklearn_selreg._factorization._als import RegularizedALS, SlateTerms, fold_in, top_k
 from sklearn_selreg._factorization._als_backbone import ALSBackbone
 from sklearn_selreg._factorization._factors import with_bias
+from sklearn_selreg._factorization._preferences import PreferenceLoss
 
 N_USERS, N_ITEMS, N_FACTORS, N_FEATURES = 14, 18, 6, 5
 SLATE_USERS = [1, 1, 1, 2, 4, 5, 5, 7, 8, 13]  # of 13 nothing else is known, of 12 nothing
@@ -225,13 +226,13 @@ def test_plain_estimator_predicts_as_implicit(rng, as_table):
     matrix = random_matrix(rng, 70, 50, 0.1)
     parameters = {"factors": 8, "regularization": 5.0, "alpha": 2.5, "iterations": 7}
     expected = implicit_model(matrix, **parameters, random_state=7)
-    model = SelectiveLLMRegularizedMF(
+    model = make_estimator(
         **parameters,
         judge=None,
         item_data=None,
         item_bias=0,
-        missing_power=0,
-        recency_power=0,
+        backbone__missing_power=0,
+        backbone__recency_power=0,
         random_state=7,
     )
     if as_table:
@@ -672,7 +673,7 @@ def test_backbone_states_its_problem(rng, features):
         item_regularization=30.0 if features else 60.0,  # prior_strength needs a prior
         **pairs,
     )
-    problem = settings.problem(matrix, wide, factors, **pairs)
+    problem = settings.problem(matrix, wide, factors, preferences=PreferenceLoss(slates, 5.0))
     assert problem.loss() == pytest.approx(expected.loss(*factors), rel=1e-6)
     problem.sweep()
     solver = expected.solver()
@@ -686,7 +687,7 @@ def test_backbone_states_its_problem(rng, features):
 FIT_WITHOUT_WARNINGS = """
 import warnings
 import numpy as np
-from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg import ALS, SelectiveLLMRegularizedMF
 from sklearn_selreg.judges import PrecomputedJudge
 
 warnings.simplefilter("error")
@@ -699,8 +700,8 @@ judge = PrecomputedJudge([
 ])
 genres = {i: ["comedy", "drama", "crime"][i % 3] for i in range(40)}
 model = SelectiveLLMRegularizedMF(
-    factors=8, item_data=genres, judge=judge, gate=None, time_col=2, recency_power=0.5,
-    compute_loss=True, random_state=0,
+    factors=8, item_data=genres, judge=judge, gate=None, time_col=2,
+    backbone=ALS(recency_power=0.5, compute_loss=True), random_state=0,
 )
 model.fit(X).recommend([0, 1, 999])
 model.fold_in(np.array([[100, 1, 0], [100, 2, 1]]))

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from implicit.als import AlternatingLeastSquares
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -83,7 +84,7 @@ def test_rows_are_those_of_other_ways(model, split, table):
 
     with threadpool_limits(1, "blas"):
         als = AlternatingLeastSquares(random_state=0, iterations=15, num_threads=1)
-        als.fit(model._matrix.astype(bool).astype(np.float32), show_progress=False)
+        als.fit(sp.csr_matrix(dense(model, split)), show_progress=False)
     assert_row(table, "implicit ALS",
                report_of(model, split, als.user_factors @ als.item_factors.T), own)  # fmt: skip
 
@@ -107,7 +108,7 @@ def test_parameters_of_als_are_given_to_it(model, split):
     with threadpool_limits(1, "blas"):
         als = AlternatingLeastSquares(2, regularization=5, random_state=0, iterations=15,
                                       num_threads=1)  # fmt: skip
-        als.fit(model._matrix, show_progress=False)
+        als.fit(sp.csr_matrix(dense(model, split)), show_progress=False)
     report = report_of(model, split, als.user_factors @ als.item_factors.T)
     assert other.loc["implicit ALS", ("AUC", "value")] == pytest.approx(
         report.loc["overall", "AUC"]
@@ -132,6 +133,17 @@ def test_pipelines_and_searches_are_seen_through(model, split, table):
     pd.testing.assert_frame_equal(found, table)
 
 
+def test_returns_are_taken_off_as_the_model_does(split):
+    settings = {"factors": 3, "iterations": 2, "tuning": None, "random_state": 0, "n_jobs": 1}
+    model = SelectiveLLMRegularizedMF(**COLUMNS, **settings, negatives="net")
+    (X, y), (held_out, strengths) = (
+        (pd.concat([rows, rows[:20]]), np.append(np.ones(len(rows)), -np.ones(20)))
+        for rows in split
+    )
+    table = compare_baselines(model.fit(X, y), held_out, y=strengths, n_bootstrap=2)
+    pd.testing.assert_frame_equal(table, compare_baselines(model, split[1][20:], n_bootstrap=2))
+
+
 def test_unknown_users_are_ranked_for(model, split):
     new = pd.concat([split[1], pd.DataFrame({"user": [999], "item": [0], "time": [0]})])
     table = compare_baselines(model, new, n_bootstrap=2)
@@ -144,6 +156,7 @@ def test_unknown_users_are_ranked_for(model, split):
         ({"als_params": 3}, TypeError, "als_params must be a dict or None; got an int"),
         ({"random_state": None}, ValueError, "random_state must be an integer >= 0"),
         ({"k": 0}, ValueError, "k must be an integer >= 1"),
+        ({"n_bootstrap": 0}, ValueError, "n_bootstrap must be an integer >= 1"),
     ],
 )
 def test_bad_input_is_named(model, split, arguments, error, message):
@@ -153,5 +166,5 @@ def test_bad_input_is_named(model, split, arguments, error, message):
 
 def test_a_model_without_interactions_is_refused():
     model = SelectiveLLMRegularizedMF.from_factors([1, 2], [3, 4], np.eye(2), np.eye(2))
-    with pytest.raises(ValueError, match="must remember the interactions"):
+    with pytest.raises(ValueError, match="must keep the interactions"):
         compare_baselines(model, [[1, 3]])

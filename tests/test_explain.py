@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
+from estimators import make_estimator
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import FunctionTransformer
@@ -19,14 +20,19 @@ def world():
 
 
 CASES = {
-    "plain": {"item_data": None, "item_bias": 0.0, "missing_power": 0.0},
+    "plain": {"item_data": None, "item_bias": 0.0, "backbone__missing_power": 0.0},
     "features": {},
-    "recency": {"recency_power": 0.6},
-    "no bias": {"item_bias": 0.0, "recency_power": 0.6},
+    "recency": {"backbone__recency_power": 0.6},
+    "no bias": {"item_bias": 0.0, "backbone__recency_power": 0.6},
     "judge": {"judged": True},
     "judge without gate": {"judged": True, "gate": None},
-    "judge and recency": {"judged": True, "recency_power": 0.6},
-    "judge alone": {"judged": True, "item_data": None, "missing_power": 0.0, "item_bias": 0.0},
+    "judge and recency": {"judged": True, "backbone__recency_power": 0.6},
+    "judge alone": {
+        "judged": True,
+        "item_data": None,
+        "backbone__missing_power": 0.0,
+        "item_bias": 0.0,
+    },
 }
 
 
@@ -60,7 +66,7 @@ def test_contributions_sum_to_the_score(world, case, by_feature):
 def test_nothing_remains_at_the_fixed_point(world, case):
     # The parts are computed apart from the fit, so that this holds only if they are right.
     judged = CASES[case].get("judged")
-    more = {"refine_iterations": 995} if judged else {}
+    more = {"backbone__refine_iterations": 995} if judged else {}
     model = make(world, case, iterations=1000, regularization=8.0, **more).fit(world.train)
     remainders, parts = [], []
     for user in range(0, 40, 5):
@@ -197,7 +203,7 @@ def test_more_features_than_items(by_feature):
             source = {kind: set(part["source"]) for kind, part in table.groupby("kind")}
             assert source["history"] == owned
             if by_feature:
-                assert source["feature"] == set(names[model._features[[item]].indices])
+                assert source["feature"] == set(names[model._fitted.features[[item]].indices])
 
 
 def test_features_are_solved_for_once_until_they_change():
@@ -205,21 +211,21 @@ def test_features_are_solved_for_once_until_they_change():
     likes = pd.DataFrame({"user": rng.integers(0, 20, 200), "item": rng.integers(0, 30, 200)})
     kinds = pd.DataFrame({"kind": [f"kind {k % 4}" for k in range(30)]})
     columns = {"user_col": "user", "item_col": "item"}
-    model = SelectiveLLMRegularizedMF(
-        **columns, factors=3, item_data=kinds, tuning=None, random_state=0
-    ).fit(likes)
+    model = make_estimator(**columns, factors=3, item_data=kinds, tuning=None, random_state=0).fit(
+        likes
+    )
     first = model.explain(1, 2)
-    solved = model._coefficients[-1]
+    solved = model._fitted.item_cache["coefficients"]
     pd.testing.assert_frame_equal(model.explain(1, 2), first)
     model.fold_in(pd.DataFrame({"user": [99], "item": [3]})).explain(99, 2)
-    assert model._coefficients[-1] is solved
+    assert model._fitted.item_cache["coefficients"] is solved
     model.fold_in_items(kinds[:3].set_axis([900, 901, 902]))
-    anew = copy.copy(model)
-    del anew._coefficients
+    anew = copy.deepcopy(model)
+    anew._fitted.item_cache.clear()
     for item in (2, 901):
         pd.testing.assert_frame_equal(model.explain(1, item), anew.explain(1, item))
-    assert model._coefficients[-1] is not solved
+    assert model._fitted.item_cache["coefficients"] is not solved
     refitted = model.fit(likes[:150])
     anew = copy.copy(refitted)
-    del anew._coefficients
+    anew._fitted.item_cache.clear()
     pd.testing.assert_frame_equal(refitted.explain(1, 2), anew.explain(1, 2))

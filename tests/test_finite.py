@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from estimators import make_estimator
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.judges import LLMJudge
 
 COLUMNS = {"user_col": "user", "item_col": "item"}
@@ -18,7 +18,7 @@ def log():
 
 def model(**parameters):
     usual = {"random_state": 0, "iterations": 4, "tuning": None}
-    return SelectiveLLMRegularizedMF(**COLUMNS, **usual | parameters)
+    return make_estimator(**COLUMNS, **usual | parameters)
 
 
 def one_large(n):
@@ -48,16 +48,23 @@ def test_cross_fits_for_the_gate_are_watched_too(log):
         reads_texts=False,
     )  # fmt: skip
     with pytest.raises(ValueError, match="largest strength"):
-        model(judge=judge, max_slates=20).fit(log, np.full(len(log), 1e8))
+        model(judge=judge, slates__max_slates=20).fit(log, np.full(len(log), 1e8))
 
 
 @pytest.mark.parametrize(
     "setting",
-    [{"alpha": 1e12}, {"regularization": 1e300}, {"missing_power": 50}, {"item_bias": 1e300}],
+    [
+        {"alpha": 1e12},
+        {"regularization": 1e300},
+        {"backbone__missing_power": 50},
+        {"item_bias": 1e300},
+    ],
 )
 def test_settings_that_no_float32_can_bear_are_named(log, setting):
     ((name, value),) = setting.items()
-    with pytest.raises(ValueError, match=rf"not finite.*{name}={value:g}".replace("+", "[+]")):
+    with pytest.raises(
+        ValueError, match=rf"not finite.*{name.split('__')[-1]}={value:g}".replace("+", "[+]")
+    ):
         model(**setting).fit(log)
 
 
@@ -67,7 +74,7 @@ JUDGED = {
         lambda slate: np.arange(len(slate.candidates)) / 100, name="order", version="1",
         reads_texts=False,
     ),
-    "max_slates": 20,
+    "slates__max_slates": 20,
     "gate": None,
 }  # fmt: skip
 
@@ -78,14 +85,17 @@ JUDGED = {
     [
         ("alpha=1e+12", {"alpha": 1e12, "strengths": "log"}),
         ("alpha=1e+12", {"alpha": 1e12, "strengths": "binary"}),
-        ("learning_rate=1e+20", {"backbone": "lmf", "backbone_params": {"learning_rate": 1e20}}),
-        ("learning_rate=1e+20", {"backbone": "bpr", "backbone_params": {"learning_rate": 1e20}}),
+        ("learning_rate=1e+20", {"backbone": "lmf", "backbone__learning_rate": 1e20}),
+        ("learning_rate=1e+20", {"backbone": "bpr", "backbone__learning_rate": 1e20}),
         ("llm_weight=1e+30", {**JUDGED, "llm_weight": 1e30}),
         ("margin=1e+30", {**JUDGED, "margin": 1e30}),
         ("margin=1e+30", {**JUDGED, "margin": 1e30, "backbone": "bpr"}),
-        ("missing_power=1000", {"missing_power": 1000, "item_data": KINDS}),
-        ("missing_power=1000", {"missing_power": 1000, "item_bias": 0.0}),
-        ("missing_power=200", {"missing_power": 200, "item_data": KINDS, "item_bias": 0.0}),
+        ("missing_power=1000", {"backbone__missing_power": 1000, "item_data": KINDS}),
+        ("missing_power=1000", {"backbone__missing_power": 1000, "item_bias": 0.0}),
+        (
+            "missing_power=200",
+            {"backbone__missing_power": 200, "item_data": KINDS, "item_bias": 0.0},
+        ),
     ],
 )
 def test_the_setting_that_is_out_of_the_ordinary_is_named_alone(log, named, setting):

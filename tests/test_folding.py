@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+from estimators import make_estimator
 from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
@@ -31,7 +32,7 @@ def make_log(seed=0, n=500):
 
 
 def make_model(**parameters):
-    return SelectiveLLMRegularizedMF(**COLUMNS, **SETTINGS | parameters)
+    return make_estimator(**COLUMNS, **SETTINGS | parameters)
 
 
 @pytest.fixture(scope="module")
@@ -109,14 +110,16 @@ def test_two_parts_are_as_the_whole(log, backbone, time_col):
     np.testing.assert_allclose(
         parts.user_factors_[order], whole.user_factors_, rtol=1e-3, atol=1e-5
     )
-    assert (parts._matrix[order] != whole._matrix).nnz == 0
+    assert (parts._fitted.matrix[order] != whole._fitted.matrix).nnz == 0
     recommended = parts.recommend(rows["user"], N_ITEMS)[0]
     for row, user in zip(recommended, rows["user"], strict=True):
         assert not set(row) & set(rows["item"][rows["user"] == user])
 
 
 def test_a_fitted_user_is_solved_with_all_rows(log):
-    model = make_model(recency_power=0.7, missing_power=0.6, item_bias=0).fit(log[:450])
+    model = make_model(backbone__recency_power=0.7, backbone__missing_power=0.6, item_bias=0).fit(
+        log[:450]
+    )
     items = model.item_factors_.astype(np.float64)
     more = pd.DataFrame({"user": [3, 3, 3], "item": [23, 1, 23]})
     model.fold_in(more, [1, 2, 0.5], known="append")
@@ -138,7 +141,7 @@ def test_a_fitted_user_is_solved_with_all_rows(log):
 @pytest.mark.parametrize("item_bias", [0, 0.2])
 def test_preferences_of_the_judge_go_on_to_act(log, judge, item_bias):
     settings = {"judge": judge, "gate": None, "llm_weight": 3 / 8, "item_bias": item_bias}
-    model = make_model(**settings, missing_power=0, recency_power=0.5).fit(log)
+    model = make_model(**settings, backbone__missing_power=0, backbone__recency_power=0.5).fit(log)
     more = pd.DataFrame({"user": [3, 3, 99], "item": [5, 23, 2]})
     appended = copy.copy(model).fold_in(more, known="append")
     # The objective of the user alone, by its gradient: it is 0 at the solution.
@@ -153,7 +156,7 @@ def test_preferences_of_the_judge_go_on_to_act(log, judge, item_bias):
         c = 8 * strength[item] * 3 / (1 + age) ** 0.5
         gradient += (c * (items[item] @ x - 1) - items[item] @ x) * items[item]
     scale = np.abs(gradient).max()  # without the preferences it is far from 0
-    table = model.judgments_
+    table = model.preferences_
     for _, row in table[table["user"] == 3].iterrows():
         i, j = int(row["preferred"]), int(row["other"])
         hinge = model.margin - ((items[i] - items[j]) @ x + bias[i] - bias[j])
@@ -164,7 +167,9 @@ def test_preferences_of_the_judge_go_on_to_act(log, judge, item_bias):
     assert "preference" in set(parts["kind"])
     score = appended.predict(pd.DataFrame({"user": [3], "item": [20]}))[0]
     assert parts["contribution"].sum() == pytest.approx(score, abs=1e-5)
-    without = make_model(recency_power=0.5, missing_power=0, item_bias=item_bias).fit(log)
+    without = make_model(
+        backbone__recency_power=0.5, backbone__missing_power=0, item_bias=item_bias
+    ).fit(log)
     replaced = copy.copy(model).fold_in(own, known="replace")
     assert "preference" not in set(replaced.explain(3, 20)["kind"])
     others = np.setdiff1d(np.arange(N_USERS), [3])
@@ -173,7 +178,7 @@ def test_preferences_of_the_judge_go_on_to_act(log, judge, item_bias):
 
 
 def test_appending_nothing_new_to_a_judged_user_changes_little(log, judge):
-    model = make_model(judge=judge, gate=None, recency_power=0.5).fit(log)
+    model = make_model(judge=judge, gate=None, backbone__recency_power=0.5).fit(log)
     same = copy.copy(model).fold_in(log[log["user"] == 4][:1], [1e-6], known="append")
     fitted, moved = model.user_factors_[4], same.user_factors_[4]
     replaced = copy.copy(model).fold_in(log[log["user"] == 4], known="replace").user_factors_[4]
@@ -182,7 +187,7 @@ def test_appending_nothing_new_to_a_judged_user_changes_little(log, judge):
 
 @pytest.mark.parametrize("backbone", ["als", "bpr"])
 def test_appending_nothing_changes_nothing(log, judge, backbone):
-    model = make_model(judge=judge, gate=None, recency_power=0.5 * (backbone == "als"))
+    model = make_model(judge=judge, gate=None, backbone__recency_power=0.5 * (backbone == "als"))
     model.set_params(backbone=backbone, alpha=8.0 if backbone == "als" else "auto")
     model.set_params(time_col="time", item_bias=1.0).fit(log)
     more = pd.DataFrame({"user": [4, 4, 5, 99], "item": [2, 3, 2, 2], "time": [200.0] * 4})
@@ -220,11 +225,11 @@ def test_the_period_is_that_of_the_newest_interaction(log):
 def test_returns_are_taken_off_what_is_known(log):
     model = make_model(negatives="net").fit(log, np.ones(len(log)))
     item = int(log["item"][log["user"] == 3].iloc[-1])
-    bought = float(model._matrix[3, item])
+    bought = float(model._fitted.matrix[3, item])
     more = pd.DataFrame({"user": [3, 3], "item": [item, 23]})
     model.fold_in(more, [-bought, 1.0], known="append")
-    assert model._matrix[3, item] == 0
-    assert model._matrix[3, 23] == 1 + np.sum((log["user"] == 3) & (log["item"] == 23))
+    assert model._fitted.matrix[3, item] == 0
+    assert model._fitted.matrix[3, 23] == 1 + np.sum((log["user"] == 3) & (log["item"] == 23))
     assert item in model.recommend([3], N_ITEMS)[0]
     with pytest.raises(ValueError, match="returns"):
         make_model().fit(log).fold_in(more, [-1, 1], known="append")
@@ -252,7 +257,7 @@ def test_replacing_warns_if_something_is_lost(log):
 def test_replacing_warns_if_strengths_are_lost(log):
     own = log[log["user"] == 3].drop_duplicates("item")
     model = make_model().fit(log, np.full(len(log), 4.0))
-    known = pd.Series(model._matrix[3].toarray()[0])[own["item"]].to_numpy()
+    known = pd.Series(model._fitted.matrix[3].toarray()[0])[own["item"]].to_numpy()
     less = known.copy()
     less[0] = 0.5
     with pytest.warns(DataWarning, match=r"1 of 1 users of X are known.*strengths"):
@@ -398,8 +403,10 @@ def test_loaded_models_go_on(log, judge, tmp_path, time_col):
     for m in (model, loaded, pickled):
         m.fold_in(more, known="append")
         np.testing.assert_array_equal(m.user_factors_, model.user_factors_)
-        np.testing.assert_array_equal(m._age, model._age)
-    assert set(np.flatnonzero(model._matrix[-2].toarray())) == {1, 2, 4}
+        np.testing.assert_array_equal(
+            m._fitted.histories.recency_rank, model._fitted.histories.recency_rank
+        )
+    assert set(np.flatnonzero(model._fitted.matrix[-2].toarray())) == {1, 2, 4}
 
 
 # New items
@@ -416,7 +423,7 @@ def test_new_items_are_as_those_that_nobody_has(log, backbone, missing_power):
     known = [*range(N_ITEMS), *range(100, 112)]  # nobody has those from 100 on
     parameters = {} if backbone == "als" else {"regularization": None, "alpha": None}
     if backbone == "als":
-        parameters |= {"missing_power": missing_power, "iterations": 60}
+        parameters |= {"backbone__missing_power": missing_power, "iterations": 60}
     model = make_model(
         backbone=backbone,
         item_data=catalog(known),
@@ -505,26 +512,6 @@ def test_what_is_wrong_with_new_items(log):
     with pytest.raises(ValueError, match="unknown categories"):
         own.fold_in_items(pd.DataFrame({"item": [50], "kind": ["new"]}))
     assert own.fold_in_items(catalog([50])[["item", "kind"]]).items_[-1] == 50
-
-
-def test_files_without_times_can_be_loaded(log, tmp_path):
-    model = make_model(time_col="time").fit(log)
-    model.save(tmp_path / "model.npz")
-    with zipfile.ZipFile(tmp_path / "model.npz") as old:
-        parts = {name: old.read(name) for name in old.namelist() if name != "times.npy"}
-    about = json.loads(parts["model.json"])
-    about["arrays"].remove("times")
-    del about["time_kind"], about["time_span"]
-    parts["model.json"] = json.dumps(about)
-    with zipfile.ZipFile(tmp_path / "old.npz", "w") as new:
-        for name, content in parts.items():
-            new.writestr(name, content)
-    loaded = SelectiveLLMRegularizedMF.load(tmp_path / "old.npz")
-    more = pd.DataFrame({"user": [3, 99], "item": [23, 1], "time": [95.0, 95.0]})
-    for m in (model, loaded):  # the newest rows come last, whether or not times are known
-        m.fold_in(more, known="append")
-    np.testing.assert_allclose(loaded.user_factors_, model.user_factors_, rtol=1e-5)
-    assert loaded._times is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sqlite3
 import joblib
 import numpy as np
 import pytest
+from estimators import make_estimator
 from joblib.externals.loky import get_reusable_executor
 from loopback import LLMServer
 from sklearn.base import clone
@@ -34,9 +35,15 @@ def world():
 
 
 def make_model(world, judge, **settings):
-    settings = {"factors": 4, "iterations": 4, "max_slates": 40, "slate_size": 8, **settings}
+    settings = {
+        "factors": 4,
+        "iterations": 4,
+        "slates__max_slates": 40,
+        "slates__size": 8,
+        **settings,
+    }
     columns = {"user_col": "user", "item_col": "item", "time_col": "time"}
-    return SelectiveLLMRegularizedMF(
+    return make_estimator(
         item_data=world.item_data, judge=judge, random_state=0, n_jobs=1, **columns, **settings
     )
 
@@ -173,7 +180,7 @@ class Refusing(joblib.parallel.SequentialBackend):
 
 def test_what_is_no_judge_or_no_table_is_named():
     slate = Slate(7, [1], [2, 3])
-    with pytest.raises(TypeError, match="judge must be an LLMJudge; got an int"):
+    with pytest.raises(TypeError, match=r"judge must be one of sklearn_selreg\.judges; got an int"):
         FrozenJudge.record(3, [slate])
     with pytest.raises(TypeError, match=r"table must be what FrozenJudge.record .* got a list"):
         FrozenJudge([slate]).rate([slate])

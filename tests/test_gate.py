@@ -14,7 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_selreg import ReliabilityGate, _gate
+from sklearn_selreg import ReliabilityGate
+from sklearn_selreg._gate import _trust_model
 
 GAMMA, BETA, EFFECT = 4.0, np.array([0.6, -1.0]), 2.0
 COLUMNS = ["gap", "prior_popularity", "prior_model", "rarity", "noise_1", "noise_2"]
@@ -55,7 +56,7 @@ def gate(pairs):
 
 @pytest.mark.parametrize("select_by", [1, 2000])
 def test_what_to_select_is_clear_from_part_of_many_pairs(monkeypatch, gate, pairs, select_by):
-    monkeypatch.setattr(_gate, "_SELECT_BY", select_by)
+    monkeypatch.setattr(_trust_model, "_SELECT_BY", select_by)
     Z, y, groups = pairs
     quick = ReliabilityGate(C=gate.C_).fit(table(Z), y, groups=groups)
     few = select_by == 1  # as many groups as folds: too few to support any column

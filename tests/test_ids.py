@@ -131,7 +131,7 @@ def test_recorded_slates(offset, step):
         return
     model = fitted(X, judge=PrecomputedJudge(records), gate=None)
     assert model.judge_stats_["slates_used"] == 9
-    assert model.judgments_["preferred"].dtype == np.int64
+    assert model.preferences_["preferred"].dtype == np.int64
 
 
 def objects(*ids):

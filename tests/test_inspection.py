@@ -10,11 +10,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from estimators import make_estimator
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
+from sklearn_selreg._gate import _evidence
 from sklearn_selreg.datasets import make_interactions
 from sklearn_selreg.inspection import GateDisplay, LossDisplay, RegimeDisplay
 from sklearn_selreg.metrics import compare_reports, ranking_report
@@ -39,10 +41,10 @@ def data():
 
 @pytest.fixture(scope="module")
 def models(data):
-    settings = {**COLUMNS, "factors": 8, "random_state": 0, "compute_loss": True}
+    settings = {**COLUMNS, "factors": 8, "random_state": 0, "backbone__compute_loss": True}
     return {
-        "gated": SelectiveLLMRegularizedMF(judge=data.judge, **settings).fit(data.train),
-        "no judge": SelectiveLLMRegularizedMF(**settings).fit(data.train),
+        "gated": make_estimator(judge=data.judge, **settings).fit(data.train),
+        "no judge": make_estimator(**settings).fit(data.train),
     }
 
 
@@ -76,11 +78,18 @@ def texts(figure):
 # -- the gate ----------------------------------------------------------------------------------
 
 
+def test_every_column_of_the_evidence_has_a_name_for_people(models):
+    evidence = models["gated"].preferences_[[*_evidence.COLUMNS]]  # all of them are there
+    gate = models["gated"].gate_
+    assert {*gate.feature_names_in_} == {*evidence.columns}
+    assert list(gate.context_effects_) == [*_evidence.CONTEXT]
+
+
 @pytest.mark.parametrize("response", ["weight", "trust"])
 def test_cells_are_means_over_the_preferences_in_them(models, response):
     model = models["gated"]
     display = GateDisplay.from_estimator(model, response=response)
-    judgments = model.judgments_
+    judgments = model.preferences_
     value = judgments["weight"].to_numpy()
     if response == "trust":
         value = model.gate_.trust(judgments[model.gate_.feature_names_in_])
@@ -115,7 +124,7 @@ def test_numbers_and_names_are_drawn_and_none_is_cut_off(models):
 def test_any_two_columns_of_the_context(models, features):
     display = GateDisplay.from_estimator(models["gated"], features=features, response="trust")
     assert display.features == features
-    assert display.pairs.to_numpy().sum() == len(models["gated"].judgments_)
+    assert display.pairs.to_numpy().sum() == len(models["gated"].preferences_)
     assert is_whole(display.figure_)
 
 
@@ -304,7 +313,7 @@ def test_each_model_is_named_drawn_and_told_apart(reports):
     assert len({line.get_marker() for line in drawn}) == 4
     np.testing.assert_allclose(
         drawn[2].get_xdata(),
-        reports["gated"]["AUC"].loc[["overall", "warm", "cold", "tail", "zero"]].dropna(),
+        reports["gated"]["AUC"].loc[["overall", "warm", "cold", "tail", "new"]].dropna(),
     )
 
 
@@ -402,7 +411,7 @@ def test_models_with_nothing_to_draw_are_refused(data, models):
     with pytest.raises(ValueError, match="has no ReliabilityGate to draw"):
         GateDisplay.from_estimator(models["no judge"])
     with pytest.raises(ValueError, match="compute_loss=True"):
-        LossDisplay.from_estimator(SelectiveLLMRegularizedMF(**COLUMNS).fit(data.train))
+        LossDisplay.from_estimator(make_estimator(**COLUMNS).fit(data.train))
     for display in (GateDisplay, LossDisplay):
         with pytest.raises(NotFittedError):
             display.from_estimator(SelectiveLLMRegularizedMF())
@@ -423,7 +432,7 @@ def test_wrong_arguments_are_refused(models, reports):
     with pytest.raises(TypeError, match="must be a pandas DataFrame of the pairs"):
         GateDisplay.from_estimator(gated.gate_)
     with pytest.raises(TypeError, match="Z is for a ReliabilityGate"):
-        GateDisplay.from_estimator(gated, gated.judgments_)
+        GateDisplay.from_estimator(gated, gated.preferences_)
     with pytest.raises(ValueError, match="needs a calibration curve, and there is none"):
         GateDisplay(pd.DataFrame([[1.0]]), ("a", "b")).plot(kind="calibration")
     with pytest.raises(ValueError, match=r"metric must be one of .*'AUC'.*got 'RMSE'"):

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from estimators import make_estimator
 from sklearn.base import clone
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.exceptions import JudgmentWarning
 from sklearn_selreg.judges import CacheError, LLMJudge, PrecomputedJudge, Slate
@@ -179,17 +179,17 @@ def test_judging_shows_its_progress_and_is_logged(capsys, caplog):
     assert "asking judge 'halves': 100%" in shown
     assert "90/90" in shown
     assert [record.getMessage() for record in caplog.records] == [
-        "judge 'halves': asking 9 questions.",
-        "judge 'halves': 9 questions answered.",
-        "judge 'halves': asking 90 questions.",
-        "judge 'halves': 90 questions answered.",
+        "judge 'halves': asking 9 prompts.",
+        "judge 'halves': 9 prompts answered.",
+        "judge 'halves': asking 90 prompts.",
+        "judge 'halves': 90 prompts answered.",
     ]
 
 
 def test_judges_of_functions_are_called_by_their_name():
     judge = LLMJudge.from_callable(lambda slate: [None] * 2, name="nobody", version="1")
     likes = [["ann", 1], ["ann", 2], ["bob", 2], ["bob", 3], ["cat", 4], ["cat", 1]]
-    model = SelectiveLLMRegularizedMF(factors=2, judge=judge, slate_size=2)
+    model = make_estimator(factors=2, judge=judge, slates__size=2)
     with pytest.warns(JudgmentWarning, match=r"^Judge 'nobody' gave no opinion .* Look at what"):
         model.fit(likes)
 
@@ -256,7 +256,7 @@ def test_a_judge_of_texts_without_texts_is_told_where_they_come_from():
     likes = [["ann", 1], ["ann", 2], ["bob", 2], ["bob", 3], ["cat", 4]]
     judge = LLMJudge.from_callable(by_text, name="n", version="1", reads_texts=True)
     with pytest.raises(ValueError, match="reads what items are"):
-        SelectiveLLMRegularizedMF(judge=judge, slate_size=2).plan_judging(likes)
+        make_estimator(judge=judge, slates__size=2).plan_judging(likes)
 
 
 # PrecomputedJudge
@@ -272,7 +272,7 @@ def judgments(request, tmp_path):
 
 
 def test_answers_to_one_question_are_gathered(judgments):
-    questions = PrecomputedJudge(judgments).questions()
+    questions = PrecomputedJudge(judgments).judged_slates()
     nan = np.nan
     assert questions.user.tolist() == ["u", "v", "u"]
     assert questions.history_indptr.tolist() == [0, 1, 1, 2]
@@ -295,7 +295,7 @@ def test_answers_to_one_question_are_gathered(judgments):
     np.testing.assert_allclose(questions.ratings, [0.2, 0.5, 0.8, 1, 0, 0.2, 0.2])
     std = np.std([0.1, 0.2, 0.3])
     np.testing.assert_allclose(
-        questions.agreement, [std, 0, std, nan, nan, nan, nan], rtol=1e-12, atol=1e-12
+        questions.rating_std, [std, 0, std, nan, nan, nan, nan], rtol=1e-12, atol=1e-12
     )
 
 
@@ -317,8 +317,8 @@ def test_rate_looks_up_in_the_order_asked(judgments):
 def test_no_opinion_at_all_stays_nan():
     record = {"user": 1, "history": [], "candidates": [2, 3], "ratings": [None, float("nan")]}
     judge = PrecomputedJudge([record, record])
-    assert np.isnan(judge.questions().ratings).all()
-    assert np.isnan(judge.questions().agreement).all()
+    assert np.isnan(judge.judged_slates().ratings).all()
+    assert np.isnan(judge.judged_slates().rating_std).all()
     assert len(judge.preferences([Slate(1, (), (2, 3))]).gap) == 0
 
 
@@ -330,13 +330,13 @@ def test_item_ids_keep_their_kind(ids, dtype):
     judge = PrecomputedJudge(
         [{"user": 1, "history": [shown], "candidates": [first, second], "ratings": [0.25, 0.5]}]
     )
-    questions = judge.questions()
+    questions = judge.judged_slates()
     assert [*questions.history.tolist(), *questions.candidates.tolist()] == ids
     assert questions.history.dtype == questions.candidates.dtype == dtype
     np.testing.assert_array_equal(judge.rate([Slate(1, (shown,), (second, first))]), [[0.5, 0.25]])
 
 
-def test_recorded_judgments_against_plain_python():
+def test_recorded_preferences_against_plain_python():
     judge = load_movielens_coldstart().judge
     answers = {}
     with gzip.open(judge.judgments, "rt") as lines:
@@ -350,7 +350,7 @@ def test_recorded_judgments_against_plain_python():
         for slate, slate_answers in zip(slates, answers.values(), strict=True)
     ]
     np.testing.assert_allclose(np.concatenate(judge.rate(slates)), np.concatenate(expected))
-    questions = judge.questions()
+    questions = judge.judged_slates()
     assert len(questions.user) == len(answers)
     assert questions.n_answers.tolist() == [len(a) for a in answers.values()]
 
@@ -359,22 +359,22 @@ def test_only_the_parameter_is_cloned_and_pickled(tmp_path):
     path = write_lines(tmp_path / "judgments.jsonl", RECORDS)
     judge = PrecomputedJudge(path)
     before = pickle.dumps(judge)
-    expected = judge.questions().ratings
+    expected = judge.judged_slates().ratings
     assert pickle.dumps(judge) == before
     assert judge.get_params() == {"judgments": path, "drawn": "otherwise"}
     for copy in (clone(judge), pickle.loads(before)):
         assert copy.judgments == path
-        np.testing.assert_array_equal(copy.questions().ratings, expected)
+        np.testing.assert_array_equal(copy.judged_slates().ratings, expected)
 
 
 def test_records_are_read_late_and_again_for_other_judgments(tmp_path):
     judge = PrecomputedJudge(tmp_path / "missing.jsonl")
     with pytest.raises(FileNotFoundError):
-        judge.questions()
+        judge.judged_slates()
     judge.set_params(judgments=RECORDS)
-    assert judge.questions() is judge.questions()
-    assert len(judge.questions().user) == 3
-    assert len(judge.set_params(judgments=RECORDS[:1]).questions().user) == 1
+    assert judge.judged_slates() is judge.judged_slates()
+    assert len(judge.judged_slates().user) == 3
+    assert len(judge.set_params(judgments=RECORDS[:1]).judged_slates().user) == 1
 
 
 @pytest.mark.parametrize(
@@ -395,25 +395,25 @@ def test_records_are_read_late_and_again_for_other_judgments(tmp_path):
 def test_wrong_records_are_named(parts, message):
     good = {"user": 1, "history": [1], "candidates": [2, 3], "ratings": [0.5, 0.5]}
     with pytest.raises(ValueError, match=f"^Record 1: .*{re.escape(message)}"):
-        PrecomputedJudge([good, {**good, **parts}]).questions()
+        PrecomputedJudge([good, {**good, **parts}]).judged_slates()
 
 
 def test_missing_keys_are_named():
     record = {"user": 1, "candidates": [2], "slate": "s1"}
     with pytest.raises(ValueError, match=r"Record 0 must have .* without \['history', 'ratings'\]"):
-        PrecomputedJudge([record]).questions()
+        PrecomputedJudge([record]).judged_slates()
     with pytest.raises(ValueError, match=r"The DataFrame must have .* without \['ratings'\]"):
-        PrecomputedJudge(pd.DataFrame(RECORDS).drop(columns="ratings")).questions()
+        PrecomputedJudge(pd.DataFrame(RECORDS).drop(columns="ratings")).judged_slates()
 
 
 def test_wrong_lines_are_named(tmp_path):
     path = write_lines(tmp_path / "judgments.jsonl", RECORDS[:2])
     path.write_text(path.read_text() + "\n{'user': 1}\n")
     with pytest.raises(ValueError, match=r"Line 4 of .*judgments.jsonl is not JSON"):
-        PrecomputedJudge(path).questions()
+        PrecomputedJudge(path).judged_slates()
     path.write_text("[1, 2]\n")
     with pytest.raises(ValueError, match=r"Line 1 of .* must be an object .*; got \[1, 2\]"):
-        PrecomputedJudge(path).questions()
+        PrecomputedJudge(path).judged_slates()
 
 
 @pytest.mark.parametrize("judgments", ["", []])
@@ -421,13 +421,13 @@ def test_no_records(judgments, tmp_path):
     if judgments == "":
         judgments = write_lines(tmp_path / "empty.jsonl", [])
     with pytest.raises(ValueError, match="at least one record; got none"):
-        PrecomputedJudge(judgments).questions()
+        PrecomputedJudge(judgments).judged_slates()
 
 
 @pytest.mark.parametrize("judgments", [None, 3, pd.Series([1]), iter(RECORDS)])
-def test_judgments_of_another_kind(judgments):
+def test_preferences_of_another_kind(judgments):
     with pytest.raises(TypeError, match="path, a list of dict or a DataFrame; got "):
-        PrecomputedJudge(judgments).questions()
+        PrecomputedJudge(judgments).judged_slates()
 
 
 # Files
@@ -462,7 +462,7 @@ def test_exports_hold_ids_of_all_kinds(kind, tmp_path):
     assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 5
     for recorded in (PrecomputedJudge(tmp_path / "answers.jsonl"), PrecomputedJudge(table)):
         np.testing.assert_array_equal(recorded.rate(slates), rated)
-        assert len(recorded.questions().user) == 5
+        assert len(recorded.judged_slates().user) == 5
 
 
 @pytest.mark.parametrize("kind", ["UUID", "numpy datetime", "tuple", "Decimal"])
@@ -476,11 +476,17 @@ def test_exported_ids_are_those_of_the_interactions(kind, tmp_path):
         lambda slate: np.arange(len(slate.candidates)) / 20,
         name=f"again of {kind}", version="1", reads_texts=False,
     )  # fmt: skip
-    settings = {"factors": 2, "iterations": 2, "random_state": 0, "gate": None, "max_slates": 9}
-    asked = SelectiveLLMRegularizedMF(judge=judge, slate_size=8, **settings).fit(X)
+    settings = {
+        "factors": 2,
+        "iterations": 2,
+        "random_state": 0,
+        "gate": None,
+        "slates__max_slates": 9,
+    }
+    asked = make_estimator(judge=judge, slates__size=8, **settings).fit(X)
     judge.export(tmp_path / "answers.jsonl")
     recorded = PrecomputedJudge(tmp_path / "answers.jsonl")
-    again = SelectiveLLMRegularizedMF(judge=recorded, **settings).fit(X)
+    again = make_estimator(judge=recorded, **settings).fit(X)
     assert again.judge_stats_["pairs"] == asked.judge_stats_["pairs"] > 0
     np.testing.assert_allclose(again.item_factors_, asked.item_factors_, rtol=1e-3, atol=1e-5)
 
@@ -496,7 +502,7 @@ def test_an_export_of_nothing_says_so(tmp_path):
 )
 def test_objects_that_are_no_ids(bad):
     with pytest.raises(ValueError, match="Record 0"):
-        PrecomputedJudge([{**RECORDS[0], "user": bad}]).questions()
+        PrecomputedJudge([{**RECORDS[0], "user": bad}]).judged_slates()
 
 
 @pytest.mark.parametrize("name", ["answers.jsonl", "answers.jsonl.gz"])
@@ -504,7 +510,7 @@ def test_byte_order_marks_are_no_part_of_a_file(name, tmp_path):
     text = "".join(json.dumps(record) + "\n" for record in RECORDS)
     with (gzip.open if name.endswith("gz") else open)(tmp_path / name, "wb") as file:
         file.write(text.encode("utf-8-sig"))
-    read, expected = (PrecomputedJudge(j).questions() for j in (tmp_path / name, RECORDS))
+    read, expected = (PrecomputedJudge(j).judged_slates() for j in (tmp_path / name, RECORDS))
     assert read.candidates.tolist() == expected.candidates.tolist()
     np.testing.assert_array_equal(read.ratings, expected.ratings)
 
@@ -515,7 +521,7 @@ def test_parquet_files(name, tmp_path):
     path = tmp_path / name
     pd.DataFrame(RECORDS).assign(more=1).to_parquet(path)
     for judgments in (path, str(path)):
-        read, expected = (PrecomputedJudge(j).questions() for j in (judgments, RECORDS))
+        read, expected = (PrecomputedJudge(j).judged_slates() for j in (judgments, RECORDS))
         assert read.candidates.tolist() == expected.candidates.tolist()
         np.testing.assert_array_equal(read.answers, expected.answers)
 
@@ -547,13 +553,13 @@ def test_files_of_other_encodings_are_named(name, encoding, tmp_path):
     with (gzip.open if name.endswith("GZ") else open)(tmp_path / name, "wb") as file:
         file.write(text.encode(encoding))
     with pytest.raises(ValueError, match=rf"Line 1 of .*{name} must be text in UTF-8"):
-        PrecomputedJudge(tmp_path / name).questions()
+        PrecomputedJudge(tmp_path / name).judged_slates()
 
 
 def test_ids_beyond_63_bits():
     records = [{"user": 2**63 + 5, "history": [2**64], "candidates": [7, 2**63], "ratings": [0, 1]}]
     judge = PrecomputedJudge(records)
-    questions = judge.questions()
+    questions = judge.judged_slates()
     assert questions.user.tolist() == [2**63 + 5]
     assert questions.history.tolist() == [2**64]
     assert questions.candidates.tolist() == [7, 2**63]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from estimators import make_estimator
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
@@ -18,7 +19,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sklearn_selreg import AutoItemEncoder, ReliabilityGate, SelectiveLLMRegularizedMF
+from sklearn_selreg import AutoItemEncoder, ReliabilityGate
 from sklearn_selreg.judges import LLMJudge, PrecomputedJudge
 from sklearn_selreg.model_selection import ColdStartSplit, LeaveLastOut
 
@@ -104,15 +105,15 @@ SPLITTERS = {
 
 
 def model_of(judge, films, **settings):
-    return SelectiveLLMRegularizedMF(
+    return make_estimator(
         factors=3,
         iterations=4,
         item_data=films,
         item_encoder=SpyEncoder(),
         judge=judge,
         gate=SpyGate(),
-        slate_size=10,
-        calibration_share=0.5,
+        slates__size=10,
+        slates__calibration_fraction=0.5,
         random_state=0,
         n_jobs=1,
         **COLUMNS | settings,
@@ -130,7 +131,7 @@ def cells(model, rows, columns):
 
 def check_fitted(model, train, held_out):
     """What the fitted model took for shown, for liked and for not liked."""
-    slates = model._slates
+    slates = model._supervision.slates
     shown, liked, rest = (
         cells(model, slates.users[rows], columns)
         for rows, columns in (
@@ -195,7 +196,7 @@ def test_a_live_judge_is_shown_training_rows_alone(likes, films, splitter, in_pi
         assert set(fitted.users_[np.unique(groups)]) <= asked
         counts = likes.iloc[train_rows].groupby("item")["user"].nunique()
         known = counts.reindex(fitted.items_, fill_value=0).to_numpy()
-        np.testing.assert_array_equal(fitted._popularity, known)
+        np.testing.assert_array_equal(fitted._fitted.popularity, known)
         assert evidence["popularity_commoner"].max() <= np.log1p(known.max()) + 1e-6
         assert len(right) == len(evidence) == fitted.judge_stats_["calibration_pairs"]
         assert not set(fitted.users_) - set(likes["user"].iloc[train_rows])
@@ -205,7 +206,7 @@ def test_a_live_judge_is_shown_training_rows_alone(likes, films, splitter, in_pi
 
 
 def pairs_fitted(model):
-    return cells(model, *model._matrix.nonzero())
+    return cells(model, *model._fitted.matrix.nonzero())
 
 
 @adds_nothing

@@ -17,12 +17,13 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 import pandas as pd
 import pytest
+from estimators import make_estimator
 from joblib.externals.loky import get_reusable_executor
 from loopback import LLMServer, rate
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
-from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
+from sklearn_selreg import ReliabilityGate
 from sklearn_selreg.exceptions import BudgetWarning, DataWarning, GateWarning, JudgmentWarning
 from sklearn_selreg.judges import (
     AnthropicJudge,
@@ -36,7 +37,7 @@ from sklearn_selreg.judges import (
     _cache,
 )
 from sklearn_selreg.judges._cache import GRANTED
-from sklearn_selreg.judges._run import Work
+from sklearn_selreg.judges._run import AskingRun
 from sklearn_selreg.judges._service import as_sentence
 from sklearn_selreg.judges.testing import JudgeContract
 
@@ -581,14 +582,14 @@ def test_a_full_disk_loses_no_answer_that_had_arrived(server, tmp_path):
 def test_a_disk_that_was_full_for_a_moment_is_no_spent_budget(server, tmp_path):
     judge = claude(server, cache=tmp_path / "c")
     cache, (slate, other) = judge._cache(), make_slates(2)
-    todo = {key: slate for slate in (slate, other) for key in judge._questions([slate])[0].keys}
-    work, (key, another, *_) = Work(judge, cache, todo), todo
+    todo = {key: slate for slate in (slate, other) for key in judge._prompts([slate])[0].keys}
+    work, (key, another, *_) = AskingRun(judge, cache, todo), todo
     n_pages = cache._connection.execute("PRAGMA page_count").fetchone()[0]
     cache._connection.execute(f"PRAGMA max_page_count = {n_pages}")
     many = np.full(100_000, 0.5)  # a few hundred pages
     assert not work.store(key, many, problem=None, counts={})
     cache._connection.execute("PRAGMA max_page_count = 1000000")
-    assert cache.begin([another], 1, max_requests=9) == [GRANTED]  # as other threads may do
+    assert cache.claim([another]) == [GRANTED]  # as other threads may do
     with pytest.warns(JudgmentWarning, match="cannot be written to.*full") as caught:
         work.report()
     assert caught[0].category is JudgmentWarning
@@ -794,12 +795,12 @@ def test_an_estimate_asks_nothing_and_bounds_the_cost(server):
     judge, slates = claude(server), make_slates(30)
     before = judge.estimate_cost(slates)
     assert n_asked(server) == 0
-    assert (before.slates, before.questions, before.cached, before.requests) == (30, 60, 0, 60)
+    assert (before.slates, before.prompts, before.cached, before.requests) == (30, 60, 0, 60)
     judge.rate(slates)
     assert before.cost < before.max_cost
     assert judge.stats_["cost"] < before.max_cost
     after = judge.estimate_cost([*slates, *slates])
-    assert (after.questions, after.cached, after.requests, after.cost) == (60, 60, 0, 0)
+    assert (after.prompts, after.cached, after.requests, after.cost) == (60, 60, 0, 0)
 
 
 # The estimator
@@ -825,11 +826,15 @@ adds_nothing = pytest.mark.filterwarnings("ignore:.*as without the judge:UserWar
 
 
 def make_model(world, judge, **settings):
-    settings = {"factors": 4, "iterations": 4, "max_slates": 60, "slate_size": 8, **settings}
+    settings = {
+        "factors": 4,
+        "iterations": 4,
+        "slates__max_slates": 60,
+        "slates__size": 8,
+        **settings,
+    }
     columns = {"user_col": "user", "item_col": "film"}
-    return SelectiveLLMRegularizedMF(
-        item_data=world[1], judge=judge, random_state=0, **columns, **settings
-    )
+    return make_estimator(item_data=world[1], judge=judge, random_state=0, **columns, **settings)
 
 
 @adds_nothing
@@ -885,7 +890,7 @@ def test_the_fit_goes_on_when_the_budget_is_spent(server, world):
     broke = make_model(world, claude(server, max_requests=0, model="claude-haiku-4-5"))
     with pytest.warns(UserWarning, match="reached its budget"):
         broke.fit(world[0])
-    assert broke.judge_stats_["questions"] == 0
+    assert broke.judge_stats_["slates"] == 0
     assert np.isfinite(broke.predict(world[0])).all()
 
 
@@ -942,7 +947,7 @@ def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
     judge = claude(server, cache=tmp_path / "c", max_requests=130, max_cost=1.0)
     model = make_model(world, judge)
     plan = model.plan_judging(world[0])
-    assert "60 slates for 1 fit: 120 questions, 0 of them cached; 120 requests, about" in repr(plan)
+    assert "60 slates for 1 fit: 120 prompts, 0 of them cached; 120 requests, about" in repr(plan)
     left = "left of the budget: {} requests and ${:.4f})"
     assert left.format(130, 1) in repr(plan)
     plan.ask()
@@ -953,7 +958,7 @@ def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
         ((name, _),) = [item for item in few.items() if item[1] is not None]
         with pytest.warns(BudgetWarning, match=rf"{name}=.* are left: not all") as caught:
             model.set_params(judge=claude(server, cache=tmp_path / "c", **few)).set_params(
-                slate_random_state=1
+                slates__random_state=1
             ).plan_judging(world[0])
         assert len(caught) == 1
 
@@ -1013,7 +1018,7 @@ def test_a_judge_without_opinion_is_told(world):
     np.testing.assert_allclose(model.predict(world[0]), without.predict(world[0]), atol=0.05)
     with pytest.warns(JudgmentWarning, match=r"no opinion on \d\d of the 60"):
         model = fit_function(world, hardly, gate=None)
-    assert model.judge_stats_["questions"] == 60
+    assert model.judge_stats_["slates"] == 60
     assert 0 < model.judge_stats_["answers"] == model.judge_stats_["slates_used"] < 30
 
 
@@ -1024,13 +1029,13 @@ def test_equal_ratings_are_named_as_what_keeps_the_gate_from_learning(world):
     with pytest.warns(GateWarning, match="In all 18 slates .* the other candidates alike"):
         fit_function(world, constant)
     with pytest.warns(GateWarning, match="No calibration question .* calibration_share > 0"):
-        fit_function(world, constant, calibration_share=0.0)
+        fit_function(world, constant, slates__calibration_fraction=0.0)
 
 
 @adds_nothing
 def test_item_text_names_what_is_shown(server, world):
     films = world[1].assign(secret="do not show", year=1990)
-    model = make_model((world[0], films), claude(server), item_text=["title"])
+    model = make_model((world[0], films), claude(server), slates__item_text=["title"])
     model.fit(world[0])
     assert not any("secret" in text or "1990" in text for text in server.stats()["questions"])
 
@@ -1067,10 +1072,8 @@ def test_what_is_asked_and_spent_is_logged_without_secrets(server, caplog, batch
     judge.rate(make_slates(3))
     told = [record for record in caplog.records if record.name == "sklearn_selreg"]
     info = "\n".join(r.getMessage() for r in told if r.levelname == "INFO")
-    assert "claude-haiku-5-5: asking 6 questions." in info
-    assert (
-        f"6 of 6 questions answered. Spent with this cache: {6 + 2 * (not batch)} requests" in info
-    )
+    assert "claude-haiku-5-5: asking 6 prompts." in info
+    assert f"6 of 6 prompts answered. Spent with this cache: {6 + 2 * (not batch)} requests" in info
     assert f"${judge.stats_['cost']:.4f}" in info
     assert ("Sent batch" if batch else "Attempt 1 failed: 429") in info
     assert sum("items rated" in r.getMessage() for r in told if r.levelname == "DEBUG") == 6

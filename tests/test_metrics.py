@@ -17,14 +17,16 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.inspection import RegimeDisplay
 from sklearn_selreg.metrics import (
-    _comparison,
+    RankingReport,
+    _bootstrap,
     _ranks,
     compare_reports,
     ranking_report,
+    report_intervals,
     users_needed,
 )
 
-REGIMES = ["overall", "cold", "warm", "tail", "zero"]
+REGIMES = ["overall", "cold", "warm", "tail", "new"]
 
 
 class Factors(BaseEstimator):
@@ -58,7 +60,7 @@ def brute_force(score_of, catalog, X, y, train, cohort, exclude, k):
             group = cohort.get(user)
         count = item_count.get(item, 0)
         tail = ["tail"] if count <= 3 else []
-        return ["overall", group, *tail, *(["zero"] if count == 0 else [])]
+        return ["overall", group, *tail, *(["new"] if count == 0 else [])]
 
     found = {name: {"ndcg": [], "recall": [], "auc": [], "n": 0} for name in REGIMES}
     for user in {u for u, _ in relevant}:
@@ -273,7 +275,7 @@ def test_chunks_do_not_matter(monkeypatch, size):
     compared = compare_reports(*reports, n_bootstrap=50)
     for name in ("_SCORES_PER_CHUNK", "_COMPARISONS_PER_BLOCK"):
         monkeypatch.setattr(_ranks, name, size)
-    monkeypatch.setattr(_comparison, "_WEIGHTS_PER_CHUNK", size)
+    monkeypatch.setattr(_bootstrap, "_WEIGHTS_PER_CHUNK", size)
     again = ranking_report(model, **tables), ranking_report(other, items=model.items_, **tables)
     pd.testing.assert_frame_equal(again[0], reports[0])
     pd.testing.assert_frame_equal(compare_reports(*again, n_bootstrap=50), compared)
@@ -325,9 +327,9 @@ def test_nobody_in_a_regime_and_nothing_to_compare_with():
         compared = compare_reports(report, report, n_bootstrap=10)
     assert report.loc["overall"].to_list()[:2] == [1, 1]
     assert np.isnan(report.loc["overall", "AUC"])
-    assert report.loc["zero", ["NDCG@2", "recall@2", "AUC"]].isna().all()
-    assert report.loc["zero", ["users", "interactions"]].to_list() == [0, 0]
-    assert compared.loc["zero"].isna().all()
+    assert report.loc["new", ["NDCG@2", "recall@2", "AUC"]].isna().all()
+    assert report.loc["new", ["users", "interactions"]].to_list() == [0, 0]
+    assert compared.loc["new"].isna().all()
     assert compared.loc["overall", "NDCG@2"].to_list() == [0, 0, 0]
 
 
@@ -363,9 +365,9 @@ def two_reports():
 
 
 def test_bootstrap_equals_a_direct_loop(two_reports):
-    n_bootstrap, seed, confidence = 40, 5, 0.8
+    n_bootstrap, seed, level = 40, 5, 0.8
     compared = compare_reports(
-        *two_reports, n_bootstrap=n_bootstrap, random_state=seed, confidence=confidence
+        *two_reports, n_bootstrap=n_bootstrap, random_state=seed, confidence_level=level
     )
 
     def metrics_of(details, users):
@@ -386,17 +388,39 @@ def test_bootstrap_equals_a_direct_loop(two_reports):
 
     a, b = (report.details for report in two_reports)
     users = pd.unique(a["user"])
-    random_state, differences = np.random.RandomState(seed), []
+    random_state, of_a, of_b = np.random.RandomState(seed), [], []
     for _ in range(n_bootstrap):
         counts = random_state.multinomial(len(users), np.full(len(users), 1 / len(users)))
         drawn = np.repeat(users, counts)
-        differences.append(metrics_of(a, drawn) - metrics_of(b, drawn))
-    low, high = np.nanquantile(differences, [0.1, 0.9], axis=0)
-    for column, name in enumerate(["NDCG@3", "recall@3", "AUC"]):
-        difference = two_reports[0][name] - two_reports[1][name]
-        np.testing.assert_allclose(compared[name, "difference"], difference, atol=1e-12)
-        np.testing.assert_allclose(compared[name, "low"], low[:, column], atol=1e-12)
-        np.testing.assert_allclose(compared[name, "high"], high[:, column], atol=1e-12)
+        of_a.append(metrics_of(a, drawn))
+        of_b.append(metrics_of(b, drawn))
+    intervals = report_intervals(
+        two_reports[0], n_bootstrap=n_bootstrap, random_state=seed, confidence_level=level
+    )
+    value = two_reports[0]
+    difference = value - two_reports[1]
+    for table, first, expected, resampled in (
+        (compared, "difference", difference, np.subtract(of_a, of_b)),
+        (intervals, "value", value, of_a),
+    ):
+        low, high = np.nanquantile(resampled, [0.1, 0.9], axis=0)
+        for column, name in enumerate(["NDCG@3", "recall@3", "AUC"]):
+            np.testing.assert_allclose(table[name, first], expected[name], atol=1e-12)
+            np.testing.assert_allclose(table[name, "low"], low[:, column], atol=1e-12)
+            np.testing.assert_allclose(table[name, "high"], high[:, column], atol=1e-12)
+
+
+def test_details_are_averaged_by_other_regimes(two_reports):
+    report, _ = two_reports
+    pd.testing.assert_frame_equal(
+        RankingReport.from_details(report.details, report.k, report.catalog), report
+    )
+    rare = report.details["tail"]
+    other = RankingReport.from_details(report.details.assign(new=rare, tail=~rare), report.k)
+    pd.testing.assert_series_equal(other.loc["new"], report.loc["tail"], check_names=False)
+    assert other.loc["tail", "interactions"] == (~rare).sum()
+    assert other.loc["tail", "AUC"] == pytest.approx(report.details.loc[~rare, "auc"].mean())
+    assert other.catalog is None
 
 
 def test_bootstrap_is_paired_and_antisymmetric(two_reports):
@@ -477,7 +501,7 @@ def test_standard_error_is_that_of_the_bootstrap(noisy_reports):
     [
         ({"difference": 0}, "difference must be a number above 0; got 0"),
         ({"difference": "1 %"}, "difference must be a number above 0; got '1 %'"),
-        ({"confidence": 1}, "confidence must be a number between 0 and 1; got 1"),
+        ({"confidence_level": 1}, "confidence_level must be a number between 0 and 1; got 1"),
         ({"power": 80}, "power must be a number between 0 and 1; got 80"),
     ],
 )
@@ -518,7 +542,7 @@ def test_reports_over_different_catalogs_say_so():
         for items in (np.arange(20), np.arange(5, 100))
     )
     assert few.catalog.tolist() == list(range(20))
-    message = "different items, 20 and 95, of which 5 and 80 are in one catalog alone"
+    message = "different items, 20 and 95, of which 5 and 80 are in only one catalog"
     for use in (
         lambda: compare_reports(few, many, n_bootstrap=2),
         lambda: compare_reports(pickle.loads(pickle.dumps(few)), many.round(3), n_bootstrap=2),
@@ -554,8 +578,12 @@ def test_reports_that_do_not_compare():
         compare_reports(0.5, report)
     with pytest.raises(ValueError, match="n_bootstrap"):
         compare_reports(report, report, n_bootstrap=0)
-    with pytest.raises(ValueError, match="confidence"):
-        compare_reports(report, report, confidence=95)
+    with pytest.raises(ValueError, match="confidence_level"):
+        compare_reports(report, report, confidence_level=95)
+    with pytest.raises(ValueError, match="confidence_level"):
+        report_intervals(report, confidence_level=95)
+    with pytest.raises(TypeError, match=r"report must be one of ranking_report; got a DataFrame"):
+        report_intervals(pd.DataFrame(report))
 
 
 @pytest.mark.parametrize(
@@ -582,15 +610,23 @@ def test_reports_that_do_not_compare():
         (
             {"items": ["a", "b"]},
             ValueError,
-            r"model knows; got 2 unknown ones \(e.g. 'a'\). Known ids look like 0",
+            r"model knows \(e\.g\. 0\); got 2 unknown ids \(e\.g\. 'a'\)",
         ),
         ({"cohort": {0: "hot"}}, ValueError, "hot"),
         ({"cohort": {0: 3}}, ValueError, r"got \[3\]"),
         ({"exclude": [1]}, ValueError, "exclude is a table, read as X is. X has 1 feature"),
         ({"train": [[1, None]]}, ValueError, "train is a table, read as X is. Column 1 of X"),
         ({"train": "x.csv"}, ValueError, "train is a table, read as X is. X must be a Data"),
-        ({"model": "popularity", "items": [0], "train": None}, ValueError, "as 'popularity' does"),
-        ({"cohort": {"nobody": "cold"}}, ValueError, "such as 0; got 1 others, such as 'nobody'"),
+        (
+            {"model": "popularity", "items": [0], "train": None},
+            ValueError,
+            "'popularity' does not keep them",
+        ),
+        (
+            {"cohort": {"nobody": "cold"}},
+            ValueError,
+            r"e\.g\. 0\); got 1 other ids \(e\.g\. 'nobody",
+        ),
         ({"cohort": pd.Series("cold", index=[0, 0])}, ValueError, "more than once"),
     ],
 )

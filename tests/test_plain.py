@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import sklearn
+from estimators import make_estimator
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from sklearn_selreg import AutoItemEncoder, SelectiveLLMRegularizedMF
+from sklearn_selreg import AutoItemEncoder
 from sklearn_selreg._data._csr import gram
 from sklearn_selreg._data._item_table import read_item_data
 from sklearn_selreg._data._item_texts import item_texts
@@ -198,7 +199,7 @@ def test_embeddings_place_new_items(spread):
     else:
         items["emb"] = list(embeddings)
     new = X["item"] >= 240
-    model = SelectiveLLMRegularizedMF(**COLUMNS, item_data=items, random_state=0, tuning=None)
+    model = make_estimator(**COLUMNS, item_data=items, random_state=0, tuning=None)
     model.fit(X[~new])
     assert auc_scorer()(model, X[new]) > 0.75
 
@@ -223,9 +224,7 @@ def test_dense_and_sparse_features_are_fitted_alike(log, rng):
     table = pd.DataFrame(numbers, index=range(N))
     settings = {"factors": 4, "iterations": 5, "random_state": 0, "item_data": table}
     dense, sparse = (
-        SelectiveLLMRegularizedMF(**COLUMNS, **settings, item_encoder=FunctionTransformer(f)).fit(
-            log
-        )
+        make_estimator(**COLUMNS, **settings, item_encoder=FunctionTransformer(f)).fit(log)
         for f in (None, lambda X: sp.csr_matrix(np.hstack([X, np.zeros((len(X), 160))])))
     )
     np.testing.assert_allclose(dense.item_factors_, sparse.item_factors_, rtol=1e-3, atol=1e-4)
@@ -247,10 +246,10 @@ def test_features_with_repeated_small_entries(log):
 
     encoder = FunctionTransformer(make)
     table = pd.DataFrame({"x": range(N)})
-    model = SelectiveLLMRegularizedMF(
+    model = make_estimator(
         **COLUMNS, factors=2, iterations=2, item_data=table, item_encoder=encoder
     ).fit(log)
-    assert set(model._features.data) == {300.0}
+    assert set(model._fitted.features.data) == {300.0}
 
 
 @pytest.mark.parametrize("hole", [None, np.nan])
@@ -273,7 +272,7 @@ def test_vectors_of_one_number_are_as_plain_numbers(rng):
 @pytest.mark.parametrize("wrong", ["text", ["a", "b", "c"], [0.5, "b", 1.0], [0.5], 0.5])
 def test_new_items_without_vectors_are_told_by_column(log, rng, wrong):
     table = pd.DataFrame({"emb": rng.normal(size=(N, 3)).tolist()})
-    model = SelectiveLLMRegularizedMF(**COLUMNS, tuning=None, factors=2, item_data=table).fit(log)
+    model = make_estimator(**COLUMNS, tuning=None, factors=2, item_data=table).fit(log)
     new = pd.DataFrame({"emb": [[0.1, 0.2, 0.3], wrong]}, index=[900, 901])
     with pytest.raises(
         ValueError, match=r"Column 'emb'.* vectors of 3 numbers, as in fit; got .*[^ ]"
@@ -294,7 +293,7 @@ def test_columns_that_are_not_read_are_named(log):
             "written": [str([0.5 + k, 1.0]) for k in range(N)],
         }
     )
-    model = SelectiveLLMRegularizedMF(**COLUMNS, factors=2, iterations=2, item_data=table)
+    model = make_estimator(**COLUMNS, factors=2, iterations=2, item_data=table)
     with pytest.warns(
         DataWarning,
         match=r"'parts' \(values.* dict\), 'ragged' \(vectors of sev.*"
@@ -354,8 +353,8 @@ def shown(item_data, **parameters):
     """The texts that a judge is shown of all items."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"user": rng.integers(0, 40, 600), "item": rng.integers(0, len(WORDS), 600)})
-    model = SelectiveLLMRegularizedMF(
-        **COLUMNS, item_data=item_data, judge=reader(), max_slates=30, **parameters
+    model = make_estimator(
+        **COLUMNS, item_data=item_data, judge=reader(), slates__max_slates=30, **parameters
     )
     return {t for slate in model.plan_judging(X).slates for t in slate.candidate_texts}
 
@@ -394,7 +393,7 @@ def test_codes_are_hidden_and_named(codes):
         assert shown(table) == {f"topic: topic {k}" for k in range(4)}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        named = shown(table, item_text=["code"])
+        named = shown(table, slates__item_text=["code"])
         assert named == {f"code: {code}" for code in CODES[codes]}
     with (
         pytest.warns(DataWarning, match="not shown 'code'"),
@@ -441,12 +440,14 @@ def test_far_dates(unit, far):
 
 def test_far_times_of_interactions(log):
     when = np.array("1605-01-01", dtype="M8[s]") + np.arange(len(log)) * np.timedelta64(30, "D")
-    model = SelectiveLLMRegularizedMF(**COLUMNS, factors=2, iterations=2, time_col="when")
+    model = make_estimator(**COLUMNS, factors=2, iterations=2, time_col="when")
     model.fit(log.assign(when=when))
     objects = pd.Series(when.astype(object), dtype=object)
-    other = SelectiveLLMRegularizedMF(**COLUMNS, factors=2, iterations=2, time_col="when")
+    other = make_estimator(**COLUMNS, factors=2, iterations=2, time_col="when")
     other.fit(log.assign(when=objects))
-    np.testing.assert_array_equal(model._age, other._age)
+    np.testing.assert_array_equal(
+        model._fitted.histories.recency_rank, other._fitted.histories.recency_rank
+    )
 
 
 def with_comma(written):
@@ -532,18 +533,16 @@ def test_global_transform_output_changes_nothing(log, output):
     )
     texts = pd.DataFrame({"kind": [f"kind {k % 3} of {WORDS[k % 30]}" for k in range(N)]})
     settings = {"factors": 3, "iterations": 2, "random_state": 0}
-    judged = settings | {"max_slates": 40, "slate_size": 6, "iterations": 4}
+    judged = settings | {"slates__max_slates": 40, "slates__size": 6, "iterations": 4}
     models = {
-        "auto": lambda: SelectiveLLMRegularizedMF(**COLUMNS, **settings, item_data=table),
-        "one-hot": lambda: SelectiveLLMRegularizedMF(
+        "auto": lambda: make_estimator(**COLUMNS, **settings, item_data=table),
+        "one-hot": lambda: make_estimator(
             **COLUMNS, **settings, item_data=table[["kind"]], item_encoder=OneHotEncoder()
         ),
-        "judge": lambda: SelectiveLLMRegularizedMF(
+        "judge": lambda: make_estimator(
             **COLUMNS, **judged, item_data=texts, judge=ContentJudge(), gate=None
         ),
-        "bpr": lambda: SelectiveLLMRegularizedMF(
-            **COLUMNS, **settings, item_data=table, backbone="bpr"
-        ),
+        "bpr": lambda: make_estimator(**COLUMNS, **settings, item_data=table, backbone="bpr"),
     }
     for make in models.values():
         expected = make().fit(log)
@@ -551,7 +550,7 @@ def test_global_transform_output_changes_nothing(log, output):
             model = make().fit(log)
             assert sp.issparse(AutoItemEncoder().fit(table).transform(table))
             if model.judge is not None:
-                pd.testing.assert_frame_equal(model.judgments_, expected.judgments_)
+                pd.testing.assert_frame_equal(model.preferences_, expected.preferences_)
             else:
                 new = table[:2].set_axis([100, 101])
                 model.fold_in_items(new[list(model.item_encoder_.feature_names_in_)])

@@ -52,10 +52,10 @@ def test_any_text_gives_a_well_formed_message(texts, max_chars):
 @given(st.lists(ANY_TEXT, min_size=2, max_size=6))
 def test_keys_are_stable_and_hexadecimal(texts):
     judge = AnthropicJudge(max_requests=1, cache=None)
-    (question,) = judge._questions([make_slate(texts)])
-    (again,) = judge._questions([make_slate(list(texts))])
-    assert question.keys == again.keys
-    assert all(len(key) == 64 and set(key) <= set("0123456789abcdef") for key in question.keys)
+    (asked,) = judge._prompts([make_slate(texts)])
+    (again,) = judge._prompts([make_slate(list(texts))])
+    assert asked.keys == again.keys
+    assert all(len(key) == 64 and set(key) <= set("0123456789abcdef") for key in asked.keys)
 
 
 @pytest.mark.parametrize("change", ["model", "text", "order"])
@@ -69,8 +69,8 @@ def test_keys_tell_questions_apart(change):
         changed = Slate("u", [1], [2, 3], ["a"], ["b", "d"])
     else:
         other = AnthropicJudge(max_requests=1, cache=None, n_orders=2)
-    keys = judge._questions([slate])[0].keys
-    assert keys[0] != other._questions([changed])[0].keys[-1]
+    keys = judge._prompts([slate])[0].keys
+    assert keys[0] != other._prompts([changed])[0].keys[-1]
 
 
 def test_titles_cannot_break_out_of_the_data():

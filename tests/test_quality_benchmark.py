@@ -11,18 +11,19 @@ import scipy.sparse as sp
 
 from sklearn_selreg import ReliabilityGate
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
 def load(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
+    for folder in ("demo", "benchmarks/judging", "benchmarks", "benchmarks/quality"):
+        monkeypatch.syspath_prepend(ROOT / folder)
     return import_module
 
 
 @pytest.fixture
 def tiny(load):
-    return load("worlds").load("tiny")
+    return load("data_sets").load("tiny")
 
 
 def test_ease_is_the_constrained_ridge_regression(load, tiny):
@@ -41,12 +42,14 @@ def test_pointwise_solves_for_the_ratings(load, tiny):
     """The users' last update is the ridge regression with the LLM's ratings as targets."""
     methods = load("methods")
     settings = {"alpha": 5.0, "regularization": 20.0, "iterations": 4, "factors": 8}
-    model = methods.pointwise(tiny, 0, llm_weight=0.6, recency_power=0.5, **settings)
-    extra, backbone = model.regularizer_, model._fitted_backbone
+    model = methods.pointwise(tiny, 0, llm_weight=0.6, backbone__recency_power=0.5, **settings)
+    extra, backbone = model.regularizer_, model._fitted.backbone
     y = model.item_factors_[:, :8].astype(float)
     bias = (model.user_factors_[:, 8:] @ model.item_factors_[:, 8:].T).astype(float)
-    c = backbone.missing_weights(model._popularity)
-    confidence = backbone.recent_confidence(model._matrix, model._age).toarray()
+    c = backbone.missing_weights(model._fitted.popularity)
+    confidence = backbone.recent_confidence(
+        model._fitted.matrix, model._fitted.histories.recency_rank
+    ).toarray()
     weight = np.where(confidence > 0, confidence, c)
     target = (confidence > 0).astype(float)
     judged = np.zeros_like(target, dtype=bool)
@@ -93,7 +96,7 @@ def test_other_losses_fall_in_each_sweep(load, tiny, name, loss):
             scores = users.astype(float) @ items.T
             own = np.take_along_axis(scores[terms.users], terms.items, axis=1) + terms.bias
             each = loss(self.margin - own[:, :, None] + own[:, None], self.margin)
-            X = model._matrix.toarray()
+            X = model._fitted.matrix.toarray()
             fit = np.where(X > 0, 50 * (1 - scores) ** 2, scores**2)
             losses.append(
                 fit.sum()
@@ -106,7 +109,12 @@ def test_other_losses_fall_in_each_sweep(load, tiny, name, loss):
             super().__init__(model, terms)
             self.model = model
 
-    settings = {"missing_power": 0.0, "recency_power": 0.0, "item_encoder": None, "gate": None}
+    settings = {
+        "backbone__missing_power": 0.0,
+        "backbone__recency_power": 0.0,
+        "item_encoder": None,
+        "gate": None,
+    }
     ours = load("methods")._ours(
         tiny, 0, tiny.judge, alternatives.AlternativeMF, iterations=12, factors=8, **settings
     )
@@ -143,12 +151,12 @@ def test_bad_judges_say_what_they_should(load):
     original = robustness.recorded()
     by_position = robustness.bad_judge("position", 0).judgments
     inverted = robustness.bad_judge("inverted", 0).judgments
-    popular = robustness.bad_judge("popular", 0).questions()
+    popular = robustness.bad_judge("popular", 0).judged_slates()
     for a, b, c in zip(original[:50], by_position, inverted, strict=False):
         first = np.linspace(1, 0, len(a["candidates"]))
         np.testing.assert_allclose(b["ratings"], 0.7 * first + 0.3 * np.array(a["ratings"]))
         np.testing.assert_allclose(np.add(a["ratings"], c["ratings"]), 1)
-    count = load("worlds").load("movielens").train["item"].value_counts()
+    count = load("data_sets").load("movielens").train["item"].value_counts()
     n = pd.Series(popular.candidates).map(count).fillna(0)
     assert (np.argsort(popular.ratings[:20]) == np.argsort(n[:20] / (n[:20] + 10))).all()
 
@@ -167,7 +175,7 @@ def test_smallest_run_is_resumed_and_reported(load, monkeypatch, tmp_path):
     for module in (evaluation, load("tables"), load("figures")):
         monkeypatch.setattr(module, "RESULTS", tmp_path)
     monkeypatch.setattr(quality, "LOGS", tmp_path)
-    monkeypatch.setattr(load("worlds"), "DATASETS", ("tiny",))
+    monkeypatch.setattr(load("data_sets"), "DATASETS", ("tiny",))
     monkeypatch.setitem(load("tables").TITLES, "tiny", "Tiny")
     names = ["popularity", "EASE", "ALS", "ours, no LLM", "global pairwise", "ours, selective"]
     quality.tune("tiny", 1, 1, names)

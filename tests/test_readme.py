@@ -22,7 +22,7 @@ def test_examples_run():
         exec(example, namespace)
     model, likes = namespace["model"], namespace["likes"]
     assert not model.gate_.is_fallback_  # there is enough to learn from
-    assert model.judgments_["weight"].gt(0).any()
+    assert model.preferences_["weight"].gt(0).any()
     liked = set(likes.loc[likes["user"] == "a", "film"])
     assert namespace["items"].shape == (2, 3)
     assert not liked & set(namespace["items"][1])

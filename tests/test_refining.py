@@ -116,7 +116,7 @@ def test_folding_in_is_that_of_the_model_that_made_them(given, X):
 def test_refining_follows_a_judge_who_knows_and_moves_judged_rows_alone(
     given, X, judge, judged_users
 ):
-    model = make(given, judge, compute_loss=True).refine(X)
+    model = make(given, judge, backbone__compute_loss=True).refine(X)
     moved = np.any(model.user_factors_ != given[2], axis=1)
     assert set(model.users_[moved]) <= set(judged_users)
     assert moved.sum() > len(judged_users) / 2
@@ -169,7 +169,7 @@ def test_histories_beyond_the_rows_are_dropped(given, X, judge, judged_users):
     with pytest.warns(UserWarning, match="1 slate whose history is not within"):
         model = make(given, judge).refine(hidden)
     assert model.judge_stats_["slates_used"] == len(judged_users) - 1
-    assert judged_users[0] not in set(model.judgments_["user"])
+    assert judged_users[0] not in set(model.preferences_["user"])
 
 
 def test_saved_factors_can_be_refined(given, X, judge, tmp_path):
@@ -180,8 +180,8 @@ def test_saved_factors_can_be_refined(given, X, judge, tmp_path):
     np.testing.assert_array_equal(*refined)
 
 
-def test_judgments_are_in_raw_ids_and_of_new_items(given, X, judge, judged_users):
-    judgments = make(given, judge).refine(X).judgments_
+def test_preferences_are_in_raw_ids_and_of_new_items(given, X, judge, judged_users):
+    judgments = make(given, judge).refine(X).preferences_
     assert set(judgments["user"]) <= set(judged_users)
     seen = set(zip(X["user"], X["item"], strict=True))
     assert not seen & set(zip(judgments["user"], judgments["preferred"], strict=True))
@@ -219,7 +219,7 @@ def test_a_live_judge_is_asked_about_users_of_X(given, X):
     some = X[X["user"] < "u100"]
     judge = LLMJudge.from_callable(rate, name="groups", version="1")
     texts = {item: f"item {item}" for item in range(N_ITEMS)}
-    model = make(given, judge, item_data=texts, max_slates=60).refine(some)
+    model = make(given, judge, item_data=texts, slates__max_slates=60).refine(some)
     assert len(asked) == model.judge_stats_["slates_used"] == 60
     assert {slate.user for slate in asked} <= set(some["user"])
     assert gain(model, given, X, {slate.user for slate in asked}) > 0

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from estimators import make_estimator
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.exceptions import ParameterWarning
 from sklearn_selreg.judges import LLMJudge
 from sklearn_selreg.metrics import auc_scorer, ranking_report
@@ -41,7 +41,7 @@ def netted(orders):
 
 def model(**parameters):
     settings = {"factors": 4, "iterations": 3, "random_state": 0, "negatives": "net"}
-    return SelectiveLLMRegularizedMF(**COLUMNS, **settings | parameters)
+    return make_estimator(**COLUMNS, **settings | parameters)
 
 
 def test_a_fit_is_as_of_netted_rows(orders, netted):
@@ -67,10 +67,10 @@ def test_all_that_takes_strengths_nets_them(orders, netted):
     pd.testing.assert_frame_equal(pd.DataFrame(one), pd.DataFrame(other))
     assert auc_scorer()(fitted, X, y) == auc_scorer()(fitted, relevant)
     folded = clone(fitted).fit(X, y).fold_in(X.assign(user=X["user"] + 100), y)
-    assert (folded._matrix[30:] != folded._matrix[:30]).nnz == 0
+    assert (folded._fitted.matrix[30:] != folded._fitted.matrix[:30]).nnz == 0
     dense = sp.coo_matrix((y, (X["user"], X["item"])))
-    matrix = model().fit(dense)._matrix
-    assert (matrix != fitted._matrix).nnz == 0
+    matrix = model().fit(dense)._fitted.matrix
+    assert (matrix != fitted._fitted.matrix).nnz == 0
 
 
 def test_searches_and_splitters(orders):
@@ -86,7 +86,7 @@ def test_judges_are_shown_what_was_kept(orders, netted):
         lambda slate: np.arange(len(slate.candidates)) / 20, name="x", version="1", cache=None,
         reads_texts=False,
     )  # fmt: skip
-    plan = model(judge=judge, slate_size=5).plan_judging(
+    plan = model(judge=judge, slates__size=5).plan_judging(
         orders[["user", "item"]], orders["quantity"]
     )
     kept = set(netted[["user", "item"]].itertuples(index=False, name=None))
@@ -117,4 +117,4 @@ def test_the_remedy_has_the_names_of_the_columns(orders):
         names = {"X": frame[["customer", "sku"]], "y": frame["quantity"], "model": shop}
         exec("\n".join(line.strip() for line in code), names)
         expected = model().set_params(**columns).fit(names["X"], names["y"])
-        assert (shop._matrix != expected._matrix).nnz == 0
+        assert (shop._fitted.matrix != expected._fitted.matrix).nnz == 0

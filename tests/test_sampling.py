@@ -196,7 +196,7 @@ def recorded_world(by_popularity, seed=0):
             {"user": user, "history": own[:6], "candidates": candidates, "ratings": rated}
         )
     interactions = index_interactions(np.array(rows), extra_items=np.arange(n_items))
-    slates, dropped = place_slates(PrecomputedJudge(records).questions(), interactions)
+    slates, dropped = place_slates(PrecomputedJudge(records).judged_slates(), interactions)
     assert not any(dropped.values()) and slates.calibrates.all()
     return slates, interactions.matrix
 

@@ -46,7 +46,7 @@ def model(rows):
     return SelectiveLLMRegularizedMF(**SETTINGS, item_data=items).fit(rows[0])
 
 
-@pytest.mark.parametrize("regime", [None, "cold", "warm", "tail", "zero"])
+@pytest.mark.parametrize("regime", [None, "cold", "warm", "tail", "new"])
 @pytest.mark.parametrize("metric", SCORERS)
 def test_scores_are_those_of_the_report(rows, model, metric, regime):
     train, held_out = rows
@@ -94,7 +94,7 @@ def test_pipelines_and_searches_are_seen_through(rows, model):
         assert auc_scorer(regime="cold")(fitted, X) == expected.loc["cold", "AUC"]
 
 
-@pytest.mark.filterwarnings("ignore:.* were among those given to fit:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* are training interactions:UserWarning")
 def test_sparse_fits_are_remembered(rows):
     matrix = pd.crosstab(rows[0]["user"], rows[0]["item"]).to_numpy()
     matrix = sp.csr_matrix(matrix)
@@ -127,7 +127,7 @@ def test_an_empty_regime_is_nan_with_a_reason(rows):
     every = pd.concat(rows)
     cv = ColdStartSplit(3, n_splits=2, random_state=0)
     scoring = {"cold": auc_scorer(regime="cold"), "warm": auc_scorer(regime="warm")}
-    with pytest.warns(UserWarning, match=r"AUC is NaN.*'cold'. Cold are users with fewer than 3"):
+    with pytest.warns(UserWarning, match=r"AUC is NaN.*'cold'. Cold users have fewer than 3"):
         result = cross_validate(model, every, cv=cv, scoring=scoring)
     assert np.isnan(result["test_cold"]).all()
     assert np.isfinite(result["test_warm"]).all()
@@ -171,10 +171,10 @@ def test_what_does_not_remember_needs_train(rows, model):
     for name in ("users_", "items_", "user_factors_", "item_factors_"):
         setattr(forgetful, name, getattr(model, name))
     with pytest.raises(
-        ValueError, match=r"train must be given, .* as a Forgetful does not tell; got None"
+        ValueError, match=r"train must be given, .* a Forgetful does not keep them; got None"
     ):
         ranking_report(forgetful, rows[1])
-    with pytest.raises(ValueError, match=r"train must be given, .* as a function does not tell"):
+    with pytest.raises(ValueError, match=r"train must be given, .* a function does not keep them"):
         ranking_report(lambda users: np.zeros((len(users), 3)), rows[1], items=[1, 2, 3])
     with pytest.raises(Exception, match="needs a fitted estimator with users_"):
         auc_scorer()(DummyClassifier(), rows[1])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from estimators import make_estimator
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -64,7 +65,7 @@ def kinds():
 
 def named(**settings):
     columns = {"user_col": "user", "item_col": "item", "time_col": "time", "n_jobs": 1}
-    return SelectiveLLMRegularizedMF(**SMALL | columns | settings)
+    return make_estimator(**SMALL | columns | settings)
 
 
 class ByTaste(LLMJudge):
@@ -156,7 +157,7 @@ def test_predict_needs_the_columns_of_users_and_items_alone(likes):
 
 
 def test_columns_by_position_must_stay_in_order(likes):
-    model = SelectiveLLMRegularizedMF(**SMALL).fit(likes[["user", "item"]])
+    model = make_estimator(**SMALL).fit(likes[["user", "item"]])
     swapped = likes[["item", "user"]]
     for method in (model.predict, model.score, model.fold_in):
         with pytest.raises(
@@ -214,7 +215,7 @@ def test_a_search_over_parameters_of_parameters(likes, kinds):
         gate=ReliabilityGate(),
         item_data=kinds.to_frame("kind").assign(number=np.arange(N_ITEMS) // 2 % 5),
         item_encoder=AutoItemEncoder(),
-        slate_size=8,
+        slates__size=8,
     )
     grid = {"gate__C": [0.01, 1.0], "item_encoder__max_features": [1, 300]}
     search = GridSearchCV(model, grid, cv=LeaveLastOut(**columns_of(model))).fit(likes)
@@ -249,7 +250,7 @@ SCORING = {
     ],
     ids=["grid", "random", "halving"],
 )
-@pytest.mark.filterwarnings("ignore:.* were among those given to fit:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* are training interactions:UserWarning")
 def test_searches_over_pipelines(likes, frame, search):
     X = frame(likes.to_dict("list"))
     model = named()
@@ -302,7 +303,9 @@ def test_train_test_split_and_learning_curve(likes):
 
 
 def test_time_makes_the_order_of_rows_irrelevant(likes):
-    judged = named(judge=ByTaste(), recency_power=1.0, slate_size=8, popularity_periods=1)
+    judged = named(
+        judge=ByTaste(), backbone__recency_power=1.0, slates__size=8, popularity_periods=1
+    )
     shuffled = likes.sample(frac=1, random_state=1)
     first, second = clone(judged).fit(likes), clone(judged).fit(shuffled)
     np.testing.assert_allclose(first.predict(likes), second.predict(likes), rtol=1e-5)
@@ -389,7 +392,7 @@ def test_ids_in_a_column_of_another_name_are_noticed(kinds):
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"user": rng.integers(9, size=60), "film": 5 + 7 * rng.integers(9, size=60)})
     films = pd.DataFrame({"id": 5 + 7 * np.arange(9), "genre": ["war", "love", "crime"] * 3})
-    model = SelectiveLLMRegularizedMF(**SMALL | {"item_data": films})
+    model = make_estimator(**SMALL | {"item_data": films})
     with pytest.warns(
         UserWarning, match=r"index, .* hold 1 of the 9 items of X.*'id' holds 9.*'fi"
     ):
@@ -404,7 +407,7 @@ def test_the_wrong_columns_are_named_with_all_others(likes):
     with pytest.warns(
         UserWarning, match=r"'time' is used for the users.*\['time', 'item', 'user'\]"
     ):
-        SelectiveLLMRegularizedMF(**SMALL).fit(raw)
+        make_estimator(**SMALL).fit(raw)
     with pytest.raises(
         TypeError, match=r"numbers or datetimes; .*'2024-01-01'.* pandas.to_datetime"
     ):

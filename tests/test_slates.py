@@ -110,7 +110,7 @@ def place_by_loop(interactions, records):
 @pytest.fixture(scope="module", params=[(0, False), (1, True), (3, True)], ids=str)
 def world(request):
     interactions, records = random_world(*request.param)
-    slates, dropped = place_slates(PrecomputedJudge(records).questions(), interactions)
+    slates, dropped = place_slates(PrecomputedJudge(records).judged_slates(), interactions)
     return interactions, records, slates, dropped
 
 
@@ -172,7 +172,7 @@ def test_a_row_of_strength_0_is_not_fitted():
         {"user": "a", "history": [1, 3], "candidates": [2], "ratings": [0.5]},
     ]
     interactions = index_interactions(X, [1, 1, 0])
-    slates, dropped = place_slates(PrecomputedJudge(records).questions(), interactions)
+    slates, dropped = place_slates(PrecomputedJudge(records).judged_slates(), interactions)
     assert slates.relevance.tolist() == [[1, 0]]
     assert dropped["slate whose history is not within the user's fitted rows"] == 1
 
@@ -180,7 +180,9 @@ def test_a_row_of_strength_0_is_not_fitted():
 def test_ids_are_compared_by_value_not_by_dtype():
     X = pd.DataFrame({"user": [1.0, 1.0], "item": np.array([7, 8], dtype=np.int16)})
     record = {"user": 1, "history": [7], "candidates": [8, "8"], "ratings": [1, 0]}
-    slates, dropped = place_slates(PrecomputedJudge([record]).questions(), index_interactions(X))
+    slates, dropped = place_slates(
+        PrecomputedJudge([record]).judged_slates(), index_interactions(X)
+    )
     assert slates.relevance.tolist() == [[1, -1]]
     assert dropped["candidate of unknown items"] == 1
 
@@ -265,7 +267,7 @@ def test_pairs_and_their_evidence_are_those_of_a_loop(world, calibration):
 def test_no_pair_is_made_of_slates_without_opinions():
     X = pd.DataFrame([("a", 1), ("a", 2), ("b", 3)], columns=["user", "item"])
     record = {"user": "a", "history": [1], "candidates": [2, 3], "ratings": [None, 0.5]}
-    slates, _ = place_slates(PrecomputedJudge([record]).questions(), index_interactions(X))
+    slates, _ = place_slates(PrecomputedJudge([record]).judged_slates(), index_interactions(X))
     standing = Standing(np.ones((1, 2), dtype=int), np.ones((1, 2), dtype=int))
     for offset in (None, np.zeros((1, 2))):
         pairs = compare_candidates(slates, standing, offset)
@@ -344,8 +346,8 @@ def backbone(**settings):
         "iterations": 4,
         "prior_strength": 1.0,
         "item_bias": 0.1,
-        "missing_power": 0.5,
-        "recency_power": 0.0,
+        "backbone__missing_power": 0.5,
+        "backbone__recency_power": 0.0,
         "num_threads": 1,
     }
     return ALSBackbone(**(defaults | settings))
@@ -369,7 +371,7 @@ def calibration_world(changed=None):
             own = [*shown, hidden[0], others[0], *items[-15:]]
         X += [(user, item) for item in own]
     interactions = index_interactions(np.array(X), extra_items=np.arange(40))
-    slates, dropped = place_slates(PrecomputedJudge(records).questions(), interactions)
+    slates, dropped = place_slates(PrecomputedJudge(records).judged_slates(), interactions)
     assert not any(dropped.values())
     assert slates.calibrates.all()
     return slates, interactions.matrix
@@ -445,7 +447,7 @@ def test_cross_fit_of_a_single_user_knows_nothing():
     X = np.array([(0, item) for item in range(6)])
     record = {"user": 0, "history": [0, 1], "candidates": [2, 3, 9], "ratings": [1, 0.5, 0]}
     interactions = index_interactions(X, extra_items=np.arange(10))
-    slates, _ = place_slates(PrecomputedJudge([record]).questions(), interactions)
+    slates, _ = place_slates(PrecomputedJudge([record]).judged_slates(), interactions)
     standing = cross_fit(slates, interactions.matrix)
     assert standing.ranks.tolist() == [[1, 1, 1]]
     assert not standing.popularity.any()
@@ -460,7 +462,7 @@ def movielens():
     interactions = index_interactions(
         data.train[["user", "item"]], extra_items=data.item_data["item"].to_numpy()
     )
-    return interactions, *place_slates(data.judge.questions(), interactions)
+    return interactions, *place_slates(data.judge.judged_slates(), interactions)
 
 
 def test_movielens_slates_are_all_used(movielens):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from estimators import make_estimator
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg._data._interactions import index_interactions
@@ -20,7 +21,8 @@ COLUMNS = {"user_col": "user", "item_col": "item"}
 
 SETTINGS = {
     "factors": 4, "regularization": 5.0, "alpha": 5.0, "iterations": 5, "item_bias": 0.5,
-    "recency_power": 0.0, "user_col": "user", "item_col": "item", "random_state": 0, "n_jobs": 1,
+    "backbone__recency_power": 0.0, "user_col": "user", "item_col": "item", "random_state": 0,
+    "n_jobs": 1,
 }  # fmt: skip
 
 
@@ -38,7 +40,7 @@ def table():
 
 
 def fit(table, time_col="time", **settings):
-    return SelectiveLLMRegularizedMF(time_col=time_col, **SETTINGS | settings).fit(table)
+    return make_estimator(time_col=time_col, **SETTINGS | settings).fit(table)
 
 
 def test_periods_hold_about_equally_many(table):
@@ -174,7 +176,7 @@ def test_of_whom_nothing_is_known_is_in_the_last_period(table):
     names = pd.DataFrame({"user": ["silent", "stranger"] * 20, "item": np.repeat(range(20), 2)})
     silent = pd.concat([table, pd.DataFrame({"user": ["silent"], "item": [0], "time": [0.0]})])
     strengths = np.append(np.ones(len(table)), 0.0)
-    model = SelectiveLLMRegularizedMF(time_col="time", **SETTINGS).fit(silent, strengths)
+    model = make_estimator(time_col="time", **SETTINGS).fit(silent, strengths)
     row = np.flatnonzero(model.users_ == "silent")[0]
     np.testing.assert_array_equal(model.user_factors_[row, 4:], np.eye(8)[-1])
     others = np.delete(model.user_factors_[:, :4], row, axis=0)

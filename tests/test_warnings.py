@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from estimators import make_estimator
 from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
@@ -132,7 +133,7 @@ def test_warnings_point_at_the_users_line_through_pipelines_and_searches():
 
 
 def test_evaluating_on_fitted_rows_is_told(model):
-    with pytest.warns(UserWarning, match="40 of 40 interactions to evaluate on were among those"):
+    with pytest.warns(UserWarning, match="40 of 40 interactions to evaluate on are training"):
         ranking_report(model, X)
     half = pd.concat([X[:2], HELD_OUT])
     # Searches compare scores of test and training rows.
@@ -208,7 +209,7 @@ def test_exclude_is_named_in_its_errors(model):
 
 
 def few_settings(**parameters):
-    return SelectiveLLMRegularizedMF(
+    return make_estimator(
         user_col="user",
         item_col="item",
         factors=2,
@@ -262,8 +263,8 @@ def test_a_search_tells_each_setting_once(search):
 def test_a_search_tells_idle_parameters_once():
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"user": rng.integers(0, 20, 300), "item": rng.integers(0, 10, 300)})
-    grid = {"missing_power": [0, 0.1, 0.2], "recency_power": [0, 0.3]}
+    grid = {"backbone__missing_power": [0, 0.1, 0.2], "backbone__recency_power": [0, 0.3]}
     search = GridSearchCV(few_settings(backbone="bpr"), grid, cv=3)
     texts = [str(w.message) for w in caught_of_parameters(lambda: search.fit(X))]
     assert len(texts) == len(set(texts)) == 5
-    assert sum("missing_power=0.1 and recency_power=0.3" in text for text in texts) == 1
+    assert sum("missing_power=0.1 and backbone__recency_power=0.3" in text for text in texts) == 1

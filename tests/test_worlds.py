@@ -1,4 +1,4 @@
-"""Made-up worlds against their own description, and a gate that has to find out what is true."""
+"""Synthetic worlds against their own description, and a gate that has to find out what is true."""
 
 import pickle
 import warnings
@@ -7,13 +7,15 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from estimators import make_estimator
 from scipy.stats import kstest, norm, spearmanr
 from sklearn.base import clone
 
-from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
+from sklearn_selreg import ReliabilityGate
 from sklearn_selreg._utils._sklearn import InvalidParameterError
 from sklearn_selreg.datasets import make_interactions
-from sklearn_selreg.datasets._worlds import _draw_for, _World
+from sklearn_selreg.datasets._draws import draw_items
+from sklearn_selreg.datasets._world import World
 from sklearn_selreg.judges import Slate
 from sklearn_selreg.judges.testing import JudgeContract
 
@@ -90,7 +92,7 @@ def test_progress_is_shown_on_demand(capsys):
 
 def test_many_small_parts_make_one_world(monkeypatch):
     """What is drawn in parts has the sizes and the order of what is drawn at once."""
-    monkeypatch.setattr("sklearn_selreg.datasets._worlds._CHUNK", 100)
+    monkeypatch.setattr("sklearn_selreg.datasets._draws._CHUNK", 100)
     X = make_interactions(200, 50, 2000, random_state=0).X
     assert len(X) == 2000
     assert X["user"].is_monotonic_increasing
@@ -101,13 +103,13 @@ def test_many_small_parts_make_one_world(monkeypatch):
 @pytest.mark.parametrize("rounds", [0, 8])
 def test_items_are_drawn_with_the_probabilities_described(exponent, rounds, monkeypatch):
     """The first of all draws, and one of two, against probabilities written out here."""
-    monkeypatch.setattr("sklearn_selreg.datasets._worlds._ROUNDS", rounds)
+    monkeypatch.setattr("sklearn_selreg.datasets._draws._ROUNDS", rounds)
     rng = np.random.default_rng(0)
     n_items, n_draws = 8, 40_000
     items = rng.normal(size=(n_items, 2)).astype(np.float32)
     users = np.full((n_draws, 2), np.sqrt(0.5), dtype=np.float32)
     by_rank = rng.permutation(n_items)
-    world = _World(users, items, by_rank, exponent, 3.0)
+    world = World(users, items, by_rank, exponent, 3.0)
     rank = np.argsort(by_rank)
     # Popularity falls continuously; finely summed here, within each rank.
     fine = (rank[:, np.newaxis] + (np.arange(1000) + 0.5) / 1000 + 10) ** -exponent
@@ -117,7 +119,7 @@ def test_items_are_drawn_with_the_probabilities_described(exponent, rounds, monk
     after = [chance * chance[i] / (1 - chance) for i in range(n_items)]
     both = chance + np.array([a.sum() - a[i] for i, a in enumerate(after)])
     for length, expected in ((1, chance), (2, both)):
-        user, item = _draw_for(world, np.arange(n_draws), np.full(n_draws, length), rng)
+        user, item = draw_items(world, np.arange(n_draws), np.full(n_draws, length), rng)
         np.testing.assert_array_equal(user, np.repeat(np.arange(n_draws), length))
         observed = np.bincount(item, minlength=n_items) / n_draws
         error = np.sqrt(expected * (1 - expected) / n_draws)
@@ -266,7 +268,7 @@ def test_a_worker_process_gives_the_same_answers(world):
 
 
 def fit(data, **settings):
-    model = SelectiveLLMRegularizedMF(
+    model = make_estimator(
         factors=16,
         tuning=None,
         item_data=data.item_data,
@@ -282,7 +284,7 @@ def fit(data, **settings):
 
 def rank_correlation(model, data):
     """Of the fitted trust with the true reliability, over the preferences that regularize."""
-    pairs = model.judgments_
+    pairs = model.preferences_
     trust = model.gate_.trust(pairs[model.gate_.feature_names_in_])
     lengths = pairs["history_length"].to_numpy()
     truth = sum(
@@ -295,7 +297,7 @@ def rank_correlation(model, data):
 SMALL, LARGER = (600, 400, 12_000), (1500, 600, 30_000)
 # Candidates from the top of the lists are similarly popular: to find out that popularity matters
 # takes more of them.
-MORE = {"max_slates": 1400, "calibration_share": 0.45}
+MORE = {"slates__max_slates": 1400, "slates__calibration_fraction": 0.45}
 
 
 # Popularity takes more users than history, too. Two columns tell of it, of which the gate uses the
@@ -338,5 +340,5 @@ def test_a_judge_that_knows_popularity_only_is_trusted_less():
     weight = {}
     for knows in ("tastes", "popularity"):
         data = make_interactions(*SMALL, judge_reliability=0.9, judge_knows=knows, random_state=0)
-        weight[knows] = fit(data).judgments_["weight"].mean()
+        weight[knows] = fit(data).preferences_["weight"].mean()
     assert weight["popularity"] < 0.6 * weight["tastes"]

@@ -33,6 +33,12 @@ class Histories:
     recency_rank: np.ndarray
     times: np.ndarray | None = None
 
+    @classmethod
+    def empty(cls, n_users: int, n_items: int) -> Histories:
+        """Make those of users without interactions."""
+        matrix = sp.csr_matrix((n_users, n_items), dtype=np.float32)
+        return cls(matrix, np.empty(0, dtype=np.int32))
+
     @property
     def history(self) -> np.ndarray:
         """Columns, oldest first within each user; ``matrix.indptr`` delimits the users.

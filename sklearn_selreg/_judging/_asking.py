@@ -1,5 +1,7 @@
 """Asking a judge the chosen questions: from matrix positions to slates, and from answers back."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .._data._arrays import as_objects
@@ -11,6 +13,22 @@ from ..judges import JudgedSlates
 from ..judges._precomputed import mean_and_deviation, stack_answers
 
 _FEW_BARE = 0.05  # share of items without text of which nothing is said
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a judge said.
+
+    Attributes
+    ----------
+    judged : JudgedSlates or None
+        None if there is no opinion on any slate.
+    n_silent : int
+        How many further slates were answered with no opinion on any candidate.
+    """
+
+    judged: JudgedSlates | None
+    n_silent: int = 0
 
 
 def counted(number, what):
@@ -43,7 +61,7 @@ def check_texts(texts, interactions, judge, hidden=(), nameable=()):
     texts : ndarray of shape (n_items,), object
         Empty where nothing is known; the judge is shown the id then.
     interactions : Interactions
-    judge : LLMJudge
+    judge : BaseJudge
     hidden : list, default=()
         Columns of item data that the judge is not shown, as they seem to hold identifiers.
     nameable : list, default=()
@@ -120,19 +138,16 @@ def make_slates(questions, interactions, texts, slate_type):
 
 
 def ask(judge, slates, interactions):
-    """Ask a judge, and return the answers in columns.
+    """Ask a judge.
 
     Returns
     -------
-    judged : JudgedSlates or None
-        None if there is no opinion on any slate.
-    n_silent : int
-        How many slates were answered with no opinion on any candidate.
+    answers : Answers
 
     Warns
     -----
     JudgmentWarning
-        If these are more than half of the answered ones.
+        If more than half of the answered slates have no opinion.
     """
     answers = judge.answers(slates)
     silent = [s for s, a in zip(slates, answers, strict=True) if np.isnan(a).all()]
@@ -146,7 +161,7 @@ def ask(judge, slates, interactions):
             + " Look at what it is asked, and says: judge.rate(model.plan_judging(X).slates[:3]).",
             JudgmentWarning,
         )
-    return gather(slates, answers, interactions), n_silent
+    return Answers(gather(slates, answers, interactions), n_silent)
 
 
 def _all_or(n_some, n_all):
@@ -183,7 +198,7 @@ def gather(slates, answers, interactions):
         answers=flat,
         n_answers=np.array([np.sum(~np.isnan(a).all(axis=0)) for a in answers]),
         ratings=mean,
-        agreement=deviation,
+        rating_std=deviation,
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .._utils._warn import warn
 from ..exceptions import BudgetWarning
-from ..judges import CostEstimate, FrozenJudge, LLMJudge
+from ..judges import BaseJudge, CostEstimate, FrozenJudge
 from ._asking import counted
 
 
@@ -20,23 +20,23 @@ class JudgingPlan:
         Number of fits that were planned for.
     estimate : CostEstimate
         What asking them would take.
-    judge : LLMJudge
+    judge : BaseJudge
         Who would be asked.
 
     Examples
     --------
-    >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+    >>> from sklearn_selreg import SelectiveLLMRegularizedMF, SlateSampler
     >>> from sklearn_selreg.judges import ContentJudge
     >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Up"], ["bob", "Coco"]]
-    >>> model = SelectiveLLMRegularizedMF(judge=ContentJudge(), slate_size=2)
+    >>> model = SelectiveLLMRegularizedMF(judge=ContentJudge(), slates=SlateSampler(size=2))
     >>> model.plan_judging(likes)
-    JudgingPlan(2 slates for 1 fit: 2 questions, 0 of them cached; 0 requests)
+    JudgingPlan(2 slates for 1 fit: 2 prompts, 0 of them cached; 0 requests)
     """
 
     slates: list
     n_fits: int
     estimate: CostEstimate
-    judge: LLMJudge
+    judge: BaseJudge
 
     def ask(self):
         """Ask all slates, here and now, and return a judge that carries the answers.
@@ -52,7 +52,7 @@ class JudgingPlan:
         Raises
         ------
         TypeError, ValueError, JudgeError
-            As `LLMJudge.answers`.
+            As `answers` of the judge.
         """
         if self.judge.is_recorded:
             return self.judge
@@ -70,7 +70,7 @@ class JudgingPlan:
             parts += f"; left of the budget: {' and '.join(left)}"
         return (
             f"JudgingPlan({counted(len(self.slates), 'slate')} for {counted(self.n_fits, 'fit')}: "
-            f"{counted(e.questions, 'question')}, {e.cached:,} of them cached; {parts})"
+            f"{counted(e.prompts, 'prompt')}, {e.cached:,} of them cached; {parts})"
         )
 
     def warn_if_too_much(self):

@@ -18,6 +18,7 @@ from .._data._requested_ids import (
 )
 from .._data._tables import read_columns
 from .._factorization._als import top_k
+from .._factorization._finite import check_finite_model
 from .._utils._progress import tqdm
 
 DEFAULT_NAMES = "user", "item"
@@ -85,6 +86,54 @@ def best_items(
             found = np.where(found < 0, -1, candidates[found])
         columns[part, :k] = found
     return columns, scores
+
+
+def recommend_rows(model, rows, n_items, *, filter_seen, pairs, candidates, num_threads, verbose):
+    """Recommend to users of a model.
+
+    Parameters
+    ----------
+    model : FittedModel
+    rows : ndarray of shape (n,), int
+        -1 for the mean user.
+    n_items : int
+    filter_seen : bool
+        Whether a user's own items are left out.
+    pairs : csr_matrix of shape (n, n_all_items) or None
+        What is to be left out, too.
+    candidates : ndarray of int or None
+        Columns of the items to rank; None: all.
+    num_threads, verbose : int
+
+    Returns
+    -------
+    columns, scores : ndarrays
+        As from `best_items`.
+    """
+    seen = model.seen
+
+    def barred(part):
+        own = seen[rows[part]] if filter_seen else None
+        if pairs is None:
+            return own
+        return pairs[part] if own is None else own + pairs[part]
+
+    def user_rows(part):
+        factors = model.user_rows(rows[part])
+        check_finite_model(factors)
+        return factors
+
+    check_finite_model(model.item_factors)
+    return best_items(
+        user_rows,
+        len(rows),
+        model.item_factors,
+        n_items,
+        barred=barred,
+        candidates=candidates,
+        num_threads=num_threads,
+        verbose=verbose,
+    )
 
 
 def similar_rows(item_factors, rows, n_items, *, num_threads, verbose=0):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral, Number
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 from ._sklearn import InvalidParameterError
@@ -16,7 +17,7 @@ _READERS = {
 }
 
 
-def check_integer(name: str, value: Any, least: int, why: str = "") -> None:
+def check_integer(name: str, value: object, least: int, why: str = "") -> None:
     """Raise a ValueError that is also a TypeError unless a value is an integer >= `least`.
 
     Parameters
@@ -32,7 +33,7 @@ def check_integer(name: str, value: Any, least: int, why: str = "") -> None:
         raise InvalidParameterError(f"{name} must be an integer >= {least}{why}; got {value!r}.")
 
 
-def name_kind(value: Any) -> str:
+def name_kind(value: object) -> str:
     """Name the type of an invalid value: "None", "an int", "the class ..."."""
     if isinstance(value, type):
         return f"the class {value.__name__}: make an instance of it, {value.__name__}(...)"
@@ -43,15 +44,39 @@ def name_kind(value: Any) -> str:
     return f"{article} {kind}"
 
 
-def how_to_read(path: str | Path, name: str) -> str:
+def how_to_read(path: str | PathLike[str], name: str) -> str:
     """Suggest how to read a file whose path is the parameter `name`: "pd.read_parquet(X)"."""
-    path = str(path).lower()
-    kind = next((kind for end, kind in _READERS.items() if path.endswith(end)), "csv")
-    lines = ", lines=True" if kind == "json" and not path.endswith(".json") else ""
+    file = str(path).lower()
+    kind = next((k for end, k in _READERS.items() if file.endswith(end)), "csv")
+    lines = ", lines=True" if kind == "json" and not file.endswith(".json") else ""
     return f"pd.read_{kind}({name}{lines})"
 
 
-def check_nested(estimator: Any, params: dict[str, Any], instances: dict[str, str]) -> None:
+def expand_shorthands(
+    estimator: object, params: Mapping[str, Any], shorthands: Mapping[str, Mapping[Any, type]]
+) -> dict[str, Any]:
+    """Replace shorthands by instances where nested parameters are set.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    params : dict of str to object
+        As for `set_params`.
+    shorthands : dict of str to dict
+        For each part, its shorthands and the class that each stands for.
+    """
+    expanded = dict(params)
+    for part, makers in shorthands.items():
+        current = params.get(part, getattr(estimator, part))
+        is_set = any(name.startswith(f"{part}__") for name in params)
+        if is_set and isinstance(current, str | None) and current in makers:
+            expanded[part] = makers[current]()
+    return expanded
+
+
+def check_nested(
+    estimator: object, params: Mapping[str, Any], instances: Mapping[str, str]
+) -> None:
     """Raise for a nested parameter whose parent is not an instance, and suggest one.
 
     Parameters
@@ -80,6 +105,6 @@ def check_nested(estimator: Any, params: dict[str, Any], instances: dict[str, st
             )
 
 
-def is_default(value: Any, default: Any) -> bool:
+def is_default(value: object, default: object) -> bool:
     """Return whether a parameter has its default: a number, str or None, perhaps unpickled."""
     return value is default or (isinstance(value, str | Number) and bool(value == default))

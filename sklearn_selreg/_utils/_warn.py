@@ -6,6 +6,7 @@ import sys
 import warnings
 import weakref
 from pathlib import Path
+from typing import Any
 
 import joblib
 import sklearn
@@ -26,7 +27,7 @@ _INNER = tuple(
 # Each call of a search or cross-validation runs its fits by an object of its own. We remember the
 # messages by this object: Python's registry is cleared whenever scikit-learn catches warnings.
 _SEARCHES = str(Path(sklearn.__file__).parent / "model_selection")
-_messages_of_search: weakref.WeakKeyDictionary[object, set[str]] = weakref.WeakKeyDictionary()
+_messages_of_search: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
 
 
 def warn(message: str, category: type[Warning] = DataWarning) -> None:

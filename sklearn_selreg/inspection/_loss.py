@@ -1,4 +1,7 @@
-"""The course of the objective, drawn."""
+"""The objective after each sweep, drawn."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -16,9 +19,9 @@ class LossDisplay:
     loss_curve : array-like of shape (n_sweeps,)
         The objective after each sweep.
     first_sweep : int, default=1
-        Number of the sweep that the first entry belongs to.
+        Number of the sweep of the first entry.
     name : str or None, default=None
-        Of the model.
+        Name of the model.
 
     Attributes
     ----------
@@ -45,13 +48,17 @@ class LossDisplay:
     >>> display = LossDisplay.from_estimator(other, name="8 factors", ax=display.ax_)
     """
 
-    def __init__(self, loss_curve, *, first_sweep=1, name=None):
+    def __init__(
+        self, loss_curve: Sequence[float], *, first_sweep: int = 1, name: str | None = None
+    ):
         self.loss_curve = loss_curve
         self.first_sweep = first_sweep
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, ax=None, **line):
+    def from_estimator(
+        cls, estimator: Any, *, name: str | None = None, ax: Any = None, **line: Any
+    ) -> "LossDisplay":
         """Draw the loss curve of a fitted model.
 
         Parameters
@@ -89,7 +96,7 @@ class LossDisplay:
         first = getattr(estimator, "n_iter_", len(curve)) - len(curve) + 1
         return cls(list(curve), first_sweep=first, name=name).plot(ax=ax, **line)
 
-    def plot(self, ax=None, **line):
+    def plot(self, ax: Any = None, **line: Any) -> "LossDisplay":
         """Draw.
 
         Parameters

@@ -22,7 +22,7 @@ SYSTEM = (
 _HIGHEST = 99
 _REMOVED = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, formats, surrogates, line separators
 _KEPT = "\u200c\u200d"  # joiners, which some scripts and emoji need
-_LONGEST_ANSWER = 200_000  # characters; no answer to a question is longer
+_LONGEST_ANSWER = 200_000  # characters; no answer to a prompt is longer
 _MOST_STARTS = 50  # places where JSON may begin that are tried
 
 
@@ -46,7 +46,7 @@ def slate_texts(slate):
 
 
 def user_message(slate, max_item_chars):
-    """Return a question as one line of JSON."""
+    """Return a prompt as one line of JSON."""
     history, candidates = (
         [clean_text(text, max_item_chars) for text in texts] for texts in slate_texts(slate)
     )
