@@ -85,16 +85,15 @@ def with_item_bias(score, model, data):
 
 
 def ours(data, seed, judge=None, **settings):
-    """Fit our estimator with its default settings, but for those given."""
+    """Fit our estimator with its defaults, except for settings as `set_params` takes them."""
     model = SelectiveLLMRegularizedMF(
         item_data=data.item_data,
         judge=judge,
         **ID_COLUMNS,
         time_col="time",
         random_state=seed,
-        **settings,
     )
-    return model.fit(data.train)
+    return model.set_params(**settings).fit(data.train)
 
 
 def fit(method, data, seed, found, fold="test", weight=None):

@@ -48,14 +48,14 @@ class GenreJudge(LLMJudge):
 # What it is asked
 # ----------------
 # `plan_judging` shows the questions without asking them. This is one of them:
-from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg import SelectiveLLMRegularizedMF, SlateSampler
 from sklearn_selreg.datasets import load_movielens_coldstart
 
 data = load_movielens_coldstart()
 model = SelectiveLLMRegularizedMF(
     item_data=data.item_data,
     judge=GenreJudge(),
-    max_slates=300,
+    slates=SlateSampler(max_slates=300),
     user_col="user",
     item_col="item",
     time_col="time",

@@ -128,7 +128,7 @@ model.fit(data.train).judge_stats_
 # -----------
 # Given to the estimator, a live judge is asked while fitting. What it would be asked, and the cost
 # of that, is known before:
-model.set_params(judge=batch_judge, max_slates=500)
+model.set_params(judge=batch_judge, slates__max_slates=500)
 pd.Series(vars(model.plan_judging(data.train).estimate), dtype=object)
 
 # %%

@@ -47,6 +47,7 @@ from ._serving._recommend import (
 )
 from ._training._data import TrainingData, TrainingSettings
 from ._training._fitting import Trained, train
+from ._training._preferences import preference_losses
 from ._training._refining import locate, read_factors, train_given
 from ._tuning._auto import (
     FIXED,
@@ -310,6 +311,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
     }
+
+    _make_losses = staticmethod(preference_losses)  # what a subclass with another loss replaces
 
     def __init__(
         self,
@@ -622,6 +625,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             random_state=self.random_state,
             compute_loss=self._specification.compute_loss,
             verbose=self.verbose,
+            make_losses=self._make_losses,
         )
 
     def _factors_to_resume(self, backbone):

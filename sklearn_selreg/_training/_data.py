@@ -1,5 +1,6 @@
 """What a model is trained on, and how."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from .._data._interactions import Interactions
 from .._data._item_table import ItemTable
 from .._factorization._als_backbone import ALSBackbone
 from .._factorization._sampled_backbones import SampledBackbone
+from ._preferences import preference_losses
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,8 @@ class TrainingSettings:
     random_state : int, RandomState, Generator or None
     compute_loss : bool
     verbose : int
+    make_losses : callable
+        As `preference_losses`: the seam for other losses.
     """
 
     backbone: ALSBackbone | SampledBackbone
@@ -68,6 +72,7 @@ class TrainingSettings:
     random_state: object
     compute_loss: bool
     verbose: int
+    make_losses: Callable = preference_losses
 
     @property
     def preference_settings(self):

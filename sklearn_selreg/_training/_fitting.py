@@ -23,7 +23,6 @@ from .._judging._supervision import NO_ANSWERS, Supervision, supervise
 from .._serving._fitted import FittedModel
 from .._utils._warn import warn
 from ..exceptions import ParameterWarning
-from ._preferences import preference_losses
 from ._sweeps import SweepWatcher
 
 _log = logging.getLogger("sklearn_selreg")
@@ -171,7 +170,7 @@ class _Training:
                 self.matrix, self.features, factors, settings.n_refine, None, watch
             )
             final = backbone.finish(self.matrix, self.age, plain, None)
-        return preference_losses(
+        return settings.make_losses(
             supervision,
             weights,
             plain,

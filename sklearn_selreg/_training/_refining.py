@@ -24,7 +24,6 @@ from .._judging._standing import rank_items
 from .._judging._supervision import NO_ANSWERS, supervise
 from .._serving._given import GivenFactors, Replaced
 from ._fitting import Trained
-from ._preferences import preference_losses
 from ._sweeps import SweepWatcher
 
 _SAMPLE = 100_000  # rows by which the spread of factors is measured, at most
@@ -231,7 +230,7 @@ def train_given(model, answers, located, settings):
             return Trained(model, supervision, supervision.stats, [], 0)
         unit = score_unit(model.user_factors, model.item_factors, located)
         factors = Factors(model.user_factors, model.item_factors, None, unit)
-        preferences, _ = preference_losses(
+        preferences, _ = settings.make_losses(
             supervision,
             weights,
             factors,
