@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._utils._params import name_kind
+from .._utils._typing import Column, Table
 from .._utils._warn import warn
 from ._arrays import example_of, to_numpy
 from ._csr import with_data
@@ -46,12 +47,12 @@ class Interactions(Histories):
 
 
 def index_interactions(
-    X: Any,
+    X: Table,
     y: Any = None,
     *,
-    user_col: int | str = 0,
-    item_col: int | str = 1,
-    time_col: int | str | None = None,
+    user_col: Column = 0,
+    item_col: Column = 1,
+    time_col: Column | None = None,
     extra_items: np.ndarray | None = None,
     usual_width: int | None = None,
     negatives: Negatives = "error",

@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .._utils._params import how_to_read, name_kind
+from .._utils._typing import Column, Table
 from .._utils._warn import warn
 from ._arrays import as_numeric, check_no_missing, to_numpy
 from ._exact_ids import check_ids
@@ -23,11 +24,11 @@ _FEW_COLUMNS = 20  # tables of interactions are hardly wider
 
 
 def read_columns(
-    X: Any,
+    X: Table,
     *,
-    user_col: int | str = 0,
-    item_col: int | str = 1,
-    time_col: int | str | None = None,
+    user_col: Column = 0,
+    item_col: Column = 1,
+    time_col: Column | None = None,
     usual_width: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Read the user ids, item ids and times of a table; other columns are ignored.
@@ -103,7 +104,7 @@ def time_kind(times: np.ndarray) -> TimeKind:
     return _KIND_OF_DTYPE.get(times.dtype.kind, "numbers")
 
 
-def describe_columns(X: Any) -> tuple[int, np.ndarray | None]:
+def describe_columns(X: Table) -> tuple[int, np.ndarray | None]:
     """Return what scikit-learn stores of a table: its width, and its column names.
 
     Parameters
@@ -125,7 +126,7 @@ def describe_columns(X: Any) -> tuple[int, np.ndarray | None]:
     return table.shape[1], np.array(names, dtype=object)
 
 
-def check_same_columns(estimator: Any, X: Any, **columns: Any) -> None:
+def check_same_columns(estimator: Any, X: Table, **columns: Any) -> None:
     """Raise unless the columns used, given by position, are the same as in `fit`.
 
     Parameters
@@ -165,7 +166,7 @@ def check_same_columns(estimator: Any, X: Any, **columns: Any) -> None:
             )
 
 
-def column_labels(X: Any, *columns: int | str) -> list[int | str]:
+def column_labels(X: Table, *columns: Column) -> list[Column]:
     """Return the labels of columns in a frame made of X."""
     names = list(getattr(X, "columns", ()))
     return [names[c] if not isinstance(c, str) and len(names) > c else c for c in columns]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._utils._typing import Column
 from ._interactions import Interactions
 
 # Times this many spans of the fitted ones away from these hardly have the same unit. New times may
@@ -16,7 +17,7 @@ def check_times(
     kind: str | None,
     span: tuple[float, float] | None,
     interactions: Interactions,
-    column: int | str | None,
+    column: Column | None,
 ) -> str | None:
     """Check that times have the kind and probably the unit that they had in the fit.
 
