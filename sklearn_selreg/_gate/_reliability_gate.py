@@ -268,7 +268,7 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
             f"judge got right, of {n_groups} users; it needs at least {self.min_pairs} pairs of at "
             f"least {self.cv} users, right and wrong ones. Falling back to its global accuracy, "
             f"shrunk to {shrink_accuracy(self.accuracy_, n_pairs):.2f}. Give it more pairs, e.g. "
-            "by a larger max_slates or calibration_share of the recommender, or more recorded "
+            "by a larger max_slates or calibration_fraction of a SlateSampler, or more recorded "
             "slates.",
             GateWarning,
         )

@@ -33,18 +33,19 @@ class LossDisplay:
     Examples
     --------
     >>> import matplotlib; matplotlib.use("agg")
-    >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+    >>> from sklearn_selreg import ALS, SelectiveLLMRegularizedMF
     >>> from sklearn_selreg.datasets import make_interactions
     >>> from sklearn_selreg.inspection import LossDisplay
     >>> X = make_interactions(200, 100, 2000, random_state=0).X[["user", "item"]]
-    >>> model = SelectiveLLMRegularizedMF(compute_loss=True, random_state=0).fit(X)
+    >>> settings = {"backbone": ALS(compute_loss=True), "random_state": 0}
+    >>> model = SelectiveLLMRegularizedMF(**settings).fit(X)
     >>> display = LossDisplay.from_estimator(model, name="without judge")
     >>> display.ax_.get_xlabel()
     'sweep'
 
     Another model in the same picture:
 
-    >>> other = SelectiveLLMRegularizedMF(factors=8, compute_loss=True, random_state=0).fit(X)
+    >>> other = SelectiveLLMRegularizedMF(factors=8, **settings).fit(X)
     >>> display = LossDisplay.from_estimator(other, name="8 factors", ax=display.ax_)
     """
 
@@ -64,7 +65,7 @@ class LossDisplay:
         Parameters
         ----------
         estimator : SelectiveLLMRegularizedMF, or Pipeline or search with one
-            Fitted with `compute_loss=True`.
+            Fitted with `compute_loss=True` of its backbone, e.g. `ALS(compute_loss=True)`.
         name : str, default=None
             What to call the model in a legend. None: no legend.
         ax : matplotlib Axes, default=None
@@ -91,7 +92,8 @@ class LossDisplay:
         curve = getattr(estimator, "loss_curve_", None)
         if curve is None or not len(curve):
             raise ValueError(
-                f"This {type(estimator).__name__} has no loss curve: fit it with compute_loss=True."
+                f"This {type(estimator).__name__} has no loss curve: fit it with compute_loss=True "
+                "of its backbone, e.g. backbone=ALS(compute_loss=True)."
             )
         first = getattr(estimator, "n_iter_", len(curve)) - len(curve) + 1
         return cls(list(curve), first_sweep=first, name=name).plot(ax=ax, **line)
