@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sklearn_selreg import SelectiveLLMRegularizedMF
+
 ROOT = Path(__file__).parents[1]
 REFERENCE = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
 MODULES = (
@@ -134,3 +136,24 @@ def test_class_documents_what_it_is_made_with(name):
     doc = sections(cls)
     described = documented_parameters(doc.get("Parameters", "") + doc.get("Attributes", ""))
     assert own_parameters(cls.__init__) <= described
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTS))
+def test_parameters_have_one_order(name):
+    """In the signature, in the documentation, and where they are checked."""
+    thing = OBJECTS[name]
+    if not (inspect.isclass(thing) or inspect.isfunction(thing)):
+        return
+    text = sections(thing).get("Parameters", "")
+    heads = re.findall(r"^([*\w][\w, *]*?)(?: :.*)?$", text, flags=re.MULTILINE)
+    documented = [part.strip(" *") for head in heads for part in head.split(",")]
+    given = [parameter for parameter in inspect.signature(thing).parameters if parameter != "self"]
+    if documented:
+        assert [parameter for parameter in given if parameter in documented] == documented
+    checked = getattr(thing, "_parameter_constraints", None)
+    if checked:
+        assert list(checked) == [parameter for parameter in given if parameter in checked]
+
+
+def test_the_estimator_has_at_most_26_parameters():
+    assert len(SelectiveLLMRegularizedMF().get_params(deep=False)) <= 26

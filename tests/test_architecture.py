@@ -121,3 +121,23 @@ def test_private_names_that_benchmarks_use_exist(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     internals = import_module("internals")
     assert all(hasattr(internals, name) for name in internals.__all__)
+
+
+def bodies():
+    """Yield each function of the package with the lines of its body, without the docstring."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                n_lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+                yield f"{path.relative_to(PACKAGE)}: {node.name}", n_lines
+
+
+def test_functions_and_files_are_short():
+    """But for the estimator, whose lines are documentation, and the solver of sweeps."""
+    assert {name: n for name, n in bodies() if n > 60} == {}
+    lengths = {
+        path.relative_to(PACKAGE).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in PACKAGE.rglob("*.py")
+    }
+    assert {name for name, n in lengths.items() if n > 600} <= {"_mf.py", "_factorization/_als.py"}
