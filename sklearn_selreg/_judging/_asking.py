@@ -31,7 +31,7 @@ class Answers:
     n_silent: int = 0
 
 
-def counted(number, what):
+def pluralize(number, what):
     """Write a number of things; the plural belongs to the first word of `what`."""
     noun, space, rest = what.partition(" ")
     return f"{number:,} {noun}{'' if number == 1 else 's'}{space}{rest}"

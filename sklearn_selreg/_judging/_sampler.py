@@ -258,7 +258,8 @@ class _Sampler:
     def supervision(self, n_wanted, most_turns) -> Iterator[ChosenSlate]:
         """Make distinct supervision slates, of each user up to `most_turns`."""
         model = self.reference()
-        ranked, asked = self._rank_users(model, n_wanted), set()
+        ranked = self._rank_users(model, n_wanted)
+        asked: set[tuple] = set()
         for turn in range(most_turns):
             users = ranked[: n_wanted - len(asked)]
             for start in range(0, len(users), _USERS_PER_CHUNK):
