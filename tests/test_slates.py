@@ -346,8 +346,8 @@ def backbone(**settings):
         "iterations": 4,
         "prior_strength": 1.0,
         "item_bias": 0.1,
-        "backbone__missing_power": 0.5,
-        "backbone__recency_power": 0.0,
+        "missing_power": 0.5,
+        "recency_power": 0.0,
         "num_threads": 1,
     }
     return ALSBackbone(**(defaults | settings))

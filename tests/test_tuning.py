@@ -277,7 +277,8 @@ def test_what_is_found_is_told(log, kinds, caplog):
 def test_settings_that_are_given_stay(log, kinds):
     given = {"alpha": 7.0, "backbone__missing_power": 0.25, "factors": 20}
     model = make_model(item_data=kinds, **given).fit(log)
-    for name, value in given.items():
+    for parameter, value in given.items():
+        name = parameter.removeprefix("backbone__")
         assert getattr(model, f"{name}_") == value
         if name != "factors":
             assert set(model.tuning_[name]) == {value}
@@ -287,7 +288,7 @@ def test_settings_that_are_given_stay(log, kinds):
 
 
 def test_a_fit_with_what_was_found_is_the_same(log, kinds, found):
-    assert set(found.found_params()) == set(SETTINGS)
+    assert set(found.found_params()) == set(FIXED)
     again = clone(found).set_params(**found.found_params())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -412,7 +413,8 @@ def test_folding_in_weighs_strengths_as_fit_did(log, plays, strengths, tmp_path)
         new = folded.user_factors_[folded.users_ == 10_000, :8]
         # Against the normal equations of the user, in numpy.
         items = folded.item_factors_[:, :8].astype(float)
-        c = folded._fitted_backbone.missing_weights(folded._popularity)
+        fitted = folded._fitted_model
+        c = fitted.backbone.missing_weights(fitted.popularity)
         y = plays[own]
         full = {"raw": plays, "log": np.log1p(plays) / np.log1p(plays).mean(),
                 "binary": np.ones_like(plays)}[strengths][own]  # fmt: skip
@@ -434,8 +436,8 @@ def test_the_unit_of_raw_strengths_does_not_matter(log):
 
 
 def test_strengths_are_compared_where_all_numbers_are_given(log, plays):
-    numbers = {name: v for name, v in FIXED.items() if name not in ("strengths", "recency_power")}
-    model = make_model(**numbers, backbone__recency_power=0).fit(log, plays)
+    numbers = {name: v for name, v in FIXED.items() if name != "strengths"}
+    model = make_model(**numbers | {"backbone__recency_power": 0}).fit(log, plays)
     assert model.strengths_ in ("log", "binary")
     assert set(model.tuning_["alpha"]) == {50.0}
 
@@ -616,10 +618,10 @@ def test_a_preference_weighs_relative_to_alpha(log):
         "factors": 6,
     }
     unit = make_model(**settings, alpha=5.0, llm_weight=0.3).fit(log)
-    assert unit._pairs["llm_weight"] == pytest.approx(1.5)
+    assert unit._fitted_model.preferences.weight == pytest.approx(1.5)
     bpr = make_model(judge=ByNumber(), slates__max_slates=40, tuning=None, factors=6, iterations=5,
                      backbone="bpr", gate=None).fit(log)  # fmt: skip
-    assert bpr._pairs["llm_weight"] == pytest.approx(8.0)
+    assert bpr._fitted_model.preferences.weight == pytest.approx(8.0)
 
 
 @pytest.mark.parametrize(
