@@ -496,26 +496,6 @@ def test_two_processes_ask_each_question_once(server, tmp_path, batch):
     assert set(server.stats()["questions"].values()) == {1}
 
 
-@pytest.mark.parametrize("batch", [False, True])
-def test_killed_at_any_moment_nothing_is_paid_twice(server, tmp_path, batch):
-    server.configure(delay=0.05, batch_delay=0.3)
-    random = np.random.default_rng(0)
-    cache = tmp_path / "c"
-    for _ in range(10):
-        process = ask_in_process(server, cache, 100, concurrency=4, batch=batch)
-        time.sleep(random.uniform(0.9, 1.6))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    output, errors = ask_in_process(server, cache, 100, concurrency=16, batch=batch).communicate()
-    assert (output.strip(), errors) == ("100", "")
-    stats = server.stats()
-    assert len(stats["questions"]) == 200
-    n_again = sum(stats["questions"].values()) - 200
-    assert n_again <= (0 if batch else 10 * 4)  # those that were in flight
-    with sqlite3.connect(cache) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
 @pytest.fixture
 def heeds_ctrl_c():
     """Interrupt by SIGINT, which shells have their background jobs ignore."""
