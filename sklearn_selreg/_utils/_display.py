@@ -55,7 +55,11 @@ def summarize(value: Any) -> Any:
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and shape:
         return _Summary(f"{type(value).__name__}({'x'.join(map(str, shape))})")
-    if isinstance(value, dict | list | tuple | set | frozenset) and len(value) > _MAX_ENTRIES:
+    if isinstance(value, dict | list | tuple | set | frozenset) and (
+        len(value) > _MAX_ENTRIES
+        # Records may say who likes what, and diagrams are published.
+        or any(isinstance(entry, dict) for entry in value)
+    ):
         return _Summary(f"{type(value).__name__}({len(value)} entries)")
     return value
 

@@ -34,7 +34,9 @@ from ._cache_file import (
     file_identity,
     is_damaged,
     is_readable_by_others,
+    remove_left,
     salvage,
+    side_files,
 )
 
 NANO = 1_000_000_000  # costs are counted in billionths of a dollar
@@ -110,6 +112,7 @@ class JudgmentCache:
         self.trouble = None  # why nothing can be paid for
         self._connection, self.read_only = connect(path)
         self._file = None if path is None else file_identity(path)
+        self._sides = {} if path is None else side_files(path)
         if is_readable_by_others(path):
             self._notices.append(
                 f"Other users of this machine may read the cache {path}, which says who likes "
@@ -132,6 +135,7 @@ class JudgmentCache:
         if self._is_current():
             return
         try:
+            remove_left(self._sides)
             new, read_only = connect(self.path)
             if read_only:
                 new.close()
@@ -141,6 +145,7 @@ class JudgmentCache:
             raise Unwritable(str(error)) from None
         self._connection.close()
         self._connection, self._file = new, file_identity(self.path)
+        self._sides = side_files(self.path)
         self._notices.append(
             f"The cache {self.path} was deleted or replaced while it was in use. All answers and "
             "what was spent were written to the file there is now."

@@ -208,6 +208,19 @@ def private_opener(path, flags):
     return os.open(path, flags, 0o600)
 
 
+def side_files(path):
+    """Return what SQLite keeps beside a file, and what each name stands for now."""
+    sides = [path.with_name(path.name + end) for end in ("-wal", "-shm")]
+    return {side: file_identity(side) for side in sides}
+
+
+def remove_left(sides):
+    """Remove what belongs to a file that was replaced: SQLite would take it for the new one's."""
+    for side, identity in sides.items():
+        if identity is not None and file_identity(side) == identity:
+            side.unlink(missing_ok=True)
+
+
 def _make(path):
     """Make an empty file.
 
@@ -218,8 +231,7 @@ def _make(path):
     with _folder_locked(path.parent):
         if path.exists():
             return
-        for end in ("-wal", "-shm"):
-            path.with_name(path.name + end).unlink(missing_ok=True)
+        remove_left(side_files(path))
         os.close(private_opener(path, os.O_CREAT | os.O_RDWR))
         _connect_to_write(path).close()
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from .._utils._params import name_kind
 from ._base import BaseJudge
 from ._slate import Slate, check_candidates, check_ratings, check_slates
 
+_LONGEST_LINE = 16 << 20  # bytes; a record has a few hundred
 _KEYS = ("user", "history", "candidates", "ratings")
 
 
@@ -231,6 +233,10 @@ def _read_parquet(path):
             f"Reading {path} takes pyarrow, which is not installed: pip install pyarrow, or pass a "
             "DataFrame, such as polars.read_parquet(path)."
         ) from error
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as a Parquet file: {error}") from None
 
 
 def _read_lines(path):
@@ -238,20 +244,40 @@ def _read_lines(path):
 
     Some programs of Windows begin a file with a byte order mark.
     """
-    with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            where = f"Line {number} of {path}"
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+    number = 0
+    try:
+        with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as lines:
+            while line := lines.readline(_LONGEST_LINE + 1):
+                number += 1
+                where = f"Line {number} of {path}"
+                if len(line) > _LONGEST_LINE:
+                    raise ValueError(f"{where} is longer than {_LONGEST_LINE >> 20} MiB.")
+                text = _decode_line(line, where, "utf-8-sig" if number == 1 else "utf-8")
                 if text.strip():
-                    yield where, json.loads(text)
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"{where} must be text in UTF-8; got other bytes ({error}). Convert the file, "
-                    'as by path.write_text(path.read_text(encoding="utf-16"), encoding="utf-8").'
-                ) from None
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{where} is not JSON: {error}.") from None
+                    yield where, _parse_line(text, where)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{path} is damaged after line {number}: {error}") from None
+
+
+def _decode_line(line, where, encoding):
+    try:
+        return line.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{where} must be text in UTF-8; got other bytes ({error}). Convert the file, "
+            'as by path.write_text(path.read_text(encoding="utf-16"), encoding="utf-8").'
+        ) from None
+
+
+def _parse_line(text, where):
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError(
+            f"{where} is not JSON that can be read: it is nested too deeply."
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{where} is not JSON: {error}.") from None
 
 
 def _check_keys(where, keys):

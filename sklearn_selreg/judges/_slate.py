@@ -179,6 +179,8 @@ def check_ratings(ratings, n_candidates):
     """
     try:
         array = np.array(ratings, dtype=np.float64)
+    except OverflowError:
+        raise ValueError("ratings must be in [0, 1]; got a number that is far larger.") from None
     except (TypeError, ValueError):
         raise ValueError(f"ratings must be a list of numbers in [0, 1]; got {ratings!r}.") from None
     if array.ndim != 1:
