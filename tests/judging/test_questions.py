@@ -157,6 +157,7 @@ def test_calibration_does_not_know_what_it_hides():
     assert (hidden > 1).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_positions_say_nothing_of_what_was_hidden(interactions):
     many = choose_questions(make_interactions(600), None, n_questions=1500, calibration_share=0.35)
     places = [
