@@ -75,13 +75,18 @@ class _HistorySplit(BaseCrossValidator):
         users, items, times = read_columns(
             X, user_col=self.user_col, item_col=self.item_col, time_col=self.time_col
         )
-        columns = {"user_col": users, "item_col": items}
+        table = pd.DataFrame({"user": users, "item": items})
         if times is not None:
-            columns["time_col"] = times
-        names = {parameter: parameter for parameter in columns}
+            table["time"] = times
         # Negative strengths are netted here; the estimator may refuse them (`negatives`).
-        table = pd.DataFrame(columns)
-        interactions = index_interactions(table, y, **names, negatives="net")
+        interactions = index_interactions(
+            table,
+            y,
+            user_col="user",
+            item_col="item",
+            time_col=None if times is None else "time",
+            negatives="net",
+        )
         user = encode(interactions.users, users)
         matrix = interactions.matrix
         lengths = np.diff(matrix.indptr)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from .._utils._params import name_kind
+from .._utils._typing import Column, Table
 from .._utils._warn import warn
 from ._arrays import example_of, to_numpy
 from ._csr import with_data
@@ -18,7 +19,7 @@ from ._ids import concatenate_ids, encode, factorize, sort_ids
 from ._pair_sums import counting_sort, net_strengths, order_by_time, rank_by_recency, sum_pairs
 from ._periods import times_to_numbers
 from ._strengths import Negatives, as_strengths, read_strengths
-from ._tables import KIND_OF, TIME_KINDS, column_labels, read_columns
+from ._tables import TimeKind, column_labels, read_columns, time_kind
 
 _ENTRIES_PER_CHUNK = 2**17
 
@@ -42,16 +43,16 @@ class Interactions(Histories):
 
     users: np.ndarray
     items: np.ndarray
-    time_kind: Literal["numbers", "datetimes", "timedeltas"] | None = None
+    time_kind: TimeKind | None = None
 
 
 def index_interactions(
-    X: Any,
+    X: Table,
     y: Any = None,
     *,
-    user_col: int | str = 0,
-    item_col: int | str = 1,
-    time_col: int | str | None = None,
+    user_col: Column = 0,
+    item_col: Column = 1,
+    time_col: Column | None = None,
     extra_items: np.ndarray | None = None,
     usual_width: int | None = None,
     negatives: Negatives = "error",
@@ -103,8 +104,9 @@ def index_interactions(
     user_ids, item_ids, times = read_columns(
         X, user_col=user_col, item_col=item_col, time_col=time_col, usual_width=usual_width
     )
-    time_kind = None if times is None else KIND_OF.get(times.dtype.kind, TIME_KINDS[0])
-    times = None if times is None else times_to_numbers(times)
+    kind = None
+    if times is not None:
+        kind, times = time_kind(times), times_to_numbers(times)
     columns = column_labels(X, user_col, item_col)
     strengths = read_strengths(y, len(user_ids), negatives, columns)
     users, user_codes = factorize(user_ids)
@@ -134,7 +136,7 @@ def index_interactions(
         None if times is None else times[rows],
         users=users,
         items=items,
-        time_kind=time_kind,
+        time_kind=kind,
     )
 
 
@@ -142,7 +144,7 @@ def _message_no_interaction(n_rows, negatives):
     if negatives == "error":
         return f"y must hold a strength > 0, an interaction; got 0 in all of {n_rows} rows."
     return (
-        "y must hold a pair of user and item whose strengths sum to more than 0; got none in "
+        "y must hold strengths >= 0 with a sum above 0 for some pair of user and item; got none in "
         f"{n_rows} rows."
     )
 

@@ -33,7 +33,9 @@ _DIGIT = re.compile(r"\d")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
-class AutoItemEncoder(DisplayMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class AutoItemEncoder(  # type: ignore[call-arg]
+    DisplayMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Encode a table of item data as sparse features, choosing an encoding for each column.
 
     Each column becomes a block of features according to its kind:

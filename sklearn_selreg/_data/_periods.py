@@ -45,12 +45,12 @@ class PopularityOverTime:
         cls, histories: Histories, n_periods: int, *, at: Literal["user", "last"] = "user"
     ) -> PopularityOverTime:
         """Cut interactions into at most `n_periods` periods."""
-        centers, positions = np.zeros(1), None
-        if histories.times is not None and n_periods > 1:
-            middles = (np.arange(n_periods) + 0.5) / n_periods
-            centers = np.unique(np.quantile(histories.times, middles))
-        if len(centers) > 1:
-            positions = period_positions(histories.times, centers)
+        times = histories.times
+        if times is None or n_periods == 1:
+            return cls(histories.matrix, np.zeros(1), None, at)
+        middles = (np.arange(n_periods) + 0.5) / n_periods
+        centers = np.unique(np.quantile(times, middles))
+        positions = period_positions(times, centers) if len(centers) > 1 else None
         return cls(histories.matrix, centers, positions, at)
 
     def counts_by_period(self, left_out: Sequence[int] | np.ndarray = ()) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import scipy.sparse as sp
 
+from .._utils._typing import Column
 from ._arrays import as_numeric, check_no_missing, example_of, to_numpy
 from ._csr import with_data
 
@@ -29,7 +30,7 @@ def read_strengths(
     y: Any,
     n_samples: int,
     negatives: Negatives = "error",
-    columns: Sequence[int | str] = ("user", "item"),
+    columns: Sequence[Column] = ("user", "item"),
 ) -> np.ndarray:
     """Read the strengths of interactions.
 
@@ -74,7 +75,7 @@ def as_strengths(
     values: np.ndarray,
     label: str,
     negatives: Negatives,
-    columns: Sequence[int | str] = ("user", "item"),
+    columns: Sequence[Column] = ("user", "item"),
 ) -> np.ndarray:
     """Convert `values`, called `label`, to float32; raise unless they are valid strengths."""
     check_no_missing(values, label)

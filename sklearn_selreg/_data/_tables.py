@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -12,21 +12,23 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .._utils._params import how_to_read, name_kind
+from .._utils._typing import Column, Table
 from .._utils._warn import warn
 from ._arrays import as_numeric, check_no_missing, to_numpy
 from ._exact_ids import check_ids
 
-TIME_KINDS = "numbers", "datetimes", "timedeltas"
-KIND_OF = {"M": TIME_KINDS[1], "m": TIME_KINDS[2]}  # by numpy's letter
+TimeKind = Literal["numbers", "datetimes", "timedeltas"]
+TIME_KINDS: tuple[TimeKind, ...] = ("numbers", "datetimes", "timedeltas")
+_KIND_OF_DTYPE: dict[str, TimeKind] = {"M": "datetimes", "m": "timedeltas"}  # by numpy's letter
 _FEW_COLUMNS = 20  # tables of interactions are hardly wider
 
 
 def read_columns(
-    X: Any,
+    X: Table,
     *,
-    user_col: int | str = 0,
-    item_col: int | str = 1,
-    time_col: int | str | None = None,
+    user_col: Column = 0,
+    item_col: Column = 1,
+    time_col: Column | None = None,
     usual_width: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Read the user ids, item ids and times of a table; other columns are ignored.
@@ -97,7 +99,12 @@ def read_columns(
     return values["user_col"], values["item_col"], values.get("time_col")
 
 
-def describe_columns(X: Any) -> tuple[int, np.ndarray | None]:
+def time_kind(times: np.ndarray) -> TimeKind:
+    """Return the kind of the times that `read_columns` returns."""
+    return _KIND_OF_DTYPE.get(times.dtype.kind, "numbers")
+
+
+def describe_columns(X: Table) -> tuple[int, np.ndarray | None]:
     """Return what scikit-learn stores of a table: its width, and its column names.
 
     Parameters
@@ -119,7 +126,7 @@ def describe_columns(X: Any) -> tuple[int, np.ndarray | None]:
     return table.shape[1], np.array(names, dtype=object)
 
 
-def check_same_columns(estimator: Any, X: Any, **columns: int | str | None) -> None:
+def check_same_columns(estimator: Any, X: Table, **columns: Any) -> None:
     """Raise unless the columns used, given by position, are the same as in `fit`.
 
     Parameters
@@ -136,7 +143,7 @@ def check_same_columns(estimator: Any, X: Any, **columns: int | str | None) -> N
         If X is too narrow, or a column has another name than in `fit`.
     """
     positions = {
-        parameter: column
+        parameter: int(column)
         for parameter, column in columns.items()
         if isinstance(column, numbers.Integral)
     }
@@ -159,7 +166,7 @@ def check_same_columns(estimator: Any, X: Any, **columns: int | str | None) -> N
             )
 
 
-def column_labels(X: Any, *columns: int | str) -> list[int | str]:
+def column_labels(X: Table, *columns: Column) -> list[Column]:
     """Return the labels of columns in a frame made of X."""
     names = list(getattr(X, "columns", ()))
     return [names[c] if not isinstance(c, str) and len(names) > c else c for c in columns]

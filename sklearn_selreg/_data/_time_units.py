@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._utils._typing import Column
 from ._interactions import Interactions
 
 # Times this many spans of the fitted ones away from these hardly have the same unit. New times may
@@ -16,7 +17,7 @@ def check_times(
     kind: str | None,
     span: tuple[float, float] | None,
     interactions: Interactions,
-    column: int | str | None,
+    column: Column | None,
 ) -> str | None:
     """Check that times have the kind and probably the unit that they had in the fit.
 
@@ -40,7 +41,7 @@ def check_times(
     TypeError
         If the times are of another kind, e.g. numbers instead of datetimes.
     """
-    if kind is None or interactions.times is None:
+    if kind is None or span is None or interactions.times is None:
         return None
     if interactions.time_kind != kind:
         raise TypeError(
@@ -59,15 +60,16 @@ def check_times(
         return None
     example = np.maximum.reduceat(interactions.times, starts)[far][0]
     side, period = ("before", "first") if example < first else ("after", "last")
-    shown = [example, first, last]
-    if kind == "datetimes":
-        shown = [np.datetime64(int(time), "us").astype("M8[s]") for time in shown]
-    example, first, last = map(str, shown)
+    new, earliest, latest = (_format_time(time, kind) for time in (example, first, last))
     return (
-        f"All times (time_col={column!r}) of {far.sum()} of {len(far)} users of X, such as "
-        f"{example}, lie far {side} those of fit, from {first} to {last}: such users are placed in "
-        f"the {period} period. If the unit differs (seconds, milliseconds), convert them."
+        f"All times (time_col={column!r}) of {far.sum()} of {len(far)} users of X, such as {new}, "
+        f"lie far {side} those of fit, from {earliest} to {latest}: such users are placed in the "
+        f"{period} period. If the unit differs (seconds, milliseconds), convert them."
     )
+
+
+def _format_time(time, kind):
+    return str(np.datetime64(int(time), "us").astype("M8[s]") if kind == "datetimes" else time)
 
 
 def _far_side(times, first, last):

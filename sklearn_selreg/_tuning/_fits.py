@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,7 +20,8 @@ from ._hold_out import SEED, HoldOut
 _CG_STEPS = 4  # from the users of the sweeps to those of recent interactions
 
 Backbone = ALSBackbone | BPRBackbone | LMFBackbone
-Evaluate = Callable[[dict, Sequence[float]], list[Result]]
+_OneBackbone = TypeVar("_OneBackbone", bound=Backbone)
+Evaluate = Callable[[dict[str, Any], Sequence[float]], list[Result]]
 """Evaluates factors for several values of `item_bias`, with settings that need no other fit."""
 
 
@@ -40,13 +42,20 @@ class ALSFits:
 
     def __init__(self, backbone: ALSBackbone, hold_out: HoldOut):
         self._backbone, self._hold_out = backbone, hold_out
-        self.forget()
+        self._forget()
 
-    def forget(self) -> None:
-        """Free the memory of the last fit."""
-        self._key, self._problem, self._n_sweeps = None, None, 0
+    def _forget(self) -> None:
+        self._key: Any = None
+        self._problem: Any = None
+        self._n_sweeps = 0
 
-    def fit(self, settings: dict, *, with_features: bool = True) -> Evaluate:
+    def evaluate_plain(self, settings: dict[str, Any]) -> list[Result]:
+        """Evaluate a fit without features and item bias; its memory is freed."""
+        evaluate = self.fit(settings, with_features=False)
+        self._forget()
+        return evaluate(settings, [0.0])
+
+    def fit(self, settings: dict[str, Any], *, with_features: bool = True) -> Evaluate:
         """Fit with some settings."""
         hold_out = self._hold_out
         backbone, matrix = _configure(self._backbone, settings, hold_out)
@@ -56,7 +65,7 @@ class ALSFits:
             self._problem = backbone.problem(
                 matrix,
                 hold_out.features if with_features else None,
-                backbone.start(*matrix.shape, np.random.default_rng(SEED)),
+                _start(backbone, matrix),
                 popularity=hold_out.popularity,
                 share=hold_out.user_fraction,
             )
@@ -69,7 +78,7 @@ class ALSFits:
             return lambda settings, biases: [Result(0.0, 0.0, 0.0)] * len(biases)
         seen = matrix[hold_out.users]
 
-        def evaluate(settings: dict, biases: Sequence[float]) -> list[Result]:
+        def evaluate(settings: dict[str, Any], biases: Sequence[float]) -> list[Result]:
             power, recent_users = settings["recency_power"], users
             if power > 0:
                 recent_users = replace(backbone, recency_power=power).solve_users(
@@ -97,21 +106,21 @@ class SampledFits:
 
     def __init__(self, backbone: BPRBackbone | LMFBackbone, hold_out: HoldOut):
         self._backbone, self._hold_out = backbone, hold_out
-        self._key, self._trained = None, None
+        self._key: Any = None
+        self._trained: Any = None
 
-    def fit(self, settings: dict) -> Evaluate:
+    def fit(self, settings: dict[str, Any]) -> Evaluate:
         """Fit with some settings."""
         hold_out = self._hold_out
         backbone, matrix = _configure(self._backbone, settings | {"item_bias": 0.0}, hold_out)
         key = replace(backbone, prior_strength=1.0)
         if key != self._key:
-            start = backbone.start(*matrix.shape, np.random.default_rng(SEED))
-            self._key, self._trained = key, backbone.train(matrix, start)
+            self._key, self._trained = key, backbone.train(matrix, _start(backbone, matrix))
         factors = backbone.lean(matrix, hold_out.features, self._trained)
         users, items = with_bias(factors.users[hold_out.users], factors.items, factors.bias)
         bias_scale = SAMPLED_POPULARITY * factors.unit
 
-        def evaluate(settings: dict, biases: Sequence[float]) -> list[Result]:
+        def evaluate(settings: dict[str, Any], biases: Sequence[float]) -> list[Result]:
             n_periods, n_threads = settings["popularity_periods"], backbone.num_threads
             scaled = [bias * bias_scale for bias in biases]
             return hold_out.evaluate(users, items, scaled, n_periods, n_threads)
@@ -119,9 +128,14 @@ class SampledFits:
         return evaluate
 
 
+def _start(backbone: Backbone, matrix: sp.csr_matrix) -> Any:
+    n_users, n_items = matrix.shape
+    return backbone.start(n_users, n_items, np.random.default_rng(SEED))
+
+
 def _configure(
-    backbone: Backbone, settings: dict, hold_out: HoldOut
-) -> tuple[Backbone, sp.csr_matrix]:
+    backbone: _OneBackbone, settings: dict[str, Any], hold_out: HoldOut
+) -> tuple[_OneBackbone, sp.csr_matrix]:
     """Return the backbone with some settings, and the hold-out's matrix with its strengths."""
     names = setting_names(backbone)
     own = {name: value for name, value in settings.items() if name in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from .._factorization._als_backbone import ALSBackbone
 from .._factorization._sampled_backbones import BPRBackbone, LMFBackbone
@@ -15,12 +16,12 @@ RECENCY_POWERS = (0.0, 0.35, 0.65, 1.0, 1.5)
 PERIODS = (8, 1, 2)
 
 # Settings of the first fit.
-START = {
+START: dict[type, dict[str, Any]] = {
     ALSBackbone: {"factors": 32, "alpha": 10.0, "regularization": 22.0, "recency_power": 0.65},
     BPRBackbone: {"factors": 32, "regularization": 0.05},
     LMFBackbone: {"factors": 16, "alpha": 10.0, "regularization": 6.0},
 }
-START_OF_ALL = {
+START_OF_ALL: dict[str, Any] = {
     "prior_strength": 2.5,
     "item_bias": 0.2,
     "missing_power": 0.5,
@@ -28,7 +29,7 @@ START_OF_ALL = {
     "strengths": "log",
 }
 START_RATIO = 2.2  # of regularization to alpha times the mean strength, for ALS
-PLAIN = {  # the defaults of `implicit`
+PLAIN: dict[str, Any] = {  # the defaults of `implicit`
     "regularization": 0.01,
     "alpha": 1.0,
     "item_bias": 0.0,
@@ -39,7 +40,11 @@ PLAIN = {  # the defaults of `implicit`
 
 # Once all else is found: multiples of the sweeps, and numbers of factors.
 MORE_SWEEPS = (2, 4)
-FACTORS = {ALSBackbone: (64, 128, 256), BPRBackbone: (64,), LMFBackbone: (32,)}
+FACTORS: dict[type, tuple[int, ...]] = {
+    ALSBackbone: (64, 128, 256),
+    BPRBackbone: (64,),
+    LMFBackbone: (32,),
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class Move:
     """
 
     names: set[str]
-    alternatives: Callable[[dict], list[dict]]
+    alternatives: Callable[[dict[str, Any]], list[dict[str, Any]]]
     stops_at_first: bool
 
 
@@ -109,7 +114,7 @@ def _scale(names: set[str], *factors: float) -> Move:
 
 _BOTH = {"alpha", "regularization"}
 # Moves before the rounds.
-FIRST_MOVES = {
+FIRST_MOVES: dict[type, tuple[Move, ...]] = {
     ALSBackbone: (
         _scale(_BOTH, 4.0, 0.25),
         _scale({"regularization"}, 0.25, 4.5),
@@ -123,7 +128,7 @@ FIRST_MOVES = {
     ),
 }
 # Moves of each round.
-ROUND_MOVES = {
+ROUND_MOVES: dict[type, tuple[Move, ...]] = {
     ALSBackbone: (
         _values("missing_power", 0.0, 0.5, 1.0),
         _scale({"prior_strength"}, 0.25, 4.0),

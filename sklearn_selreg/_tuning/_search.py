@@ -20,9 +20,9 @@ items learn from their features (``benchmarks/README.md``).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -59,7 +59,7 @@ _WORTH_DOUBLING = 0.02  # of the criterion: what twice the factors, and the time
 class Trial(NamedTuple):
     """Settings that were tried, their result, and the processor time in seconds."""
 
-    settings: dict
+    settings: dict[str, Any]
     result: Result
     seconds: float
 
@@ -71,7 +71,7 @@ class CandidateFit(NamedTuple):
     evaluate: Evaluate
 
     @property
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
         return self.trial.settings
 
 
@@ -102,26 +102,26 @@ class Search:
     def __init__(
         self,
         backbone: Backbone,
-        given: dict,
+        given: dict[str, Any],
         free: set[str],
         hold_out: HoldOut,
         effort: Effort,
         callback: Callable[[], object] = lambda: None,
     ):
-        self._kind, self._is_als = type(backbone), isinstance(backbone, ALSBackbone)
-        if not self._is_als:
+        if not isinstance(backbone, ALSBackbone):
             backbone = replace(backbone, fit_threads=1)  # with more, chance would decide
+        self._kind = type(backbone)
         self._free, self._hold_out, self._effort = free, hold_out, effort
         self._callback = callback
-        self.trials = []
+        self.trials: list[Trial] = []
         self._start = _start_settings(backbone, given, free, hold_out, effort)
-        self._fits = (ALSFits if self._is_als else SampledFits)(backbone, hold_out)
+        self._fits: ALSFits | SampledFits
         self.floor = [hold_out.popularity_result(backbone.num_threads)]
-        if self._is_als:
-            settings = self._start | PLAIN
-            evaluate = self._fits.fit(settings, with_features=False)
-            self.floor += evaluate(settings, [0.0])
-            self._fits.forget()
+        if isinstance(backbone, ALSBackbone):
+            self._fits = ALSFits(backbone, hold_out)
+            self.floor += self._fits.evaluate_plain(self._start | PLAIN)
+        else:
+            self._fits = SampledFits(backbone, hold_out)
 
     def run(self) -> Trial:
         """Go through all moves, and return the best trial."""
@@ -217,7 +217,7 @@ class Search:
             best = found
         return best
 
-    def _sweeps_to_try(self, settings: dict) -> list[dict]:
+    def _sweeps_to_try(self, settings: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the numbers of sweeps for more factors.
 
         Settings that fit noise with few factors may need more sweeps than with many.
@@ -228,7 +228,7 @@ class Search:
         fewer = [few * times for times in (1, *MORE_SWEEPS) if few * times < found]
         return [{"iterations": n_sweeps} for n_sweeps in (*fewer, found)]
 
-    def _fit(self, settings: dict) -> CandidateFit:
+    def _fit(self, settings: dict[str, Any]) -> CandidateFit:
         """Fit with some settings, and the best of a few item biases."""
         began = time.process_time()
         evaluate = self._fits.fit(settings)
@@ -265,7 +265,9 @@ class Search:
         return fit._replace(trial=trial)
 
 
-def _bias_trials(evaluate: Evaluate, settings: dict, biases: Iterable[float]) -> list[Trial]:
+def _bias_trials(
+    evaluate: Evaluate, settings: dict[str, Any], biases: Sequence[float]
+) -> list[Trial]:
     """Try several item biases with the same factors."""
     results = evaluate(settings, biases)
     return [
@@ -275,11 +277,11 @@ def _bias_trials(evaluate: Evaluate, settings: dict, biases: Iterable[float]) ->
 
 
 def _start_settings(
-    backbone: Backbone, given: dict, free: set[str], hold_out: HoldOut, effort: Effort
-) -> dict:
+    backbone: Backbone, given: dict[str, Any], free: set[str], hold_out: HoldOut, effort: Effort
+) -> dict[str, Any]:
     """Return the settings of the first fit, with few factors and few sweeps."""
     is_als = isinstance(backbone, ALSBackbone)
-    start = START_OF_ALL | START[type(backbone)]
+    start: dict[str, Any] = START_OF_ALL | START[type(backbone)]
     found = {name: value for name, value in start.items() if name in free}
     if given.get("strengths") == "raw" and "alpha" in found:
         found["alpha"] /= hold_out.mean_strength
@@ -316,7 +318,7 @@ class Found(NamedTuple):
         A good trial with strengths that are not raw, if raw ones were given.
     """
 
-    settings: dict
+    settings: dict[str, Any]
     trials: list[Trial]
     best: Trial
     n_held_out: int
@@ -327,7 +329,7 @@ class Found(NamedTuple):
 
 def find_settings(
     backbone: Backbone,
-    given: dict,
+    given: dict[str, Any],
     free: set[str],
     interactions: Interactions,
     features: sp.csr_matrix | None,

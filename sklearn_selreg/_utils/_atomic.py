@@ -1,4 +1,4 @@
-"""Methods that change an estimator as a whole, or not at all."""
+"""Methods that change an estimator completely or not at all."""
 
 import functools
 from collections.abc import Callable
@@ -14,7 +14,7 @@ def all_or_nothing(
 ) -> Callable[Concatenate[_Self, _Params], _Result]:
     """Leave an estimator as it was if its method raises, also when it is interrupted.
 
-    Attributes are restored; arrays that the method writes into are not. So it must replace them.
+    Attributes are restored, but not the contents of arrays: the method must not write into these.
 
     Parameters
     ----------

@@ -75,8 +75,9 @@ def _summarized(value: Any) -> Any:
     """Return an unfitted copy of one of our estimators, with its large parameters summarized."""
     if not isinstance(value, DisplayMixin):
         return summarize(value)
-    copy = object.__new__(type(value))
-    parameters = value.get_params(deep=False)
+    estimator: Any = value
+    copy = object.__new__(type(estimator))
+    parameters = estimator.get_params(deep=False)
     vars(copy).update({name: _summarized(part) for name, part in parameters.items()})
     return copy
 

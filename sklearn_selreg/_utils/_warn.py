@@ -1,4 +1,6 @@
-"""Warnings that point at the line of the user's code."""
+"""Warnings that point at a line of the user's code."""
+
+from __future__ import annotations
 
 import sys
 import warnings
@@ -11,7 +13,7 @@ import sklearn
 
 from ..exceptions import DataWarning, ParameterWarning
 
-# What stands between a user's line and our own: Pipelines, searches and their workers too.
+# Frames between the user's line and ours may be of Pipelines, searches and their workers.
 _INNER = tuple(
     f"{root}{sep}"
     for root in (
@@ -22,10 +24,10 @@ _INNER = tuple(
     for sep in ("/", "\\")
 )
 
-# Searches and cross-validations; each call has an object of its own that runs the fits, by which
-# is kept what was told. (Python's own memory is cleared whenever scikit-learn catches warnings.)
+# Each call of a search or cross-validation runs its fits by an object of its own. We remember the
+# messages by this object: Python's registry is cleared whenever scikit-learn catches warnings.
 _SEARCHES = str(Path(sklearn.__file__).parent / "model_selection")
-_told: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
+_messages_of_search: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
 
 
 def warn(message: str, category: type[Warning] = DataWarning) -> None:
@@ -45,8 +47,8 @@ def warn(message: str, category: type[Warning] = DataWarning) -> None:
             search = frame.f_locals.get("parallel", search)
         frame, level = frame.f_back, level + 1
     if search is not None and issubclass(category, ParameterWarning):
-        told = _told.setdefault(search, set())
-        if message in told:
+        given = _messages_of_search.setdefault(search, set())
+        if message in given:
             return
-        told.add(message)
+        given.add(message)
     warnings.warn(message, category, stacklevel=level)

@@ -769,7 +769,7 @@ def test_returns_are_an_error_that_says_how_to_net_them():
     one = index_interactions(names["net"][["user", "item"]], names["net"]["y"])
     other = index_interactions(X, y, negatives="net")
     assert as_dicts(one)[0] == as_dicts(other)[0]
-    with pytest.raises(ValueError, match="whose strengths sum to more than 0; got none in 2 rows"):
+    with pytest.raises(ValueError, match=r"with a sum above 0 for some pair .* got none in 2 rows"):
         index_interactions([["a", 1], ["a", 1]], [1, -1], negatives="net")
     with pytest.raises(ValueError, match="range of float32"):
         index_interactions(X, y * 1e300, negatives="net")

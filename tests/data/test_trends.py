@@ -25,6 +25,13 @@ SETTINGS = {
     "n_jobs": 1,
 }  # fmt: skip
 
+SAMPLED = {name: value for name, value in SETTINGS.items() if not name.startswith("backbone__")}
+BACKBONES = {
+    "als": SETTINGS,
+    "bpr": SAMPLED | {"backbone": "bpr", "alpha": None},
+    "lmf": SAMPLED | {"backbone": "lmf", "alpha": None},
+}
+
 
 @pytest.fixture
 def table():
@@ -139,9 +146,10 @@ def test_saved_models_know_their_periods(table, tmp_path):
 
 @pytest.mark.parametrize("backbone", ["als", "bpr", "lmf"])
 def test_each_backbone_has_periods(table, backbone):
-    settings = {"als": {}, "bpr": {"alpha": None}, "lmf": {"alpha": None}}[backbone]
-    model = fit(table, backbone=backbone, **settings)
-    flat = fit(table, backbone=backbone, popularity_periods=1, **settings)
+    model, flat = (
+        make_estimator(time_col="time", **BACKBONES[backbone], **periods).fit(table)
+        for periods in ({}, {"popularity_periods": 1})
+    )
     assert model.item_factors_.shape[1] == 4 + 8
     np.testing.assert_allclose(model.item_factors_[:, :4], flat.item_factors_[:, :4])
     bias = model.item_factors_[:, 4:]
