@@ -852,7 +852,7 @@ def test_a_second_fit_asks_nothing(server, world, tmp_path):
     assert n_asked(server) == 120
     np.testing.assert_array_equal(model.fit(world[0]).user_factors_, first)
     stats = model.judge_stats_
-    assert stats["questions"] == 60
+    assert stats["slates"] == 60
     assert stats["answers"] == 120
     assert stats["calibration_slates"] == 18
 
@@ -1016,7 +1016,7 @@ def test_a_judge_without_opinion_is_told(world):
 
     with pytest.warns(JudgmentWarning, match="no opinion on all of the 60 .* as without judge"):
         model = fit_function(world, no_idea)
-    assert model.judge_stats_ == {"questions": 60, "answers": 0, "slates_used": 0, "pairs": 0}
+    assert model.judge_stats_ == {"slates": 60, "answers": 0, "slates_used": 0, "pairs": 0}
     without = make_model(world, None).fit(world[0])
     np.testing.assert_allclose(model.predict(world[0]), without.predict(world[0]), atol=0.05)
     with pytest.warns(JudgmentWarning, match=r"no opinion on \d\d of the 60"):
@@ -1031,7 +1031,7 @@ def test_equal_ratings_are_named_as_what_keeps_the_gate_from_learning(world):
 
     with pytest.warns(GateWarning, match="In all 18 slates .* the other candidates alike"):
         fit_function(world, constant)
-    with pytest.warns(GateWarning, match="No calibration question .* calibration_share > 0"):
+    with pytest.warns(GateWarning, match="No calibration .* calibration_fraction > 0"):
         fit_function(world, constant, slates__calibration_fraction=0.0)
 
 
