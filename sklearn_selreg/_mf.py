@@ -1,7 +1,11 @@
 """The estimator: parameters and documented methods; what they do is in the folders."""
 
+from __future__ import annotations
+
+import os
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -71,15 +75,19 @@ from ._utils._sklearn import (
     _fit_context,
     _safe_indexing,
 )
+from ._utils._typing import Column, Table
 from ._utils._warn import warn
 from ._version import __version__
 from .exceptions import ParameterWarning
-from .judges import BaseJudge
+from .judges import BaseJudge, Slate
 from .metrics._models import warn_of_unknown_ids
 from .metrics._ndcg import mean_ndcg
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 # Parameters with parameters of their own: what short values stand for, ...
-_SHORTHANDS = {
+_SHORTHANDS: dict[str, dict[Any, type]] = {
     "backbone": {"als": ALS, "bpr": BPR, "lmf": LMF},
     "slates": {None: SlateSampler},
     "gate": {"auto": ReliabilityGate},
@@ -312,38 +320,41 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    # Names of the parameters that were set since this was cloned, as by a search; None if it is no
+    # clone.
+    _set_since_cloned: frozenset[str] | None = None
     _make_losses = staticmethod(preference_losses)  # what a subclass with another loss replaces
 
     def __init__(
         self,
-        factors="auto",
-        regularization="auto",
-        alpha="auto",
-        iterations="auto",
+        factors: int | Literal["auto"] | None = "auto",
+        regularization: float | Literal["auto"] | None = "auto",
+        alpha: float | Literal["auto"] | None = "auto",
+        iterations: int | Literal["auto"] | None = "auto",
         *,
-        backbone="als",
-        user_col=0,
-        item_col=1,
-        time_col=None,
-        strengths="auto",
-        negatives="error",
-        item_data=None,
-        item_encoder="auto",
-        prior_strength="auto",
-        item_bias="auto",
-        popularity_periods="auto",
-        popularity_at="user",
-        judge=None,
-        slates=None,
-        gate="auto",
-        llm_weight=0.16,
-        margin=0.4,
-        tuning="fast",
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        backbone: Literal["als", "bpr", "lmf"] | ALS | BPR | LMF = "als",
+        user_col: Column = 0,
+        item_col: Column = 1,
+        time_col: Column | None = None,
+        strengths: Literal["auto", "raw", "log", "binary"] = "auto",
+        negatives: Literal["error", "net"] = "error",
+        item_data: Any = None,
+        item_encoder: Any = "auto",
+        prior_strength: float | Literal["auto"] = "auto",
+        item_bias: float | Literal["auto"] = "auto",
+        popularity_periods: int | Literal["auto"] = "auto",
+        popularity_at: Literal["user", "last"] = "user",
+        judge: BaseJudge | None = None,
+        slates: SlateSampler | None = None,
+        gate: Any = "auto",
+        llm_weight: float = 0.16,
+        margin: float = 0.4,
+        tuning: Literal["fast", "thorough"] | None = "fast",
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
         self.factors = factors
         self.regularization = regularization
         self.alpha = alpha
@@ -373,7 +384,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
 
     # -- parameters and tags -----------------------------------------------------------------------
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters, also those of their parts, as `gate__C` or `backbone__recency_power`.
 
         A part that is "auto", None or a string (such as `slates` or `backbone`) becomes an instance
@@ -396,8 +407,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         """
         params = expand_shorthands(self, params, _SHORTHANDS)
         check_nested(self, params, _INSTANCES)
-        if params and hasattr(self, "_set_since_cloned"):
-            self._set_since_cloned = self._set_since_cloned | set(params)
+        if self._set_since_cloned is not None:
+            self._set_since_cloned |= set(params)
         return super().set_params(**params)
 
     def __sklearn_clone__(self):
@@ -420,27 +431,27 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     # -- what was fitted ---------------------------------------------------------------------------
 
     @property
-    def users_(self):
+    def users_(self) -> np.ndarray:
         """User ids, as they were given."""
         return self._fitted_model.users
 
     @property
-    def items_(self):
+    def items_(self) -> np.ndarray:
         """Item ids, those of `item_data` included."""
         return self._fitted_model.items
 
     @property
-    def user_factors_(self):
+    def user_factors_(self) -> np.ndarray:
         """Factors of the users, and their periods."""
         return self._fitted_model.user_factors
 
     @property
-    def item_factors_(self):
+    def item_factors_(self) -> np.ndarray:
         """Factors of the items, and their biases."""
         return self._fitted_model.item_factors
 
     @property
-    def _fitted_model(self):
+    def _fitted_model(self) -> FittedModel:
         try:
             return vars(self)["_fitted"]
         except KeyError:
@@ -452,7 +463,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     # -- fitting -----------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Table, y: Any = None) -> Self:
         """Fit the factors, and with a judge also the gate.
 
         Parameters
@@ -596,7 +607,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             return settings, None
         settings, found = search(given, settings, free, backbone, data, self.tuning, self.verbose)
         if found is not None:
-            compared = getattr(self, "_set_since_cloned", frozenset()) - NOT_COMPARED
+            compared = (self._set_since_cloned or frozenset()) - NOT_COMPARED
             warn_of_search(found, sorted(compared))
         return settings, found
 
@@ -658,7 +669,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
                 f"{', '.join(f'{p}=...' for p in lost)})."
             )
 
-    def _check_judge(self):
+    def _check_judge(self) -> BaseJudge:
+        """Check the judge, and what goes with it, before anything is asked; return it."""
         if not isinstance(self.judge, BaseJudge):
             raise TypeError(
                 "judge must be an LLMJudge, such as PrecomputedJudge(judgments) of recorded "
@@ -679,15 +691,16 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         if isinstance(self.gate, ReliabilityGate):
             self.gate._validate_params()
         if self.gate is not None and not isinstance(self.gate, str) and not self.judge.is_recorded:
-            try_gate(self.gate)  # before anything is asked and paid
+            try_gate(self.gate)
+        return self.judge
 
     def _recorded_answers(self):
         """Return the answers of a judge that has them already; None otherwise."""
         if self.judge is None:
             return None
-        self._check_judge()
-        self.judge._check_ready()
-        return Answers(self.judge.judged_slates()) if self.judge.is_recorded else None
+        judge = self._check_judge()
+        judge._check_ready()
+        return Answers(judge.judged_slates()) if judge.is_recorded else None
 
     def _choose_slates(self, data):
         return choose_slates(
@@ -756,8 +769,15 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
 
     @classmethod
     def from_factors(
-        cls, user_ids, item_ids, user_factors, item_factors, *, copy=True, **parameters
-    ):
+        cls,
+        user_ids: Any,
+        item_ids: Any,
+        user_factors: Any,
+        item_factors: Any,
+        *,
+        copy: bool = True,
+        **parameters: Any,
+    ) -> Self:
         """Make a fitted model of factors that were made elsewhere.
 
         It recommends and predicts at once; :meth:`refine` then lets a judge's preferences act.
@@ -836,7 +856,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         iterations = {"iterations_": backbone.iterations}
         return model._remember(trained, 1, **remembered, **iterations)
 
-    def refine(self, X, y=None):
+    def refine(self, X: Table, y: Any = None) -> Self:
         """Let the judge's preferences act on given factors.
 
         Only the rows of judged users and items move, kept near what they were by a proximal term:
@@ -892,7 +912,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         model, asked = self._fitted, added.items[:0]
         if answers is None:
             known = locate(added, model.users, model.items, asked).interactions
-            data = TrainingData(known, self._read_items(X), None, None, None, model.id_names)
+            data = TrainingData(
+                known, self._read_items(X), None, None, np.empty(0, object), model.id_names
+            )
             answers = ask(self.judge, self._choose_slates(data), known)
         if answers.judged is not None:
             asked = answers.judged.candidates
@@ -905,7 +927,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
 
     # -- the judge ---------------------------------------------------------------------------------
 
-    def plan_judging(self, X, y=None, *, cv=None):
+    def plan_judging(self, X: Table, y: Any = None, *, cv: Any = None) -> JudgingPlan:
         """Tell what the judge would be asked, and what that would cost. Asks nothing.
 
         Parameters
@@ -948,24 +970,24 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         """
         self._validate_params()
         self._resolve()
-        self._check_judge()
-        if self.judge.is_recorded:
-            return JudgingPlan([], 1, self.judge.estimate_cost([]), self.judge)
+        judge = self._check_judge()
+        if judge.is_recorded:
+            return JudgingPlan([], 1, judge.estimate_cost([]), judge)
         parts = [None]
         if cv is not None:
             parts += [train for train, _ in check_cv(cv).split(X, y)]
-        slates = {}
+        distinct: dict[Slate, None] = {}
         for rows in parts:
             some = X if rows is None else _safe_indexing(X, rows)
             strengths = y if rows is None or y is None else _safe_indexing(y, rows)
-            slates |= dict.fromkeys(self._choose_slates(self._read(some, strengths)))
-        slates = list(slates)
-        plan = JudgingPlan(slates, len(parts), self.judge.estimate_cost(slates), self.judge)
+            distinct |= dict.fromkeys(self._choose_slates(self._read(some, strengths)))
+        slates = list(distinct)
+        plan = JudgingPlan(slates, len(parts), judge.estimate_cost(slates), judge)
         plan.warn_if_too_much()
         return plan
 
     @property
-    def preferences_(self):
+    def preferences_(self) -> pd.DataFrame:
         """Preferences of the judge between items that users were not fitted on.
 
         Returns
@@ -982,7 +1004,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         return self._supervision.table(self.users_, self.items_)
 
     @property
-    def judge_summary_(self):
+    def judge_summary_(self) -> str:
         """What the judge adds, in one sentence.
 
         Returns
@@ -1002,10 +1024,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             )
         return self._supervision.summary()
 
-    def _note(self):
+    def _note(self) -> str:
         return getattr(self, "judge_summary_", "")
 
-    def found_params(self):
+    def found_params(self) -> dict[str, Any]:
         """Return the settings that are "auto" as they were found, or fixed.
 
         Returns
@@ -1035,7 +1057,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         return {f"backbone__{name}" if name in _OF_ALS else name: v for name, v in found.items()}
 
     @property
-    def tuning_(self):
+    def tuning_(self) -> pd.DataFrame:
         """Settings that were compared.
 
         Returns
@@ -1057,7 +1079,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
 
     # -- using -------------------------------------------------------------------------------------
 
-    def predict(self, X, *, unknown_items="lowest"):
+    def predict(
+        self, X: Table, *, unknown_items: Literal["lowest", "nan"] = "lowest"
+    ) -> np.ndarray:
         """Score user-item pairs.
 
         Parameters
@@ -1128,7 +1152,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             tolerated="same type",
         )
 
-    def score(self, X, y=None):
+    def score(self, X: Table, y: Any = None) -> float:
         """Return the mean NDCG@10 over the users in X.
 
         Parameters
@@ -1172,8 +1196,15 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         )
 
     def recommend(
-        self, users, n_items=10, *, filter_seen=True, items=None, exclude=None, as_frame=False
-    ):
+        self,
+        users: Any,
+        n_items: int = 10,
+        *,
+        filter_seen: bool = True,
+        items: Any = None,
+        exclude: Any = None,
+        as_frame: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray] | pd.DataFrame:
         """Recommend the best items to users.
 
         Parameters
@@ -1260,7 +1291,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             return tidy(shown, model.items, columns, scores, model.id_names)
         return pick_ids(model.items, columns), scores
 
-    def similar_items(self, items, n_items=10, *, as_frame=False):
+    def similar_items(
+        self, items: Any, n_items: int = 10, *, as_frame: bool = False
+    ) -> tuple[np.ndarray, np.ndarray] | pd.DataFrame:
         """Find the most similar items of items.
 
         Parameters
@@ -1308,7 +1341,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             return tidy(model.items[rows], model.items, columns, scores, names)
         return pick_ids(model.items, columns), scores
 
-    def explain(self, user, item, *, by_feature=True):
+    def explain(self, user: Any, item: Any, *, by_feature: bool = True) -> pd.DataFrame:
         """Tell where the score of a user and an item comes from, for ``backbone="als"``.
 
         The user's factors are the sum of what each item of the history and each preference of the
@@ -1398,7 +1431,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         check_finite_model(model.user_factors, model.item_factors)
         return explain(model, row, column, by_feature=by_feature)
 
-    def fold_in(self, X, y=None, *, known=None):
+    def fold_in(
+        self, X: Table, y: Any = None, *, known: Literal["append", "replace"] | None = None
+    ) -> Self:
         """Compute the factors of users from their interactions, items fixed.
 
         The model itself changes; to keep it as it is, fold in to a ``copy.copy`` of it. New users
@@ -1466,7 +1501,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         )
         return self._assign({"_fitted": fold_in_users(self._fitted, added, known, self.time_col)})
 
-    def fold_in_items(self, item_data):
+    def fold_in_items(self, item_data: Any) -> Self:
         """Place new items by their features, users fixed.
 
         They get the factors that a `fit` gives to items nobody has: what the ridge regression on
@@ -1541,7 +1576,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
 
     # -- files -------------------------------------------------------------------------------------
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> None:
         """Save the fitted model to a file without pickle, which anyone can safely load.
 
         What predicts is saved: ids, factors, interactions, and what `recommend`, `similar_items`,
@@ -1583,7 +1618,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         save_model(self, path, __version__)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike) -> Self:
         """Load a model that was saved by `save`. The file need not be trusted.
 
         Parameters

@@ -9,7 +9,7 @@ from .._data._ids import encode
 from .._data._item_texts import are_codes, item_texts
 from .._utils._warn import warn
 from ..exceptions import DataWarning, JudgmentWarning
-from ..judges import JudgedSlates
+from ..judges import JudgedSlates, Slate
 from ..judges._precomputed import mean_and_deviation, stack_answers
 
 _FEW_BARE = 0.05  # share of items without text of which nothing is said
@@ -31,7 +31,7 @@ class Answers:
     n_silent: int = 0
 
 
-def counted(number, what):
+def pluralize(number, what):
     """Write a number of things; the plural belongs to the first word of `what`."""
     noun, space, rest = what.partition(" ")
     return f"{number:,} {noun}{'' if number == 1 else 's'}{space}{rest}"
@@ -110,30 +110,26 @@ def _sentence(judge):
     return title[0].upper() + title[1:]
 
 
-def make_slates(questions, interactions, texts, slate_type):
-    """Return the questions as slates.
+def make_slates(chosen, interactions, texts):
+    """Return the chosen slates with ids and texts.
 
     Parameters
     ----------
-    questions : Questions
+    chosen : ChosenSlates
     interactions : Interactions
     texts : ndarray of shape (n_items,), object
         Empty ones are replaced by the id; where all are empty, slates have none.
-    slate_type : type
-        `Slate`.
     """
-    users = as_objects(interactions.users[questions.users]).tolist()
+    users = as_objects(interactions.users[chosen.users]).tolist()
     bare = texts == ""
     if not bare.all():
         texts = np.where(bare, [str(item) for item in interactions.items], texts)
     slates = []
-    for user, history, candidates in zip(
-        users, questions.histories, questions.candidates, strict=True
-    ):
+    for user, history, candidates in zip(users, chosen.histories, chosen.candidates, strict=True):
         candidates = candidates[candidates >= 0]
         described = () if bare.all() else (texts[history].tolist(), texts[candidates].tolist())
         ids = (as_objects(interactions.items[part]).tolist() for part in (history, candidates))
-        slates.append(slate_type(user, *ids, *described))
+        slates.append(Slate(user, *ids, *described))
     return slates
 
 

@@ -3,9 +3,8 @@
 import logging
 
 from .._data._item_texts import hidden_columns
-from ..judges import Slate
 from ._asking import check_texts, describe, make_slates
-from ._sampler import choose_questions
+from ._sampler import sample_slates
 
 _log = logging.getLogger("sklearn_selreg")
 
@@ -31,15 +30,15 @@ def choose_slates(sampler, judge, interactions, features, table, *, num_threads,
     shown = table is None or sampler.item_text is not None
     hidden = () if shown else hidden_columns(table)
     check_texts(texts, interactions, judge, *hidden)
-    questions = choose_questions(
+    chosen = sample_slates(
         interactions,
         features,
-        n_questions=sampler.max_slates,
-        slate_size=sampler.size,
-        calibration_share=sampler.calibration_fraction,
+        max_slates=sampler.max_slates,
+        size=sampler.size,
+        calibration_fraction=sampler.calibration_fraction,
         random_state=sampler.random_state,
         num_threads=num_threads,
         verbose=verbose,
     )
-    _log.info("Chose %d slates for a judge.", len(questions))
-    return make_slates(questions, interactions, texts, Slate)
+    _log.info("Chose %d slates for a judge.", len(chosen))
+    return make_slates(chosen, interactions, texts)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from .._utils._warn import warn
 from ..exceptions import BudgetWarning
 from ..judges import BaseJudge, CostEstimate, FrozenJudge
-from ._asking import counted
+from ._asking import pluralize
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +69,9 @@ class JudgingPlan:
         if left:
             parts += f"; left of the budget: {' and '.join(left)}"
         return (
-            f"JudgingPlan({counted(len(self.slates), 'slate')} for {counted(self.n_fits, 'fit')}: "
-            f"{counted(e.prompts, 'prompt')}, {e.cached:,} of them cached; {parts})"
+            f"JudgingPlan({pluralize(len(self.slates), 'slate')} for "
+            f"{pluralize(self.n_fits, 'fit')}: "
+            f"{pluralize(e.prompts, 'prompt')}, {e.cached:,} of them cached; {parts})"
         )
 
     def warn_if_too_much(self):
@@ -90,4 +91,4 @@ class JudgingPlan:
 
 def _amount(name, amount):
     """Write an amount of what a parameter limits."""
-    return f"${amount:.4f}" if name == "max_cost" else counted(amount, "request")
+    return f"${amount:.4f}" if name == "max_cost" else pluralize(amount, "request")

@@ -112,8 +112,8 @@ def cross_fitted_standing(items, slates, backbone, trend, features, start, watch
         factors = backbone.fit(rest, features, start, watch, by_period=by_period)
         shown = slates.shown[asked]
         folded = backbone.solve_users(shown, factors, known)
-        shares = trend.partial_user_weights(slates.users[asked], shown)
-        both = with_bias(folded, factors.items, factors.bias, shares)
+        period_weights = trend.partial_user_weights(slates.users[asked], shown)
+        both = with_bias(folded, factors.items, factors.bias, period_weights)
         ranks[asked] = rank_items(items[asked], *both, shown)
         popularity[asked] = known[items[asked]]
     return Standing(ranks, popularity)

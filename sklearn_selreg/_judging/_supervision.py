@@ -15,7 +15,7 @@ from .._factorization._als import pack_pairs
 from .._gate import ReliabilityGate
 from .._utils._warn import warn
 from ..exceptions import GateWarning, JudgmentWarning
-from ._asking import counted
+from ._asking import pluralize
 from ._design import Design, Standing, pair_weights, recorded_design
 from ._slates import Slates, compare_candidates, place_slates
 from ._weighing import checked_weights
@@ -42,7 +42,7 @@ class Supervision:
     trusts_all : bool
         Whether there is no gate, by the user's wish: then all pairs weigh 1.
     stats : dict of str to int
-        What was counted on the way; see `SelectiveLLMRegularizedMF.judge_stats_`.
+        What was pluralize on the way; see `SelectiveLLMRegularizedMF.judge_stats_`.
     """
 
     slates: Slates
@@ -147,7 +147,7 @@ def _place(answers, interactions):
     """Apply the leakage rule to the judge's slates; return those kept, and counts."""
     judged = answers.judged
     slates, dropped = place_slates(judged, interactions)
-    reasons = ", ".join(counted(count, what) for what, count in dropped.items() if count)
+    reasons = ", ".join(pluralize(count, what) for what, count in dropped.items() if count)
     n_slates = len(judged.user)
     if not (slates.items >= 0).any():
         users, items = interactions.users[:1].tolist(), interactions.items[:1].tolist()
@@ -160,7 +160,7 @@ def _place(answers, interactions):
         )
     if reasons:
         warn(
-            f"Of the judge's {counted(n_slates, 'slate')} and what they hold these were "
+            f"Of the judge's {pluralize(n_slates, 'slate')} and what they hold these were "
             f"dropped: {reasons}. In cross-validation that is expected, as some rows are held out; "
             "otherwise compare the judge's ids and histories with the rows given to fit.",
             JudgmentWarning,

@@ -1,6 +1,7 @@
 """What a fitted model is: one object, which recommends, folds in, explains and is saved."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -76,12 +77,12 @@ class FittedModel:
     time_kind: str | None = None
     time_span: tuple | None = None
     features: sp.csr_matrix | None = None
-    feature_names: np.ndarray = ()
+    feature_names: np.ndarray = field(default_factory=partial(np.empty, 0, object))
     user_gram: np.ndarray | None = None
     own_bias: np.ndarray | None = None
     fold_in_scale: float = 1.0
     preferences: PreferenceLoss | None = None
-    as_of_fit: np.ndarray = ()
+    as_of_fit: np.ndarray = field(default_factory=partial(np.empty, 0, bool))
     given: GivenFactors | None = None
     item_cache: dict = field(default_factory=dict)
 

@@ -47,8 +47,8 @@ def fold_in_users(model, added, known, time_col):
             lost |= (rows >= 0) & (np.diff(before.matrix.indptr) == 0)
         _warn_of_replaced(added.users, lost)
     before = before if known == "append" else None
-    shares = _user_periods(model, added, before)
-    factors = _solve(model, rows, before, after, shares)
+    weights = _user_periods(model, added, before)
+    factors = _solve(model, rows, before, after, weights)
     as_of_fit = model.as_of_fit
     if known == "append":  # of whom nothing is added nothing changes
         same = (rows >= 0) & (np.diff(more.matrix.indptr) == 0)
@@ -130,7 +130,7 @@ def _user_periods(model, added, before):
     return period_weights(np.where(where < 0, np.float32(last), where), last + 1)
 
 
-def _solve(model, rows, before, after, shares):
+def _solve(model, rows, before, after, weights):
     """Solve for users whose interactions are as in `after`.
 
     Parameters
@@ -141,7 +141,7 @@ def _solve(model, rows, before, after, shares):
     before : Histories or None
         What was known of them, if `after` adds to it.
     after : Histories
-    shares : ndarray of shape (n, n_periods), float32
+    weights : ndarray of shape (n, n_periods), float32
     """
     backbone, weigh = model.backbone, model.scale.apply
     fixed = Factors(None, model.plain_factors[1], None, gain=model.fold_in_scale)
@@ -154,22 +154,22 @@ def _solve(model, rows, before, after, shares):
         solved = backbone.solve_users(weigh(old.matrix), fixed, model.popularity, old.recency_rank)
         factors[moved] += model.plain_factors[0][rows[moved]] - solved
     elif before is not None:
-        _solve_judged(model, rows, after, shares, factors)
+        _solve_judged(model, rows, after, weights, factors)
     check_finite_factors(backbone, matrix.data, factors)
     if model.bias.shape[1]:
-        factors = np.hstack([factors, shares])
+        factors = np.hstack([factors, weights])
     nobody = np.diff(after.matrix.indptr) == 0
     factors[nobody] = model.mean_user
     return factors
 
 
-def _solve_judged(model, rows, after, shares, factors):
+def _solve_judged(model, rows, after, weights, factors):
     """Go on from factors of users of whom a judge has preferences, in place."""
     judged = np.flatnonzero(model.is_judged(rows))
     judged = judged[np.argsort(rows[judged])]
     if not len(judged):
         return
-    slates = model.preferences.slates.of_users(rows[judged], shares[judged], model.bias)
+    slates = model.preferences.slates.of_users(rows[judged], weights[judged], model.bias)
     some = after[judged]
     factors[judged] = model.backbone.solve_judged(
         model.scale.apply(some.matrix),

@@ -103,7 +103,7 @@ def _pack(model):
         if getattr(model, name) is not None:
             arrays[name] = getattr(model, name)
     histories = model.histories
-    arrays["age"] = histories.recency_rank
+    arrays["recency_rank"] = histories.recency_rank
     if histories.times is not None:
         arrays["times"] = histories.times
     matrices = {"matrix": histories.matrix}
@@ -318,11 +318,12 @@ def _take_histories(arrays, shape):
     matrix = take_matrix(arrays, "matrix", shape)
     expect((matrix.data > 0).all(), "a strength is not above 0")
     expect(matrix.has_canonical_format, "the interactions are not in order")
-    age = take(arrays, "age", (matrix.nnz,), "i4")
+    ranks = take(arrays, "recency_rank", (matrix.nnz,), "i4")
     length = np.diff(matrix.indptr)
-    expect(((age >= 0) & (age < np.repeat(length, length))).all(), "an age is out of range")
+    within = (ranks >= 0) & (ranks < np.repeat(length, length))
+    expect(within.all(), "a recency rank is out of range")
     times = take(arrays, "times", (matrix.nnz,), "f8") if "times" in arrays else None
-    return Histories(matrix, age, times)
+    return Histories(matrix, ranks, times)
 
 
 def _take_preferences(arrays, about, n_users, n_items):

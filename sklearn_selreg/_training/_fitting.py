@@ -78,7 +78,7 @@ class _Training:
         self.data, self.answers, self.settings = data, answers, settings
         self.backbone = settings.backbone
         interactions, features = data.interactions, data.features
-        self.features, self.age = features, interactions.recency_rank
+        self.features, self.recency_rank = features, interactions.recency_rank
         self.scale = StrengthScale.of(settings.strengths, interactions.matrix.data)
         self.matrix = self.scale.apply(interactions.matrix)
         self.popularity = count_interactions(self.matrix)
@@ -86,7 +86,7 @@ class _Training:
         n_periods = settings.n_periods if self.backbone.item_bias > 0 else 1
         at = "last" if settings.uses_last_period else "user"
         self.trend = PopularityOverTime.of(self.interactions, n_periods, at=at)
-        self.shares = self.trend.user_weights()
+        self.period_weights = self.trend.user_weights()
         self.generator = as_generator(settings.random_state)
         self.judged = answers is not None and answers.judged is not None
         self.is_gated = self.judged and settings.gate is not None
@@ -145,7 +145,7 @@ class _Training:
 
         def rank(slates):
             users, items = with_bias(
-                factors.users[slates.users], *factors[1:3], self.shares[slates.users]
+                factors.users[slates.users], *factors[1:3], self.period_weights[slates.users]
             )
             ranks = rank_items(slates.items, users, items, self.matrix[slates.users])
             return Standing(ranks, self.popularity[slates.items])
@@ -169,13 +169,13 @@ class _Training:
             plain = backbone.refine(
                 self.matrix, self.features, factors, settings.n_refine, None, watch
             )
-            final = backbone.finish(self.matrix, self.age, plain, None)
+            final = backbone.finish(self.matrix, self.recency_rank, plain, None)
         return settings.make_losses(
             supervision,
             weights,
             plain,
             final,
-            self.shares,
+            self.period_weights,
             seen=self.matrix,
             weight=settings.llm_weight * backbone.preference_unit,
             margin=settings.margin,
@@ -188,7 +188,7 @@ class _Training:
         gram = None
         if self.features is not None:  # of the users that the items were solved against
             gram = factors.users.T.astype(np.float64) @ factors.users
-        factors = backbone.finish(self.matrix, self.age, factors, preferences)
+        factors = backbone.finish(self.matrix, self.recency_rank, factors, preferences)
         biases = () if factors.bias is None else (factors.bias,)
         check_finite_factors(
             backbone,
@@ -199,7 +199,7 @@ class _Training:
         )
         if isinstance(backbone, ALSBackbone):
             warn_of_vanished_factors(self.matrix, factors, backbone)
-        user_factors, item_factors = with_bias(*factors[:3], self.shares)
+        user_factors, item_factors = with_bias(*factors[:3], self.period_weights)
         # Nobody knows anything about a user without interactions.
         empty = np.diff(self.matrix.indptr) == 0
         periods = self.trend.centers
@@ -210,7 +210,7 @@ class _Training:
             items=interactions.items,
             user_factors=user_factors,
             item_factors=item_factors,
-            histories=Histories(interactions.matrix, self.age, times),
+            histories=Histories(interactions.matrix, self.recency_rank, times),
             popularity=self.popularity,
             backbone=backbone,
             scale=self.scale,

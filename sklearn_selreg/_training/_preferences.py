@@ -10,7 +10,17 @@ from .._judging._standing import log_rank_worth
 
 
 def preference_losses(
-    supervision, weights, plain, final, shares, *, seen, weight, margin, num_threads, listed=None
+    supervision,
+    weights,
+    plain,
+    final,
+    period_weights,
+    *,
+    seen,
+    weight,
+    margin,
+    num_threads,
+    listed=None,
 ):
     """Make the loss of the regularized sweeps, and that of the last update of the users.
 
@@ -21,7 +31,7 @@ def preference_losses(
         From `Supervision.weights`.
     plain, final : Factors
         Without preferences: before and after the last update of the users.
-    shares : ndarray of shape (n_users, n_periods), float32, or None
+    period_weights : ndarray of shape (n_users, n_periods), float32, or None
         The users' periods.
     seen : csr_matrix of shape (n_users, n_items)
     weight : float
@@ -39,10 +49,10 @@ def preference_losses(
     slates, n_factors = supervision.slates, final.users.shape[1]
     raters, row = np.unique(slates.users, return_inverse=True)
     placed = replace(slates, users=row)
-    shares = None if shares is None else shares[raters]
+    period_weights = None if period_weights is None else period_weights[raters]
 
     def with_biases(factors):
-        return with_bias(factors.users[raters], *factors[1:3], shares)
+        return with_bias(factors.users[raters], *factors[1:3], period_weights)
 
     users, items = with_biases(final)
     worth = None

@@ -155,11 +155,11 @@ def locate(interactions, users, items, candidates):
     entry = entry[np.lexsort((column, row))]
     row, column = new_row[coo.row[entry]], new_column[coo.col[entry]]
     indptr = np.append(0, np.cumsum(np.bincount(row, minlength=len(kept))))
-    age = interactions.recency_rank[entry]
-    by_age = np.lexsort((age, row))  # without the unknown items ages have gaps
-    age[by_age] = np.arange(len(age)) - indptr[row[by_age]]
+    recency_rank = interactions.recency_rank[entry]
+    newest_first = np.lexsort((recency_rank, row))  # without the unknown items ranks have gaps
+    recency_rank[newest_first] = np.arange(len(row)) - indptr[row[newest_first]]
     matrix = sp.csr_matrix((coo.data[entry], column, indptr), (len(kept), len(found)))
-    small = Interactions(matrix, age, users=interactions.users[kept], items=items[found])
+    small = Interactions(matrix, recency_rank, users=interactions.users[kept], items=items[found])
     unknown = interactions.users[rows < 0], interactions.items[columns < 0]
     return Located(small, rows[kept], found, *unknown)
 

@@ -2,15 +2,9 @@ import numpy as np
 import pytest
 
 from sklearn_selreg._data._interactions import index_interactions
-from sklearn_selreg._judging import _sampler as _questions
-from sklearn_selreg._judging._sampler import (
-    RECIPE,
-    Recipe,
-    _calibration,
-    _inclusion,
-    _Odds,
-    choose_questions,
-)
+from sklearn_selreg._judging import _sampler
+from sklearn_selreg._judging._recipe import RECIPE, CandidateOdds, Recipe, _inclusion
+from sklearn_selreg._judging._sampler import _Sampler, sample_slates
 from sklearn_selreg.datasets import load_movielens_coldstart
 
 
@@ -39,7 +33,7 @@ def interactions():
 
 @pytest.fixture(scope="module")
 def questions(interactions):
-    return choose_questions(interactions, None, n_questions=100)
+    return sample_slates(interactions, None, max_slates=100)
 
 
 def test_supervision_shows_the_last_items_and_asks_about_new_ones(interactions, questions):
@@ -84,7 +78,7 @@ def assert_drawn(times, probabilities, n_draws):
 def test_items_are_drawn_as_their_odds_are(n_drawn):
     random = np.random.default_rng(1)
     liked = np.arange(5)
-    odds = _Odds(Catalog.user, liked, Catalog, RECIPE)
+    odds = CandidateOdds(Catalog.user, liked, Catalog, RECIPE)
     times, n_draws = np.zeros(400), 1500
     for _ in range(n_draws):
         drawn = odds.draw(n_drawn, random)
@@ -99,10 +93,10 @@ def test_items_are_drawn_as_their_odds_are(n_drawn):
 def test_hidden_items_are_like_the_others_where_likes_are_random():
     random = np.random.default_rng(3)
     liked = [random.permutation(400)[: 20 + user % 20] for user in range(2000)]
-    generator = np.random.default_rng(4)
-    made = _calibration(
-        np.arange(2000), liked.__getitem__, Catalog(), RECIPE, 20, lambda *_: generator
-    )
+    rows = [(user, item) for user, items in enumerate(liked) for item in items]
+    interactions = index_interactions(np.array(rows), extra_items=np.arange(400))
+    sampler = _Sampler(interactions, None, 20, 4, 1, RECIPE)
+    made = sampler._calibration(np.arange(2000), Catalog())
     rank = np.argsort(np.argsort(-Catalog.user))
     facts = np.column_stack([rank < 10, rank < 30, rank < 100, Catalog.tail, Catalog.popularity])
     differences = []
@@ -122,21 +116,21 @@ def test_hidden_items_are_like_the_others_where_likes_are_random():
 def test_something_is_hidden_even_if_the_model_knows_nothing():
     rows = [[f"u{user}", f"{user}-{n}"] for user in range(40) for n in range(6)]
     interactions = index_interactions(np.array(rows, dtype=object))
-    chosen = choose_questions(interactions, None, n_questions=100, slate_size=10)
+    chosen = sample_slates(interactions, None, max_slates=100, size=10)
     assert chosen.calibrates.sum() == 30
 
 
 def test_most_candidates_are_at_the_top():
     random = np.random.default_rng(1)
     best = np.argsort(-Catalog.user)
-    odds = _Odds(Catalog.user, [], Catalog, RECIPE)
+    odds = CandidateOdds(Catalog.user, [], Catalog, RECIPE)
     parts = np.isin(np.arange(400), best[:30]), np.isin(np.arange(400), best[30:100]), Catalog.tail
     draws = [odds.draw(20, random) for _ in range(500)]
     counts = np.array([[part[drawn].sum() for part in parts] for drawn in draws])
     assert (counts.min(axis=0) >= [11, 1, 3]).all()
     assert (counts.mean(axis=0) >= [12, 2, 3]).all()
     assert (np.ptp(counts, axis=0) <= 4).all()  # each question is like the others
-    deep = _Odds(Catalog.user, [], Catalog, Recipe(best=((100, 1),), popular=0, tail=0))
+    deep = CandidateOdds(Catalog.user, [], Catalog, Recipe(best=((100, 1),), popular=0, tail=0))
     assert np.isin(deep.draw(100, random), best[:100]).all()
 
 
@@ -146,7 +140,7 @@ def test_calibration_does_not_know_what_it_hides():
     rows += [[f"u{user}", f"common{n}"] for user in range(40) for n in range(user % 20)]
     interactions = index_interactions(np.array(rows, dtype=object))
     popularity = interactions.matrix.getnnz(axis=0)
-    chosen = choose_questions(interactions, None, n_questions=100, slate_size=10)
+    chosen = sample_slates(interactions, None, max_slates=100, size=10)
     hidden = np.concatenate(
         [
             popularity[[c for c in chosen.candidates[n] if c in fitted(interactions, user)]]
@@ -159,7 +153,7 @@ def test_calibration_does_not_know_what_it_hides():
 
 @pytest.mark.slow
 def test_positions_say_nothing_of_what_was_hidden(interactions):
-    many = choose_questions(make_interactions(600), None, n_questions=1500, calibration_share=0.35)
+    many = sample_slates(make_interactions(600), None, max_slates=1500, calibration_fraction=0.35)
     places = [
         np.flatnonzero(np.isin(many.candidates[n], fitted(make_interactions(600), many.users[n])))
         for n in np.flatnonzero(many.calibrates)[:40]
@@ -181,7 +175,7 @@ def test_both_kinds_are_mixed_evenly(questions):
 def test_short_histories_come_first(interactions, questions):
     n_liked = np.diff(interactions.matrix.indptr)[questions.users[~questions.calibrates]]
     assert (np.diff(np.minimum(n_liked, 10)) >= 0).all()
-    few = choose_questions(interactions, None, n_questions=20, calibration_share=0)
+    few = sample_slates(interactions, None, max_slates=20, calibration_fraction=0)
     lengths = np.diff(interactions.matrix.indptr)
     assert lengths[few.users].max() <= np.sort(lengths)[20]
 
@@ -193,7 +187,7 @@ def test_rare_items_are_asked_about(interactions, questions):
 
 
 def test_no_question_is_asked_twice(interactions):
-    many = choose_questions(interactions, None, n_questions=300)
+    many = sample_slates(interactions, None, max_slates=300)
     asked = [
         (user, *history, *sorted(row))
         for user, history, row in zip(many.users, many.histories, many.candidates, strict=True)
@@ -202,15 +196,15 @@ def test_no_question_is_asked_twice(interactions):
 
 
 def test_the_choice_is_fixed_by_rows_and_seed(interactions, questions):
-    again = choose_questions(interactions, None, n_questions=100, num_threads=1)
+    again = sample_slates(interactions, None, max_slates=100, num_threads=1)
     np.testing.assert_array_equal(again.users, questions.users)
     np.testing.assert_array_equal(again.candidates, questions.candidates)
-    other = choose_questions(interactions, None, n_questions=100, random_state=1)
+    other = sample_slates(interactions, None, max_slates=100, random_state=1)
     assert (other.candidates != questions.candidates).any()
 
 
 def test_by_default_each_user_is_asked_about_once(interactions):
-    chosen = choose_questions(interactions, None)
+    chosen = sample_slates(interactions, None)
     assert sorted(chosen.users[~chosen.calibrates]) == list(range(80))
     assert chosen.calibrates.sum() == round(0.3 * np.ceil(80 / 0.7))
 
@@ -219,7 +213,7 @@ def test_by_default_each_user_is_asked_about_once(interactions):
 def test_small_worlds(slate_size):
     rows = [["a", 1], ["a", 2], ["b", 1], ["b", 3], ["b", 4], ["b", 5], ["c", 6]]
     interactions = index_interactions(np.array(rows, dtype=object))
-    chosen = choose_questions(interactions, None, slate_size=slate_size)
+    chosen = sample_slates(interactions, None, size=slate_size)
     assert chosen.candidates.shape[1] == slate_size
     assert len(chosen) >= 3
     for n, row in enumerate(chosen.candidates):
@@ -229,9 +223,9 @@ def test_small_worlds(slate_size):
 
 
 def test_a_reference_model_of_some_users_will_do(monkeypatch, interactions, questions):
-    monkeypatch.setattr(_questions, "_MOST_INTERACTIONS", interactions.matrix.nnz // 3)
-    monkeypatch.setattr(_questions, "_CONTENDERS", 1)
-    few = choose_questions(interactions, None, n_questions=30)
+    monkeypatch.setattr(_sampler, "_MOST_INTERACTIONS", interactions.matrix.nnz // 3)
+    monkeypatch.setattr(_sampler, "_CONTENDERS", 1)
+    few = sample_slates(interactions, None, max_slates=30)
     lengths = np.diff(interactions.matrix.indptr)
     shortest = np.sort(lengths)[np.sum(~few.calibrates) - 1]
     assert lengths[few.users[~few.calibrates]].max() == shortest
@@ -245,13 +239,13 @@ def test_a_reference_model_of_some_users_will_do(monkeypatch, interactions, ques
 def test_nothing_left_to_ask():
     rows = [[user, item] for user in "ab" for item in range(3)]
     interactions = index_interactions(np.array(rows, dtype=object))
-    assert len(choose_questions(interactions, None)) == 0
+    assert len(sample_slates(interactions, None)) == 0
 
 
 def test_movielens_is_asked_about_cold_users_first():
     data = load_movielens_coldstart()
     interactions = index_interactions(data.train, user_col="user", item_col="item", time_col="time")
-    chosen = choose_questions(interactions, None, n_questions=200, calibration_share=0)
+    chosen = sample_slates(interactions, None, max_slates=200, calibration_fraction=0)
     cold = data.cohort.set_index("user")["cohort"] if hasattr(data.cohort, "set_index") else None
     users = interactions.users[chosen.users]
     cohort = dict(data.cohort) if cold is None else cold.to_dict()

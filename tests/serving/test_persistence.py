@@ -321,7 +321,7 @@ TAMPERED = {
     "first row": array_of("matrix_indptr", lambda a: put(a, 0, 1)),
     "no rows": array_of("matrix_indptr", lambda a: a[:0]),
     "strengths": array_of("matrix_data", lambda a: -a),
-    "ages": array_of("age", lambda a: put(a, 0, 10**6)),
+    "ages": array_of("recency_rank", lambda a: put(a, 0, 10**6)),
     "popularity": array_of("popularity", lambda a: -1 - a),
     "mask": array_of("as_of_fit", lambda a: np.append(a, np.ones(10**4, bool))),
     "no JSON": lambda _: {"model.json": "{"},
