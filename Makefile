@@ -8,7 +8,7 @@ VENV_OLDEST := .venv-oldest
 PY := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test torture test-oldest lint format clean FORCE
+.PHONY: help demo docs test test-fast torture test-oldest lint format clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | awk '{n = $$1; $$1 = ""; printf "%-19s%s\n", n, $$0}'
@@ -28,8 +28,11 @@ test: $(VENV)/installed ## run the doctests and the tests
 	$(PY) -m pytest --doctest-modules sklearn_selreg
 	$(PY) -m pytest
 
+test-fast: $(VENV)/installed ## run the tests without the slow ones
+	$(PY) -m pytest -m "not slow"
+
 torture: $(VENV)/installed ## kill, stop and starve those who ask, and count; 15 minutes
-	$(PY) tests/torture.py
+	$(PY) tests/judges/torture.py
 
 test-oldest: $(VENV_OLDEST)/installed ## the same on the oldest dependencies (PYTHON 3.10 or 3.11)
 	$(VENV_OLDEST)/bin/python -m pytest --doctest-modules sklearn_selreg

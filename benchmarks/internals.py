@@ -14,7 +14,8 @@ from sklearn_selreg._factorization._make import BACKBONES
 from sklearn_selreg._gate._evidence import CONTEXT, PRIOR
 from sklearn_selreg._judging._asking import describe, gather, make_slates
 from sklearn_selreg._judging._design import Standing
-from sklearn_selreg._judging._sampler import Questions, Recipe, choose_questions
+from sklearn_selreg._judging._recipe import Recipe
+from sklearn_selreg._judging._sampler import ChosenSlates, sample_slates
 from sklearn_selreg._judging._slates import compare_candidates, place_slates
 from sklearn_selreg._judging._standing import rank_items
 from sklearn_selreg.metrics._regimes import COLD_BELOW, REGIMES, TAIL_UP_TO
@@ -27,13 +28,12 @@ __all__ = [
     "REGIMES",
     "TAIL_UP_TO",
     "ALSBackbone",
+    "ChosenSlates",
     "PopularityOverTime",
-    "Questions",
     "Recipe",
     "RegularizedALS",
     "SlateTerms",
     "Standing",
-    "choose_questions",
     "compare_candidates",
     "describe",
     "encode_items",
@@ -45,5 +45,6 @@ __all__ = [
     "popularity_bias",
     "rank_items",
     "read_item_data",
+    "sample_slates",
     "with_bias",
 ]

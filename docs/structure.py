@@ -73,7 +73,7 @@ def _all_below(name):
 
 
 # -- the picture --------------------------------------------------------------------------------
-WIDTH, MARGIN, GAP = 960, 24, 16
+MARGIN, GAP = 24, 16
 BOX_WIDTH, BOX_HEIGHT = 216, 78  # a box with long lines is wider
 _PRIVATE, _PUBLIC = ("#e7f1f8", "#0072b2"), ("#e6f4ef", "#009e73")  # fill, border
 
@@ -119,17 +119,19 @@ def draw():
     rows = [[] for _ in range(1 + max(map(level, PARTS)))]
     for name in PARTS:
         rows[level(name)].append(name)
+    widths = [sum(_box_width(name) + GAP for name in names) - GAP for names in rows]
+    width = 2 * MARGIN + max(widths)
     height = 2 * MARGIN + len(rows) * (BOX_HEIGHT + GAP) - GAP
     title = "The parts of sklearn_selreg in layers; each imports only from layers below it"
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
         ' aria-labelledby="title" font-family="Helvetica, Arial, sans-serif" fill="#1b1f24">',
         f'  <title id="title">{title}</title>',
-        f'  <rect width="{WIDTH}" height="{height}" rx="10" fill="#ffffff"/>',
+        f'  <rect width="{width}" height="{height}" rx="10" fill="#ffffff"/>',
         *_legend(),
     ]
     for row, names in enumerate(reversed(rows)):
-        x = (WIDTH - sum(_box_width(name) + GAP for name in names) + GAP) // 2
+        x = (width - widths[-1 - row]) // 2
         for name in names:
             lines += _box(x, MARGIN + row * (BOX_HEIGHT + GAP), name)
             x += _box_width(name) + GAP

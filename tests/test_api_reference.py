@@ -56,6 +56,11 @@ METHODS = {
     for method, f in inspect.getmembers(cls, inspect.isroutine)
     if not method.startswith("_") and str(getattr(f, "__module__", "")).startswith("sklearn_selreg")
 }
+CONSTRUCTORS = {
+    f"{name}.__init__": vars(cls)["__init__"]
+    for name, cls in OBJECTS.items()
+    if inspect.isclass(cls) and "__init__" in vars(cls)
+}
 TESTS = {name for name in METHODS if ".test_" in name}
 
 
@@ -109,6 +114,15 @@ def test_public_name_has_an_example(name):
     # `make test` runs all of them, as doctests.
     examples = sections(OBJECTS[name]).get("Examples", "")
     assert ">>> " in examples
+
+
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS, *METHODS, *CONSTRUCTORS} - TESTS))
+def test_public_function_has_type_hints(name):
+    f = {**FUNCTIONS, **METHODS, **CONSTRUCTORS}[name]
+    signature = inspect.signature(inspect.unwrap(getattr(f, "__func__", f)))
+    found = {p.name for p in signature.parameters.values() if p.annotation is not p.empty}
+    assert found >= set(signature.parameters) - {"self", "cls"}
+    assert name in CONSTRUCTORS or signature.return_annotation is not signature.empty
 
 
 @pytest.mark.parametrize("name", sorted({*FUNCTIONS, *METHODS} - TESTS))

@@ -59,6 +59,7 @@ assert asked
 """
 
 
+@pytest.mark.slow
 def test_the_package_works_without_clients_and_other_extras():
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_EXTRAS], cwd=ROOT, capture_output=True, text=True

@@ -5,7 +5,7 @@ Run ``python benchmarks/judging/questions.py [--seeds 3]``. Writes
 
 - *recorded*: of the recorded supervision questions those of a quarter or half of the users are
   asked, users with short histories first or at random; all calibration questions are asked.
-- *free*: `ContentJudge` answers 400 or 941 questions, by `choose_questions` or about random users
+- *free*: `ContentJudge` answers 400 or 941 questions, by `sample_slates` or about random users
   and random new films (as many of them calibration). It reads what films are; the model does not
   (`item_encoder=None`), so that the judge has something to tell it. In *free, known*, the model has
   the same texts as features.
@@ -32,10 +32,9 @@ import repository  # isort: skip
 import data_sets
 import movielens as demo
 from internals import (
-    Questions,
+    ChosenSlates,
     Recipe,
     Standing,
-    choose_questions,
     compare_candidates,
     describe,
     encode_items,
@@ -45,6 +44,7 @@ from internals import (
     place_slates,
     rank_items,
     read_item_data,
+    sample_slates,
 )
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
@@ -72,8 +72,8 @@ _N_TESTED = 200  # users by whose best items all gates are compared
 def priority(data, interactions, features):
     """Return the user ids in the order in which they are asked about."""
     n_users = len(interactions.users)
-    chosen = choose_questions(
-        interactions, features, n_questions=n_users, calibration_share=0, slate_size=20
+    chosen = sample_slates(
+        interactions, features, max_slates=n_users, calibration_fraction=0, size=20
     )
     return interactions.users[chosen.users]
 
@@ -109,7 +109,7 @@ def random_questions(interactions, like, random):
         histories.append(shown[-10:].astype(np.intp))
         asked = np.concatenate([hidden, random.choice(new, 20 - n_hidden, replace=False)])
         candidates.append(random.permutation(asked))
-    return Questions(users, histories, np.array(candidates), np.arange(len(users)) < len(able))
+    return ChosenSlates(users, histories, np.array(candidates), np.arange(len(users)) < len(able))
 
 
 def answered(questions, interactions, texts):
@@ -253,7 +253,7 @@ def about_the_best(world, model, like):
     matrix, history = world.interactions.matrix, world.interactions.history
     histories = [history[matrix.indptr[u] : matrix.indptr[u + 1]][-10:] for u in users]
     candidates = np.array([random.permutation(row)[:20] for row in best])
-    return Questions(users, histories, candidates, np.zeros(len(users), dtype=bool))
+    return ChosenSlates(users, histories, candidates, np.zeros(len(users), dtype=bool))
 
 
 def simulate(name, seed, progress):
@@ -272,8 +272,8 @@ def simulate(name, seed, progress):
     facts, tests = [], None
     for n_questions in N_SIMULATED:
         for recipe, parts in RECIPES.items():
-            chosen = choose_questions(
-                world.interactions, world.features, n_questions=n_questions, recipe=parts
+            chosen = sample_slates(
+                world.interactions, world.features, max_slates=n_questions, recipe=parts
             )
             if tests is None:
                 tests = world.answers(about_the_best(world, without, chosen))
@@ -336,9 +336,7 @@ def free(data, interactions, features, texts, seeds, progress):
             for gate in GATES:
                 reports[gate, "no judge"] = [demo.evaluate(m, data, "test")["all"] for m in without]
             for recipe, parts in RECIPES.items():
-                chosen = choose_questions(
-                    interactions, known, n_questions=n_questions, recipe=parts
-                )
+                chosen = sample_slates(interactions, known, max_slates=n_questions, recipe=parts)
                 judge = answered(chosen, interactions, texts)
                 facts[recipe] = {
                     "hidden": hidden(chosen, interactions),
@@ -401,7 +399,7 @@ def compare_choices(data, interactions, features, texts, seeds):
             ("free", None, {"item_encoder": None}),
             ("free, known", features, {}),
         ):
-            chosen = choose_questions(interactions, known, n_questions=n_questions)
+            chosen = sample_slates(interactions, known, max_slates=n_questions)
             judge = answered(chosen, interactions, texts)
 
             def at_random(seed, chosen=chosen):

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .._utils._params import check_integer
 from .._utils._sklearn import DisplayMixin
+from .._utils._typing import Table
 from ._column_kinds import UNIT_SEPARATOR, ColumnKind, column_kinds, entry_pattern
 from ._column_values import dates_to_numbers, objects_to_numbers, read_numbers, read_strings
 from ._item_table import check_column_names, eager_to_pandas
@@ -120,12 +121,12 @@ class AutoItemEncoder(  # type: ignore[call-arg]
            'genres=Drama'], dtype=object)
     """
 
-    def __init__(self, min_count=5, max_features=300, n_knots=19):
+    def __init__(self, min_count: int = 5, max_features: int = 300, n_knots: int = 19) -> None:
         self.min_count = min_count
         self.max_features = max_features
         self.n_knots = n_knots
 
-    def fit(self, X, y=None):
+    def fit(self, X: Table, y: object = None) -> "AutoItemEncoder":
         """Choose and fit an encoding for each column.
 
         Parameters
@@ -149,7 +150,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         self.fit_transform(X)
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Table, y: object = None) -> sparse.csr_matrix:
         """Choose and fit an encoding for each column, and encode `X`.
 
         Parameters
@@ -252,7 +253,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
             features.data[chunk] *= self.scale_[features.indices[chunk]]
         return features
 
-    def transform(self, X):
+    def transform(self, X: Table) -> sparse.csr_matrix:
         """Encode `X`.
 
         Parameters
@@ -279,7 +280,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
             blocks.append(numbers.transform(values))
         return self._stack(blocks)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Names of the features.
 
         Parameters

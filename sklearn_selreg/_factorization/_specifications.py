@@ -1,6 +1,7 @@
 """The backbones as users set them: what the estimator's other parameters do not say."""
 
 from numbers import Integral, Real
+from typing import Literal
 
 from sklearn.base import BaseEstimator
 
@@ -54,13 +55,13 @@ class ALS(DisplayMixin, BaseEstimator):
 
     def __init__(
         self,
-        missing_power="auto",
-        recency_power="auto",
+        missing_power: float | Literal["auto"] = "auto",
+        recency_power: float | Literal["auto"] = "auto",
         *,
-        cg_steps=3,
-        refine_iterations=None,
-        compute_loss=False,
-    ):
+        cg_steps: int = 3,
+        refine_iterations: int | None = None,
+        compute_loss: bool = False,
+    ) -> None:
         self.missing_power = missing_power
         self.recency_power = recency_power
         self.cg_steps = cg_steps
@@ -102,12 +103,12 @@ class BPR(DisplayMixin, BaseEstimator):
 
     def __init__(
         self,
-        learning_rate=0.05,
+        learning_rate: float = 0.05,
         *,
-        verify_negative_samples=True,
-        refine_iterations=None,
-        compute_loss=False,
-    ):
+        verify_negative_samples: bool = True,
+        refine_iterations: int | None = None,
+        compute_loss: bool = False,
+    ) -> None:
         self.learning_rate = learning_rate
         self.verify_negative_samples = verify_negative_samples
         self.refine_iterations = refine_iterations
@@ -148,8 +149,13 @@ class LMF(DisplayMixin, BaseEstimator):
     }
 
     def __init__(
-        self, learning_rate=1.0, *, neg_prop=30, refine_iterations=None, compute_loss=False
-    ):
+        self,
+        learning_rate: float = 1.0,
+        *,
+        neg_prop: int = 30,
+        refine_iterations: int | None = None,
+        compute_loss: bool = False,
+    ) -> None:
         self.learning_rate = learning_rate
         self.neg_prop = neg_prop
         self.refine_iterations = refine_iterations

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .._utils._warn import warn
 from ..exceptions import BudgetWarning
-from ..judges import BaseJudge, CostEstimate, FrozenJudge
+from ..judges import BaseJudge, CostEstimate, FrozenJudge, Slate
 from ._asking import pluralize
 
 
@@ -33,12 +33,12 @@ class JudgingPlan:
     JudgingPlan(2 slates for 1 fit: 2 prompts, 0 of them cached; 0 requests)
     """
 
-    slates: list
+    slates: list[Slate]
     n_fits: int
     estimate: CostEstimate
     judge: BaseJudge
 
-    def ask(self):
+    def ask(self) -> BaseJudge:
         """Ask all slates, here and now, and return a judge that carries the answers.
 
         With it as `judge`, the fits that were planned for ask nothing and open no cache, wherever
@@ -58,7 +58,7 @@ class JudgingPlan:
             return self.judge
         return FrozenJudge.record(self.judge, self.slates)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         e = self.estimate
         parts = f"{e.requests:,} requests"
         if e.input_tokens:
@@ -74,14 +74,15 @@ class JudgingPlan:
             f"{pluralize(e.prompts, 'prompt')}, {e.cached:,} of them cached; {parts})"
         )
 
-    def warn_if_too_much(self):
+    def warn_if_too_much(self) -> None:
         """Warn if the judge's budget will not do, as far as one can tell."""
         planned = {"max_requests": self.estimate.requests, "max_cost": self.estimate.cost}
         for name, left in self.judge._budget_left().items():
-            if planned[name] is not None and planned[name] > left:
+            needed = planned[name]
+            if needed is not None and needed > left:
                 warn(
                     f"The plan needs {'about ' * (name == 'max_cost')}"
-                    f"{_amount(name, planned[name])}, but of the judge's budget ({name}="
+                    f"{_amount(name, needed)}, but of the judge's budget ({name}="
                     f"{getattr(self.judge, name)}) only {_amount(name, left)} are left: not all "
                     f"questions would be asked. Raise {name}, or ask less with a smaller "
                     "max_slates.",
@@ -89,6 +90,6 @@ class JudgingPlan:
                 )
 
 
-def _amount(name, amount):
+def _amount(name: str, amount: float) -> str:
     """Write an amount of what a parameter limits."""
     return f"${amount:.4f}" if name == "max_cost" else pluralize(amount, "request")

@@ -255,7 +255,7 @@ class _Sampler:
 
     # -- supervision -----------------------------------------------------------------------------
 
-    def supervision(self, n_wanted, most_turns) -> Iterator[ChosenSlate]:
+    def supervision(self, n_wanted: int, most_turns: int) -> Iterator[ChosenSlate]:
         """Make distinct supervision slates, of each user up to `most_turns`."""
         model = self.reference()
         ranked = self._rank_users(model, n_wanted)

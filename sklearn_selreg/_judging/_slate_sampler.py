@@ -1,5 +1,6 @@
 """How slates are chosen, as users set it."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator
@@ -49,13 +50,13 @@ class SlateSampler(DisplayMixin, BaseEstimator):
 
     def __init__(
         self,
-        max_slates=None,
-        size=20,
+        max_slates: int | None = None,
+        size: int = 20,
         *,
-        calibration_fraction=0.3,
-        item_text=None,
-        random_state=0,
-    ):
+        calibration_fraction: float = 0.3,
+        item_text: str | Sequence[str] | None = None,
+        random_state: int = 0,
+    ) -> None:
         self.max_slates = max_slates
         self.size = size
         self.calibration_fraction = calibration_fraction

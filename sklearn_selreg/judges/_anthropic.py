@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -234,7 +235,7 @@ class AnthropicJudge(LiveJudge):
         key = None  # tracebacks may show it
         raise failure
 
-    def _send(self, client, slate) -> Reply:
+    def _send(self, client: Any, slate: Slate) -> Reply:
         response = self._call(
             client, lambda: client.messages.with_raw_response.create(**self._arguments(slate))
         )

@@ -155,18 +155,17 @@ class BaseJudge(DisplayMixin, BaseEstimator, metaclass=ABCMeta):
         >>> pairs.preferred, pairs.other, pairs.gap
         (array([1, 1]), array([0, 2]), array([0.25, 0.25]))
         """
-        first, second = [], []
         ratings = self.rate(slates)
-        for rated in ratings:
-            pairs = np.triu_indices(len(rated), 1)
-            first.append(pairs[0])
-            second.append(pairs[1])
-        gaps = [rated[a] - rated[b] for rated, a, b in zip(ratings, first, second, strict=True)]
+        pairs = [np.triu_indices(len(rated), 1) for rated in ratings]
+        gaps = [rated[a] - rated[b] for rated, (a, b) in zip(ratings, pairs, strict=True)]
         slate = np.repeat(np.arange(len(gaps)), [len(gap) for gap in gaps])
-        gap, first, second = (np.concatenate([[], *parts]) for parts in (gaps, first, second))
+        gap = np.concatenate([[], *gaps])
         differs = np.abs(gap) > 0  # not where a rating is NaN
         slate, gap = slate[differs], gap[differs]
-        first, second = (part[differs].astype(np.int64) for part in (first, second))
+        first, second = (
+            np.concatenate([[], *parts])[differs].astype(np.int64)
+            for parts in ([a for a, _ in pairs], [b for _, b in pairs])
+        )
         return Preferences(
             slate=slate,
             preferred=np.where(gap > 0, first, second),

@@ -45,7 +45,7 @@ _STILL = 10  # beats after which an owner that gave no sign of life is taken for
 
 GRANTED, ANSWERED, TAKEN = "granted", "answered", "taken"
 
-_open = {}
+_open: dict = {}
 _open_lock = threading.Lock()
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from numbers import Integral, Real
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from ._orders import sha256
 from ._prompt import PROMPT_VERSION, SYSTEM, clean_text, ratings_schema, slate_texts, user_message
 from ._run import AskingRun
 from ._service import Reply, not_sent
-from ._slate import CostEstimate
+from ._slate import CostEstimate, Slate
 
 _log = logging.getLogger("sklearn_selreg")  # no text of an item, and never a key
 _LONGEST_PROMPT = 90_000  # bytes, so fewer tokens than where the price of a prompt rises
@@ -98,7 +99,7 @@ price, timeout, max_retries, base_url, api_key_env, verbose
     2
     """
 
-    _not_identity = (
+    _not_identity: tuple[str, ...] = (
         *("cache", "max_requests", "max_cost", "price", "concurrency", "batch", "verbose"),
         *("timeout", "max_retries", "base_url", "api_key_env", "n_orders", "max_tokens"),
     )
@@ -148,7 +149,7 @@ price, timeout, max_retries, base_url, api_key_env, verbose
         """Return a client of the service, with a method `close`, without retries of its own."""
 
     @abstractmethod
-    def _send(self, client, slate) -> Reply:
+    def _send(self, client: Any, slate: Slate) -> Reply:
         """Send one request with the prompt of a slate; raise TransientError or JudgeError."""
 
     # -- prompts -----------------------------------------------------------------------------

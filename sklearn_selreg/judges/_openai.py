@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ..exceptions import JudgeError
 from ._live import LiveJudge
@@ -21,6 +22,7 @@ from ._service import (
     transient_or_fatal,
     without_traceback,
 )
+from ._slate import Slate
 
 # USD per million tokens, input and output, from developers.openai.com/api/docs/pricing.
 _PRICES_DATE = "2026-11-24"
@@ -189,7 +191,7 @@ max_retries, api_key_env, verbose
             **(self.options or {}),
         }
 
-    def _send(self, client, slate) -> Reply:
+    def _send(self, client: Any, slate: Slate) -> Reply:
         import openai
 
         schema = self.json_schema and not getattr(client, "_selreg_no_schema", False)

@@ -1,6 +1,6 @@
 """Slates, answers and costs: what judges take and give, checked."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,10 +44,10 @@ class Slate:
     """
 
     user: Hashable
-    history: tuple[Hashable, ...]
-    candidates: tuple[Hashable, ...]
-    history_texts: tuple[str, ...] = ()
-    candidate_texts: tuple[str, ...] = ()
+    history: Sequence[Hashable]
+    candidates: Sequence[Hashable]
+    history_texts: Sequence[str] = ()
+    candidate_texts: Sequence[str] = ()
 
     def __post_init__(self):
         for name in ("history", "candidates", "history_texts", "candidate_texts"):
@@ -196,7 +196,7 @@ def check_ratings(ratings, n_candidates):
     return array
 
 
-def check_slates(slates):
+def check_slates(slates: Iterable[Slate]) -> list[Slate]:
     """Return the slates as a list, after checking that they are slates."""
     if isinstance(slates, Slate):
         raise TypeError("slates must be an iterable of Slate; got a single Slate.")

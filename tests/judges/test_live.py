@@ -13,6 +13,7 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -51,12 +52,6 @@ def keys(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(_cache, "_open", {})  # what is kept in memory, for each test anew
-
-
-@pytest.fixture
-def server():
-    with LLMServer() as started:
-        yield started
 
 
 def make_slates(n_slates, first=0):
@@ -320,6 +315,7 @@ def test_a_service_that_is_down_is_given_up(server):
     assert n_asked(server) <= 2 * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [claude, gpt])
 def test_all_is_answered_under_20_percent_of_faults(server, make):
     slates = make_slates(60)
@@ -448,9 +444,10 @@ def test_max_cost_is_never_exceeded(server, tmp_path):
     assert judge.stats_["cost"] + worst > limit
 
 
+PATHS = [str(folder) for folder in Path(__file__).parents[:2]]  # of this file and its helpers
 ASK = """
 import sys, warnings
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {paths!r}
 warnings.simplefilter("ignore")
 import test_live as t
 class Server: url = {url!r}
@@ -463,7 +460,7 @@ print(sum(not t.np.isnan(r).any() for r in ratings))
 
 def ask_in_process(server, cache, n_slates=30, **settings):
     code = ASK.format(
-        tests=os.path.dirname(__file__),
+        paths=PATHS,
         url=server.url,
         cache=str(cache),
         n_slates=n_slates,
@@ -474,6 +471,7 @@ def ask_in_process(server, cache, n_slates=30, **settings):
     )
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_budget(server, tmp_path):
     server.configure(delay=0.02)
     processes = [
@@ -485,6 +483,7 @@ def test_two_processes_share_a_budget(server, tmp_path):
     assert n_asked(server) == 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [False, True])
 def test_two_processes_ask_each_question_once(server, tmp_path, batch):
     server.configure(delay=0.02, batch_delay=0.5)
@@ -581,13 +580,14 @@ def judge_answers(judge, slates):
         return judge.answers(slates)
 
 
+@pytest.mark.slow
 def test_a_read_only_file_answers_and_asks_nothing(server, tmp_path):
     path = tmp_path / "c"
     slates = make_slates(4)
     claude(server, cache=path).rate(slates[:2])
     code = f"""
 import os, sys, warnings
-sys.path.insert(0, {os.path.dirname(__file__)!r})
+sys.path[:0] = {PATHS!r}
 warnings.simplefilter("ignore")
 import test_live as t
 class Server: url = {server.url!r}
@@ -643,6 +643,7 @@ def test_the_function_of_a_user_is_called_once_for_each_question(tmp_path):
     assert len(calls) == 11  # the one that failed is called again
 
 
+@pytest.mark.slow
 def test_concurrent_writers_of_many_processes(tmp_path):
     path = str(tmp_path / "c")
     code = f"""
@@ -835,6 +836,7 @@ def test_a_second_fit_asks_nothing(server, world, tmp_path):
     assert stats["calibration_slates"] == 18
 
 
+@pytest.mark.slow
 def test_a_grid_search_asks_each_question_once(server, world, tmp_path):
     judge = claude(server, cache=tmp_path / "c")
     model = make_model(world, judge, gate=ReliabilityGate())

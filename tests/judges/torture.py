@@ -19,9 +19,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from loopback import LLMServer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PRICE = (0.1, 0.5)  # USD per million tokens
 BEAT = 0.1  # seconds between signs of life in these processes, a tenth of what it is
 

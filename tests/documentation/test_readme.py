@@ -10,10 +10,11 @@ import pytest
 
 from sklearn_selreg.judges import Slate
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_examples_run():
     examples = re.findall(r"^```python\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
     assert len(examples) == 3  # each goes on with what those before have made

@@ -245,6 +245,7 @@ def caught_of_parameters(function):
     return [warning for warning in caught(function) if warning.category is ParameterWarning]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", SEARCHES)
 def test_a_search_tells_each_setting_once(search):
     rng = np.random.default_rng(0)

@@ -19,7 +19,6 @@ import pytest
 from loopback import LLMServer
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from test_estimator import World
 
 from sklearn_selreg import ModelVersionWarning, ReliabilityGate, SelectiveLLMRegularizedMF
 from sklearn_selreg._serving._persistence import NOT_SAVED
@@ -28,11 +27,6 @@ from sklearn_selreg.judges import AnthropicJudge, LLMJudge
 NEW = pd.DataFrame({"user": [-3, -3, 5, -4], "item": [4, 9, 3, 9]})
 KEY = "sk-secret-0123456789"
 load = SelectiveLLMRegularizedMF.load
-
-
-@pytest.fixture(scope="module")
-def world():
-    return World()
 
 
 @pytest.fixture(scope="module", params=["plain", "judged"])
@@ -130,6 +124,7 @@ def test_a_loaded_model_can_be_fitted_again(world, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_fresh_process_does_the_same(model, path, world, tmp_path):
     world.test.to_pickle(tmp_path / "test.pkl")
     NEW.to_pickle(tmp_path / "new.pkl")

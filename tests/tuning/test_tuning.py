@@ -187,6 +187,7 @@ def brute_force(hold_out, scores):
     return np.mean(gains), np.mean(of_last), np.mean(of_rare)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("ties", [False, True])
 def test_held_out_interactions_are_ranked_as_by_brute_force(ties, n_threads):
@@ -343,6 +344,7 @@ def test_order_is_not_time(log):
     assert kept.fit(log).recency_power_ == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["bpr", "lmf"])
 def test_other_backbones_find_what_they_have(log, kinds, backbone):
     model = make_model(item_data=kinds, backbone=backbone).fit(log)
@@ -383,6 +385,7 @@ def test_counts_of_all_magnitudes_are_compressed(log, plays):
     assert ndcg[model.strengths_] > ndcg["raw"] + 0.02
 
 
+@pytest.mark.slow
 def test_raw_strengths_that_lose_are_told(log, plays):
     with pytest.warns(DataWarning, match="largest ones drown.*Set strengths='(log|binary)'"):
         make_model(strengths="raw").fit(log, plays)
@@ -428,6 +431,7 @@ def test_folding_in_weighs_strengths_as_fit_did(log, plays, strengths, tmp_path)
         np.testing.assert_allclose(new[0], np.linalg.solve(left, right), rtol=2e-3, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_the_unit_of_raw_strengths_does_not_matter(log):
     y = np.random.default_rng(2).integers(1, 4, size=len(log)).astype(float)
     usual, large = (make_model(strengths="raw", factors=8).fit(log, y * f) for f in (1, 1024))
@@ -493,6 +497,7 @@ def test_given_factors_are_not_searched_for(log):
         _ = model.tuning_
 
 
+@pytest.mark.slow
 def test_a_search_that_finds_all_else_anew_is_told_once(log):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -518,6 +523,7 @@ def test_what_was_chosen_is_marked(found):
         assert row[name] == getattr(found, f"{name}_")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["bpr", "lmf"])
 def test_sampled_backbones_find_the_same_with_any_threads(log, backbone):
     one, two = (make_model(backbone=backbone, n_jobs=n, random_state=None).fit(log)
@@ -577,6 +583,7 @@ def test_what_a_judge_is_asked_does_not_depend_on_the_settings(log, kinds):
     assert model.alpha_ is not None and model.tuning_ is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_hidden_pairs_that_the_search_saw_do_not_move_the_gate(seed):
     """Settings from rows without the calibration pairs give the same gamma, within its error."""

@@ -7,11 +7,11 @@ import sqlite3
 import joblib
 import numpy as np
 import pytest
-from estimators import make_estimator
 from joblib.externals.loky import get_reusable_executor
 from loopback import LLMServer
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
+from worlds import make_model
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import make_interactions
@@ -34,25 +34,12 @@ def world():
     return make_interactions(80, 60, 1200, random_state=0)
 
 
-def make_model(world, judge, **settings):
-    settings = {
-        "factors": 4,
-        "iterations": 4,
-        "slates__max_slates": 40,
-        "slates__size": 8,
-        **settings,
-    }
-    columns = {"user_col": "user", "item_col": "item", "time_col": "time"}
-    return make_estimator(
-        item_data=world.item_data, judge=judge, random_state=0, n_jobs=1, **columns, **settings
-    )
-
-
 class TestFrozen(JudgeContract):
     def make_judge(self):
         return FrozenJudge.record(ContentJudge(), self.make_slates())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")  # the server knows nothing
 def test_a_search_with_frozen_answers_is_that_of_the_live_judge(world, tmp_path, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-none")

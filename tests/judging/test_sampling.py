@@ -82,6 +82,7 @@ def root_mean_square(values):
 # Estimated designs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hidden", "others"),
     [("uniformly", others) for others in list(RECIPES)[1:]]
@@ -98,6 +99,7 @@ def test_offsets_are_those_of_a_known_design(catalog, hidden, others):
     assert root_mean_square(found - truth) < 0.5 * root_mean_square(truth)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_candidates_of_one_recipe_have_about_no_offset(catalog, recipe):
     """What is found by chance is less the more slates there are."""
@@ -124,6 +126,7 @@ def test_commonness_is_that_of_a_known_design(catalog, supervision):
     assert np.polyfit(truth, found, 1)[0] == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_makes_no_difference(catalog):
     """No supervision slate, no item to compare with: all candidates are as likely."""
     candidates, relevance, anything, positives, none = sample(catalog, "uniformly", "favorites")

@@ -19,31 +19,24 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from threadpoolctl import threadpool_limits
+from worlds import (
+    N_ITEMS,
+    N_USERS,
+    SETTINGS,
+    World,
+    all_scores,
+    ndcg_by_loop,
+    preferences_by_loop,
+    same_factors,
+    solve_user,
+)
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF, interactions_from_sparse
 from sklearn_selreg._judging import _supervision
-from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.exceptions import DataWarning, GateWarning
 from sklearn_selreg.judges import LLMJudge, PrecomputedJudge
 from sklearn_selreg.metrics import ranking_report
 
-N_USERS, N_ITEMS = 40, 50
-SETTINGS = {
-    "factors": 6,
-    "regularization": 3.0,
-    "alpha": 6.0,
-    "iterations": 9,
-    "item_bias": 0.1,
-    "backbone__missing_power": 0.5,
-    "backbone__recency_power": 0.0,
-    "llm_weight": 10 / 3,
-    "margin": 0.1,
-    "backbone__refine_iterations": 4,
-    "user_col": "user",
-    "item_col": "item",
-    "random_state": 0,
-    "n_jobs": 1,
-}
 GATE_COLUMNS = [
     "gap",
     "prior_popularity",
@@ -57,59 +50,6 @@ GATE_COLUMNS = [
 ]
 
 
-class World:
-    """Users and items with a true affinity; interactions drawn by it, and a judge that knows it."""
-
-    def __init__(self, seed=0):
-        rng = np.random.default_rng(seed)
-        taste, kind = rng.normal(size=(N_USERS, 3)), rng.normal(size=(N_ITEMS, 3))
-        affinity = taste @ kind.T + 0.5 * rng.normal(size=N_ITEMS)
-        liked = np.argsort(-(affinity + rng.gumbel(size=affinity.shape)), axis=1)
-        n_liked = rng.integers(8, 16, N_USERS)
-        rows, held_out, self.records = [], [], []
-        for user in range(N_USERS):
-            own = liked[user, : n_liked[user]]
-            train = own[:-2]
-            rows += [(user, item, place) for place, item in enumerate(train)]
-            held_out += [(user, item) for item in own[-2:]]
-            others = np.setdiff1d(np.arange(N_ITEMS), train)
-            for shown, hidden in ((train[:3], train[3:6]), (train[-4:], train[:0])):
-                candidates = np.append(hidden, rng.choice(others, 6, replace=False))
-                score = affinity[user, candidates] + rng.normal(size=len(candidates))
-                self.records.append(
-                    {
-                        "user": user,
-                        "history": shown.tolist(),
-                        "candidates": candidates.tolist(),
-                        "ratings": (1 / (1 + np.exp(-score))).tolist(),
-                    }
-                )
-        order = rng.permutation(len(rows))
-        train = pd.DataFrame(rows, columns=["user", "item", "time"]).iloc[order]
-        self.train = train.reset_index(drop=True)[["user", "item"]]
-        self.times = train.reset_index(drop=True)["time"]
-        self.test = pd.DataFrame(held_out, columns=["user", "item"])
-        genres = np.array(["drama", "comedy", "crime"])
-        self.item_data = pd.DataFrame(
-            {"item": np.arange(N_ITEMS), "genre": genres[kind.argmax(axis=1)]}
-        )
-
-    @property
-    def judge(self):
-        return PrecomputedJudge(self.records)
-
-    def model(self, **settings):
-        return make_estimator(**(SETTINGS | settings))
-
-    def judged(self, **settings):
-        return self.model(item_data=self.item_data, **({"judge": self.judge} | settings))
-
-
-@pytest.fixture(scope="module")
-def world():
-    return World()
-
-
 @pytest.fixture(scope="module")
 def model(world):
     return world.model(item_data=world.item_data).fit(world.train)
@@ -118,16 +58,6 @@ def model(world):
 @pytest.fixture(scope="module")
 def judged(world):
     return world.judged(backbone__compute_loss=True).fit(world.train)
-
-
-def all_scores(model):
-    return model.user_factors_.astype(np.float64) @ model.item_factors_.T
-
-
-def same_factors(a, b):
-    return np.array_equal(a.user_factors_, b.user_factors_) and np.array_equal(
-        a.item_factors_, b.item_factors_
-    )
 
 
 # What X may be
@@ -347,24 +277,6 @@ def test_predict_for_unknown_users_and_items(model):
         model.predict(X, unknown_items="mean")
 
 
-def ndcg_by_loop(model, fitted, X, y):
-    """NDCG@10 user by user; ids are positions, unknown ids are beyond them."""
-    scores = all_scores(model)
-    results = []
-    for user in sorted(set(X["user"])):
-        own = X["user"] == user
-        relevant = set(X["item"][own & (y > 0)])
-        if not relevant:
-            continue
-        seen = set(fitted["item"][fitted["user"] == user]) - set(X["item"][own])
-        row = scores[user] if user < len(scores) else scores.mean(axis=0)
-        candidates = [i for i in range(scores.shape[1]) if i not in seen]
-        ranking = sorted(candidates, key=lambda i: -row[i])
-        gains = [1 / np.log2(rank + 2) for rank, i in enumerate(ranking[:10]) if i in relevant]
-        results.append(sum(gains) / sum(1 / np.log2(np.arange(2, 2 + min(10, len(relevant))))))
-    return np.mean(results)
-
-
 def test_score_is_the_ndcg_of_a_loop(world, model):
     unknown_items = pd.DataFrame({"user": [0, 1, 1], "item": [800, 800, 801]})
     unknown_users = pd.DataFrame({"user": [500, 500, 501], "item": [3, 4, 800]})
@@ -432,19 +344,6 @@ def test_recommend_takes_users_of_any_container(model):
 
 
 # fold_in
-
-
-def solve_user(model, popularity, columns, strengths, ages):
-    """One user's least squares problem, items fixed; ages in the order of columns."""
-    items = model.item_factors_[:, : model.factors].astype(np.float64)
-    padded = popularity + 5
-    weight = (padded / padded.mean()) ** model.missing_power_
-    observed = np.array(model.alpha * strengths, dtype=float)
-    if model.recency_power_:
-        observed *= 3 / (1 + ages) ** model.recency_power_
-    weight[columns] = observed
-    left = (items * weight[:, np.newaxis]).T @ items + model.regularization * np.eye(model.factors)
-    return np.linalg.solve(left, items[columns].T @ observed)
 
 
 @pytest.mark.parametrize("settings", [{}, {"backbone__recency_power": 0.7}, {"item_bias": 0}])
@@ -564,18 +463,6 @@ def test_without_gate_all_preferences_weigh_1(world, judged):
     assert set(model.preferences_["weight"]) == {1.0}
     assert len(model.preferences_) == len(judged.preferences_)
     assert not same_factors(model, judged)
-
-
-def preferences_by_loop(world):
-    """Pairs of candidates that are not fitted and their gap, sorted, from the records."""
-    fitted = set(world.train.itertuples(index=False, name=None))
-    return sorted(
-        (record["user"], a, b, p - q)
-        for record in world.records
-        for a, p in zip(record["candidates"], record["ratings"], strict=True)
-        for b, q in zip(record["candidates"], record["ratings"], strict=True)
-        if p > q and not {(record["user"], a), (record["user"], b)} & fitted
-    )
 
 
 def test_preferences_are_the_preferences_between_items_not_fitted(world, judged):
@@ -1272,11 +1159,6 @@ def test_bad_input_to_a_fitted_model_is_named(world, model):
 # MovieLens: the quality that is expected, on the fold that was used for choosing the defaults
 
 
-@pytest.fixture(scope="module")
-def movielens():
-    return load_movielens_coldstart()
-
-
 def fit_movielens(data, **settings):
     model = make_estimator(
         user_col="user",
@@ -1316,6 +1198,7 @@ def movielens_reports(movielens, movielens_model):
     return {name: report(movielens, model) for name, model in models.items()}
 
 
+@pytest.mark.slow
 def test_movielens_quality(movielens_reports):
     auc = {name: table["AUC"] for name, table in movielens_reports.items()}
     ndcg = {name: table["NDCG@10"] for name, table in movielens_reports.items()}
@@ -1336,6 +1219,7 @@ def test_movielens_quality(movielens_reports):
         assert auc["judged"][regime] > floor
 
 
+@pytest.mark.slow
 def test_movielens_gate_trusts_the_judge_more_on_rare_films(movielens_model):
     gate = movielens_model.gate_
     assert not gate.is_fallback_
@@ -1347,6 +1231,7 @@ def test_movielens_gate_trusts_the_judge_more_on_rare_films(movielens_model):
     assert movielens_model.judge_stats_["slates_used"] == 659 + 659 + 309
 
 
+@pytest.mark.slow
 def test_movielens_loss_never_rises(movielens_model):
     curve = np.array(movielens_model.loss_curve_)
     assert len(curve) == movielens_model.n_iter_ // 2
@@ -1362,6 +1247,7 @@ def test_fold_in_goes_by_the_fitted_settings(world):
     )
 
 
+@pytest.mark.slow
 def test_report_takes_the_columns_of_the_model(movielens, movielens_model):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # three columns: not a word, since the model names its own
@@ -1371,11 +1257,13 @@ def test_report_takes_the_columns_of_the_model(movielens, movielens_model):
     pd.testing.assert_frame_equal(told, named)
 
 
+@pytest.mark.slow
 def test_movielens_score_agrees_with_the_report(movielens, movielens_model, movielens_reports):
     score = movielens_model.score(movielens.valid)
     assert score == pytest.approx(movielens_reports["judged"].loc["overall", "NDCG@10"])
 
 
+@pytest.mark.slow
 def test_movielens_recommends_unseen_films(movielens, movielens_model):
     users = movielens.train["user"].unique()
     items, scores = movielens_model.recommend(users, 10)

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from sklearn_selreg import ReliabilityGate
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -170,6 +170,7 @@ def test_learning_asks_for_the_shares_and_the_calibration(load):
     assert len(every) == 2560
 
 
+@pytest.mark.slow
 def test_smallest_run_is_resumed_and_reported(load, monkeypatch, tmp_path):
     quality, evaluation = load("quality"), load("evaluation")
     for module in (evaluation, load("tables"), load("figures")):

@@ -151,6 +151,7 @@ def test_calibration_does_not_know_what_it_hides():
     assert (hidden > 1).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_positions_say_nothing_of_what_was_hidden(interactions):
     many = sample_slates(make_interactions(600), None, max_slates=1500, calibration_fraction=0.35)
     places = [

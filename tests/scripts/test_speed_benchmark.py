@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks" / "speed"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "speed"
 
 
 @pytest.fixture
@@ -17,6 +17,7 @@ def speed(monkeypatch):
     sys.modules.pop("speed", None)
 
 
+@pytest.mark.slow
 def test_methods_answer_from_their_processes(speed, tmp_path):
     speed.make_world(tmp_path, 20_000)
     for name in ("implicit", "ours, slates 10 %"):

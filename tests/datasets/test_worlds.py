@@ -300,6 +300,7 @@ SMALL, LARGER = (600, 400, 12_000), (1500, 600, 30_000)
 MORE = {"slates__max_slates": 1400, "slates__calibration_fraction": 0.45}
 
 
+@pytest.mark.slow
 # Popularity takes more users than history, too. Two columns tell of it, of which the gate uses the
 # one that tells more: trust that follows it alone cannot rank all pairs as the truth does.
 @pytest.mark.parametrize(
@@ -319,6 +320,7 @@ def better_with_both(history_length, popularity):
     return 0.9 * popularity / (popularity + 20) * np.minimum(history_length, 10) / 10
 
 
+@pytest.mark.slow
 # Of two effects the stronger one is found for sure: history, which is known exactly.
 @pytest.mark.parametrize(
     ("reliability", "asked", "contexts"),
@@ -336,6 +338,7 @@ def test_a_gate_that_asks_for_less_support_recovers_weaker_differences(
     assert sum(model.gate_.context_effects_[name] for name in contexts) > 0
 
 
+@pytest.mark.slow
 def test_a_judge_that_knows_popularity_only_is_trusted_less():
     weight = {}
     for knows in ("tastes", "popularity"):

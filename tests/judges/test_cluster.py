@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV, KFold
-from test_frozen import make_model
+from worlds import make_model
 
 from sklearn_selreg.datasets import make_interactions
 from sklearn_selreg.judges import LLMJudge

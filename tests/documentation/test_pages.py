@@ -8,7 +8,7 @@ import pytest
 
 from sklearn_selreg.judges import Slate
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```(?:\{code-cell\} ipython3|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TABLES, *LIBRARIES = BLOCK.findall((DOCS / "coming_from.md").read_text(encoding="utf-8"))
 

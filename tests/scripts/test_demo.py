@@ -12,7 +12,7 @@ from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.judges import PrecomputedJudge
 from sklearn_selreg.metrics import compare_reports, ranking_report
 
-DEMO = Path(__file__).parents[1] / "demo"
+DEMO = Path(__file__).parents[2] / "demo"
 
 
 @pytest.fixture

@@ -209,6 +209,7 @@ def test_parameters_of_instances_are_set():
     assert clone(model).get_params()["gate__C"] == 0.5
 
 
+@pytest.mark.slow
 def test_a_search_over_parameters_of_parameters(likes, kinds):
     model = named(
         judge=ByTaste(),
@@ -327,6 +328,7 @@ class Noting(SelectiveLLMRegularizedMF):
         return super().fit(X, y)
 
 
+@pytest.mark.slow
 def test_rows_and_item_data_that_joblib_maps_read_only():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.integers(2000, size=150_000), rng.integers(500, size=150_000)])

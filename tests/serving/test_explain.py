@@ -9,15 +9,9 @@ from estimators import make_estimator
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import FunctionTransformer
-from test_estimator import N_ITEMS, World
+from worlds import N_ITEMS
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-
-
-@pytest.fixture(scope="module")
-def world():
-    return World()
-
 
 CASES = {
     "plain": {"item_data": None, "item_bias": 0.0, "backbone__missing_power": 0.0},

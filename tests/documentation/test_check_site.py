@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "docs" / "check_site.py"
+SCRIPT = Path(__file__).parents[2] / "docs" / "check_site.py"
 FINE = """\
 <html><head><link rel="canonical" href="https://example.org/"><style>p { color: red }</style></head>
 <body id="top"><a href="#top">up</a> <a href="other.html#here">other</a> <a href="folder/">f</a>
