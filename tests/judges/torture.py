@@ -111,7 +111,7 @@ def child(url, cache, n_slates, first=0, beat=BEAT, **settings):
 def start(server, cache, n_slates, prelude="", **settings):
     """Start a process that asks."""
     arguments = {"url": server.url, "cache": str(cache), "n_slates": n_slates, **settings}
-    path = [str(Path(__file__).parent), str(ROOT)]
+    path = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(ROOT)]
     code = CHILD.format(path=path, prelude=prelude, arguments=arguments)
     environment = {**os.environ, "ANTHROPIC_API_KEY": "sk-torture"}
     return subprocess.Popen(
