@@ -54,10 +54,8 @@ class OpenAIJudge(LiveJudge):
     ----------
     model : str
         The model, as the server calls it.
-    max_requests, max_cost, cache, concurrency, n_orders, max_item_chars, price, timeout, \
-max_retries, api_key_env, verbose
-        As in :class:`AnthropicJudge`. Prices are known of some models of OpenAI; with `max_cost`
-        others need `price`, which is (0, 0) for a server of your own.
+    max_requests, max_cost, cache, concurrency, n_orders, max_item_chars
+        As in :class:`AnthropicJudge`.
     max_tokens : int or None, default=None
         Length of an answer. None: 64 + 16 per candidate, and 4,000 more for OpenAI's own models,
         which may think first; on a server of your own, models that think need more, too.
@@ -67,9 +65,14 @@ max_retries, api_key_env, verbose
     json_schema : bool, default=True
         Whether to ask for an answer of a given JSON schema. If the server does not know that, it is
         not asked for again.
+    price, timeout, max_retries
+        As in :class:`AnthropicJudge`. Prices are known of some models of OpenAI; with `max_cost`
+        others need `price`, which is (0, 0) for a server of your own.
     base_url : str or None, default=None
         Address of the server, such as ``"http://localhost:8000/v1"``. None: the client's own, which
         is that of the environment variable `OPENAI_BASE_URL`, else OpenAI's.
+    api_key_env, verbose
+        As in :class:`AnthropicJudge`.
 
     See Also
     --------
