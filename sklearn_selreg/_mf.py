@@ -15,14 +15,13 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted
 
 from ._data._csr import count_interactions
-from ._data._histories import Histories
 from ._data._ids import encode, pick_ids
 from ._data._interactions import index_interactions
 from ._data._item_encoder import AutoItemEncoder
 from ._data._item_features import encode_items, feature_names, transform_items
 from ._data._item_table import read_item_data, warn_of_better_ids
 from ._data._requested_ids import find_known, read_id, read_ids, warn_of_unknown
-from ._data._strengths import KINDS, StrengthScale
+from ._data._strengths import KINDS
 from ._data._tables import check_same_columns, describe_columns, read_columns
 from ._factorization._als_backbone import ALSBackbone
 from ._factorization._factors import Factors
@@ -39,7 +38,6 @@ from ._judging._weighing import try_gate
 from ._serving._explain import explain
 from ._serving._fitted import FittedModel
 from ._serving._folding_in import fold_in_new_items, fold_in_users
-from ._serving._given import GivenFactors
 from ._serving._persistence import check_version, load_model, save_model
 from ._serving._recommend import (
     find_candidates,
@@ -51,8 +49,9 @@ from ._serving._recommend import (
 )
 from ._training._data import TrainingData, TrainingSettings
 from ._training._fitting import Trained, train
+from ._training._given import check_widths, make_given_model, read_factors
 from ._training._preferences import preference_losses
-from ._training._refining import locate, read_factors, train_given
+from ._training._refining import locate, train_given
 from ._tuning._auto import (
     FIXED,
     NOT_COMPARED,
@@ -820,41 +819,33 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         """
         model = cls(**parameters)
         model._validate_params()
-        users, user_factors = read_factors(user_ids, user_factors, "user", copy=copy)
-        items, item_factors = read_factors(item_ids, item_factors, "item", copy=copy)
-        k = user_factors.shape[1]
-        if item_factors.shape[1] != k or model.factors not in ("auto", None, k):
-            raise ValueError(
-                "user_factors and item_factors must have as many columns, and `factors` must be "
-                f"'auto', None or that number; got {k} and {item_factors.shape[1]} columns, and "
-                f"factors={model.factors}."
-            )
         if not isinstance(model._specification, ALS):
             raise ValueError(
                 "backbone must be 'als' with given factors, to which users are folded in as by it; "
                 f"got {model.backbone!r}."
             )
+        users, user_factors = read_factors(user_ids, user_factors, "user", copy=copy)
+        items, item_factors = read_factors(item_ids, item_factors, "item", copy=copy)
+        check_widths(user_factors, item_factors, model.factors)
         settings, backbone = model._resolve()
-        as_given = {"factors": k, "missing_power": 0.0, "recency_power": 0.0, "item_bias": 0.0}
-        fitted = FittedModel(
-            users=users,
-            items=items,
-            user_factors=user_factors,
-            item_factors=item_factors,
-            histories=Histories.empty(len(users), len(items)),
-            popularity=np.zeros(len(items), dtype=np.int64),
-            backbone=replace(backbone, **as_given),
-            scale=StrengthScale(settings["strengths"]),
-            periods=np.zeros(1),
+        fitted = make_given_model(
+            users,
+            items,
+            user_factors,
+            item_factors,
+            backbone,
+            strengths=settings["strengths"],
             uses_last_period=model.popularity_at == "last",
             id_names=id_names(None, model.user_col, model.item_col),
-            as_of_fit=np.zeros(len(users), dtype=bool),
-            given=GivenFactors(),
         )
-        trained = Trained(fitted, None, {}, [], 0)
-        remembered = {"n_features_in_": 2, "item_encoder_": None, "_found": None}
-        iterations = {"iterations_": backbone.iterations}
-        return model._remember(trained, 1, **remembered, **iterations)
+        return model._remember(
+            Trained(fitted, None, {}, [], 0),
+            1,
+            n_features_in_=2,
+            item_encoder_=None,
+            _found=None,
+            iterations_=backbone.iterations,
+        )
 
     def refine(self, X: Table, y: Any = None) -> Self:
         """Let the judge's preferences act on given factors.

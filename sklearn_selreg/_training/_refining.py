@@ -30,56 +30,6 @@ _SAMPLE = 100_000  # rows by which the spread of factors is measured, at most
 _GRAM_CHUNK = 2**16
 
 
-def read_factors(ids, factors, name, *, copy):
-    """Check ids and factors, and return them as arrays.
-
-    Parameters
-    ----------
-    ids : array-like of shape (n,)
-    factors : array-like of shape (n, k)
-    name : str
-        "user" or "item".
-    copy : bool
-        False: float32 arrays are taken as they are.
-
-    Returns
-    -------
-    ids : ndarray of shape (n,)
-    factors : ndarray of shape (n, k), float32, writable
-
-    Raises
-    ------
-    ValueError
-        For other shapes, repeated ids, factors that are not finite, or an array that can neither be
-        copied nor written to.
-    """
-    if isinstance(ids, list | tuple):  # np.asarray turns all ids of ["ann", 1] into strings
-        ids = pd.Series(list(ids)).to_numpy()
-    ids = np.asarray(ids)
-    try:
-        factors = np.array(factors, dtype=np.float32, order="C", copy=True if copy else None)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}_factors must be an array of numbers: {error}.") from error
-    if factors.ndim != 2 or ids.shape != factors.shape[:1] or 0 in factors.shape:
-        raise ValueError(
-            f"{name}_factors must have a row for each of {name}_ids; got shapes {factors.shape} "
-            f"and {ids.shape}."
-        )
-    if not factors.flags.writeable:
-        raise ValueError(
-            f"{name}_factors must be writable with copy=False, as refine writes to it; got a "
-            'read-only array. np.load(path, mmap_mode="c") maps a file that stays as it is.'
-        )
-    if not np.isfinite(np.sum(factors, dtype=np.float64)):
-        raise ValueError(f"{name}_factors must be finite; got NaN or infinity.")
-    if pd.isna(ids).any():
-        raise ValueError(f"{name}_ids must not be missing; got None or NaN.")
-    if not (ids.dtype.kind in "iu" and (ids[1:] > ids[:-1]).all()) and not pd.Index(ids).is_unique:
-        twice = ids[pd.Index(ids).duplicated()][:1].tolist()[0]
-        raise ValueError(f"{name}_ids must be unique; got {twice!r} more than once.")
-    return ids, factors
-
-
 @dataclass(frozen=True, eq=False)
 class Located:
     """Interactions among a few of many users and items.
