@@ -278,7 +278,7 @@ def simulate(name, seed, progress):
             if tests is None:
                 tests = world.answers(about_the_best(world, without, chosen))
             judged = world.answers(chosen)
-            judge = PrecomputedJudge(demo.records(judged, judged.answers))
+            judge = PrecomputedJudge(demo.bad_judges.records(judged, judged.answers))
             fact = {
                 "n": n_questions,
                 "recipe": recipe,

@@ -63,7 +63,8 @@ def draw_near(rng, best):
     ]
     for group in groups:
         if rng.random() < 0.3:
-            settings = settings | {name: other[name] for name in group}
+            # Older logs have fewer settings.
+            settings = settings | {name: other[name] for name in group if name in other}
     for name in sorted(settings.keys() - {name for group in groups for name in group}):
         settings[name] = round(settings[name] * float(np.exp(rng.normal(0, 0.15))), 4)
     return settings
