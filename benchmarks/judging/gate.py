@@ -34,7 +34,7 @@ SETTINGS = {
     "Online Retail": {
         **_SHORT,
         **{"factors": 128, "alpha": 7.4, "regularization": 18.7},
-        **{"missing_power": 0.75, "prior_strength": 5},
+        **{"backbone__missing_power": 0.75, "prior_strength": 5},
     },
 }
 NO_LLM, SELECTIVE, EVERYWHERE = "no LLM", "selective", "everywhere"

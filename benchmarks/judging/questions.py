@@ -211,7 +211,7 @@ class Simulated:
         users, items = model.user_factors_[slates.users], model.item_factors_
         seen = self.interactions.matrix[slates.users]
         ranks = rank_items(slates.items, users, items, seen)
-        standing = Standing(ranks, model._popularity[slates.items])
+        standing = Standing(ranks, model._fitted.popularity[slates.items])
         pairs = compare_candidates(slates, standing)
         rows = slates.users[pairs.slate]
         first, second = (slates.items[pairs.slate, at] for at in (pairs.preferred, pairs.other))
@@ -278,7 +278,7 @@ def simulate(name, seed, progress):
             if tests is None:
                 tests = world.answers(about_the_best(world, without, chosen))
             judged = world.answers(chosen)
-            judge = PrecomputedJudge(demo.records(judged, judged.answers))
+            judge = PrecomputedJudge(demo.bad_judges.records(judged, judged.answers))
             fact = {
                 "n": n_questions,
                 "recipe": recipe,

@@ -6,9 +6,11 @@ else: features, biases, weights, number of sweeps and the last update of the use
 
 import sys
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse as sp
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -17,9 +19,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks sha
 
 from internals import (
     COLD_BELOW,
+    FEATURE_RIDGE,
     TAIL_UP_TO,
     ALSBackbone,
-    RegularizedALS,
+    PreferenceLoss,
+    SlateTerms,
     pack_pairs,
     with_bias,
 )
@@ -97,51 +101,87 @@ class RuleGate(TransformerMixin, BaseEstimator):
 # -- losses ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a regularizer is made of.
+
+    Attributes
+    ----------
+    slates : Slates
+        All that was judged, with the answers.
+    terms : SlateTerms
+        The preferences that the gate trusts.
+    matrix : csr_matrix of shape (n_users, n_items)
+        Interactions.
+    users, items : ndarrays of shape (n_users, k) and (n_items, k), float32
+        Factors without preferences, with columns of biases from `n_factors` on.
+    n_factors : int
+    weight : float
+        Of a preference, beside the confidences.
+    margin : float
+    """
+
+    slates: object
+    terms: SlateTerms
+    matrix: sp.csr_matrix
+    users: np.ndarray
+    items: np.ndarray
+    n_factors: int
+    weight: float
+    margin: float
+
+
+@dataclass(frozen=True, eq=False)
+class _OtherLoss(PreferenceLoss):
+    """Preferences whose loss is that of a regularizer."""
+
+    regularizer: object
+
+
 @dataclass(frozen=True)
 class _Backbone(ALSBackbone):
-    """Our backbone, of which a regularizer may make the problem."""
+    """Our backbone, whose problem a regularizer may make."""
 
-    def problem(
-        self, matrix, features, factors, *, confidence=None, regularizer=None,
-        **pairs,
-    ):  # fmt: skip
-        def make(factors, **terms):
-            return ALSBackbone.problem(
-                self, matrix, features, factors, confidence=confidence, **terms
+    @classmethod
+    def like(cls, backbone):
+        """Return it with the settings of another backbone."""
+        return cls(**{field.name: getattr(backbone, field.name) for field in fields(backbone)})
+
+    def problem(self, matrix, features, factors, *, preferences=None, **options):
+        def make(factors, preferences):
+            return super(_Backbone, self).problem(
+                matrix, features, factors, preferences=preferences, **options
             )
 
-        if regularizer is None:
-            return make(factors, **pairs)
+        if preferences is None:
+            return make(factors, None)
+        confidence = options.get("confidence")
         if confidence is None:
             confidence = self.confidence(matrix)
-        regularizer.terms = pairs["slates"]  # those of the last update have other margins
-        return regularizer.problem(self, make, matrix, confidence, features, factors)
-
-
-def _weight(model):
-    """Return the weight of a preference, which a model has relative to its alpha."""
-    return model.llm_weight * model._fitted_backbone.preference_unit
+        regularizer, terms = preferences.regularizer, preferences.slates
+        return regularizer.problem(self, make, terms, confidence, features, factors)
 
 
 class FixedMarginMF(SelectiveLLMRegularizedMF):
-    """Our estimator, of which all preferences ask for the margin, whatever their weight."""
+    """Our estimator, with the same margin for all preferences, whatever their weight."""
 
-    def _regularizers(self, *args, **kwargs):
-        found = super()._regularizers(*args, **kwargs)
-        for pairs in found:
-            terms = pairs["slates"]
-            margins = np.broadcast_to(np.float32(self.margin), terms.weights.shape)
-            pairs["slates"] = replace(terms, margins=margins)
-        return found
+    def _make_losses(self, *args, margin, **options):
+        losses = super()._make_losses(*args, margin=margin, **options)
+        return tuple(self._with_margin(loss, margin) for loss in losses)
+
+    @staticmethod
+    def _with_margin(loss, margin):
+        terms = loss.slates
+        margins = np.broadcast_to(np.float32(margin), terms.weights.shape)
+        return replace(loss, slates=replace(terms, margins=margins))
 
 
 class AlternativeMF(SelectiveLLMRegularizedMF):
-    """Our estimator with `regularizer(model, terms)` instead of the pairs' squared hinge.
+    """Our estimator with `regularizer(judged)` instead of the pairs' squared hinge.
 
-    It is given the fitted model and the `SlateTerms` by the gate, which are its `terms`, and has
-    the method `problem(backbone, make, matrix, confidence, features, factors)`, which returns what
-    sweeps. It is kept as `regularizer_`; the model has the factors without preferences as
-    `plain_factors`, (users, items) with columns of biases from `n_factors` on.
+    It is given what was `Judged`, and has the method `problem(backbone, make, terms, confidence,
+    features, factors)`, which returns what sweeps; `make(factors, preferences)` returns our own
+    problem, and `terms` are the preferences with the margins of the sweeps, or of the last update.
     """
 
     def with_regularizer(self, regularizer):
@@ -149,15 +189,28 @@ class AlternativeMF(SelectiveLLMRegularizedMF):
         self._make_regularizer = regularizer
         return self
 
-    def _backbone(self, settings=None):
-        own = super()._backbone(settings)
-        return _Backbone(**{field.name: getattr(own, field.name) for field in fields(own)})
+    @property
+    def regularizer_(self):
+        """The regularizer of the fit."""
+        return self._fitted.preferences.regularizer
 
-    def _regularizers(self, slates, weights, plain, final, shares=None, known=None):
-        found = super()._regularizers(slates, weights, plain, final, shares, known)
-        self.n_factors, self.plain_factors = final.users.shape[1], with_bias(*final[:3], shares)
-        self.regularizer_ = self._make_regularizer(self, found[0]["slates"])
-        return [{"slates": of["slates"], "regularizer": self.regularizer_} for of in found]
+    def _make_backbone(self, settings):
+        return _Backbone.like(super()._make_backbone(settings))
+
+    def _make_losses(self, supervision, weights, plain, final, shares, **options):
+        losses = super()._make_losses(supervision, weights, plain, final, shares, **options)
+        regularizer = self._make_regularizer(
+            Judged(
+                supervision.slates,
+                losses[0].slates,
+                options["seen"],
+                *with_bias(*final[:3], shares),
+                n_factors=final.users.shape[1],
+                weight=options["weight"],
+                margin=options["margin"],
+            )
+        )
+        return tuple(_OtherLoss(loss.slates, loss.weight, regularizer) for loss in losses)
 
 
 class Pointwise:
@@ -167,58 +220,102 @@ class Pointwise:
     weight c + mu and the target mu (rating - bias) / (c + mu).
     """
 
-    def __init__(self, model, terms):
-        slates = model._slates
+    def __init__(self, judged):
+        slates, shape = judged.slates, judged.matrix.shape
         rated = (slates.relevance == 0) & ~np.isnan(slates.answers).all(axis=2)
         slate, place = np.nonzero(rated)
         entries = slates.users[slate], slates.items[slate, place]
-        shape = model._matrix.shape
         rating = np.nanmean(slates.answers[slate, place], axis=1).astype(np.float64)
         count = sp.coo_matrix((np.ones(len(rating)), entries), shape).tocsr().tocoo()
         total = sp.coo_matrix((rating, entries), shape).tocsr().tocoo()
         self.rows, self.columns = count.row, count.col
         self.ratings = total.data / count.data
-        self.weight = _weight(model)
-        users, items = (of[:, model.n_factors :] for of in model.plain_factors)
+        self.weight = judged.weight
+        users, items = (of[:, judged.n_factors :] for of in (judged.users, judged.items))
         self.bias = np.einsum("np,np->n", users[self.rows], items[self.columns])
 
-    def problem(self, backbone, make, matrix, confidence, features, factors):
+    def problem(self, backbone, make, terms, confidence, features, factors):
         """Return a least squares problem with more entries, of other targets."""
-        missing = backbone.missing_weights(matrix.getnnz(axis=0))
-        missing = np.ones(matrix.shape[1]) if missing is None else missing
+        missing = backbone.missing_weights(confidence.getnnz(axis=0))
+        missing = np.ones(confidence.shape[1]) if missing is None else missing
         known = confidence.tocoo()
-        rows = np.concatenate([known.row, self.rows])
-        columns = np.concatenate([known.col, self.columns])
-        order = np.lexsort((columns, rows))
+        entries = (
+            np.concatenate([known.row, self.rows]),
+            np.concatenate([known.col, self.columns]),
+        )
         curvature = missing[self.columns] + self.weight
         wanted = self.weight * (self.ratings - self.bias) / curvature
-        indptr = np.append(0, np.cumsum(np.bincount(rows, minlength=matrix.shape[0])))
 
         def gather(observed, judged):
-            data = np.concatenate([observed, judged])[order].astype(np.float32)
-            return sp.csr_matrix((data, columns[order], indptr), matrix.shape)
+            values = np.concatenate([observed, judged]).astype(np.float64)
+            return sp.csr_matrix((values, entries), confidence.shape)
 
         return _TargetALS(
             gather(known.data, curvature),
-            *factors,
-            targets=gather(np.ones(known.nnz), wanted),
-            regularization=backbone.regularization,
-            item_regularization=backbone.regularization
-            * (1 if features is None else backbone.prior_strength),
-            missing_weights=missing,
-            features=features,
-            num_threads=backbone.num_threads,
+            gather(known.data, curvature * wanted),
+            factors,
+            missing,
+            backbone.regularization,
+            backbone.regularization * (1 if features is None else backbone.prior_strength),
+            features,
         )
 
 
-class _TargetALS(RegularizedALS):
-    """Least squares of which each entry has a target of its own, instead of 1."""
+class _TargetALS:
+    r"""Least squares whose entries have weights and targets of their own, each row solved exactly.
 
-    def __init__(self, confidence, user_factors, item_factors, *, targets, **settings):
-        super().__init__(confidence, user_factors, item_factors, **settings)
-        for block in self._user_blocks:
-            block.pull.data = block.pull.data * targets[block.users].data
-        self._pull_t = sp.vstack([block.pull for block in self._user_blocks]).T.tocsr()
+    The objective of `RegularizedALS` without pairs, of which an observed entry has
+    :math:`w (t - x \cdot y)^2`; `rhs` holds w t.
+    """
+
+    def __init__(self, weights, rhs, factors, missing, penalty, item_penalty, features):
+        self.user_factors, self.item_factors = (np.array(of, dtype=np.float64) for of in factors)
+        self._by_user, self._missing, self._penalty = (weights, rhs), missing, penalty
+        # The equations of an item are divided by the weight of its missing entries.
+        scale = sp.diags(1 / missing)
+        self._by_item = [(matrix @ scale).T.tocsr() for matrix in (weights, rhs)]
+        self._item_penalty, self._features = item_penalty, features
+        if features is not None:
+            weighted = features.T.multiply(missing).tocsr()
+            moments = (weighted @ features).toarray().astype(np.float64)
+            moments[np.diag_indices_from(moments)] += FEATURE_RIDGE
+            self._prior = scipy.linalg.cho_factor(moments), weighted
+
+    @property
+    def is_finite(self):
+        return bool(np.isfinite(self.item_factors).all())
+
+    def sweep(self):
+        self.solve_users()
+        ones = np.ones(len(self.user_factors))
+        self.item_factors = _solve_rows(
+            *self._by_item, self.user_factors, ones, self._item_penalty, self._expected()
+        )
+
+    def solve_users(self):
+        self.user_factors = _solve_rows(
+            *self._by_user, self.item_factors, self._missing, self._penalty
+        )
+        return self.user_factors.astype(np.float32)
+
+    def _expected(self):
+        if self._features is None:
+            return 0.0
+        moments, weighted = self._prior
+        return self._features @ scipy.linalg.cho_solve(moments, weighted @ self.item_factors)
+
+
+def _solve_rows(weights, rhs, others, missing, penalty, expected=0.0):
+    """Solve for the rows of a matrix, given the factors of its columns."""
+    k = others.shape[1]
+    gram = others.T @ (missing[:, np.newaxis] * others) + penalty * np.eye(k)
+    curvature = np.empty((weights.shape[0], k, k))
+    for row, (start, stop) in enumerate(pairwise(weights.indptr)):
+        columns = weights.indices[start:stop]
+        y, beyond = others[columns], weights.data[start:stop] - missing[columns]
+        curvature[row] = gram + (y * beyond[:, np.newaxis]).T @ y
+    pull = rhs @ others + penalty * expected
+    return np.linalg.solve(curvature, pull[:, :, np.newaxis])[:, :, 0]
 
 
 class Hinge:
@@ -228,43 +325,40 @@ class Hinge:
     weights change from sweep to sweep.
     """
 
-    def __init__(self, model, terms):
-        self.terms = terms
-        self.llm_weight, self.margin = _weight(model), model.margin
+    def __init__(self, judged):
+        self.weight, self.margin = judged.weight, judged.margin
 
-    def problem(self, backbone, make, matrix, confidence, features, factors):
+    def problem(self, backbone, make, terms, confidence, features, factors):
         """Return what sweeps with new weights each time."""
-        return _Reweighted(self, make, factors)
+        return _Reweighted(self, make, terms, factors)
 
-    def hinges(self, users, items):
-        """Return the hinges of all pairs, (n_slates, slate_size, slate_size)."""
-        return np.maximum(0, self.terms.margin_matrices() - self._differences(users, items))
-
-    def _differences(self, users, items):
-        candidates = items[self.terms.items]
-        scores = np.einsum("sk,sik->si", users[self.terms.users], candidates)
-        if self.terms.bias is not None:
-            scores += self.terms.bias
-        return scores[:, :, np.newaxis] - scores[:, np.newaxis]
-
-    def trust(self, hinges):
+    def trust(self, terms, hinges):
         """Return the weights of the pairs' hinges."""
-        return self.terms.matrices()
+        return terms.matrices()
 
-    def weigh(self, users, items):
-        """Return the pairs of the majorizer as arguments of the problem."""
-        hinges = self.hinges(users, items)
+    def weigh(self, terms, users, items):
+        """Return the pairs of the majorizer."""
+        z = differences(terms, users, items)
+        hinges = np.maximum(0, terms.margin_matrices() - z)
         floor = max(_SMALLEST_HINGE * self.margin, 1e-6)
-        weights = self.trust(hinges) / (2 * np.maximum(hinges, floor))
-        terms = replace(self.terms, weights=pack_pairs(weights.astype(np.float32)))
-        return {"slates": terms, "llm_weight": self.llm_weight}
+        weights = self.trust(terms, hinges) / (2 * np.maximum(hinges, floor))
+        terms = replace(terms, weights=pack_pairs(weights.astype(np.float32)))
+        return PreferenceLoss(terms, self.weight)
+
+
+def differences(terms, users, items):
+    """Return the differences of the candidates' scores, (n_slates, slate_size, slate_size)."""
+    scores = np.einsum("sk,sik->si", users[terms.users], items[terms.items])
+    if terms.bias is not None:
+        scores += terms.bias
+    return scores[:, :, np.newaxis] - scores[:, np.newaxis]
 
 
 class _Reweighted:
     """A problem made anew before each sweep, with weights from the current factors."""
 
-    def __init__(self, regularizer, make, factors):
-        self._regularizer, self._make = regularizer, make
+    def __init__(self, regularizer, make, terms, factors):
+        self._regularizer, self._make, self._terms = regularizer, make, terms
         self.user_factors, self.item_factors = factors
 
     @property
@@ -273,7 +367,7 @@ class _Reweighted:
 
     def _next(self):
         factors = self.user_factors, self.item_factors
-        return self._make(factors, **self._regularizer.weigh(*factors))
+        return self._make(factors, self._regularizer.weigh(self._terms, *factors))
 
     def sweep(self):
         problem = self._next()
@@ -291,22 +385,22 @@ class Logistic(Hinge):
     target for each pair. Beyond the target the square is cut off, which leaves it above the loss.
     """
 
-    def weigh(self, users, items):
+    def weigh(self, terms, users, items):
         """Return the pairs of the majorizer, with targets as margins."""
         temperature = self.margin / 4
-        differences = self._differences(users, items)
-        first, second = np.triu_indices(differences.shape[1], 1)
-        weights, margins = self.terms.weights, self.terms.margins
-        beyond = np.sign(weights) * differences[:, first, second] - margins
+        weights, margins = terms.weights, terms.margins
+        first, second = np.triu_indices(terms.items.shape[1], 1)
+        z = differences(terms, users, items)[:, first, second]
+        beyond = np.sign(weights) * z - margins
         beyond = np.where(np.abs(beyond) < 1e-3 * temperature, 1e-3 * temperature, beyond)
         curvature = np.tanh(beyond / temperature / 2) / (4 * beyond)
         targets = margins + 1 / (4 * curvature)
         terms = replace(
-            self.terms,
+            terms,
             weights=(weights * curvature).astype(np.float32),
             margins=targets.astype(np.float32),
         )
-        return {"slates": terms, "llm_weight": self.llm_weight}
+        return PreferenceLoss(terms, self.weight)
 
 
 class JointGate(Hinge):
@@ -320,16 +414,17 @@ class JointGate(Hinge):
 
     n_steps = 50
 
-    def __init__(self, model, terms, rate):
-        super().__init__(model, terms)
+    def __init__(self, judged, rate):
+        super().__init__(judged)
         self.rate = rate
-        length = np.diff(model._matrix.indptr)[terms.users]
-        users, items = (of.astype(np.float64) for of in model.plain_factors)
+        terms, popularity = judged.terms, judged.matrix.getnnz(axis=0)
+        length = np.diff(judged.matrix.indptr)[terms.users]
+        users, items = (of.astype(np.float64) for of in (judged.users, judged.items))
         scores = users[terms.users] @ items.T
-        deviation = np.std(scores[:, model._popularity > 0], axis=1, keepdims=True)
+        deviation = np.std(scores[:, popularity > 0], axis=1, keepdims=True)
         p = expit(np.take_along_axis(scores, terms.items, axis=1) / deviation)
         cold = np.repeat((length < COLD_BELOW)[:, np.newaxis], terms.items.shape[1], axis=1)
-        tail = model._popularity[terms.items] <= TAIL_UP_TO
+        tail = popularity[terms.items] <= TAIL_UP_TO
         self.z = np.stack([cold, tail, 2 * (1 - np.maximum(p, 1 - p)), np.ones_like(p)], axis=-1)
         self.coef = np.zeros(self.z.shape[-1])
         self.pairs = np.nonzero(terms.matrices())
@@ -345,10 +440,10 @@ class JointGate(Hinge):
         alpha = self._alpha()
         return float(np.mean(alpha[slate, first] + alpha[slate, second]) / 2)
 
-    def trust(self, hinges):
+    def trust(self, terms, hinges):
         """Take the gate's steps, and return the weights of the pairs."""
         # The loss is linear in the weights: what matters of the hinges is their sum by item.
-        each = hinges * self.terms.matrices()
+        each = hinges * terms.matrices()
         slope = (each.sum(axis=2) + each.sum(axis=1)) / 2
         for _ in range(self.n_steps):
             alpha = self._alpha()
@@ -356,7 +451,7 @@ class JointGate(Hinge):
             self._step(gradient / max(slope.sum(), 1e-12))
         self.mean_weights.append(self._mean_weight())
         alpha = self._alpha()
-        return self.terms.matrices() * (alpha[:, :, np.newaxis] + alpha[:, np.newaxis]) / 2
+        return terms.matrices() * (alpha[:, :, np.newaxis] + alpha[:, np.newaxis]) / 2
 
     def _step(self, gradient):
         self._n += 1

@@ -19,7 +19,6 @@ import platform
 import sys
 import time
 import warnings
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -405,7 +404,7 @@ def main():
             made = {
                 "date": time.strftime("%Y-%m-%d", time.gmtime()),
                 "python": platform.python_version(),
-                **{package: version(package) for package in PACKAGES},
+                **{package: repository.version_of(package) for package in PACKAGES},
             }
             arguments.output.parent.mkdir(parents=True, exist_ok=True)
             text = json.dumps({"made": made, **results}, indent=1, default=str)

@@ -5,7 +5,6 @@ import platform
 import sys
 import time
 import warnings
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -115,18 +114,10 @@ def write(name, results, seeds):
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "seeds": list(seeds),
         "python": platform.python_version(),
-        **{package: _version(package) for package in ("sklearn_selreg", *PACKAGES)},
+        **{package: repository.version_of(package) for package in ("sklearn_selreg", *PACKAGES)},
     }
     text = json.dumps({"made": made, **results}, indent=1)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _version(package):
-    """Return the version of a package, None where it is not installed (and so not measured)."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def read(name):

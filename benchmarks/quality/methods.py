@@ -55,13 +55,13 @@ class Method:
 
 
 def _ours(data, seed, judge=None, estimator=SelectiveLLMRegularizedMF, **settings):
-    settings = dict(settings)
+    """Make ours, with settings as `set_params` takes them."""
     ratio = settings.pop("regularization_per_alpha", None)
     if ratio is not None:
         settings["regularization"] = ratio * settings["alpha"]
     if settings:  # those that were not drawn are the fixed ones
         settings.setdefault("tuning", None)
-    return estimator(
+    model = estimator(
         item_data=data.item_data,
         judge=judge,
         user_col="user",
@@ -69,8 +69,8 @@ def _ours(data, seed, judge=None, estimator=SelectiveLLMRegularizedMF, **setting
         time_col="time",
         random_state=seed,
         n_jobs=1,
-        **settings,
     )
+    return model.set_params(**settings)
 
 
 def no_llm(data, seed, **settings):
@@ -115,8 +115,8 @@ _BACKBONE = {
     "regularization_per_alpha": log_uniform(1.2, 10),
     "prior_strength": log_uniform(0.4, 4),
     "item_bias": log_uniform(0.1, 0.6),
-    "missing_power": choice(0.0, 0.25, 0.5, 0.75),
-    "recency_power": choice(0.0, 0.35, 0.65),
+    "backbone__missing_power": choice(0.0, 0.25, 0.5, 0.75),
+    "backbone__recency_power": choice(0.0, 0.35, 0.65),
     "iterations": choice(20, 30),
     "llm_weight": log_uniform(0.03, 1),
     "margin": log_uniform(0.1, 0.8),

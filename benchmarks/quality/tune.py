@@ -43,12 +43,12 @@ def draw(rng):
         "prior_strength": log_uniform(0.6, 3),
         "item_bias": log_uniform(0.1, 0.6),
         "popularity_periods": int(rng.choice([6, 8, 12])),
-        "missing_power": float(rng.choice([0.0, 0.25, 0.5, 0.75])),
-        "recency_power": float(rng.choice([0.2, 0.35, 0.5, 0.65])),
+        "backbone__missing_power": float(rng.choice([0.0, 0.25, 0.5, 0.75])),
+        "backbone__recency_power": float(rng.choice([0.2, 0.35, 0.5, 0.65])),
         "llm_weight": log_uniform(0.1, 1),
         "margin": log_uniform(0.2, 0.7),
         "iterations": iterations,
-        "refine_iterations": iterations // 2,
+        "backbone__refine_iterations": iterations // 2,
     }
 
 
@@ -56,14 +56,15 @@ def draw_near(rng, best):
     """Draw settings near one of the best."""
     settings, other = dict(best[rng.integers(len(best))]), best[rng.integers(len(best))]
     groups = [
-        ["missing_power"],
-        ["recency_power"],
+        ["backbone__missing_power"],
+        ["backbone__recency_power"],
         ["popularity_periods"],
-        ["iterations", "refine_iterations"],
+        ["iterations", "backbone__refine_iterations"],
     ]
     for group in groups:
         if rng.random() < 0.3:
-            settings = settings | {name: other[name] for name in group}
+            # Older logs have fewer settings.
+            settings = settings | {name: other[name] for name in group if name in other}
     for name in sorted(settings.keys() - {name for group in groups for name in group}):
         settings[name] = round(settings[name] * float(np.exp(rng.normal(0, 0.15))), 4)
     return settings
@@ -94,9 +95,8 @@ def run_trial(settings, data, methods=METHODS, random_state=0):
             n_jobs=1,
             tuning=None,
             **options[method],
-            **settings,
         )
-        results[method] = evaluate(model.fit(data.train), data)
+        results[method] = evaluate(model.set_params(**settings).fit(data.train), data)
     return results
 
 

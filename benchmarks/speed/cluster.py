@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks sha
 import repository  # isort: skip
 from loopback import LLMServer
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg import SelectiveLLMRegularizedMF, SlateSampler
 from sklearn_selreg.datasets import make_interactions
 from sklearn_selreg.judges import AnthropicJudge
 
@@ -49,7 +49,7 @@ def make_model(world, judge):
     """Return a small model of a world."""
     return SelectiveLLMRegularizedMF(
         user_col="user", item_col="item", time_col="time", item_data=world.item_data, judge=judge,
-        iterations=10, tuning=None, max_slates=150, random_state=0, n_jobs=1,
+        iterations=10, tuning=None, slates=SlateSampler(max_slates=150), random_state=0, n_jobs=1,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks sha
 import repository  # isort: skip
 from loopback import LLMServer
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg import SelectiveLLMRegularizedMF, SlateSampler
 from sklearn_selreg.judges import AnthropicJudge, LLMJudge, Slate
 
 DELAY, CONCURRENCY, N_LIVE = 0.05, 32, 3_000
@@ -100,7 +100,7 @@ def overhead():
         model = SelectiveLLMRegularizedMF(
             item_data=items,
             judge=judge,
-            max_slates=N_SLATES,
+            slates=SlateSampler(max_slates=N_SLATES),
             tuning=None,
             user_col="user",
             item_col="item",

@@ -36,7 +36,7 @@ def compare(title, model, users, repeat):
         reference = AlternatingLeastSquares(factors=model.item_factors_.shape[1])
     reference.user_factors, reference.item_factors = model.user_factors_, model.item_factors_
     rows = np.searchsorted(model.users_, users)
-    seen = model._matrix[rows]
+    seen = model._fitted.matrix[rows]
     ids, listed = model.users_[rows], users.tolist()
 
     def implicit_recommend():
@@ -56,7 +56,7 @@ def compare(title, model, users, repeat):
         name: partial(seconds_of, call)
         for name, call in {REFERENCE: implicit_recommend, **ours}.items()
     }
-    n_users, n_items = model._matrix.shape
+    n_users, n_items = model._fitted.matrix.shape
     title = f"{title}: {len(users)} of {n_users} users, {n_items} items"
     return measure(title, variants, repeat, goals=dict.fromkeys(ours, GOAL))
 

@@ -68,7 +68,7 @@ GOALS = {
     "recommend": {"ours, plain": 1.1},
 }  # fmt: skip
 NAMES = {"user_col": "user", "item_col": "item"}
-PLAIN = {"item_bias": 0, "missing_power": 0, "recency_power": 0}
+PLAIN = {"item_bias": 0, "backbone__missing_power": 0, "backbone__recency_power": 0}
 
 
 # -- what runs in a process of its own -----------------------------------------------------------
@@ -219,8 +219,8 @@ class Ours(Method):
         start = time.perf_counter()
         self.model = SelectiveLLMRegularizedMF(
             factors=FACTORS, regularization=REGULARIZATION, alpha=ALPHA, iterations=self.fit_sweeps,
-            random_state=SEED, item_data=items, tuning=None, **PLAIN,
-        )  # fmt: skip
+            random_state=SEED, item_data=items, tuning=None,
+        ).set_params(**PLAIN)  # fmt: skip
         self.model.fit(self.matrix)
         return time.perf_counter() - start
 
@@ -267,7 +267,7 @@ class Defaults(Features):
 
         table = read_item_data(self._item_data(), "item")
         features = encode_items("auto", table, np.arange(self.matrix.shape[1]))[0]
-        backbone = SelectiveLLMRegularizedMF(time_col="time")._backbone()
+        backbone = SelectiveLLMRegularizedMF(time_col="time")._resolve()[1]
         start = backbone.start(*self.matrix.shape, np.random.default_rng(SEED))
         self.problem = backbone.problem(self.matrix, features, start)
         bias = backbone.bias(self.matrix.getnnz(axis=0)[:, np.newaxis], features)

@@ -196,7 +196,7 @@ def random_slates(rng, n_users, n_items, n_slates):
 def movielens_fits(data, repeat):
     """Fits from the table of interactions to the factors; that of `implicit`, from a matrix."""
     matrix = index_interactions(data.train, **COLUMNS, time_col="time").matrix
-    plain = {"item_bias": 0, "missing_power": 0, "recency_power": 0}
+    plain = {"item_bias": 0, "backbone__missing_power": 0, "backbone__recency_power": 0}
 
     def implicit_fit():
         with threadpool_limits(1, "blas"):
@@ -208,8 +208,8 @@ def movielens_fits(data, repeat):
     def our_fit(**parameters):
         model = SelectiveLLMRegularizedMF(
             **SETTINGS, alpha=ALPHA, iterations=ITERATIONS, **COLUMNS, time_col="time",
-            random_state=0, tuning=None, **parameters,
-        )  # fmt: skip
+            random_state=0, tuning=None,
+        ).set_params(**parameters)  # fmt: skip
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of slates that are dropped
             model.fit(data.train)

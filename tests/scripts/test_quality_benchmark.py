@@ -67,6 +67,26 @@ def test_pointwise_solves_for_the_ratings(load, tiny):
         np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4)
 
 
+def test_a_sweep_with_targets_solves_for_items_and_features(load):
+    """The gradient of the items vanishes, with coefficients of the features of the items before."""
+    rng = np.random.default_rng(0)
+    weights = sp.random(30, 20, 0.3, format="csr", random_state=rng)
+    targets = weights.copy()
+    targets.data = rng.normal(size=targets.nnz)
+    features = sp.random(20, 5, 0.5, format="csr", random_state=rng)
+    start = rng.normal(size=(30, 4)), rng.normal(size=(20, 4))
+    c = rng.uniform(0.5, 2, 20)
+    problem = load("alternatives")._TargetALS(
+        weights, weights.multiply(targets).tocsr(), start, c, 3.0, 2.0, features
+    )
+    problem.sweep()
+    x, y, f = problem.user_factors, problem.item_factors, features.toarray()
+    expected = f @ np.linalg.solve(f.T @ (c[:, None] * f) + 8 * np.eye(5), f.T * c @ start[1])
+    w, t = np.where(weights.toarray() > 0, weights.toarray(), c), targets.toarray()
+    gradient = (w * (x @ y.T - t)).T @ x + 2 * c[:, None] * (y - expected)
+    np.testing.assert_allclose(gradient, 0, atol=1e-9)
+
+
 def test_joint_gate_lowers_its_weights(load, tiny):
     model = load("methods").joint_gate(tiny, 0, gate_rate=0.02, iterations=10, factors=8)
     weights = model.regularizer_.mean_weights
@@ -91,23 +111,22 @@ def test_other_losses_fall_in_each_sweep(load, tiny, name, loss):
     losses = []
 
     class Watched(getattr(alternatives, name)):
-        def weigh(self, users, items):
-            terms, model = self.terms, self.model
+        def weigh(self, terms, users, items):
             scores = users.astype(float) @ items.T
             own = np.take_along_axis(scores[terms.users], terms.items, axis=1) + terms.bias
             each = loss(self.margin - own[:, :, None] + own[:, None], self.margin)
-            X = model._fitted.matrix.toarray()
+            X = self.matrix.toarray()
             fit = np.where(X > 0, 50 * (1 - scores) ** 2, scores**2)
             losses.append(
                 fit.sum()
                 + 85 * (np.sum(users**2.0) + np.sum(items**2.0))
-                + self.llm_weight * np.sum(terms.matrices() * each)
+                + self.weight * np.sum(terms.matrices() * each)
             )
-            return super().weigh(users, items)
+            return super().weigh(terms, users, items)
 
-        def __init__(self, model, terms):
-            super().__init__(model, terms)
-            self.model = model
+        def __init__(self, judged):
+            super().__init__(judged)
+            self.matrix = judged.matrix
 
     settings = {
         "backbone__missing_power": 0.0,

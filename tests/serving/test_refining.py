@@ -8,7 +8,7 @@ import pytest
 from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg import ALS, SelectiveLLMRegularizedMF, SlateSampler
 from sklearn_selreg._data._interactions import index_interactions
 from sklearn_selreg.exceptions import GateWarning
 from sklearn_selreg.judges import LLMJudge, PrecomputedJudge
@@ -116,7 +116,7 @@ def test_folding_in_is_that_of_the_model_that_made_them(given, X):
 def test_refining_follows_a_judge_who_knows_and_moves_judged_rows_alone(
     given, X, judge, judged_users
 ):
-    model = make(given, judge, backbone__compute_loss=True).refine(X)
+    model = make(given, judge, backbone=ALS(compute_loss=True)).refine(X)
     moved = np.any(model.user_factors_ != given[2], axis=1)
     assert set(model.users_[moved]) <= set(judged_users)
     assert moved.sum() > len(judged_users) / 2
@@ -219,7 +219,7 @@ def test_a_live_judge_is_asked_about_users_of_X(given, X):
     some = X[X["user"] < "u100"]
     judge = LLMJudge.from_callable(rate, name="groups", version="1")
     texts = {item: f"item {item}" for item in range(N_ITEMS)}
-    model = make(given, judge, item_data=texts, slates__max_slates=60).refine(some)
+    model = make(given, judge, item_data=texts, slates=SlateSampler(max_slates=60)).refine(some)
     assert len(asked) == model.judge_stats_["slates_used"] == 60
     assert {slate.user for slate in asked} <= set(some["user"])
     assert gain(model, given, X, {slate.user for slate in asked}) > 0
