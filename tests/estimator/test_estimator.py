@@ -649,6 +649,7 @@ def test_who_paid_for_a_useless_judge_learns_it(world):
     np.testing.assert_allclose(model.item_factors_, without.item_factors_, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_judge_that_lowers_no_loss_is_not_used(world):
     threshold = ReliabilityGate(threshold=0)  # so listens to anything
     without = world.judged(judge=None).fit(world.train)

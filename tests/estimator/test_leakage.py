@@ -148,6 +148,7 @@ def check_fitted(model, train, held_out):
     return rest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_pipeline", [False, True], ids=["alone", "pipeline"])
 @pytest.mark.parametrize("splitter", SPLITTERS.values(), ids=SPLITTERS)
 @pytest.mark.filterwarnings("ignore:ReliabilityGate got:UserWarning")

@@ -709,6 +709,7 @@ assert np.isfinite(model.predict(X)).all()
 """
 
 
+@pytest.mark.slow
 def test_no_warnings_with_several_blas_threads():
     process = subprocess.run(
         [sys.executable, "-c", FIT_WITHOUT_WARNINGS],

@@ -222,6 +222,7 @@ def case_control(seed, selection):
     return pd.DataFrame(rows, columns=names), np.array(right), np.array(users)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", [(0, 0), (1.5, 0), (0, 1.5), (-1, 1)])
 def test_with_the_offset_the_truth_is_recovered_however_the_others_were_drawn(selection):
     Z, right, users = case_control(0, np.array(selection, dtype=float))

@@ -85,6 +85,7 @@ def test_every_column_of_the_evidence_has_a_name_for_people(models):
     assert list(gate.context_effects_) == [*_evidence.CONTEXT]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("response", ["weight", "trust"])
 def test_cells_are_means_over_the_preferences_in_them(models, response):
     model = models["gated"]

@@ -70,6 +70,7 @@ def test_a_search_with_frozen_answers_is_that_of_the_live_judge(world, tmp_path,
     np.testing.assert_allclose(found.item_factors_, expected.item_factors_, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_answers_in_several_orders_are_kept_apart(monkeypatch):
     slates = [Slate(1, [2], [3, 4, 5]), Slate("b", [], ["x", "y"])]
     recorded = PrecomputedJudge(

@@ -193,6 +193,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("usage", UNREADABLE.values(), ids=UNREADABLE)
 @pytest.mark.parametrize("make", [claude, gpt, "batch"])
 def test_what_is_not_known_is_charged_at_the_worst_case(make, usage):
@@ -248,6 +249,7 @@ def test_transient_failures_are_tried_again(server, make, kind):
     assert judge.stats_["requests"] == 2
 
 
+@pytest.mark.slow
 def test_slow_answers_time_out_and_are_asked_again(server):
     slates = make_slates(1)
     server.configure(script=["slow"], slow=30)

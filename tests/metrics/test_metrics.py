@@ -364,6 +364,7 @@ def two_reports():
     )
 
 
+@pytest.mark.slow
 def test_bootstrap_equals_a_direct_loop(two_reports):
     n_bootstrap, seed, level = 40, 5, 0.8
     compared = compare_reports(

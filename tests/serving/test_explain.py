@@ -54,6 +54,7 @@ def test_contributions_sum_to_the_score(world, case, by_feature):
     assert len(model.users_) == len(world.train["user"].unique()) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", ["plain", "features", "judge", "judge without gate", "judge alone"]
 )

@@ -227,6 +227,7 @@ def test_no_users(model):
     assert model.recommend([], 3, as_frame=True).shape == (0, 4)
 
 
+@pytest.mark.slow
 def test_many_users_in_little_memory():
     # All scores at once would take 400 MB, the seen items of all users another 40.
     rng = np.random.default_rng(0)
