@@ -131,7 +131,7 @@ class GateWarning(UserWarning):
 
 
 class ParameterWarning(UserWarning):
-    """A parameter has no effect beside the others, or leaves the others none.
+    """A parameter is ineffective with the current settings, or makes others ineffective.
 
     Leave it at its default, or change the parameter that the message names.
 
@@ -142,7 +142,7 @@ class ParameterWarning(UserWarning):
     >>> import warnings
     >>> from sklearn_selreg import SelectiveLLMRegularizedMF
     >>> from sklearn_selreg.exceptions import ParameterWarning
-    >>> model = SelectiveLLMRegularizedMF(factors=2, backbone="bpr", missing_power=0.7)
+    >>> model = SelectiveLLMRegularizedMF(factors=2, negatives="net")  # of no strengths
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
     ...     _ = model.fit([["ann", "Alien"], ["bob", "Heat"]])

@@ -175,16 +175,33 @@ def test_columns_by_position_must_stay_in_order(likes):
 # -- parameters of parameters -----------------------------------------------------------------
 
 
+def test_shorthands_become_instances_whose_parameters_are_set(likes):
+    model = named().set_params(
+        gate__C=3, item_encoder__min_count=4, slates__size=7, backbone__missing_power=0.25
+    )
+    assert (model.gate.C, model.item_encoder.min_count, model.slates.size) == (3, 4, 7)
+    assert repr(model.backbone) == "ALS(missing_power=0.25)"
+    model.set_params(backbone="bpr", backbone__learning_rate=0.1)
+    assert repr(model.backbone) == "BPR(learning_rate=0.1)"
+    assert named().get_params(deep=False)["backbone"] == "als"  # others keep the shorthand
+    search = GridSearchCV(
+        named(tuning=None, iterations=2),
+        {"backbone__missing_power": [0, 0.5], "slates__size": [5]},
+        cv=LeaveLastOut(**columns_of(model)),
+    ).fit(likes)
+    assert search.best_params_["slates__size"] == search.best_estimator_.slates.size == 5
+
+
 @pytest.mark.parametrize(
-    "name, instance",
+    ("name", "instance", "settings"),
     [
-        ("gate__C", "gate=ReliabilityGate"),
-        ("judge__model", "judge=AnthropicJudge"),
-        ("item_encoder__min_count", "item_encoder=AutoItemEncoder"),
+        ("gate__C", "gate=ReliabilityGate", {"gate": None}),
+        ("judge__model", "judge=AnthropicJudge", {}),
+        ("item_encoder__min_count", "item_encoder=AutoItemEncoder", {"item_encoder": None}),
     ],
 )
-def test_parameters_of_what_is_no_instance_ask_for_one(name, instance, likes):
-    model = named()
+def test_parameters_of_what_is_no_instance_ask_for_one(name, instance, settings, likes):
+    model = named(**settings)
     with pytest.raises(ValueError, match=rf"{name}=3 .* Pass an instance.*{instance}\("):
         model.set_params(**{name: 3})
     with pytest.raises(ValueError, match=rf"Pass an instance.*{instance}\("):

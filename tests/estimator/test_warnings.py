@@ -259,13 +259,3 @@ def test_a_search_tells_each_setting_once(search):
         for r, a in itertools.product(("1e+06", "1e+08"), (5, 7)):
             assert sum(f"regularization={r}, alpha={a}." in t for t in texts) == 1
         assert {warning.filename for warning in told} == {__file__}
-
-
-def test_a_search_tells_idle_parameters_once():
-    rng = np.random.default_rng(0)
-    X = pd.DataFrame({"user": rng.integers(0, 20, 300), "item": rng.integers(0, 10, 300)})
-    grid = {"backbone__missing_power": [0, 0.1, 0.2], "backbone__recency_power": [0, 0.3]}
-    search = GridSearchCV(few_settings(backbone="bpr"), grid, cv=3)
-    texts = [str(w.message) for w in caught_of_parameters(lambda: search.fit(X))]
-    assert len(texts) == len(set(texts)) == 5
-    assert sum("missing_power=0.1 and backbone__recency_power=0.3" in text for text in texts) == 1

@@ -1039,7 +1039,7 @@ def test_the_fit_shows_its_progress(world, capsys):
     model = make_model(world, judge, verbose=1, gate=ReliabilityGate(min_pairs=1))
     model.fit(world[0])
     shown = capsys.readouterr().err
-    assert "choosing questions: 100%" in shown
+    assert "choosing slates: 100%" in shown
     assert "60/60" in shown
     assert "sweeps: 100%" in shown
     n_sweeps = max(map(int, re.findall(r"sweeps: 100%.* (\d+)/", shown)))
