@@ -20,6 +20,7 @@ SHORT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")
 @pytest.mark.parametrize("name", SHORT)
 def test_nothing_is_lost_paid_twice_or_over_budget(name, tmp_path):
