@@ -17,6 +17,7 @@ from ._live import LiveJudge
 from ._run import AskingRun
 from ._service import (
     Reply,
+    TransientError,
     bound_body,
     hide,
     no_connection,
@@ -293,8 +294,8 @@ class AnthropicJudge(LiveJudge):
         >>> AnthropicJudge(max_cost=1.0, cache=None).count_tokens([])
         array([], dtype=int64)
         """
-        slates = check_slates(slates)
-        if not slates:
+        asked = check_slates(slates)
+        if not asked:
             return np.array([], dtype=np.int64)
         self._check_parameters()
         with self._client() as client:
@@ -303,15 +304,19 @@ class AnthropicJudge(LiveJudge):
             def count(slate):
                 arguments = self._arguments(slate)
                 del arguments["max_tokens"]
-                counted = run.attempts(
-                    lambda: self._call(client, lambda: client.messages.count_tokens(**arguments))
-                )
-                return counted.input_tokens
+                api = client.messages
+                try:
+                    return run.attempts(
+                        lambda: self._call(client, lambda: api.count_tokens(**arguments))
+                    ).input_tokens
+                except TransientError as error:
+                    failure = JudgeError(f"{self.model} does not answer: {error}")
+                raise failure
 
-            with ThreadPoolExecutor(min(self.concurrency, len(slates))) as pool:
+            with ThreadPoolExecutor(min(self.concurrency, len(asked))) as pool:
                 counts = tqdm(
-                    pool.map(count, slates),
-                    total=len(slates),
+                    pool.map(count, asked),
+                    total=len(asked),
                     disable=not self.verbose,
                     desc="counting tokens",
                     unit="prompt",

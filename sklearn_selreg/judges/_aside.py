@@ -13,7 +13,11 @@ from ._cache_file import private_opener
 
 def files_aside(path):
     """Return all files that have answers of a cache."""
-    return [f for folder in _folders(path) for f in folder.glob(f"{_prefix(path)}-*.jsonl")]
+    files = []
+    for folder in _folders(path):
+        with suppress(OSError):
+            files += folder.glob(f"{_prefix(path)}-*.jsonl")
+    return files
 
 
 def put_aside(path, owner, answers, file=None):

@@ -157,15 +157,12 @@ class BaseJudge(DisplayMixin, BaseEstimator, metaclass=ABCMeta):
         """
         ratings = self.rate(slates)
         pairs = [np.triu_indices(len(rated), 1) for rated in ratings]
-        gaps = [rated[a] - rated[b] for rated, (a, b) in zip(ratings, pairs, strict=True)]
+        gaps = [rated[i] - rated[j] for rated, (i, j) in zip(ratings, pairs, strict=True)]
         slate = np.repeat(np.arange(len(gaps)), [len(gap) for gap in gaps])
         gap = np.concatenate([[], *gaps])
+        first, second = np.concatenate([np.empty((2, 0), dtype=np.int64), *pairs], axis=1)
         differs = np.abs(gap) > 0  # not where a rating is NaN
-        slate, gap = slate[differs], gap[differs]
-        first, second = (
-            np.concatenate([[], *parts])[differs].astype(np.int64)
-            for parts in ([a for a, _ in pairs], [b for _, b in pairs])
-        )
+        slate, gap, first, second = (part[differs] for part in (slate, gap, first, second))
         return Preferences(
             slate=slate,
             preferred=np.where(gap > 0, first, second),

@@ -58,7 +58,7 @@ class Batches:
 
     def __init__(self, judge, run):
         self.judge = judge
-        self.work = run
+        self.asking = run
         self.cache = run.cache
         self.table = BatchTable(run.cache)
         self.attempts = {}  # of each key
@@ -69,14 +69,19 @@ class Batches:
         """Collect batches that others have left; with `send`, send what remains, and collect."""
         try:
             self._run(send)
+            return
         except Unwritable as error:
-            self.work.spent(str(error))
+            self.asking.spent(str(error))
+            return
+        except TransientError as error:
+            failure = JudgeError(f"{self.judge.model} does not answer: {error} Try again later.")
+        raise failure
 
     def _run(self, send):
-        work = self.work
-        while not work.stop.is_set():
-            waiting = [key for key in work.todo if key not in work.found]
-            for intent, batch, prompts, newest in self.table.adopt(work.identity, waiting):
+        run = self.asking
+        while not run.stop.is_set():
+            waiting = [key for key in run.todo if key not in run.found]
+            for intent, batch, prompts, newest in self.table.adopt(run.identity, waiting):
                 sizes = {k: v if isinstance(v, list) else (v, None) for k, v in prompts.items()}
                 self.active.append(Batch(intent, batch, sizes, newest))
             n_taken = 0
@@ -85,7 +90,7 @@ class Batches:
             if self.active:
                 self._collect(self.active.pop())
             elif n_taken:
-                work.stop.wait(min(1.0, self.judge.batch_poll))
+                run.stop.wait(min(1.0, self.judge.batch_poll))
             else:
                 return
 
@@ -93,29 +98,27 @@ class Batches:
 
     def _send(self, keys):
         """Send batches of what is free; return how many prompts others are asking."""
-        work, n_taken = self.work, 0
+        run, n_taken = self.asking, 0
         newest = self._newest()
         for prompts in self._split(keys):
-            intent, granted, states = self.table.intend(
-                work.identity, prompts, newest, **work.limits
-            )
+            intent, granted, states = self.table.intend(run.identity, prompts, newest, **run.limits)
             answered = [k for k, s in zip(prompts, states, strict=True) if s == ANSWERED]
             for key, ratings in self.cache.get(answered).items():
-                work.arrived(key, ratings)
+                run.arrived(key, ratings)
             n_taken += states.count(TAKEN)
             if intent is not None:
                 batch = self._post(intent, granted, newest)
                 self.active.append(Batch(intent, batch, granted, newest))
         # While batches are under way, some of their budget may be given back.
-        if not self.active and not n_taken and len(work.found) < len(work.todo):
-            work.spent()
+        if not self.active and not n_taken and len(run.found) < len(run.todo):
+            run.spent()
         return n_taken
 
     def _split(self, keys):
         """Split prompts at the size limits of a batch."""
         part, n_bytes = {}, 0
         for key in keys:
-            slate = self.work.todo[key]
+            slate = self.asking.todo[key]
             size = len(self.judge._request_text(slate).encode()) * 2 + 1_000
             if part and (len(part) == _BATCH_REQUESTS or n_bytes + size > _BATCH_BYTES):
                 yield part
@@ -128,10 +131,10 @@ class Batches:
     def _post(self, intent, prompts, newest):
         """Send a batch, at most once, and return its id."""
         items = [
-            {"custom_id": key, "params": self.judge._arguments(self.work.todo[key])}
+            {"custom_id": key, "params": self.judge._arguments(self.asking.todo[key])}
             for key in prompts
         ]
-        api = self.work.client.messages.batches
+        api = self.asking.client.messages.batches
 
         def post():
             try:
@@ -147,7 +150,7 @@ class Batches:
             return found
 
         try:
-            batch = self.work.attempts(post)
+            batch = self.asking.attempts(post)
         except (TransientError, JudgeError) as error:
             self._give_back(intent, prompts)
             failure = JudgeError(f"The batch was not accepted: {error}")
@@ -160,16 +163,16 @@ class Batches:
     def _give_back(self, intent, prompts):
         """Take out a batch that was never accepted."""
         unused = {"cost": -sum(cost for cost, _ in prompts.values()), "requests": -len(prompts)}
-        self.table.end(intent, self.work.identity, counts=unused)
+        self.table.end(intent, self.asking.identity, counts=unused)
 
     def _newest(self):
         """Return the newest batch of the service, None if it has none."""
-        listing = self._patiently(lambda: self.work.client.messages.batches.list(limit=1))
+        listing = self._patiently(lambda: self.asking.client.messages.batches.list(limit=1))
         return listing.data[0].id if listing.data else None
 
     def _find(self, prompts, newest):
         """Look for a batch that was sent, but whose id is not known; None if there is none."""
-        api = self.work.client.messages.batches
+        api = self.asking.client.messages.batches
         known = self.table.known()
         listing = self._patiently(lambda: api.list(limit=100))
         for batch in self._patiently(lambda: _until(listing, newest)):
@@ -185,15 +188,15 @@ class Batches:
 
     def _wait(self, batch):
         """Wait until a batch has ended."""
-        while not self.work.stop.is_set():
-            state = self._patiently(lambda: self.work.client.messages.batches.retrieve(batch))
+        while not self.asking.stop.is_set():
+            state = self._patiently(lambda: self.asking.client.messages.batches.retrieve(batch))
             if state.processing_status == "ended":
                 return
-            self.work.stop.wait(self.judge.batch_poll)
+            self.asking.stop.wait(self.judge.batch_poll)
 
     def _results(self, batch):
         """Return the results of a batch, a list of (key, type, Reply or message of an error)."""
-        client = self.work.client
+        client = self.asking.client
 
         def read():
             try:
@@ -207,17 +210,17 @@ class Batches:
                 )
             raise failure
 
-        return self.work.attempts(read)
+        return self.asking.attempts(read)
 
     def _call(self, f):
-        return self.judge._call(self.work.client, f)
+        return self.judge._call(self.asking.client, f)
 
     def _patiently(self, f):
-        return self.work.attempts(lambda: self._call(f))
+        return self.asking.attempts(lambda: self._call(f))
 
     def _collect(self, batch):
         """Wait for a batch and store its answers, which happens once."""
-        work = self.work
+        run = self.asking
         if batch.id is None:
             batch.id = self._find(batch.prompts, batch.newest)
             if batch.id is None:  # it was never sent
@@ -235,8 +238,8 @@ class Batches:
         answers, counts, left, fatal = {}, {}, {}, None
         for key, kind, reply in results:
             reserved, n_candidates = batch.prompts.get(key, (0, None))
-            if key in work.todo:
-                n_candidates = len(work.todo[key].candidates)
+            if key in run.todo:
+                n_candidates = len(run.todo[key].candidates)
             if key not in batch.prompts:
                 continue
             if kind != "succeeded":
@@ -249,21 +252,21 @@ class Batches:
             else:
                 self._read(key, reply, reserved, n_candidates, answers, counts)
         try:
-            self.table.end(batch.intent, work.identity, answers, counts, left)
+            self.table.end(batch.intent, run.identity, answers, counts, left)
         except Unwritable:  # it will be collected again
-            for key in answers.keys() & work.todo.keys():
-                work.arrived(key, answers[key][0])
+            for key in answers.keys() & run.todo.keys():
+                run.arrived(key, answers[key][0])
             raise
         _log.info("Batch %s has ended.", batch.id)
         for key, ratings in self.cache.get(batch.prompts).items():
-            if key in work.todo and key not in work.found:
-                work.arrived(key, ratings)
+            if key in run.todo and key not in run.found:
+                run.arrived(key, ratings)
         if fatal is not None:
             raise fatal
 
     def _is_gone(self, batch):
         """Give up a batch that the service does not have; what it cost stays counted."""
-        self.table.end(batch.intent, self.work.identity)
+        self.table.end(batch.intent, self.asking.identity)
         warn(
             f"The service no longer has the batch {batch.id} of {len(batch.prompts)} prompts; was "
             "it sent with another key or base_url? What was reserved for it stays counted, and its "
@@ -274,10 +277,10 @@ class Batches:
     def _read(self, key, reply, reserved, n_candidates, answers, counts):
         """Read an answer; a bad one is asked for once more."""
         ratings, problem = read_reply(reply, n_candidates)
-        _add(counts, self.work.spending(reply, reserved))
+        _add(counts, self.asking.spending(reply, reserved))
         if problem is not None:
             _add(counts, {problem: 1})
-            if key in self.work.todo and key not in self.best:
+            if key in self.asking.todo and key not in self.best:
                 self.best[key] = ratings
                 return
             before = self.best.get(key)
@@ -289,9 +292,9 @@ class Batches:
         """Count a failed attempt of the service; what failed too often is left out."""
         self.attempts[key] = self.attempts.get(key, 0) + 1
         if self.attempts[key] > self.judge.max_retries:
-            self.work.n_unanswered += 1
-            self.work.last_failure = message
-            self.work.todo.pop(key, None)
+            self.asking.n_unanswered += 1
+            self.asking.last_failure = message
+            self.asking.todo.pop(key, None)
 
 
 def _until(listing, newest):

@@ -45,7 +45,7 @@ _STILL = 10  # beats after which an owner that gave no sign of life is taken for
 
 GRANTED, ANSWERED, TAKEN = "granted", "answered", "taken"
 
-_open: dict = {}
+_open: dict[tuple, "JudgmentCache"] = {}  # by process and name
 _open_lock = threading.Lock()
 
 
@@ -109,7 +109,8 @@ class JudgmentCache:
         self._notices = []  # what the user is to be told
         self._at_work = 0
         self.active = set()  # batches that somebody in this process waits for
-        self.trouble = None  # why nothing can be paid for
+        self.trouble = None  # why the last answer that was not written could not be
+        self._damage = None  # what to say of a damaged file
         self._connection, self.read_only = connect(path)
         self._file = None if path is None else file_identity(path)
         self._sides = {} if path is None else side_files(path)
@@ -170,12 +171,15 @@ class JudgmentCache:
                 with suppress(sqlite3.Error):
                     if self._connection.in_transaction:
                         self._connection.execute("ROLLBACK")
-                if not isinstance(error, sqlite3.DatabaseError):
+                if is_damaged(error):
+                    failure = self._damaged(error)
+                elif isinstance(error, sqlite3.OperationalError):
+                    failure = Unwritable(str(error))
+                else:
                     raise
-                failure = error
             else:
                 return
-        raise self._damaged(failure) if is_damaged(failure) else Unwritable(str(failure))
+        raise failure
 
     @contextmanager
     def read(self):
@@ -186,12 +190,18 @@ class JudgmentCache:
             try:
                 yield self._connection
                 return
+            except sqlite3.OperationalError as error:
+                failure = CacheError(f"The cache {self.path} cannot be read: {error}.")
             except sqlite3.DatabaseError as error:
-                failure = error
-        raise self._damaged(failure)
+                if not is_damaged(error):
+                    raise
+                failure = self._damaged(error)
+        raise failure
 
     def _damaged(self, error):
-        """Return the exception for a damaged file, after saving what can be read of it."""
+        """Return the exception for a damaged file, after saving once what can be read of it."""
+        if self._damage is not None:
+            return CacheError(self._damage)
         salvaged, n_answers, knows_totals = salvage(self.path)
         if salvaged is None:
             what = "Nothing of it can be read. Name another file as cache."
@@ -205,7 +215,8 @@ class JudgmentCache:
                 f"Its {n_answers} answers that can be read are in {salvaged}: name that file as "
                 f"cache, or put it in place of the damaged one.{spent}"
             )
-        return CacheError(f"The cache {self.path} is damaged: {error}. {what}")
+        self._damage = f"The cache {self.path} is damaged: {error}. {what}"
+        return CacheError(self._damage)
 
     def tell(self):
         """Warn of what has happened to the file, once."""

@@ -58,8 +58,8 @@ def file_identity(path):
 
 
 def is_damaged(error):
-    """Whether an error of SQLite says that a file is damaged, not only that it cannot be used."""
-    return not isinstance(error, sqlite3.OperationalError)
+    """Whether an error of SQLite says that a file is damaged; such errors have no class."""
+    return type(error) is sqlite3.DatabaseError
 
 
 def connect(path):
@@ -244,7 +244,11 @@ def _folder_locked(folder):
     except ImportError:  # Windows: files that are open cannot be deleted there
         yield
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # one may write into it, but not read it
+        yield
+        return
     try:
         with suppress(OSError):  # not all file systems can
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -257,7 +261,10 @@ def is_readable_by_others(path):
     """Whether other users may read a file of ours; it says who likes what."""
     if path is None or os.name != "posix":
         return False
-    status = os.stat(path)
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
     return status.st_uid == os.getuid() and bool(status.st_mode & 0o077)
 
 

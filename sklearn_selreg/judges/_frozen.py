@@ -145,11 +145,11 @@ class FrozenJudge(BaseJudge):
             If a slate is not among those recorded.
         """
         self._check_parameters()
-        slates = check_slates(slates)
-        table, keys = self.table, _keys(slates)
+        asked = check_slates(slates)
+        table, keys = self.table, _keys(asked)
         places = np.searchsorted(table.keys, keys)
         answers, unknown = [], 0
-        for slate, key, place in zip(slates, keys, places, strict=True):
+        for slate, key, place in zip(asked, keys, places, strict=True):
             if place < len(table.keys) and table.keys[place] == key:
                 answers.append(table.ratings[table.indptr[place] : table.indptr[place + 1]].copy())
             else:
@@ -157,7 +157,7 @@ class FrozenJudge(BaseJudge):
                 unknown += 1
         if unknown:
             warn(
-                f"{unknown} of {len(slates)} slates are not among the {len(table.keys)} that "
+                f"{unknown} of {len(asked)} slates are not among the {len(table.keys)} that "
                 f"{table.judge} answered; there is no opinion on them. Plan with the X, y, cv, "
                 "item data and slate parameters that are used: plan_judging(X, y, cv=cv).ask().",
                 JudgmentWarning,

@@ -286,11 +286,10 @@ class AskingRun:
         """Say in one warning what was not asked."""
         missing = len(self.todo) - len(self.found)
         name, category = type(self.judge).__name__, JudgmentWarning
-        trouble = self.trouble or self.cache.trouble
-        if trouble and (self.over or missing):
+        if self.trouble and (self.over or missing):
             where = self.cache.path or "in memory"
             message = (
-                f"The cache {where} cannot be written to ({trouble}), so {name} asks "
+                f"The cache {where} cannot be written to ({self.trouble}), so {name} asks "
                 f"nothing more; {missing} of {len(self.todo)} prompts are without answer. Make "
                 "room or name another file as cache, and ask again."
             )

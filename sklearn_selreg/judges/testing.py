@@ -46,8 +46,9 @@ class JudgeContract:
         for user in range(6):
             history = [user, (user + 1) % 6]
             candidates = [item for item in range(6) if item not in history][: 2 + user % 3]
-            texts = [titles[item] for item in history], [titles[item] for item in candidates]
-            slates.append(Slate(user, history, candidates, *texts))
+            shown = [titles[item] for item in history]
+            texts = [titles[item] for item in candidates]
+            slates.append(Slate(user, history, candidates, shown, texts))
         return slates
 
     def test_is_a_judge_with_parameters(self):

@@ -23,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from loopback import LLMServer
 
+from sklearn_selreg.judges._cache_file import connect
+
 ROOT = Path(__file__).parents[2]
 PRICE = (0.1, 0.5)  # USD per million tokens
 BEAT = 0.1  # seconds between signs of life in these processes, a tenth of what it is
@@ -78,14 +80,16 @@ import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({n_bytes}, {n_bytes}))
 """
-# Nothing at all can be written from some moment on.
+# Nothing at all can be written from the 20th prompt on.
 FULL_DISK = """
-import os, resource, signal, threading, time
+import json, resource, signal, threading, time, urllib.request
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 def fill():
-    while not os.path.exists({cache!r} + "-wal"):
-        time.sleep(0.01)
-    time.sleep(0.4)
+    n_asked = 0
+    while n_asked < 20:
+        time.sleep(0.02)
+        with urllib.request.urlopen({url!r} + "/control/stats", b"{{}}") as stats:
+            n_asked = sum(json.load(stats)["questions"].values())
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 threading.Thread(target=fill, daemon=True).start()
 """
@@ -255,12 +259,11 @@ def full_disk(folder, n_faults=2, n_slates=60):
         cache, concurrency = folder / f"c{fault}", 4 + fault % 5
         settings = {"first": 1000 * fault, "concurrency": concurrency}
         with LLMServer(delay=0.02) as server:
-            start_up = start(server, cache, 2, **settings)  # makes the file
-            finish(start_up)
+            connect(cache)[0].close()  # while there is room
             if fault % 2:
                 prelude = SMALL_DISK.format(n_bytes=80_000 + 4_096 * (fault % 7))
             else:
-                prelude = FULL_DISK.format(cache=str(cache))
+                prelude = FULL_DISK.format(url=server.url)
             _, told, errors = finish(start(server, cache, n_slates, prelude, **settings))
             if not any("cannot be written to" in text for text in told):
                 raise RuntimeError(f"The disk was not full: {told}")
@@ -329,11 +332,11 @@ SCENARIOS = {
         wrong_clocks,
         {"n_faults": 4, "n_slates": 200},
     ),
-    "file deleted in the middle": (deleted, {"n_faults": 8, "n_slates": 80}),
-    "file deleted under two processes": (deleted, {"n_faults": 4, "n_processes": 2}),
-    "disk full until the end": (full_disk, {"n_faults": 8}),
-    "service that fails, and says nothing readable of the cost": (faulty_service, {"n_faults": 8}),
-    "batch collected by two processes": (collected_by_two, {"n_faults": 4}),
+    "file deleted in the middle": (deleted, {"n_faults": 5, "n_slates": 80}),
+    "file deleted under two processes": (deleted, {"n_faults": 3, "n_processes": 2}),
+    "disk full until the end": (full_disk, {"n_faults": 4}),
+    "service that fails, and says nothing readable of the cost": (faulty_service, {"n_faults": 6}),
+    "batch collected by two processes": (collected_by_two, {"n_faults": 3}),
 }
 
 HEAD = """| fault | times | prompts | answers lost | paid twice | over budget |
