@@ -190,6 +190,19 @@ def test_learning_asks_for_the_shares_and_the_calibration(load):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["ours, no LLM", "pointwise", "joint gate", "fixed rule"])
+def test_drawn_settings_are_those_of_the_method(load, tiny, name):
+    """The settings that are drawn are what the model has, whatever its part of the LLM."""
+    method = load("methods").METHODS[name]
+    drawn = method.draw(name, 0) | {"iterations": 2, "factors": 8}
+    settings = method.fit(tiny, 0, **drawn).get_params()
+    llm_part = ["llm_weight", "margin"] if name != "ours, no LLM" else []
+    for key in ("alpha", "item_bias", "backbone__missing_power", "iterations", *llm_part):
+        assert settings[key] == drawn[key]
+    ratio = settings["regularization"] / settings["alpha"]
+    assert ratio == pytest.approx(drawn["regularization_per_alpha"])
+
+
 def test_recipes_are_compared_by_expected_metrics(load, monkeypatch):
     """NDCG and AUC of the next item are expectations over all that it may be."""
     questions = load("questions")
