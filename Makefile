@@ -8,7 +8,7 @@ VENV_OLDEST := .venv-oldest
 PY := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-oldest lint format clean FORCE
+.PHONY: help demo docs test test-fast torture test-oldest lint format clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | awk '{n = $$1; $$1 = ""; printf "%-19s%s\n", n, $$0}'
@@ -18,15 +18,21 @@ demo: $(VENV)/installed ## run the demonstration: MovieLens in full, and two mor
 
 benchmark-quality: $(VENV)/installed ## compare with other recommenders and judges; half an hour
 	$(PY) -m pip install --quiet --editable '.[benchmarks]'
-	$(PY) benchmarks/quality.py
+	$(PY) benchmarks/quality/quality.py
 
 benchmark-speed: $(VENV)/installed ## measure time and memory beside other recommenders; an hour
 	$(PY) -m pip install --quiet --editable '.[benchmarks]'
-	$(PY) benchmarks/speed.py
+	$(PY) benchmarks/speed/speed.py
 
 test: $(VENV)/installed ## run the doctests and the tests
 	$(PY) -m pytest --doctest-modules sklearn_selreg
 	$(PY) -m pytest
+
+test-fast: $(VENV)/installed ## run the tests without the slow ones
+	$(PY) -m pytest -m "not slow"
+
+torture: $(VENV)/installed ## kill, stop and starve those who ask, and count; 15 minutes
+	$(PY) tests/judges/torture.py
 
 test-oldest: $(VENV_OLDEST)/installed ## the same on the oldest dependencies (PYTHON 3.10 or 3.11)
 	$(VENV_OLDEST)/bin/python -m pytest --doctest-modules sklearn_selreg
@@ -36,16 +42,17 @@ docs: $(VENV)/installed ## build the documentation into docs/_build/html
 	$(PY) -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 	$(PY) docs/check_site.py docs/_build/html
 
-lint: $(VENV)/installed ## check style and format
+lint: $(VENV)/installed ## check style, format and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 
 format: $(VENV)/installed ## mend style and format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
 clean: ## remove environments, builds and caches
-	rm -rf $(VENV) $(VENV_OLDEST) build dist docs/_build docs/generated *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_OLDEST) build dist docs/_build docs/generated *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environments. A stamp is written last, so it vouches for a complete one, and names the Python

@@ -75,7 +75,7 @@ def shuffled_judge(judge, probability, seed):
     judge : PrecomputedJudge
     """
     rng = np.random.default_rng(seed)
-    questions = judge.questions()
+    questions = judge.judged_slates()
     order = np.arange(len(questions.candidates))
     for start, stop in zip(questions.indptr[:-1], questions.indptr[1:], strict=True):
         if rng.random() < probability:
@@ -85,7 +85,7 @@ def shuffled_judge(judge, probability, seed):
 
 def inverted_judge(judge):
     """Turn all ratings of a judge around."""
-    questions = judge.questions()
+    questions = judge.judged_slates()
     return PrecomputedJudge(records(questions, 1 - questions.answers))
 
 
@@ -94,7 +94,7 @@ def popular_judge(judge, train):
 
     The user's own are not counted: a judge does not know what is hidden from it.
     """
-    questions = judge.questions()
+    questions = judge.judged_slates()
     count = train["item"].value_counts().reindex(questions.candidates, fill_value=0).to_numpy()
     users = np.repeat(questions.user, np.diff(questions.indptr))
     pairs = pd.MultiIndex.from_arrays([users, questions.candidates])
@@ -104,7 +104,7 @@ def popular_judge(judge, train):
 
 def all_knowing_judge(judge, held_out):
     """Rate a judge's candidates 1 if they are held-out likes of the user, else 0."""
-    questions = judge.questions()
+    questions = judge.judged_slates()
     users = np.repeat(questions.user, np.diff(questions.indptr))
     pairs = pd.MultiIndex.from_arrays([users, questions.candidates])
     liked = pairs.isin(pd.MultiIndex.from_frame(held_out[["user", "item"]]))

@@ -77,7 +77,7 @@ def plain_als(data, seed):
 
 def with_item_bias(score, model, data):
     """Add to scores what our model adds for films that were popular at the time of the user."""
-    k = model.user_factors_.shape[1] - model.trend_periods_
+    k = model.user_factors_.shape[1] - model.popularity_periods_
     place = np.searchsorted(model.items_, data.item_data["item"])
     gains = model.item_factors_[place, k:].T * np.float32(ALS_ITEM_BIAS / model.item_bias_)
     periods = model.user_factors_[:, k:]
@@ -85,16 +85,15 @@ def with_item_bias(score, model, data):
 
 
 def ours(data, seed, judge=None, **settings):
-    """Fit our estimator with its default settings, but for those given."""
+    """Fit our estimator with its defaults, except for settings as `set_params` takes them."""
     model = SelectiveLLMRegularizedMF(
         item_data=data.item_data,
         judge=judge,
         **ID_COLUMNS,
         time_col="time",
         random_state=seed,
-        **settings,
     )
-    return model.fit(data.train)
+    return model.set_params(**settings).fit(data.train)
 
 
 def fit(method, data, seed, found, fold="test", weight=None):

@@ -29,7 +29,7 @@ COLUMNS = {
     "AUC overall": "AUC",
     "AUC cold": "cold",
     "AUC tail": "tail",
-    "AUC zero": "zero",
+    "AUC new": "new",
 }
 OF_DOMAINS = {"NDCG@10 overall": "NDCG@10", JUDGED: "judged", **COLUMNS}
 CANDIDATES = {
@@ -48,7 +48,7 @@ DIFFERENCES = "Differences with 95% intervals (paired bootstrap over users)"
 MORE = {"later": "later likes", "cold": "other likes of cold users"}
 MORE_COLUMNS = {
     "later": ("NDCG@10 overall", "NDCG@10 cold", "AUC overall", "AUC cold"),
-    "cold": ("NDCG@10 overall", "AUC overall", "AUC tail", "AUC zero"),
+    "cold": ("NDCG@10 overall", "AUC overall", "AUC tail", "AUC new"),
 }
 MORE_COMPARED = ("selective - no LLM", "everywhere - no LLM", "selective - tuned")
 SERIES = {
@@ -60,7 +60,7 @@ REGIMES = {
     "warm": "warm users",
     "cold": "cold users",
     "tail": "rare films\n(3 users or fewer)",
-    "zero": "new films\n(no user)",
+    "new": "new films\n(no user)",
 }
 STYLE = {
     "font.size": 11,

@@ -7,7 +7,7 @@ from sklearn_selreg.metrics import compare_reports, ranking_report, users_needed
 
 COLUMNS = [
     *("NDCG@10 overall", "NDCG@10 cold"),
-    *("AUC overall", "AUC cold", "AUC warm", "AUC tail", "AUC zero"),
+    *("AUC overall", "AUC cold", "AUC warm", "AUC tail", "AUC new"),
 ]
 ID_COLUMNS = {"user_col": "user", "item_col": "item"}
 HELD_OUT = ("valid", "test", "dropped")
@@ -31,7 +31,7 @@ def views(data, fold):
 
     others = likes(*(name for name in HELD_OUT if name != fold))
     before = likes("dropped", "valid")
-    judged = data.judge.questions().user
+    judged = data.judge.judged_slates().user
     return {
         "all": (data[fold], None),
         "without_other_likes": (data[fold], others),

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import sklearn_selreg
-from sklearn_selreg._utils._docs import documentation_url
+from sklearn_selreg._utils._display import documentation_url
 
 project = "sklearn_selreg"
 author = copyright = "sklearn_selreg developers"

@@ -42,7 +42,7 @@ selective.judge_stats_
 # How good they are
 # -----------------
 # :func:`~sklearn_selreg.metrics.ranking_report` ranks all films for each person and looks where the
-# held-out likes are. *Tail* are likes of films with at most three likes in `train`, *zero* of films
+# held-out likes are. *Tail* are likes of films with at most three likes in `train`, *new* of films
 # with none.
 from sklearn_selreg.metrics import compare_reports, ranking_report
 

@@ -19,7 +19,7 @@ data = load_movielens_coldstart()
 model = SelectiveLLMRegularizedMF(
     factors=32,
     iterations=10,
-    tuning=None,  # what is not searched below is fixed, and not found anew in each fit
+    tuning=None,  # what is not searched below is fixed, and not found again in each fit
     item_data=data.item_data,
     user_col="user",
     item_col="item",
@@ -28,7 +28,7 @@ model = SelectiveLLMRegularizedMF(
 )
 search = GridSearchCV(
     model,
-    {"regularization": [40, 85, 170], "missing_power": [0, 0.5]},
+    {"regularization": [40, 85, 170], "backbone__missing_power": [0, 0.5]},
     cv=KFold(3, shuffle=True, random_state=0),
 )
 search.fit(data.train)
@@ -41,7 +41,7 @@ import matplotlib.pyplot as plt
 
 results = pd.DataFrame(search.cv_results_)
 _, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
-for missing_power, rows in results.groupby("param_missing_power"):
+for missing_power, rows in results.groupby("param_backbone__missing_power"):
     axes.errorbar(
         rows["param_regularization"].astype(float),
         rows["mean_test_score"],
@@ -64,11 +64,11 @@ data.item_data.set_index("item").loc[items[0]]
 # %%
 # With a judge
 # ------------
-# What a judge is asked depends on the rows and on the parameters of the slates alone, not on
+# What a judge is asked depends only on the rows and on the parameters of `slates`, not on
 # `factors`, `regularization`, `llm_weight` or the gate. So all settings of a search share the
 # answers, and each fold has its own questions. How many there are is known beforehand:
 from sklearn_selreg.judges import AnthropicJudge
 
-model.set_params(judge=AnthropicJudge(max_cost=5, cache=None), max_slates=200)
+model.set_params(judge=AnthropicJudge(max_cost=5, cache=None), slates__max_slates=200)
 plan = model.plan_judging(data.train, cv=search.cv)
 plan.n_fits, plan.estimate

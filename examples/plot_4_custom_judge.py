@@ -48,14 +48,14 @@ class GenreJudge(LLMJudge):
 # What it is asked
 # ----------------
 # `plan_judging` shows the questions without asking them. This is one of them:
-from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg import SelectiveLLMRegularizedMF, SlateSampler
 from sklearn_selreg.datasets import load_movielens_coldstart
 
 data = load_movielens_coldstart()
 model = SelectiveLLMRegularizedMF(
     item_data=data.item_data,
     judge=GenreJudge(),
-    max_slates=300,
+    slates=SlateSampler(max_slates=300),
     user_col="user",
     item_col="item",
     time_col="time",
@@ -84,7 +84,7 @@ gate.log_loss_
 import matplotlib.pyplot as plt
 
 _, axes = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-weight = model.judgments_["weight"]
+weight = model.preferences_["weight"]
 axes.hist(weight[weight > 0], bins=40)
 axes.set_title(f"{(weight > 0).mean():.0%} of the preferences have a weight above 0")
 axes.set_xlabel("their weight, in log-odds")

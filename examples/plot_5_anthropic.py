@@ -25,7 +25,7 @@ texts = {
     film.item: f"{film.title}, {film.year:.0f}, {film.genres}"
     for film in data.item_data.itertuples()
 }
-record, slates = data.judge.questions(), []
+record, slates = data.judge.judged_slates(), []
 for n, user in enumerate(record.user.tolist()):
     shown = slice(*record.history_indptr[n : n + 2])
     asked = slice(*record.indptr[n : n + 2])
@@ -128,7 +128,7 @@ model.fit(data.train).judge_stats_
 # -----------
 # Given to the estimator, a live judge is asked while fitting. What it would be asked, and the cost
 # of that, is known before:
-model.set_params(judge=batch_judge, max_slates=500)
+model.set_params(judge=batch_judge, slates__max_slates=500)
 pd.Series(vars(model.plan_judging(data.train).estimate), dtype=object)
 
 # %%

@@ -22,7 +22,7 @@ data = load_movielens_coldstart()
 def spoil(judge, share, seed=0):
     """Shuffle the ratings of a share of the questions among their candidates."""
     rng = np.random.default_rng(seed)
-    asked, records = judge.questions(), []
+    asked, records = judge.judged_slates(), []
     for slate, user in enumerate(asked.user.tolist()):
         shown = slice(*asked.history_indptr[slate : slate + 2])
         rows = slice(*asked.indptr[slate : slate + 2])

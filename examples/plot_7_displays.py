@@ -10,7 +10,7 @@ user and item, and the objective by sweep.
 # A world in which we know the truth: this judge knows rare items, and nothing of popular ones.
 import numpy as np
 
-from sklearn_selreg import SelectiveLLMRegularizedMF
+from sklearn_selreg import ALS, SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import make_interactions
 
 
@@ -27,7 +27,7 @@ settings = {
     "user_col": "user",
     "item_col": "item",
     "time_col": "time",
-    "compute_loss": True,
+    "backbone": ALS(compute_loss=True),
     "random_state": 0,
 }
 last = ~data.X.duplicated("user", keep="last")

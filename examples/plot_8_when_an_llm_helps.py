@@ -33,29 +33,33 @@ for name, data in domains.items():
 # With its defaults `fit` finds the settings of the factorization in the interactions. To save the
 # time we give what it has found here (`found_params()` returns it); nothing else is tuned. With
 # ``gate=None`` every preference counts, whether the judge has proved right or not.
+from sklearn.base import clone
+
 from sklearn_selreg import SelectiveLLMRegularizedMF
 
-names = "factors regularization alpha iterations prior_strength item_bias missing_power"
-names = [*names.split(), "recency_power", "trend_periods", "strengths"]
+names = (
+    "factors regularization alpha iterations prior_strength item_bias popularity_periods"
+)
+names = [*names.split(), "strengths", "backbone__missing_power", "backbone__recency_power"]
 found = {
-    "MovieLens": [64, 88, 40, 24, 2.5, 0.15, 0.5, 0.65, 8, "raw"],
-    "MovieTweetings": [64, 352, 160, 12, 2.5, 1.5, 1, 0, 1, "raw"],
-    "Online Retail": [256, 88, 40, 6, 0.625, 0.15, 1, 1.5, 8, "raw"],
+    "MovieLens": [64, 88, 40, 24, 2.5, 0.15, 8, "raw", 0.5, 0.65],
+    "MovieTweetings": [64, 352, 160, 12, 2.5, 1.5, 1, "raw", 1, 0],
+    "Online Retail": [256, 88, 40, 6, 0.625, 0.15, 8, "raw", 1, 1.5],
 }
 models = {}
 for name, data in domains.items():
-    settings = dict(
-        zip(names, found[name], strict=True),
+    settings = dict(zip(names, found[name], strict=True))
+    without = SelectiveLLMRegularizedMF(
         item_data=data.item_data,
         user_col="user",
         item_col="item",
         time_col="time",
         random_state=0,
-    )
+    ).set_params(**settings)
     models[name] = {
-        "without LLM": SelectiveLLMRegularizedMF(**settings),
-        "selective": SelectiveLLMRegularizedMF(**settings, judge=data.judge),
-        "everywhere": SelectiveLLMRegularizedMF(**settings, judge=data.judge, gate=None),
+        "without LLM": without,
+        "selective": clone(without).set_params(judge=data.judge),
+        "everywhere": clone(without).set_params(judge=data.judge, gate=None),
     }
     for model in models[name].values():
         model.fit(data.train)
@@ -71,7 +75,7 @@ from sklearn_selreg.metrics import compare_reports, ranking_report, users_needed
 
 rows, needed = {}, {}
 for name, data in domains.items():
-    judged = set(models[name]["selective"].judgments_["user"])
+    judged = set(models[name]["selective"].preferences_["user"])
     reports = {
         use: ranking_report(
             model,

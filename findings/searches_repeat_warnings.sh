@@ -4,7 +4,7 @@
 # Python's default filter shows the same warning of one line a single time. Within GridSearchCV it is
 # shown for each candidate and fold, as scikit-learn changes the filters around every fit, which makes
 # Python forget what it has shown. An estimator that warns of a setting repeats itself 3 x 5 times;
-# who wants to be heard once has to remember it himself (ours does: tests/test_warnings.py).
+# who wants to be heard once has to remember it himself (ours does: tests/estimator/test_warnings.py).
 set -euo pipefail
 
 folder=$(mktemp -d)

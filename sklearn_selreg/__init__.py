@@ -4,8 +4,10 @@ import logging
 
 from ._data._interactions import interactions_from_sparse
 from ._data._item_encoder import AutoItemEncoder
+from ._factorization._specifications import ALS, BPR, LMF
 from ._gate import ReliabilityGate
 from ._judging._plan import JudgingPlan
+from ._judging._slate_sampler import SlateSampler
 from ._mf import SelectiveLLMRegularizedMF
 from ._version import __version__ as __version__
 from .exceptions import ModelVersionWarning
@@ -14,11 +16,15 @@ from .judges import LLMJudge
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # quiet, unless told otherwise
 
 __all__ = [
+    "ALS",
+    "BPR",
+    "LMF",
     "AutoItemEncoder",
     "JudgingPlan",
     "LLMJudge",
     "ModelVersionWarning",
     "ReliabilityGate",
     "SelectiveLLMRegularizedMF",
+    "SlateSampler",
     "interactions_from_sparse",
 ]

@@ -1,125 +1,116 @@
-"""The estimator: it conducts, the other modules play."""
+"""The estimator: parameters and documented methods; what they do is in the folders."""
 
-import logging
+from __future__ import annotations
+
+import os
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
-from ._data._columns import hidden_columns
-from ._data._histories import Histories, check_times, latest_positions, lose_strength
-from ._data._ids import as_objects, concatenate_ids, encode, find_known, pick_ids, read_id, read_ids
-from ._data._interactions import count_interactions, index_interactions
+from ._data._csr import count_interactions
+from ._data._ids import encode, pick_ids
+from ._data._interactions import index_interactions
+from ._data._item_encoder import AutoItemEncoder
 from ._data._item_features import encode_items, feature_names, transform_items
 from ._data._item_table import read_item_data, warn_of_better_ids
-from ._data._periods import Trend, mean_user, period_shares
-from ._data._strengths import KINDS, StrengthScale, kinds_to_compare
+from ._data._requested_ids import find_known, read_id, read_ids, warn_of_unknown
+from ._data._strengths import KINDS
 from ._data._tables import check_same_columns, describe_columns, read_columns
-from ._factorization._als import pack_pairs
 from ._factorization._als_backbone import ALSBackbone
-from ._factorization._factors import Factors, with_bias
-from ._factorization._finite import check_finite_factors, check_finite_model, explain_not_finite
+from ._factorization._factors import Factors
+from ._factorization._finite import check_finite_model
 from ._factorization._make import BACKBONES, make_backbone
-from ._factorization._preferences import LOG_RANKS, preference_terms
-from ._factorization._sampled_backbones import PROXIMAL_SWEEPS, PROXIMAL_UNIT
+from ._factorization._sampled_backbones import PROXIMAL_SWEEPS
+from ._factorization._specifications import ALS, BPR, LMF
 from ._gate import ReliabilityGate
-from ._judging._asking import ask, check_texts, counted, describe, make_slates
-from ._judging._design import Design, Standing, pair_weights, recorded_design
+from ._judging._asking import Answers, ask
+from ._judging._choosing import choose_slates
 from ._judging._plan import JudgingPlan
-from ._judging._sampler import choose_questions
-from ._judging._slates import compare_candidates, place_slates
-from ._judging._standing import FOLDS, cross_fitted_standing, log_rank_worth, rank_items
-from ._judging._weighing import checked_weights, try_gate
-from ._serving._explain import Fitted, explain, feature_coefficients
+from ._judging._slate_sampler import SlateSampler
+from ._judging._weighing import try_gate
+from ._serving._explain import explain
+from ._serving._fitted import FittedModel
+from ._serving._folding_in import fold_in_new_items, fold_in_users
 from ._serving._persistence import check_version, load_model, save_model
 from ._serving._recommend import (
-    best_items,
     find_candidates,
     id_names,
     read_excluded,
+    recommend_rows,
     similar_rows,
     tidy,
 )
-from ._serving._refining import locate, read_factors, refine_rows, score_unit, shown_standing
-from ._tuning._hold_out import FEWEST_HELD_OUT
+from ._training._data import TrainingData, TrainingSettings
+from ._training._fitting import Trained, train
+from ._training._given import check_widths, make_given_model, read_factors
+from ._training._preferences import preference_losses
+from ._training._refining import locate, train_given
+from ._tuning._auto import (
+    FIXED,
+    NOT_COMPARED,
+    fitted_settings,
+    free_settings,
+    is_auto,
+    resolve,
+    search,
+    tuning_table,
+    warn_of_raw_strengths,
+    warn_of_search,
+)
 from ._tuning._moves import EFFORTS
-from ._tuning._search import find_settings
-from ._utils._atomic import all_or_nothing
-from ._utils._docs import DocLinkMixin
-from ._utils._params import check_integer, check_nested, is_default, name_kind
-from ._utils._progress import tqdm
-from ._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
-from ._utils._warn import warn, warn_of_unknown
+from ._utils._params import check_integer, check_nested, expand_shorthands, is_default, name_kind
+from ._utils._sklearn import (
+    DisplayMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    _fit_context,
+    _safe_indexing,
+)
+from ._utils._typing import Column, Table
+from ._utils._warn import warn
 from ._version import __version__
-from .exceptions import GateWarning, JudgmentWarning, ParameterWarning
-from .judges import LLMJudge, Slate
-from .metrics._models import mean_ndcg, warn_of_unknown_ids
+from .exceptions import ParameterWarning
+from .judges import BaseJudge, Slate
+from .metrics._models import warn_of_unknown_ids
+from .metrics._ndcg import mean_ndcg
 
-_log = logging.getLogger("sklearn_selreg")
-# What to write for a parameter that is to have parameters of its own.
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# Parameters with parameters of their own: what short values stand for, ...
+_SHORTHANDS: dict[str, dict[Any, type]] = {
+    "backbone": {"als": ALS, "bpr": BPR, "lmf": LMF},
+    "slates": {None: SlateSampler},
+    "gate": {"auto": ReliabilityGate},
+    "item_encoder": {"auto": AutoItemEncoder},
+}
+# ... and what to write where there is nothing to set them of.
 _INSTANCES = {
     "gate": "ReliabilityGate()",
     "judge": "AnthropicJudge(max_cost=1)",
     "item_encoder": "AutoItemEncoder()",
 }
-# What may be "auto", and its value where nothing is searched; None: the backbone's own.
-_FIXED = {
-    "factors": None,
-    "regularization": None,
-    "alpha": None,
-    "iterations": None,
-    "prior_strength": 2.5,
-    "item_bias": 0.25,
-    "missing_power": 0.5,
-    "recency_power": 0.65,
-    "strengths": "raw",
-    "trend_periods": 8,
-}
-_AUTO = StrOptions({"auto"})
 _OF_BACKBONE = ("factors", "regularization", "alpha", "iterations")
-# Those that are the same for all backbones that have them.
-_SHARED = ("prior_strength", "item_bias", "missing_power", "recency_power")
-# What is set without comparing models.
-_NOT_COMPARED = frozenset(
-    [
-        "item_data",
-        "judge",
-        "user_col",
-        "item_col",
-        "time_col",
-        "warm_start",
-        "compute_loss",
-        "n_jobs",
-        "random_state",
-        "verbose",
-        "tuning",
-    ]
-)
+_OF_ALS = ("missing_power", "recency_power")
+_AUTO = StrOptions({"auto"})
 _LARGEST_LLM_WEIGHT = 4.0  # interactions; more was hardly meant relative to alpha
-_NO_JUDGMENTS = {"questions": 0, "answers": 0, "slates_used": 0, "pairs": 0}
-_ENOUGH_TO_FIT = 1000  # interactions; with fewer, nobody wonders at factors of about 0
-_SPAN = 100  # strengths as many times as large as the median are worth a warning
-_CLEARLY = 0.05  # difference of the criterion of a search that is worth a warning
-_CERTAIN = 10.0  # log-odds that no judge has who sees only what it is shown
-_CLEARLY_WRONG = 0.4  # accuracy of a judge that may be read the wrong way around
-_VANISHED = 0.02  # what the factors add to the score of a fitted pair
-_SCORES_PER_CHUNK = 2**24  # 64 MB of float32
-_PAIRS_PER_CHUNK = 2**18
-_SLATES_PER_CHUNK = 2**11  # of 20 candidates: 390,000 pairs, some 60 MB of evidence
 
 
-class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
+class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     r"""Matrix factorization, regularized by a judge's preferences where they can be trusted.
 
-    Implicit-feedback matrix factorization by `implicit`'s compiled kernel, whose item factors lean
-    on item features. An LLM's pairwise preferences, asked offline, regularize it further, but only
-    where a trained gate expects the LLM to be right: with short histories, rare items, an unsure
-    model. Nothing of the LLM is left at prediction time.
+    ALS on implicit feedback, with item factors shrunk toward a linear prediction from item
+    features. Pairwise preferences from an LLM, collected offline, act as an additional regularizer
+    wherever a calibrated gate expects them to be correct: with short histories, rare items, an
+    unsure model. Nothing of the LLM is left at prediction time.
 
     A sample is one interaction: a row with a user id and an item id. Ids are any hashable scalars.
 
@@ -138,18 +129,22 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         For ALS the number of sweeps, each over users, items and feature prior; for BPR and LMF that
         of their epochs, which are not searched for. Fixed, and None: 20 for ALS, 100 for BPR, 50
         for LMF.
-    tuning : "fast", "thorough" or None, default="fast"
-        How settings that are "auto" are found: what each user did last is held out, and some 15
-        small models are compared by how they rank it; see Notes. "thorough" goes through the
-        settings up to three times, on more interactions. None: nothing is searched, all are fixed.
-        With fewer than 200 users to hold something out of they are fixed, too.
-    backbone : "als", "bpr" or "lmf", default="als"
+    backbone : "als", "bpr", "lmf", ALS, BPR or LMF, default="als"
         What is factorized with: alternating least squares, or `implicit`'s Bayesian personalized
         ranking or logistic matrix factorization. The factors of the latter two are kept by a
-        proximal term while features and preferences act; see Notes.
-    backbone_params : dict or None, default=None
-        Further settings of the backbone: `cg_steps` (2) for ALS; `learning_rate` (.05) and
-        `verify_negative_samples` (True) for BPR; `learning_rate` (1) and `neg_prop` (30) for LMF.
+        proximal term while features and preferences act; see Notes. A string stands for an instance
+        with its defaults: :class:`~sklearn_selreg.ALS` and the others have further settings.
+    user_col, item_col : int or str, default=0 and 1
+        Columns of `X` with the ids: positions, or names in a DataFrame.
+    time_col : int, str or None, default=None
+        Column of `X` that orders the interactions of a user. None: order of the rows.
+    strengths : "auto", "raw", "log" or "binary", default="auto"
+        How the strengths `y` count, summed over repeated rows: as they are, as ``log(1 + y)``
+        relative to its mean, or all as 1. Play counts and amounts span orders of magnitude; raw,
+        the largest ones drown the others. "auto" is "raw" where all are 1. Fixed: "raw".
+    negatives : "error" or "net", default="error"
+        What strengths below 0 are. "net": returns, which are taken off what the user has of the
+        item; a pair that has nothing left is no interaction.
     item_data : DataFrame, Series, dict or None, default=None
         What is known about items. A DataFrame (pandas or polars) holds the ids in the column named
         as the item column of `X`, else in its index; a Series in its index; a dict maps ids to
@@ -165,44 +160,19 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     item_bias : "auto" or float, default="auto"
         Score >= 0 that an item gains by being popular: `item_bias * n / (n + 5)` for n
         interactions, with features shrunk to what they lead to expect. 0: none. Fixed: .25.
-    trend_periods : "auto" or int, default="auto"
+    popularity_periods : "auto" or int, default="auto"
         With `time_col`, that popularity is one of the time: the interactions are cut into so many
         periods of about equally many, and n is what an item would have, had it always been as
         popular as in the period. 1: popularity does not change. Fixed: 8.
-    trend_at : "user" or "now", default="user"
+    popularity_at : "user" or "last", default="user"
         Which period counts for a user: that of the user's newest interaction, or the last one.
         Settings are found with "user": what is held out lies before the last period.
-    missing_power : "auto" or float, default="auto"
-        A pair without interaction weighs `((n + 5) / mean(n + 5)) ** missing_power` for an item
-        with n interactions: not having a popular item says more. 0: all weigh 1, as in `implicit`.
-        Fixed: .5.
-    recency_power : "auto" or float, default="auto"
-        In a last update of the users, their r-th newest interaction (from 0) has the confidence
-        `3 * alpha / (1 + r) ** recency_power`. 0: no such update. Without `time_col`, "auto" is 0:
-        the order of the rows need not be that of time. Fixed: .65.
-    strengths : "auto", "raw", "log" or "binary", default="auto"
-        How the strengths `y` count, summed over repeated rows: as they are, as ``log(1 + y)``
-        relative to its mean, or all as 1. Play counts and amounts span orders of magnitude; raw,
-        the largest ones drown the others. "auto" is "raw" where all are 1. Fixed: "raw".
-    judge : LLMJudge or None, default=None
-        Gives the preferences: recorded ones as they are (`PrecomputedJudge`); any other judge is
-        asked questions that are chosen for it. None: the backbone alone.
-    item_text : column name, list of column names or None, default=None
-        Columns of `item_data` that the judge reads, in this order. None: those of text, lists,
-        flags, dates and whole numbers, but for identifiers; decimals such as prices only if named.
-    max_slates : int or None, default=None
-        How many slates to ask a judge at most, >= 1; each is asked as often as the judge has
-        orders. None: one for each user with interactions and some to calibrate the gate, at most
-        2,000.
-    slate_size : int, default=20
-        Candidates in a slate, >= 2.
-    calibration_share : float, default=0.3
-        Share of the slates that hide some of a user's interactions among the candidates, in
-        [0, 1]: by them the gate learns where the judge is right. There are fewer if not as many
-        users have 4 interactions, some of which the reference model would recommend.
-    slate_random_state : int, default=0
-        Seed >= 0 of the choice of slates. What is asked depends on the rows, the item features and
-        these slate parameters alone, so a search over other parameters asks nothing new.
+    judge : judge of `sklearn_selreg.judges` or None, default=None
+        Source of preferences. A `PrecomputedJudge` is used as is; any other judge is queried on
+        slates selected by the estimator. If None, no judge is used.
+    slates : SlateSampler or None, default=None
+        Which slates a judge is asked about; see :class:`~sklearn_selreg.SlateSampler`. None: one
+        with its defaults.
     gate : "auto", ReliabilityGate, other transformer or None, default="auto"
         Weighs preferences. "auto": `ReliabilityGate()`. None: all preferences weigh 1, wherever
         they are (global distillation). Another transformer needs ``fit(Z, y, groups=)``, with an
@@ -218,34 +188,24 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         worth, on top of the difference in the model without judge. Without gate all preferences
         ask for the margin. For BPR and LMF, whose scores have another scale, the unit of `margin`
         and `item_bias` is 10 standard deviations of a user's scores, about as it is for ALS.
-    refine_iterations : int or None, default=None
-        How many of the sweeps, the last ones, are regularized by the judge's preferences; fewer
-        than `iterations`. None: half of them. With and without judge there are as many sweeps,
-        so that what a judge adds is not what more sweeps would have added. For BPR and LMF these
-        sweeps come on top of the epochs (without judge there is nothing to sweep); None: 15.
-    user_col, item_col : int or str, default=0 and 1
-        Columns of `X` with the ids: positions, or names in a DataFrame.
-    time_col : int, str or None, default=None
-        Column of `X` that orders the interactions of a user. None: order of the rows.
-    negatives : "error" or "net", default="error"
-        What strengths below 0 are. "net": returns, which are taken off what the user has of the
-        item; a pair that has nothing left is no interaction.
+    tuning : "fast", "thorough" or None, default="fast"
+        How settings that are "auto" are found: what each user did last is held out, and some 15
+        small models are compared by how they rank it; see Notes. "thorough" goes through the
+        settings up to three times, on more interactions. None: nothing is searched, all are fixed.
+        With fewer than 200 users to hold something out of they are fixed, too.
     warm_start : bool, default=False
         Go on from the factors of the last `fit`, which are found by id: new users are folded in,
         new items start as their features lead to expect (else at random), and those no longer in
-        `X` are left out. LMF has adaptive steps that start anew: go on with a lower
-        `learning_rate`. The gate is calibrated anew, from a new start.
-    compute_loss : bool, default=False
-        Whether to compute `loss_curve_`.
+        `X` are left out. The gate is calibrated again, from a new start.
     n_jobs : int or None, default=None
-        Threads; None or a negative number: all cores. Work that a single one does in milliseconds
-        is left to it. The result does not depend on this. Of BPR and
-        LMF it would: they are fitted by a single thread if `random_state` is not None.
+        Threads; None or a negative number: all cores. Small problems run on one thread. Results do
+        not depend on it, except for BPR and LMF, which therefore use one thread when `random_state`
+        is set.
     random_state : int, RandomState, Generator or None, default=None
         Of the factors' start. An int gives the same result in each call, and the same start as
         `implicit` has with this int.
     verbose : int, default=0
-        Above 0: progress bars over the choice of questions, over all sweeps, with those that
+        Above 0: progress bars over the choice of slates, over all sweeps, with those that
         calibrate the gate, and over users who are recommended or ranked for. A judge has its own.
 
     Attributes
@@ -255,7 +215,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         the next.
     prior_strength_, item_bias_, missing_power_, recency_power_ : float
         Likewise.
-    strengths_, trend_periods_ : str, int
+    strengths_, popularity_periods_ : str, int
         Likewise.
     tuning_ : DataFrame
         Settings that were compared, if any; made at each access.
@@ -272,25 +232,26 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
     gate_ : ReliabilityGate or None
         The fitted gate; None without judge or gate, or without any slate to calibrate it on (then
         no preference is trusted).
-    judge_ : LLMJudge or None
+    judge_ : judge of `sklearn_selreg.judges` or None
         The judge.
     judge_stats_ : dict of str to int
-        Number of questions that the judge answered (be it with no opinion), of answers with an
-        opinion (a question may be asked in several orders), of slates used, and of pairs.
-    judgments_ : DataFrame
+        Counts: `slates` that the judge answered (be it with no opinion), `answers` with an opinion
+        (a slate may be sent in several orders), `slates_used`, and `pairs`; with a gate also
+        `calibration_slates`, `calibration_pairs` and `pairs_weighted` above 0. Empty without judge.
+    preferences_ : DataFrame
         The preferences with their evidence and weights; made at each access.
     judge_summary_ : str
         What the judge adds, in one sentence; made at each access.
     item_encoder_ : transformer or None
         The fitted encoder.
     loss_curve_ : list of float
-        With `compute_loss`: the objective after each regularized sweep (without judge, after each
-        sweep). It never rises.
+        With `compute_loss` of the backbone: the objective after each regularized sweep (without
+        judge, after each sweep). It never rises.
     n_iter_ : int
         Number of sweeps, and of epochs of BPR and LMF.
     n_features_in_ : int
-        Number of columns of `X` in `fit`; 2 for a sparse matrix. `predict` needs those with users
-        and items alone.
+        Number of columns of `X` in `fit`; 2 for a sparse matrix. `predict` needs only those with
+        users and items.
     feature_names_in_ : ndarray of shape (`n_features_in_`,), object
         Their names, if `X` has names that are all strings.
 
@@ -308,12 +269,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
     Settings are found in the rows given to `fit` only, and without the judge: what is held out for
     that is fitted on in the end. They are those of the highest criterion (NDCG@10, and AUC of all
-    and of rare items) among those that rank no worse than
-    popularity and plain `implicit`. They do not depend on `random_state`. `warm_start` keeps those
-    of the last fit.
-
-    `missing_power` and `recency_power` are settings of ALS, and do nothing for BPR and LMF; to set
-    them there is a `ParameterWarning`.
+    and of rare items) among those that rank no worse than popularity and plain `implicit`. They do
+    not depend on `random_state`. `warm_start` keeps those of the last fit.
 
     References
     ----------
@@ -338,118 +295,99 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         "regularization": [Interval(Real, 0, None, closed="neither"), _AUTO, None],
         "alpha": [Interval(Real, 0, None, closed="neither"), _AUTO, None],
         "iterations": [Interval(Integral, 1, None, closed="left"), _AUTO, None],
-        "tuning": [StrOptions(set(EFFORTS)), None],
-        "backbone": [StrOptions(set(BACKBONES))],
-        "backbone_params": [dict, None],
+        "backbone": [StrOptions(set(BACKBONES)), ALS, BPR, LMF],
+        "user_col": [Integral, str],
+        "item_col": [Integral, str],
+        "time_col": [Integral, str, None],
+        "strengths": [StrOptions({"auto", *KINDS})],
+        "negatives": [StrOptions({"error", "net"})],
         "item_data": "no_validation",
         "item_encoder": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
         "prior_strength": [Interval(Real, 0, None, closed="neither"), _AUTO],
         "item_bias": [Interval(Real, 0, None, closed="left"), _AUTO],
-        "trend_periods": [Interval(Integral, 1, None, closed="left"), _AUTO],
-        "trend_at": [StrOptions({"user", "now"})],
-        "missing_power": [Interval(Real, 0, None, closed="left"), _AUTO],
-        "recency_power": [Interval(Real, 0, None, closed="left"), _AUTO],
-        "strengths": [StrOptions({"auto", *KINDS})],
-        "judge": "no_validation",  # by _read_judgments: the message should not print all records
+        "popularity_periods": [Interval(Integral, 1, None, closed="left"), _AUTO],
+        "popularity_at": [StrOptions({"user", "last"})],
+        "judge": "no_validation",  # by _check_judge: the message should not print all records
+        "slates": [SlateSampler, None],
         "gate": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
-        "item_text": "no_validation",
-        "max_slates": [Interval(Integral, 1, None, closed="left"), None],
-        "slate_size": [Interval(Integral, 2, None, closed="left")],
-        "calibration_share": [Interval(Real, 0, 1, closed="both")],
-        "slate_random_state": [Interval(Integral, 0, None, closed="left")],
         "llm_weight": [Interval(Real, 0, None, closed="left")],
         "margin": [Interval(Real, 0, None, closed="left")],
-        "refine_iterations": [Interval(Integral, 1, None, closed="left"), None],
-        "user_col": [Integral, str],
-        "item_col": [Integral, str],
-        "time_col": [Integral, str, None],
-        "negatives": [StrOptions({"error", "net"})],
+        "tuning": [StrOptions(set(EFFORTS)), None],
         "warm_start": ["boolean"],
-        "compute_loss": ["boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
     }
 
+    # Names of the parameters that were set since this was cloned, as by a search; None if it is no
+    # clone.
+    _set_since_cloned: frozenset[str] | None = None
+    _make_losses = staticmethod(preference_losses)  # what a subclass with another loss replaces
+
     def __init__(
         self,
-        factors="auto",
-        regularization="auto",
-        alpha="auto",
-        iterations="auto",
+        factors: int | Literal["auto"] | None = "auto",
+        regularization: float | Literal["auto"] | None = "auto",
+        alpha: float | Literal["auto"] | None = "auto",
+        iterations: int | Literal["auto"] | None = "auto",
         *,
-        tuning="fast",
-        backbone="als",
-        backbone_params=None,
-        item_data=None,
-        item_encoder="auto",
-        prior_strength="auto",
-        item_bias="auto",
-        trend_periods="auto",
-        trend_at="user",
-        missing_power="auto",
-        recency_power="auto",
-        strengths="auto",
-        judge=None,
-        gate="auto",
-        llm_weight=0.16,
-        margin=0.4,
-        refine_iterations=None,
-        item_text=None,
-        max_slates=None,
-        slate_size=20,
-        calibration_share=0.3,
-        slate_random_state=0,
-        user_col=0,
-        item_col=1,
-        time_col=None,
-        negatives="error",
-        warm_start=False,
-        compute_loss=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        backbone: Literal["als", "bpr", "lmf"] | ALS | BPR | LMF = "als",
+        user_col: Column = 0,
+        item_col: Column = 1,
+        time_col: Column | None = None,
+        strengths: Literal["auto", "raw", "log", "binary"] = "auto",
+        negatives: Literal["error", "net"] = "error",
+        item_data: Any = None,
+        item_encoder: Any = "auto",
+        prior_strength: float | Literal["auto"] = "auto",
+        item_bias: float | Literal["auto"] = "auto",
+        popularity_periods: int | Literal["auto"] = "auto",
+        popularity_at: Literal["user", "last"] = "user",
+        judge: BaseJudge | None = None,
+        slates: SlateSampler | None = None,
+        gate: Any = "auto",
+        llm_weight: float = 0.16,
+        margin: float = 0.4,
+        tuning: Literal["fast", "thorough"] | None = "fast",
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
         self.factors = factors
         self.regularization = regularization
         self.alpha = alpha
         self.iterations = iterations
-        self.tuning = tuning
         self.backbone = backbone
-        self.backbone_params = backbone_params
+        self.user_col = user_col
+        self.item_col = item_col
+        self.time_col = time_col
+        self.strengths = strengths
+        self.negatives = negatives
         self.item_data = item_data
         self.item_encoder = item_encoder
         self.prior_strength = prior_strength
         self.item_bias = item_bias
-        self.trend_periods = trend_periods
-        self.trend_at = trend_at
-        self.missing_power = missing_power
-        self.recency_power = recency_power
-        self.strengths = strengths
+        self.popularity_periods = popularity_periods
+        self.popularity_at = popularity_at
         self.judge = judge
+        self.slates = slates
         self.gate = gate
         self.llm_weight = llm_weight
         self.margin = margin
-        self.refine_iterations = refine_iterations
-        self.item_text = item_text
-        self.max_slates = max_slates
-        self.slate_size = slate_size
-        self.calibration_share = calibration_share
-        self.slate_random_state = slate_random_state
-        self.user_col = user_col
-        self.item_col = item_col
-        self.time_col = time_col
-        self.negatives = negatives
+        self.tuning = tuning
         self.warm_start = warm_start
-        self.compute_loss = compute_loss
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
-    # -- parameters and tags -------------------------------------------------------------------
+    # -- parameters and tags -----------------------------------------------------------------------
 
-    def set_params(self, **params):
-        """Set parameters, also those of `gate`, `judge` and `item_encoder`, as `gate__C`.
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, also those of their parts, as `gate__C` or `backbone__recency_power`.
+
+        A part that is "auto", None or a string (such as `slates` or `backbone`) becomes an instance
+        with its defaults first.
 
         Parameters
         ----------
@@ -463,12 +401,13 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For a name that does not exist, and for a parameter of something that is "auto" or None:
-            pass an instance of it first.
+            For a name that does not exist, and for a parameter of something that is None, such as
+            `judge`: pass an instance of it first.
         """
+        params = expand_shorthands(self, params, _SHORTHANDS)
         check_nested(self, params, _INSTANCES)
-        if params and hasattr(self, "_set_since_cloned"):
-            self._set_since_cloned = self._set_since_cloned | set(params)
+        if self._set_since_cloned is not None:
+            self._set_since_cloned |= set(params)
         return super().set_params(**params)
 
     def __sklearn_clone__(self):
@@ -488,11 +427,42 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         tags.target_tags.positive_only = True
         return tags
 
-    # -- fitting -------------------------------------------------------------------------------
+    # -- what was fitted ---------------------------------------------------------------------------
+
+    @property
+    def users_(self) -> np.ndarray:
+        """User ids, as they were given."""
+        return self._fitted_model.users
+
+    @property
+    def items_(self) -> np.ndarray:
+        """Item ids, those of `item_data` included."""
+        return self._fitted_model.items
+
+    @property
+    def user_factors_(self) -> np.ndarray:
+        """Factors of the users, and their periods."""
+        return self._fitted_model.user_factors
+
+    @property
+    def item_factors_(self) -> np.ndarray:
+        """Factors of the items, and their biases."""
+        return self._fitted_model.item_factors
+
+    @property
+    def _fitted_model(self) -> FittedModel:
+        try:
+            return vars(self)["_fitted"]
+        except KeyError:
+            name = type(self).__name__
+            raise AttributeError(
+                f"{name!r} object is not fitted, so it has none of its factors."
+            ) from None
+
+    # -- fitting -----------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)
-    @all_or_nothing
-    def fit(self, X, y=None):
+    def fit(self, X: Table, y: Any = None) -> Self:
         """Fit the factors, and with a judge also the gate.
 
         Parameters
@@ -532,389 +502,281 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             If ids or columns may not be what was meant, or if the model was loaded, and lacks
             parameters it was saved with.
         ParameterWarning
-            If `missing_power` or `recency_power` is set for BPR or LMF; if `regularization` is so
-            large that all users are recommended about the same; if no settings are found that rank
-            as well as popularity and plain `implicit`; if a search finds settings anew in each of
-            its fits; if `llm_weight` is far too large; if `negatives="net"` has no `y`.
+            If `regularization` is so large that all users are recommended about the same; if no
+            settings are found that rank as well as popularity and plain `implicit`; if a search
+            finds settings again in each of its fits; if `llm_weight` is far too large; if
+            `negatives="net"` has no `y`.
         """
-        settings = self._settings()
-        backbone, n_refine, judged, n_silent = self._backbone(settings), 0, None, 0
-        if self.judge is not None:
-            self._check_judge()
-            self.judge._check_ready()
-            if self.iterations != "auto":
-                backbone.split(self.refine_iterations)  # raises
-            if self.judge.is_recorded:
-                judged = self.judge.questions()
-        old = self._old_factors(backbone) if self.warm_start else None
-        table, interactions, features, self.item_encoder_ = self._read(X, y)
-        found, free = None, self._free_settings(backbone, interactions, features, old)
-        if free:
-            settings, found = self._search(backbone, settings, free, interactions, features)
-            backbone = self._backbone(settings)
-        if self.judge is not None:
-            least = (self.refine_iterations or 1) + 1
-            if self.iterations == "auto" and backbone.iterations < least:
-                backbone = replace(backbone, iterations=least)
-            backbone, n_refine = backbone.split(self.refine_iterations)
-        if self.judge is not None and not self.judge.is_recorded:
-            slates = self._choose_slates(table, interactions, features)
-            judged, n_silent = ask(self.judge, slates, interactions)
+        settings, backbone = self._resolve()
+        answers = self._recorded_answers()
+        old = self._factors_to_resume(backbone)
+        data = self._read(X, y)
+        settings, found = self._find_settings(settings, backbone, data, old)
+        if answers is None and self.judge is not None:
+            answers = ask(self.judge, self._choose_slates(data), data.interactions)
         self._warn_of_what_a_file_lacked()
-        self._warn_of_idle_parameters(backbone)
-        self._remember_columns(X)
-        scale = StrengthScale.of(settings["strengths"], interactions.matrix.data)
-        n_sweeps = backbone.iterations + n_refine * isinstance(backbone, ALSBackbone)
-        self._remember_settings(backbone, scale, settings["trend_periods"], n_sweeps)
-        self._found, self._given = found, None
-        self._id_names = id_names(X, self.user_col, self.item_col)
-        self._matrix, self._age = interactions.matrix, interactions.age
-        self._remember_times(interactions)
-        self._popularity = count_interactions(self._matrix)
-        interactions = replace(interactions, matrix=self._scale.apply(self._matrix))
-        matrix = interactions.matrix
-        n_periods = settings["trend_periods"] if backbone.item_bias > 0 else 1
-        trend = Trend.of(interactions, n_periods, now=self.trend_at == "now")
-        self._periods, shares = trend.centers, trend.user_shares()
-        self._slates = None
-        self._features = features
-        self._feature_names = feature_names(self.item_encoder_, features)
-        _log.info(
-            "Fitting %d interactions of %d users with %d items of %d features.",
-            self._matrix.nnz,
-            *self._matrix.shape,
-            len(self._feature_names),
+        trained = train(data, answers, self._training_settings(settings), old)
+        was_compared = found is not None and (
+            "strengths" in found.settings or found.compressed is not None
+        )
+        if trained.model.scale.kind == "raw" and not was_compared:
+            warn_of_raw_strengths(trained.model.matrix.data)
+        n_columns, names = describe_columns(X)
+        fitted = {"n_features_in_": n_columns, "item_encoder_": data.encoder, "_found": found}
+        if names is not None:
+            fitted["feature_names_in_"] = names
+        return self._remember(trained, settings["popularity_periods"], **fitted)
+
+    def _remember(self, trained, n_periods, **fitted):
+        """Assign all that a fit gives, at once and last: until here the model is as it was."""
+        supervision, backbone = trained.supervision, trained.model.backbone
+        n_sweeps = trained.n_iter if isinstance(backbone, ALSBackbone) else backbone.iterations
+        settings = fitted_settings(backbone, trained.model.scale, n_periods, n_sweeps)
+        return self._assign(
+            settings
+            | {
+                "_fitted": trained.model,
+                "_supervision": supervision,
+                "_left_behind": (),
+                "judge_": self.judge,
+                "gate_": None if supervision is None else supervision.gate,
+                "judge_stats_": trained.judge_stats,
+                "loss_curve_": trained.losses,
+                "n_iter_": trained.n_iter,
+            }
+            | fitted
         )
 
-        generator = _generator(self.random_state)
-        # What old factors know of hidden interactions must not calibrate the gate: it starts anew.
-        new = backbone.start(*self._matrix.shape, generator)
-        starts = [new]
-        if old is not None:
-            aligned = _align(old, interactions)
-            starts = [backbone.resume(matrix, features, *aligned, generator)]
-        if self.judge is None:
-            new = None
-        self.users_, self.items_ = interactions.users, interactions.items
-        self.judge_, self.gate_, self.judge_stats_ = self.judge, None, {}
-        if self.judge is not None:
-            self.judge_stats_ = {**_NO_JUDGMENTS, "questions": n_silent}
-        self.loss_curve_ = []
-        self.n_iter_ = backbone.iterations + n_refine
-        pairs = last_pairs = {}
-        gated = judged is not None and self.gate is not None
-        n_watched = (1 + FOLDS if gated else 1) * backbone.watched + (1 + gated) * n_refine
-        with tqdm(total=n_watched, disable=not self.verbose, desc="sweeps") as progress:
-            watch = self._watch(progress, final=self.judge is None)
-            # Popped: so they are freed when they have been copied.
-            by_period = trend.popularity()
-            factors = backbone.fit(matrix, features, starts.pop(), watch, by_period=by_period)
-            if judged is not None:
-                slates = self._place(judged, interactions)
-                users, items = with_bias(*factors[:3], shares)
-                seen = matrix[slates.users]
-                ranks = rank_items(slates.items, users[slates.users], items, seen)
-                standing = Standing(ranks, self._popularity[slates.items])
-                if self.gate is not None:
-                    self._calibrate(
-                        slates,
-                        standing,
-                        matrix,
-                        lambda items, some: cross_fitted_standing(
-                            items, some, backbone, trend, features, new, watch
-                        ),
-                    )
-                weights = self._weigh(slates, standing)
-                if weights.any():
-                    plain = final = factors
-                    if self.gate is not None:
-                        plain = backbone.refine(matrix, features, factors, n_refine, {}, watch)
-                        final = backbone.finish(matrix, self._age, plain, {})
-                    pairs, last_pairs = self._regularizers(slates, weights, plain, final, shares)
-            if n_refine:
-                watch = self._watch(progress, final=True)
-                factors = backbone.refine(matrix, features, factors, n_refine, pairs, watch)
-            progress.total = progress.n  # few users make fewer fits
-        _log.info("Fitted by %d sweeps or epochs.", self.n_iter_)
-        self._gram = None
-        if features is not None:  # of the users that the items were solved against
-            self._gram = factors.users.T.astype(np.float64) @ factors.users
-        factors = backbone.finish(matrix, self._age, factors, last_pairs)
-        biases = () if factors.bias is None else (factors.bias,)
-        check_finite_factors(backbone, matrix.data, *factors[:2], *biases, judged=self._judging())
-        if self.backbone == "als":
-            self._warn_of_vanished_factors(factors)
-        compared = found is not None and ("strengths" in free or found.compressed is not None)
-        if scale.kind == "raw" and not compared:
-            self._warn_of_raw_strengths(self._matrix.data)
-        self._pairs = last_pairs or None
-        self._as_of_fit = np.ones(len(self.users_), dtype=bool)
-        self.user_factors_, self.item_factors_ = with_bias(*factors[:3], shares)
-        # Nobody knows anything about a user without interactions.
-        empty = np.diff(self._matrix.indptr) == 0
-        self.user_factors_[empty] = mean_user(self.user_factors_[~empty], len(self._periods))
-        self._own_bias, self._gain = factors.own_bias, factors.gain
+    def _assign(self, fitted):
+        kept = {n: v for n, v in vars(self).items() if n != "feature_names_in_" or n in fitted}
+        self.__dict__ = kept | fitted
         return self
 
-    def _settings(self):
-        """Return the settings, those that are "auto" as they were fitted, or fixed."""
-        goes_on = self.warm_start and hasattr(self, "factors_")
-        settings = {}
-        for name, fixed in _FIXED.items():
-            settings[name] = value = getattr(self, name)
-            if isinstance(value, str) and value == "auto":
-                settings[name] = getattr(self, f"{name}_") if goes_on else fixed
-                if name == "recency_power" and self.time_col is None:
-                    settings[name] = 0.0  # order is not time
-        return settings
-
-    def _free_settings(self, backbone, interactions, features, old):
-        """Return the names of the settings to find, or nothing if none is to be searched for."""
-        if self.tuning is None or old is not None:
-            return set()
-        free = {name for name in backbone.found if getattr(self, name) == "auto"}
-        if len(kinds_to_compare(interactions.matrix.data)) == 1:
-            free -= {"strengths"}
-        if interactions.times is None:
-            free -= {"recency_power", "trend_periods"}
-        if self.item_bias == 0:
-            free -= {"trend_periods"}
-        if features is None:
-            free -= {"prior_strength"}
-        return free if free - {"iterations", "trend_periods"} else set()
-
-    def _search(self, backbone, settings, free, interactions, features):
-        """Find settings, and say so; return all settings, and what was found."""
-        if self.strengths == "auto" and "strengths" not in free:
-            settings = settings | {"strengths": kinds_to_compare(interactions.matrix.data)[0]}
-        given = {n: settings[n] for n in ("strengths", "trend_periods") if n not in free}
-        with tqdm(disable=not self.verbose, desc="settings", unit="fit") as progress:
-            found = find_settings(
-                backbone, given, free, interactions, features, self.tuning, progress.update
-            )
-        if found is None:
-            _log.info(
-                "Fewer than %d interactions can be held out: the settings are the fixed ones.",
-                FEWEST_HELD_OUT,
-            )
-            return settings, None
-        shown = [f"{n}={v:.4g}" if isinstance(v, float) else f"{n}={v!r}" for n, v in
-                 sorted(found.settings.items())]  # fmt: skip
-        _log.info(
-            "Found %s: %d fits ranked %d held-out interactions, in %.1f s of processor time.",
-            ", ".join(shown),
-            len(found.trials),
-            found.n_held_out,
-            found.seconds,
-        )
-        self._warn_of_search(found)
-        return settings | found.settings, found
-
-    def _warn_of_raw_strengths(self, strengths):
-        """Warn of strengths that count raw without comparison, and span orders of magnitude."""
-        typical = np.median(strengths)
-        if strengths.max() > _SPAN * typical:
-            warn(
-                f"The strengths span orders of magnitude, from {strengths.min():g} to "
-                f"{strengths.max():g} with a median of {typical:g}, and count as they are: the "
-                "largest ones drown the others. Compress them by strengths='log' (or 'binary')."
-            )
-
-    def _warn_of_search(self, found):
-        """Warn of what a search shows to be wrong."""
-        best = found.best.result
-        if found.floor is not None:
-            others = "; ".join(
-                f"{what} {result.ndcg:.4f} and {result.auc:.4f}"
-                for what, result in zip(("popularity", "plain implicit"), found.floor, strict=False)
-            )
-            warn(
-                "No settings were found that rank held-out interactions as well as simpler models "
-                f"do: NDCG@10 {best.ndcg:.4f} and AUC {best.auc:.4f}, {others}. Try "
-                "tuning='thorough', or give item_data; "
-                "sklearn_selreg.metrics.compare_baselines compares with simple models.",
-                ParameterWarning,
-            )
-        other = found.compressed
-        if other is not None and other.result.criterion > best.criterion + _CLEARLY:
-            kind = other.settings["strengths"]
-            warn(
-                "The strengths span so much that the largest ones drown the others: raw, they rank "
-                f"held-out interactions with NDCG@10 {best.ndcg:.4f}, and with strengths={kind!r} "
-                f"it is {other.result.ndcg:.4f}. Set strengths={kind!r} (or 'auto')."
-            )
-        compared = sorted(getattr(self, "_set_since_cloned", frozenset()) - _NOT_COMPARED)
-        if compared:
-            warn(
-                f"{', '.join(compared)} of a clone had been set, as by a search, and the settings "
-                "that are 'auto' were found anew: models that are compared differ in them, too. "
-                "Fix them first: model.fit(X), then model.set_params(**model.found_params()).",
-                ParameterWarning,
-            )
-
-    def _remember_settings(self, backbone, scale, n_periods, iterations):
-        """Keep the settings of a fit: for what needs them later, and as fitted attributes."""
-        self._fitted_backbone, self._scale = backbone, scale
-        others = {
-            "strengths": scale.kind, "trend_periods": n_periods, "iterations": iterations
-        }  # fmt: skip
-        for name in _FIXED:
-            setattr(self, f"{name}_", others.get(name, getattr(backbone, name, None)))
-
-    def found_params(self):
-        """Return the settings that are "auto" as they were found, or fixed.
-
-        Returns
-        -------
-        params : dict of str to object
-            For `set_params`: a fit with them searches for nothing, and is the same.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-
-        Examples
-        --------
-        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
-        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
-        >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
-        >>> model.found_params()["alpha"]  # so few interactions: the fixed ones
-        50.0
-        """
-        check_is_fitted(self)
-        return {
-            name: getattr(self, f"{name}_")
-            for name in _FIXED
-            if getattr(self, name) == "auto" and getattr(self, f"{name}_") is not None
-        }
+    # -- settings and checks -----------------------------------------------------------------------
 
     @property
-    def tuning_(self):
-        """Settings that were compared.
+    def _specification(self):
+        spec = self.backbone
+        return _SHORTHANDS["backbone"][spec]() if isinstance(spec, str) else spec
 
-        Returns
-        -------
-        table : DataFrame of shape (n_trials, n_settings + 6)
-            A row for each fit: the settings, whether they were `chosen`, NDCG@10 and AUC of
-            held-out interactions, AUC of those of rare items (NaN where there are too few), the
-            criterion, and the seconds of processor time it took. Settings are compared with few
-            `factors` and `iterations`, whatever is given for them.
-        """
-        check_is_fitted(self)
-        if self._found is None:
-            raise AttributeError(
-                "There is no tuning_: nothing was searched for, as tuning is None, all settings "
-                "are given, too few interactions can be held out, warm_start kept those of the fit "
-                "before, or the model was loaded."
+    @property
+    def _sampler(self):
+        return SlateSampler() if self.slates is None else self.slates
+
+    @property
+    def _num_threads(self):
+        return 0 if self.n_jobs is None or self.n_jobs < 0 else self.n_jobs
+
+    def _given_settings(self):
+        """Return the parameters that may be "auto"; 0 where the backbone has none."""
+        spec = self._specification
+        return {
+            name: getattr(spec, name, 0.0) if name in _OF_ALS else getattr(self, name)
+            for name in FIXED
+        }
+
+    def _resolve(self):
+        """Return the settings as far as they are known, and the backbone with them."""
+        for part in (self._specification, self._sampler):
+            part._validate_params()
+        fitted = None
+        if self.warm_start and hasattr(self, "_fitted"):
+            fitted = {name: getattr(self, f"{name}_") for name in FIXED}
+        settings = resolve(self._given_settings(), self.time_col is not None, fitted)
+        backbone = self._make_backbone(settings)
+        if self.judge is not None and not is_auto(self.iterations):
+            backbone.split(self._specification.refine_iterations)  # raises
+        return settings, backbone
+
+    def _make_backbone(self, settings):
+        return make_backbone(
+            self._specification,
+            settings,
+            num_threads=self._num_threads,
+            seeded=self.random_state is not None,
+        )
+
+    def _find_settings(self, settings, backbone, data, old):
+        """Find the settings that are free; return all, and what was found."""
+        if self.tuning is None or old is not None:
+            return settings, None
+        given = self._given_settings()
+        free = free_settings(given, backbone, data.interactions, data.features)
+        if not free:
+            return settings, None
+        settings, found = search(given, settings, free, backbone, data, self.tuning, self.verbose)
+        if found is not None:
+            compared = (self._set_since_cloned or frozenset()) - NOT_COMPARED
+            warn_of_search(found, sorted(compared))
+        return settings, found
+
+    def _training_settings(self, settings):
+        backbone, spec, n_refine = self._make_backbone(settings), self._specification, 0
+        if self.judge is not None:
+            least = (spec.refine_iterations or 1) + 1
+            if is_auto(self.iterations) and backbone.iterations < least:
+                backbone = replace(backbone, iterations=least)
+            backbone, n_refine = backbone.split(spec.refine_iterations)
+        return self._settings_of_training(
+            backbone, n_refine, settings["strengths"], settings["popularity_periods"]
+        )
+
+    def _settings_of_training(self, backbone, n_refine, strengths, n_periods):
+        return TrainingSettings(
+            backbone,
+            n_refine,
+            strengths,
+            n_periods,
+            uses_last_period=self.popularity_at == "last",
+            judge=self.judge,
+            gate=self.gate,
+            llm_weight=self.llm_weight,
+            margin=self.margin,
+            random_state=self.random_state,
+            compute_loss=self._specification.compute_loss,
+            verbose=self.verbose,
+            make_losses=self._make_losses,
+        )
+
+    def _factors_to_resume(self, backbone):
+        """Return the ids and factors to go on from; None before the first fit."""
+        if not self.warm_start or not hasattr(self, "_fitted"):
+            return None
+        model = self._fitted
+        fitted = model.backbone
+        if type(fitted) is not type(backbone) or fitted.factors != backbone.factors:
+            raise ValueError(
+                "warm_start goes on from factors of the same kind: the model was fitted with "
+                f"{fitted.factors} factors by {type(fitted).__name__}, and is to be fitted with "
+                f"{backbone.factors} by {type(backbone).__name__}. Set warm_start=False, or "
+                "clone it."
             )
-        names = [name for name in _FIXED if name in self._found.best.settings]
-        rows = [
-            {name: trial.settings[name] for name in names}
-            | {
-                "chosen": trial is self._found.best,
-                "NDCG@10": trial.result.ndcg,
-                "AUC": trial.result.auc,
-                "AUC rare": trial.result.rare,
-                "criterion": trial.result.criterion,
-                "seconds": trial.seconds,
-            }
-            for trial in self._found.trials
-        ]
-        return pd.DataFrame(rows).astype({"AUC rare": float})
+        factors = Factors(
+            *model.plain_factors, None, gain=model.fold_in_scale, own_bias=model.own_bias
+        )
+        return model.users, model.items, factors
 
     def _warn_of_what_a_file_lacked(self):
         """Warn if a loaded model is to be fitted without what the saved one had."""
         defaults = type(self)().get_params(deep=False)
         left_behind = getattr(self, "_left_behind", ())
         lost = [p for p in left_behind if is_default(getattr(self, p), defaults[p])]
-        self._left_behind = ()
         if lost:
             warn(
                 f"The model was loaded from a file, which does not hold {', '.join(lost)}; it is "
-                "fitted without, and will be another one. Give them anew before fit: set_params("
+                "fitted without, and will be another one. Give them again before fit: set_params("
                 f"{', '.join(f'{p}=...' for p in lost)})."
             )
 
-    def _warn_of_vanished_factors(self, factors):
-        """Warn if the factors hardly add to the scores of fitted pairs, which should be 1."""
-        if self._matrix.nnz < _ENOUGH_TO_FIT:
-            return
-        entries = np.linspace(0, self._matrix.nnz - 1, _ENOUGH_TO_FIT).astype(int)
-        users = np.searchsorted(self._matrix.indptr, entries, side="right") - 1
-        items = self._matrix.indices[entries]
-        scores = np.einsum("ij,ij->i", factors.users[users], factors.items[items])
-        backbone = self._fitted_backbone
-        if scores.mean() < _VANISHED:
+    def _check_judge(self) -> BaseJudge:
+        """Check the judge, and what goes with it, before anything is asked; return it."""
+        if not isinstance(self.judge, BaseJudge):
+            raise TypeError(
+                "judge must be an LLMJudge, such as PrecomputedJudge(judgments) of recorded "
+                "answers, AnthropicJudge(max_cost=1) or LLMJudge.from_callable(f, name=, "
+                f"version=); got {name_kind(self.judge)}."
+            )
+        self.judge._check_parameters()
+        if isinstance(self.gate, type):
+            raise TypeError(
+                f"gate must be 'auto', None or an instance; got {name_kind(self.gate)}."
+            )
+        if self.llm_weight > _LARGEST_LLM_WEIGHT:
             warn(
-                "Little is left of the factors, and all users are recommended about the same: "
-                "regularization is too large for these interactions and alpha: "
-                f"regularization={backbone.regularization:g}, alpha={backbone.alpha:g}. Lower it, "
-                "or raise alpha.",
+                f"llm_weight={self.llm_weight!r} makes a preference weigh as much as so many "
+                "interactions: it is relative to alpha. Values around 0.16 are usual.",
                 ParameterWarning,
             )
+        if isinstance(self.gate, ReliabilityGate):
+            self.gate._validate_params()
+        if self.gate is not None and not isinstance(self.gate, str) and not self.judge.is_recorded:
+            try_gate(self.gate)
+        return self.judge
 
-    def _warn_of_idle_parameters(self, backbone):
-        """Warn if parameters are set that the backbone does not have."""
-        defaults = type(self)().get_params(deep=False)
-        idle = [
-            f"{name}={value!r}"
-            for name in _SHARED
-            if not hasattr(backbone, name)
-            and (value := getattr(self, name))  # 0 turns them off, as they are
-            and not is_default(value, defaults[name])
-        ]
-        if idle:
-            warn(
-                f"backbone={self.backbone!r} does not use {' and '.join(idle)}, which "
-                f"{'is' if len(idle) == 1 else 'are'} for backbone='als' alone. Leave out what has "
-                "no effect, or choose that backbone.",
-                ParameterWarning,
-            )
+    def _recorded_answers(self):
+        """Return the answers of a judge that has them already; None otherwise."""
+        if self.judge is None:
+            return None
+        judge = self._check_judge()
+        judge._check_ready()
+        return Answers(judge.judged_slates()) if judge.is_recorded else None
 
-    def _backbone(self, settings=None):
-        settings = self._settings() if settings is None else settings
-        return make_backbone(
-            self.backbone,
-            {name: settings[name] for name in _OF_BACKBONE},
-            self.backbone_params,
-            {name: settings[name] for name in _SHARED},
+    def _choose_slates(self, data):
+        return choose_slates(
+            self._sampler,
+            self.judge,
+            data.interactions,
+            data.features,
+            data.table,
             num_threads=self._num_threads,
-            seeded=self.random_state is not None,
+            verbose=self.verbose,
         )
+
+    # -- reading -----------------------------------------------------------------------------------
 
     @property
-    def _num_threads(self):
-        return 0 if self.n_jobs is None or self.n_jobs < 0 else self.n_jobs
+    def _columns(self):
+        return {"user_col": self.user_col, "item_col": self.item_col, "time_col": self.time_col}
 
-    def _old_factors(self, backbone):
-        """Return the ids and factors to go on from; None before the first fit."""
-        if not hasattr(self, "user_factors_"):
+    @property
+    def _id_columns(self):
+        """How to read tables after `fit`, which has warned of columns like these."""
+        columns = {"user_col": self.user_col, "item_col": self.item_col}
+        return columns | {"usual_width": self.n_features_in_}
+
+    def _item_name(self, names):
+        """Return the column with the item ids, as item data may have it; `names`: those of X."""
+        if isinstance(self.item_col, str):
+            return self.item_col
+        return names[self.item_col] if len(names) > self.item_col else None
+
+    def _read_items(self, X):
+        """Read the item data, as a table; None without."""
+        if self.item_data is None:
             return None
-        fitted = self._fitted_backbone
-        if type(fitted) is not type(backbone) or fitted.factors != backbone.factors:
-            raise ValueError(
-                "warm_start goes on from factors of the same kind: the model was fitted with "
-                f"{fitted.factors} factors by {type(fitted).__name__}, and is to be fitted with "
-                f"{backbone.factors} by {type(backbone).__name__}. Set warm_start=False, or clone "
-                "it."
-            )
-        k = fitted.factors
-        factors = Factors(
-            self.user_factors_[:, :k],
-            self.item_factors_[:, :k],
-            None,
-            gain=self._gain,
-            own_bias=self._own_bias,
-        )
-        return self.users_, self.items_, factors
+        return read_item_data(self.item_data, self._item_name(getattr(X, "columns", ())))
 
-    # -- refining what was made elsewhere ------------------------------------------------------
+    def _read(self, X, y):
+        """Read interactions and item data, and make features."""
+        table, encoder, features = self._read_items(X), None, None
+        interactions = index_interactions(
+            X,
+            y,
+            **self._columns,
+            negatives=self.negatives,
+            extra_items=None if table is None else table.ids,
+        )
+        if self.negatives == "net" and y is None and not sp.issparse(X):
+            warn(
+                "negatives='net' takes returns off what was bought, by the strengths y, of which "
+                "there are none: each row counts as a purchase. Pass the quantities as y, or 1 for "
+                "each row if no row is a return.",
+                ParameterWarning,
+            )
+        if isinstance(self.item_data, pd.DataFrame):
+            item_name = self._item_name(getattr(X, "columns", ()))
+            if item_name not in self.item_data:
+                used = interactions.items[count_interactions(interactions.matrix) > 0]
+                warn_of_better_ids(table, used, item_name)
+        if table is not None and self.item_encoder is not None:
+            features, encoder = encode_items(self.item_encoder, table, interactions.items)
+        names = feature_names(encoder, features)
+        ids = id_names(X, self.user_col, self.item_col)
+        return TrainingData(interactions, table, features, encoder, names, ids)
+
+    # -- factors made elsewhere --------------------------------------------------------------------
 
     @classmethod
     def from_factors(
-        cls, user_ids, item_ids, user_factors, item_factors, *, copy=True, **parameters
-    ):
+        cls,
+        user_ids: Any,
+        item_ids: Any,
+        user_factors: Any,
+        item_factors: Any,
+        *,
+        copy: bool = True,
+        **parameters: Any,
+    ) -> Self:
         """Make a fitted model of factors that were made elsewhere.
 
         It recommends and predicts at once; :meth:`refine` then lets a judge's preferences act.
@@ -957,45 +819,35 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """
         model = cls(**parameters)
         model._validate_params()
-        users, user_factors = read_factors(user_ids, user_factors, "user", copy=copy)
-        items, item_factors = read_factors(item_ids, item_factors, "item", copy=copy)
-        k = user_factors.shape[1]
-        if item_factors.shape[1] != k or model.factors not in ("auto", None, k):
-            raise ValueError(
-                "user_factors and item_factors must have as many columns, and `factors` must be "
-                f"'auto', None or that number; got {k} and {item_factors.shape[1]} columns, and "
-                f"factors={model.factors}."
-            )
-        if model.backbone != "als":
+        if not isinstance(model._specification, ALS):
             raise ValueError(
                 "backbone must be 'als' with given factors, to which users are folded in as by it; "
                 f"got {model.backbone!r}."
             )
-        model.users_, model.user_factors_ = users, user_factors
-        model.items_, model.item_factors_ = items, item_factors
-        backbone = replace(
-            model._backbone(), factors=k, missing_power=0.0, recency_power=0.0, item_bias=0.0
+        users, user_factors = read_factors(user_ids, user_factors, "user", copy=copy)
+        items, item_factors = read_factors(item_ids, item_factors, "item", copy=copy)
+        check_widths(user_factors, item_factors, model.factors)
+        settings, backbone = model._resolve()
+        fitted = make_given_model(
+            users,
+            items,
+            user_factors,
+            item_factors,
+            backbone,
+            strengths=settings["strengths"],
+            uses_last_period=model.popularity_at == "last",
+            id_names=id_names(None, model.user_col, model.item_col),
         )
-        model._matrix = sp.csr_matrix((len(users), len(items)), dtype=np.float32)
-        scale = StrengthScale(model._settings()["strengths"])
-        model._remember_settings(backbone, scale, 1, backbone.iterations)
-        model._found = None
-        model._age, model._periods = np.empty(0, dtype=np.int32), np.zeros(1)
-        model._times = model._time_kind = model._time_span = None
-        model._popularity = np.zeros(len(items), dtype=np.int64)
-        model._slates = model._own_bias = model.gate_ = model.item_encoder_ = None
-        model._features = model._pairs = model._gram = None
-        model._feature_names = np.empty(0, dtype=object)
-        model._as_of_fit = np.zeros(len(users), dtype=bool)
-        model.n_features_in_ = 2
-        model._id_names = id_names(None, model.user_col, model.item_col)
-        model._gain, model._given, model._left_behind = 1.0, (), ()
-        model.judge_, model.judge_stats_ = model.judge, {}
-        model.loss_curve_, model.n_iter_ = [], 0
-        return model
+        return model._remember(
+            Trained(fitted, None, {}, [], 0),
+            1,
+            n_features_in_=2,
+            item_encoder_=None,
+            _found=None,
+            iterations_=backbone.iterations,
+        )
 
-    @all_or_nothing
-    def refine(self, X, y=None):
+    def refine(self, X: Table, y: Any = None) -> Self:
         """Let the judge's preferences act on given factors.
 
         Only the rows of judged users and items move, kept near what they were by a proximal term:
@@ -1035,17 +887,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         evidence looks a little better than it is, and the judge is trusted a little less.
         """
         check_is_fitted(self)
-        refined = [(name, rows, getattr(self, name)[rows]) for name, rows, _ in self._given or ()]
-        try:
-            return self._refine(X, y)
-        except BaseException:
-            for name, rows, values in refined:
-                getattr(self, name)[rows] = values
-            raise
-
-    def _refine(self, X, y):
         self._validate_params()
-        if self._given is None:
+        if self._fitted.given is None:
             raise ValueError(
                 "refine is for models made by from_factors; fit has a judge's preferences act."
             )
@@ -1053,196 +896,29 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             raise ValueError(
                 "judge must be an LLMJudge to refine with; got None: set_params(judge=...)."
             )
-        self._check_judge()
-        self.judge._check_ready()
-        added = _index_table(X, y, **self._reading())
+        self._resolve()
+        answers = self._recorded_answers()
+        added = self._index(X, y)
         self._warn_of_what_a_file_lacked()
-        n_silent = 0
-        if self.judge.is_recorded:
-            judged = self.judge.questions()
-        else:
-            table = None
-            if self.item_data is not None:
-                table = read_item_data(self.item_data, self._item_name(getattr(X, "columns", ())))
-            none = np.empty(0, dtype=added.items.dtype)
-            known = locate(added, self.users_, self.items_, none).interactions
-            slates = self._choose_slates(table, known, None)
-            judged, n_silent = ask(self.judge, slates, known)
-        for name, rows, values in self._given:
-            getattr(self, name)[rows] = values
-        self._given, self._slates, self.gate_, self.judge_ = (), None, None, self.judge
-        self.judge_stats_ = {**_NO_JUDGMENTS, "questions": n_silent}
-        asked = added.items[:0] if judged is None else judged.candidates
-        located = locate(added, self.users_, self.items_, asked)
-        for what, unknown, ids, known in (
-            ("users", located.unknown_users, added.users, self.users_),
-            ("items", located.unknown_items, added.items, self.items_),
-        ):
-            left_out = "their interactions are left out"
-            warn_of_unknown(what, unknown, len(ids), known, left_out)
-        shape = len(self.users_), len(self.items_)
-        self._matrix = located.spread(located.interactions.matrix.data, shape)
-        self._age = located.interactions.age
-        self._popularity = np.zeros(shape[1], dtype=np.int64)
-        self._popularity[located.columns] = count_interactions(located.interactions.matrix)
-        self.loss_curve_, self.n_iter_ = [], 0
-        if judged is None:
-            return self
-        backbone = self._fitted_backbone
-        slates, matrix = self._place(judged, located.interactions), located.interactions.matrix
-        users = self.user_factors_[located.rows[slates.users]]
-        items = self.item_factors_[located.columns]
-        ranks = rank_items(slates.items, users, items, matrix[slates.users])
-        standing = Standing(ranks, count_interactions(matrix)[slates.items])
-        if self.gate is not None:
-            self._calibrate(
-                slates,
-                standing,
-                matrix,
-                lambda items, some: shown_standing(
-                    items, some, backbone, located, self.item_factors_
-                ),
+        model, asked = self._fitted, added.items[:0]
+        if answers is None:
+            known = locate(added, model.users, model.items, asked).interactions
+            data = TrainingData(
+                known, self._read_items(X), None, None, np.empty(0, object), model.id_names
             )
-        slates = located.place(slates)
-        weights = self._weigh(slates, standing)
-        if not weights.any() or self.llm_weight == 0:
-            return self
-        unit = score_unit(self.user_factors_, self.item_factors_, located)
-        factors = Factors(self.user_factors_, self.item_factors_, None, unit)
-        pairs, _ = self._regularizers(slates, weights, factors, factors, known=located.columns)
-        self.n_iter_ = PROXIMAL_SWEEPS if self.refine_iterations is None else self.refine_iterations
-        with tqdm(total=self.n_iter_, disable=not self.verbose, desc="sweeps") as progress:
-            moved = refine_rows(
-                *factors[:2],
-                located,
-                pairs,
-                self.n_iter_,
-                backbone.num_threads,
-                self._watch(progress, final=True),
-            )
-        for name, (rows, values) in zip(("user_factors_", "item_factors_"), moved, strict=True):
-            array = getattr(self, name)
-            self._given += ((name, rows, array[rows]),)
-            array[rows] = values
-        return self
+            answers = ask(self.judge, self._choose_slates(data), known)
+        if answers.judged is not None:
+            asked = answers.judged.candidates
+        located = locate(added, model.users, model.items, asked)
+        located.warn_of_unknown(added, model)
+        n_sweeps = self._specification.refine_iterations or PROXIMAL_SWEEPS
+        settings = self._settings_of_training(model.backbone, n_sweeps, self.strengths_, 1)
+        trained = train_given(model, answers, located, settings)
+        return self._remember(trained, 1, iterations_=self.iterations_)
 
-    def _remember_columns(self, X):
-        self.n_features_in_, names = describe_columns(X)
-        if names is not None:
-            self.feature_names_in_ = names
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+    # -- the judge ---------------------------------------------------------------------------------
 
-    def _remember_times(self, interactions):
-        """Keep what orders interactions that come later, and tells their unit."""
-        self._times, self._time_kind = interactions.times, interactions.time_kind
-        self._time_span = None
-        if self._times is not None:
-            self._time_span = float(self._times.min()), float(self._times.max())
-
-    def _columns(self):
-        return {"user_col": self.user_col, "item_col": self.item_col, "time_col": self.time_col}
-
-    def _reading(self):
-        """Return how interactions are read."""
-        return self._columns() | {"negatives": self.negatives}
-
-    def _id_columns(self):
-        """Return how to read tables after `fit`, which has warned of columns like these."""
-        columns = {"user_col": self.user_col, "item_col": self.item_col}
-        return columns | {"usual_width": self.n_features_in_}
-
-    def _item_name(self, names):
-        """Return the column with the item ids, as item data may have it; `names`: those of X."""
-        if isinstance(self.item_col, str):
-            return self.item_col
-        return names[self.item_col] if len(names) > self.item_col else None
-
-    def _judging(self):
-        """Return with which settings a judge's preferences act; none without a judge."""
-        return {} if self.judge is None else {"llm_weight": self.llm_weight, "margin": self.margin}
-
-    def _watch(self, progress, *, final):
-        """Return what looks at a problem after each sweep."""
-
-        def watch(problem):
-            progress.update()
-            if not problem.is_finite:
-                strengths = self._scale.apply(self._matrix).data
-                raise ValueError(
-                    explain_not_finite(self._fitted_backbone, strengths, self._judging())
-                )
-            if final and self.compute_loss:
-                self.loss_curve_.append(problem.loss())
-                progress.set_postfix(loss=f"{self.loss_curve_[-1]:.6g}")
-
-        return watch
-
-    def _read(self, X, y):
-        """Read item data and interactions, and make features."""
-        table = extra_items = features = encoder = None
-        if self.item_data is not None:
-            item_name = self._item_name(getattr(X, "columns", ()))
-            table = read_item_data(self.item_data, item_name)
-            extra_items = table.ids
-        interactions = index_interactions(X, y, **self._reading(), extra_items=extra_items)
-        if self.negatives == "net" and y is None and not sp.issparse(X):
-            warn(
-                "negatives='net' takes returns off what was bought, by the strengths y, of which "
-                "there are none: each row counts as a purchase. Pass the quantities as y, or 1 for "
-                "each row if no row is a return.",
-                ParameterWarning,
-            )
-        if isinstance(self.item_data, pd.DataFrame) and item_name not in self.item_data:
-            used = interactions.items[count_interactions(interactions.matrix) > 0]
-            warn_of_better_ids(table, used, item_name)
-        if table is not None and self.item_encoder is not None:
-            features, encoder = encode_items(self.item_encoder, table, interactions.items)
-        return table, interactions, features, encoder
-
-    def _check_judge(self):
-        if not isinstance(self.judge, LLMJudge):
-            raise TypeError(
-                "judge must be an LLMJudge, such as PrecomputedJudge(judgments) of recorded "
-                "answers, AnthropicJudge(max_cost=1) or LLMJudge.from_callable(f, name=, "
-                f"version=); got {name_kind(self.judge)}."
-            )
-        self.judge._check_parameters()
-        if isinstance(self.gate, type):
-            raise TypeError(
-                f"gate must be 'auto', None or an instance; got {name_kind(self.gate)}."
-            )
-        if self.llm_weight > _LARGEST_LLM_WEIGHT:
-            warn(
-                f"llm_weight={self.llm_weight!r} makes a preference weigh as much as so many "
-                "interactions: it is relative to alpha. Values around 0.16 are usual.",
-                ParameterWarning,
-            )
-        if isinstance(self.gate, ReliabilityGate):
-            self.gate._validate_params()
-        if self.gate is not None and not isinstance(self.gate, str) and not self.judge.is_recorded:
-            try_gate(self.gate)  # before anything is asked and paid
-
-    def _choose_slates(self, table, interactions, features):
-        """Choose the slates to ask the judge."""
-        texts = describe(interactions.items, table, self.item_text)
-        shown = table is None or self.item_text is not None
-        hidden = () if shown else hidden_columns(table)
-        check_texts(texts, interactions, self.judge, *hidden)
-        questions = choose_questions(
-            interactions,
-            features,
-            n_questions=self.max_slates,
-            slate_size=self.slate_size,
-            calibration_share=self.calibration_share,
-            random_state=self.slate_random_state,
-            num_threads=self._num_threads,
-            verbose=self.verbose,
-        )
-        _log.info("Chose %d questions for a judge.", len(questions))
-        return make_slates(questions, interactions, texts, Slate)
-
-    def plan_judging(self, X, y=None, *, cv=None):
+    def plan_judging(self, X: Table, y: Any = None, *, cv: Any = None) -> JudgingPlan:
         """Tell what the judge would be asked, and what that would cost. Asks nothing.
 
         Parameters
@@ -1274,244 +950,52 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
 
         Examples
         --------
-        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF, SlateSampler
         >>> from sklearn_selreg.judges import AnthropicJudge
         >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Up"], ["bob", "Coco"]]
         >>> judge = AnthropicJudge(max_cost=1.0, cache=None)
-        >>> plan = SelectiveLLMRegularizedMF(judge=judge, slate_size=2).plan_judging(likes)
+        >>> model = SelectiveLLMRegularizedMF(judge=judge, slates=SlateSampler(size=2))
+        >>> plan = model.plan_judging(likes)
         >>> len(plan.slates), plan.estimate.cost < 0.001
         (2, True)
         """
         self._validate_params()
-        self._check_judge()
-        if self.judge.is_recorded:
-            return JudgingPlan([], 1, self.judge.estimate_cost([]), self.judge)
+        self._resolve()
+        judge = self._check_judge()
+        if judge.is_recorded:
+            return JudgingPlan([], 1, judge.estimate_cost([]), judge)
         parts = [None]
         if cv is not None:
             parts += [train for train, _ in check_cv(cv).split(X, y)]
-        slates = {}
+        distinct: dict[Slate, None] = {}
         for rows in parts:
             some = X if rows is None else _safe_indexing(X, rows)
             strengths = y if rows is None or y is None else _safe_indexing(y, rows)
-            table, interactions, features, _ = self._read(some, strengths)
-            chosen = self._choose_slates(table, interactions, features)
-            slates |= dict.fromkeys(chosen)
-        slates = list(slates)
-        plan = JudgingPlan(slates, len(parts), self.judge.estimate_cost(slates), self.judge)
+            distinct |= dict.fromkeys(self._choose_slates(self._read(some, strengths)))
+        slates = list(distinct)
+        plan = JudgingPlan(slates, len(parts), judge.estimate_cost(slates), judge)
         plan.warn_if_too_much()
         return plan
 
-    def _place(self, judged, interactions):
-        """Apply the leakage rule to the judge's slates."""
-        slates, dropped = place_slates(judged, interactions)
-        reasons = ", ".join(counted(count, what) for what, count in dropped.items() if count)
-        n_questions = len(judged.user)
-        if not (slates.items >= 0).any():
-            users, items = interactions.users[:1].tolist(), interactions.items[:1].tolist()
-            known = f"{users[0]!r} and {items[0]!r}" if users and items else "none that are known"
-            raise ValueError(
-                f"No slate of the judge fits the interactions: {reasons}. Users and items must "
-                "have the same ids in both, and a slate's history must lie within the rows given "
-                f"to fit. The judge has users such as {judged.user[:1].tolist()[0]!r} and items "
-                f"such as {judged.candidates[:1].tolist()[0]!r}, the interactions {known}."
-            )
-        if reasons:
-            warn(
-                f"Of the judge's {counted(n_questions, 'slate')} and what they hold these were "
-                f"dropped: {reasons}. In "
-                "cross-validation that is expected, as some rows are held out; else compare the "
-                "judge's ids and histories with the rows given to fit.",
-                JudgmentWarning,
-            )
-        self.judge_stats_["questions"] += n_questions
-        self.judge_stats_["answers"] = int(judged.n_answers.sum())
-        self.judge_stats_["slates_used"] = len(slates)
-        _log.info("Using %d of %d slates of the judge.", len(slates), n_questions)
-        return slates
-
-    def _calibrate(self, slates, standing, matrix, rank):
-        """Fit the gate on the slates with known positives.
-
-        Parameters
-        ----------
-        slates : Slates
-        standing : Standing
-            Of their candidates, by the model.
-        matrix : csr_matrix
-            The interactions.
-        rank : callable
-            Items of calibration slates, and these slates, to their `Standing` by models that do not
-            know their users.
-        """
-        calibrates = slates.calibrates
-        supervision = standing[~calibrates][slates.relevance[~calibrates] == 0]
-        slates = slates[calibrates]
-        self.judge_stats_ |= {"calibration_slates": len(slates), "calibration_pairs": 0}
-        pairs = None
-        if len(slates):
-            if not self.judge._draws_alike:
-                known, design = recorded_design(slates, matrix, supervision, rank)
-            else:
-                known, design = rank(slates.items, slates), Design.of_one_recipe(slates.items.shape)
-            pairs = compare_candidates(slates, known, design.offset)
-        if pairs is None or not len(pairs.slate):
-            warn(_why_not_calibrated(len(slates), self.judge.is_recorded), GateWarning)
-            return
-        self.judge_stats_["calibration_pairs"] = len(pairs.slate)
-        right = slates.relevance[pairs.slate, pairs.preferred] == 1
-        gate = ReliabilityGate() if isinstance(self.gate, str) else clone(self.gate)
-        usual = {}
-        if has_fit_parameter(gate, "sample_weight"):
-            usual["sample_weight"] = pair_weights(pairs.sums(design.commonness))
-        self.gate_ = gate.fit(pairs.evidence, right, groups=slates.users[pairs.slate], **usual)
-        _log.info(
-            "Calibrated the gate on %d pairs of %d slates, %d of which the judge got right.",
-            len(right),
-            len(slates),
-            right.sum(),
-        )
-
-    def _weigh(self, slates, standing):
-        """Weigh the preferences, (n_slates, n_pairs) float32 as `SlateTerms` has them."""
-        self._slates, self._standing = slates, standing
-        size, n_pairs, n_weighted = slates.items.shape[1], 0, 0
-        packed = np.zeros((len(slates), size * (size - 1) // 2), dtype=np.float32)
-        for start in range(0, len(slates), _SLATES_PER_CHUNK):
-            some = slice(start, start + _SLATES_PER_CHUNK)
-            pairs, weights = self._preferences(some)
-            n_pairs, n_weighted = n_pairs + len(weights), n_weighted + int(np.sum(weights > 0))
-            matrices = np.zeros((len(packed[some]), size, size), dtype=np.float32)
-            matrices[pairs.slate, pairs.preferred, pairs.other] = weights
-            packed[some] = pack_pairs(matrices)
-        self.judge_stats_ |= {"pairs": n_pairs, "pairs_weighted": n_weighted}
-        _log.info("%d of %d preferences weigh more than 0.", n_weighted, n_pairs)
-        if isinstance(self.gate_, ReliabilityGate) and _log.isEnabledFor(logging.INFO):
-            _log.info("%s", self.judge_summary_)
-        self._warn_of_judge(np.max(np.abs(packed), initial=0))
-        return packed
-
-    def _warn_of_judge(self, largest):
-        """Warn if a gate that was calibrated finds that the judge adds nothing, or too much.
-
-        `largest` is the largest weight.
-        """
-        gate, n_pairs = self.gate_, self.judge_stats_["pairs"]
-        n_weighted = self.judge_stats_["pairs_weighted"]
-        if gate is None or getattr(gate, "is_fallback_", False):
-            return  # it was told
-        found = f"{gate.summary()} " if isinstance(gate, ReliabilityGate) else ""
-        if n_weighted:
-            if found and largest > _CERTAIN:
-                warn(
-                    f"{found}Some preferences have log-odds of up to {largest:.0f}: nobody is so "
-                    "certain. Does the judge know interactions that are hidden from it, as one "
-                    "that counts them, or a recommender that was fitted on them? Its answers must "
-                    "come from what it is shown; otherwise it is trusted far too much.",
-                    GateWarning,
-                )
-            return
-        nothing = "the model is the same as without the judge"
-        if n_pairs:
-            what = f"None of {n_pairs:,} preferences counts: {nothing}."
-            remedy = (
-                "Look at its ratings, give it better item texts (item_text), ask a better model,"
-            )
-            if not found:
-                remedy = "Look at the gate and at the ratings,"
-            elif gate.adds_ and gate.threshold > ReliabilityGate().threshold:
-                remedy = f"Lower the threshold of the gate, {gate.threshold:g},"
-            elif gate.adds_ and gate.accuracies_["judge"] < _CLEARLY_WRONG:
-                remedy = (
-                    "It is wrong more often than right: look at which end of its scale is the best,"
-                )
-        else:
-            what = f"There is no preference between items that are new to their user: {nothing}."
-            remedy = "Judge slates of such items,"
-        warn(f"{found}{what} {remedy} or leave the judge out.", GateWarning)
-
-    def _regularizers(self, slates, weights, plain, final, shares=None, known=None):
-        """Return the preferences as arguments of the regularized problem, and of the last update.
-
-        Parameters
-        ----------
-        slates : Slates
-        weights : ndarray
-            From `_weigh`.
-        plain, final : Factors
-            Without preferences: before and after the last update of the users.
-        shares : ndarray or None
-            The users' periods.
-        known : ndarray of int or None
-            The items of which lists are made; None: all.
-
-        Returns
-        -------
-        pairs, last_pairs : dict
-        """
-        users, items = with_bias(*final[:3], shares)
-        worth = None
-        if self.gate is not None:
-            raters = np.unique(slates.users[weights.any(axis=1)])
-            listed, seen = items, self._matrix[raters]
-            if known is not None:
-                listed, seen = items[known], seen[:, known]
-            worth = np.zeros(len(users))
-            slopes = log_rank_worth(users[raters], listed, seen, self._num_threads)
-            worth[raters] = LOG_RANKS * slopes
-        given = self._given is not None
-        unit = PROXIMAL_UNIT if given else self._fitted_backbone.preference_unit
-        n_factors, margin = final.users.shape[1], self.margin * final.unit
-
-        def of(users, items):
-            terms = preference_terms(
-                slates, weights, users, items, n_factors, margin=margin, worth=worth
-            )
-            return {"slates": terms, "llm_weight": self.llm_weight * unit}
-
-        last_pairs = of(users, items)
-        if plain is final:  # there is no last update, or no margin that depends on factors
-            return last_pairs, last_pairs
-        return of(*with_bias(*plain[:3], shares)), last_pairs
-
-    def _preferences(self, which=slice(None)):
-        """Return the pairs of slates that may regularize, and their weights."""
-        pairs = compare_candidates(self._slates[which], self._standing[which])
-        n_pairs = len(pairs.slate)
-        if self.gate is None:
-            return pairs, np.ones(n_pairs)
-        if self.gate_ is None or not n_pairs:
-            return pairs, np.zeros(n_pairs)
-        return pairs, checked_weights(self.gate_, pairs.evidence)
-
     @property
-    def judgments_(self):
+    def preferences_(self) -> pd.DataFrame:
         """Preferences of the judge between items that users were not fitted on.
 
         Returns
         -------
-        judgments : DataFrame of shape (n_pairs, 13)
+        preferences : DataFrame of shape (n_pairs, 13)
             Ids of `user`, `preferred` and `other`, the gate's evidence, and `weight`, >= 0.
         """
         check_is_fitted(self)
-        if self._slates is None:
+        if self._supervision is None:
             raise AttributeError(
-                "There are no judgments_: the model was fitted without a judge, or the judge had "
+                "There are no preferences_: the model was fitted without a judge, or the judge had "
                 "no opinion at all, or the model was loaded from a file, which has none."
             )
-        pairs, weights = self._preferences()
-        items = self._slates.items
-        return pd.DataFrame(
-            {
-                "user": self.users_[self._slates.users[pairs.slate]],
-                "preferred": self.items_[items[pairs.slate, pairs.preferred]],
-                "other": self.items_[items[pairs.slate, pairs.other]],
-                **pairs.evidence,
-                "weight": weights,
-            }
-        )
+        return self._supervision.table(self.users_, self.items_)
 
     @property
-    def judge_summary_(self):
+    def judge_summary_(self) -> str:
         """What the judge adds, in one sentence.
 
         Returns
@@ -1523,24 +1007,72 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             and for which most.
         """
         check_is_fitted(self)
-        if self._slates is None or not isinstance(self.gate_, ReliabilityGate):
+        if self._supervision is None or not isinstance(self.gate_, ReliabilityGate):
             raise AttributeError(
                 "There is no judge_summary_: the model was fitted without a judge, with gate=None "
                 "or a gate of another kind, or without any slate to calibrate one; or it was "
                 "loaded from a file, which has none."
             )
-        step = -(-len(self._slates) // _SLATES_PER_CHUNK)
-        evidence = compare_candidates(self._slates[::step], self._standing[::step]).evidence
-        if evidence.empty:
-            return self.gate_.summary()
-        return self.gate_.summary(evidence, n_preferences=self.judge_stats_["pairs"])
+        return self._supervision.summary()
 
-    def _note(self):
+    def _note(self) -> str:
         return getattr(self, "judge_summary_", "")
 
-    # -- using ---------------------------------------------------------------------------------
+    def found_params(self) -> dict[str, Any]:
+        """Return the settings that are "auto" as they were found, or fixed.
 
-    def predict(self, X, *, unknown_items="lowest"):
+        Returns
+        -------
+        params : dict of str to object
+            For `set_params`: a fit with them searches for nothing, and is the same.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
+        >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
+        >>> model.found_params()["alpha"]  # so few interactions: the fixed ones
+        50.0
+        """
+        check_is_fitted(self)
+        found = {
+            name: getattr(self, f"{name}_")
+            for name, given in self._given_settings().items()
+            if is_auto(given) and getattr(self, f"{name}_") is not None
+        }
+        return {f"backbone__{name}" if name in _OF_ALS else name: v for name, v in found.items()}
+
+    @property
+    def tuning_(self) -> pd.DataFrame:
+        """Settings that were compared.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_trials, n_settings + 6)
+            A row for each fit: the settings, whether they were `chosen`, NDCG@10 and AUC of
+            held-out interactions, AUC of those of rare items (NaN where there are too few), the
+            criterion, and the seconds of processor time it took. Settings are compared with few
+            `factors` and `iterations`, whatever is given for them.
+        """
+        check_is_fitted(self)
+        if self._found is None:
+            raise AttributeError(
+                "There is no tuning_: nothing was searched for, as tuning is None, all settings "
+                "are given, too few interactions can be held out, warm_start kept those of the fit "
+                "before, or the model was loaded."
+            )
+        return tuning_table(self._found)
+
+    # -- using -------------------------------------------------------------------------------------
+
+    def predict(
+        self, X: Table, *, unknown_items: Literal["lowest", "nan"] = "lowest"
+    ) -> np.ndarray:
         """Score user-item pairs.
 
         Parameters
@@ -1575,39 +1107,29 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         if unknown_items not in ("lowest", "nan"):
             raise ValueError(f"unknown_items must be 'lowest' or 'nan'; got {unknown_items!r}.")
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
-        users, items, _ = read_columns(X, **self._id_columns())
-        rows, columns = encode(self.users_, users), encode(self.items_, items)
+        users, items, _ = read_columns(X, **self._id_columns)
+        model, as_nan = self._fitted, unknown_items == "nan"
+        rows, columns = encode(model.users, users), encode(model.items, items)
         self._warn_of_foreign(users[rows < 0], len(rows))
-        as_nan = unknown_items == "nan"
+        lowest = (
+            "they have each user's lowest score, which looks like any other. To see which they "
+            "are, pass unknown_items='nan'"
+        )
+        unknown = np.flatnonzero(columns < 0)
         warn_of_unknown(
             "items",
-            items[columns < 0],
+            items[unknown],
             len(rows),
-            self.items_,
-            "they are NaN"
-            if as_nan
-            else "they have each user's lowest score, which looks like any other. To tell them "
-            "apart, pass unknown_items='nan'",
+            model.items,
+            "they are NaN" if as_nan else lowest,
             tolerated="same type" if as_nan else "none",
         )
-        scores = np.empty(len(rows), dtype=np.float32)
-        for start in range(0, len(rows), _PAIRS_PER_CHUNK):
-            part = slice(start, start + _PAIRS_PER_CHUNK)
-            scores[part] = np.einsum(
-                "nk,nk->n", self._user_rows(rows[part]), self.item_factors_[columns[part]]
-            )
-        unknown = np.flatnonzero(columns < 0)
-        if as_nan:
-            check_finite_model(scores)
-            scores[unknown] = np.nan
-            return scores
+        scores = model.score_pairs(rows, columns)
         if len(unknown):
-            users, which = np.unique(rows[unknown], return_inverse=True)
-            chunk = max(1, _SCORES_PER_CHUNK // len(self.items_))
-            parts = np.split(users, range(chunk, len(users), chunk))
-            lowest = [self._score_all(part).min(axis=1) for part in parts]
-            scores[unknown] = np.concatenate(lowest)[which]
+            scores[unknown] = 0 if as_nan else model.lowest_scores(rows[unknown])
         check_finite_model(scores)
+        if as_nan:
+            scores[unknown] = np.nan
         return scores
 
     def _warn_of_foreign(self, unknown, n_ids):
@@ -1621,17 +1143,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             tolerated="same type",
         )
 
-    def _score_all(self, rows):
-        return self._user_rows(rows) @ self.item_factors_.T
-
-    def _user_rows(self, rows):
-        """Return factors by row; -1 is the mean user."""
-        factors = self.user_factors_[rows]
-        if (rows < 0).any():
-            factors[rows < 0] = mean_user(self.user_factors_, len(self._periods))
-        return factors
-
-    def score(self, X, y=None):
+    def score(self, X: Table, y: Any = None) -> float:
         """Return the mean NDCG@10 over the users in X.
 
         Parameters
@@ -1661,22 +1173,29 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         """
         check_is_fitted(self)
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
-        held_out = _index_table(X, y, **self._id_columns(), negatives=self.negatives)
-        rows = encode(self.users_, held_out.users)
-        columns = encode(self.items_, held_out.items)
-        warn_of_unknown_ids(self, held_out.users, rows, held_out.items, columns)
-        check_finite_model(self.user_factors_, self.item_factors_)
+        held_out = _index_table(X, y, **self._id_columns, negatives=self.negatives)
+        model = self._fitted
+        rows, columns = encode(model.users, held_out.users), encode(model.items, held_out.items)
+        warn_of_unknown_ids(held_out, rows, columns, model.users, model.items)
+        check_finite_model(model.user_factors, model.item_factors)
         return mean_ndcg(
-            lambda part: self._score_all(rows[part]),
+            lambda part: model.score(rows[part]),
             held_out.matrix,
             columns,
-            seen=self._seen[rows],
+            seen=model.seen[rows],
             verbose=self.verbose,
         )
 
     def recommend(
-        self, users, n_items=10, *, filter_seen=True, items=None, exclude=None, as_frame=False
-    ):
+        self,
+        users: Any,
+        n_items: int = 10,
+        *,
+        filter_seen: bool = True,
+        items: Any = None,
+        exclude: Any = None,
+        as_frame: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray] | pd.DataFrame:
         """Recommend the best items to users.
 
         Parameters
@@ -1736,49 +1255,36 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         0  bob     1   Up
         """
         check_is_fitted(self)
-        users = read_ids(users, "users", self.users_)
+        model = self._fitted
+        users = read_ids(users, "users", model.users)
         check_integer("n_items", n_items, 1)
         everywhere, pairs = read_excluded(
-            exclude, self.items_, users, self.users_, **self._id_columns()
+            exclude, model.items, users, model.users, **self._id_columns
         )
-        candidates = None if items is None else find_candidates(self.items_, items)
+        candidates = None if items is None else find_candidates(model.items, items)
         if len(everywhere):
-            everything = np.arange(len(self.items_)) if candidates is None else candidates
+            everything = np.arange(len(model.items)) if candidates is None else candidates
             candidates = np.setdiff1d(everything, everywhere)
-        rows, seen = encode(self.users_, users), self._seen
+        rows = encode(model.users, users)
         self._warn_of_foreign(users[rows < 0], len(rows))
-
-        def barred(part):
-            own = seen[rows[part]] if filter_seen else None
-            if pairs is None:
-                return own
-            return pairs[part] if own is None else own + pairs[part]
-
-        def user_rows(part):
-            factors = self._user_rows(rows[part])
-            check_finite_model(factors)
-            return factors
-
-        check_finite_model(self.item_factors_)
-        columns, scores = best_items(
-            user_rows,
-            len(rows),
-            self.item_factors_,
+        columns, scores = recommend_rows(
+            model,
+            rows,
             n_items,
-            barred=barred,
+            filter_seen=filter_seen,
+            pairs=pairs,
             candidates=candidates,
             num_threads=self._num_threads,
             verbose=self.verbose,
         )
-        if as_frame:
-            return tidy(self._as_fitted(users, rows), self.items_, columns, scores, self._id_names)
-        return pick_ids(self.items_, columns), scores
+        if as_frame:  # ids as they were fitted, if all were: the same dtype, for joins
+            shown = model.users[rows] if (rows >= 0).all() else users
+            return tidy(shown, model.items, columns, scores, model.id_names)
+        return pick_ids(model.items, columns), scores
 
-    def _as_fitted(self, users, rows):
-        """Return user ids as they were fitted, if all were: the same dtype, for joins."""
-        return self.users_[rows] if (rows >= 0).all() else users
-
-    def similar_items(self, items, n_items=10, *, as_frame=False):
+    def similar_items(
+        self, items: Any, n_items: int = 10, *, as_frame: bool = False
+    ) -> tuple[np.ndarray, np.ndarray] | pd.DataFrame:
         """Find the most similar items of items.
 
         Parameters
@@ -1808,24 +1314,25 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
             If `items` is not 1-D, or `n_items` not an integer >= 1.
         """
         check_is_fitted(self)
-        items = read_ids(items, "items", self.items_)
+        model = self._fitted
+        items = read_ids(items, "items", model.items)
         check_integer("n_items", n_items, 1)
-        rows = find_known(self.items_, items, "item")
-        check_finite_model(self.item_factors_)
+        rows = find_known(model.items, items, "item")
+        check_finite_model(model.item_factors)
         columns, scores = similar_rows(
-            self.item_factors_[:, : self._fitted_backbone.factors],
+            model.plain_factors[1],
             rows,
             n_items,
             num_threads=self._num_threads,
             verbose=self.verbose,
         )
         if as_frame:
-            name = self._id_names[1]
+            name = model.id_names[1]
             names = name, "similar" if name != "similar" else "similar_item"
-            return tidy(self.items_[rows], self.items_, columns, scores, names)
-        return pick_ids(self.items_, columns), scores
+            return tidy(model.items[rows], model.items, columns, scores, names)
+        return pick_ids(model.items, columns), scores
 
-    def explain(self, user, item, *, by_feature=True):
+    def explain(self, user: Any, item: Any, *, by_feature: bool = True) -> pd.DataFrame:
         """Tell where the score of a user and an item comes from, for ``backbone="als"``.
 
         The user's factors are the sum of what each item of the history and each preference of the
@@ -1901,55 +1408,23 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         True
         """
         check_is_fitted(self)
-        backbone = self._fitted_backbone
-        if not isinstance(backbone, ALSBackbone) or self._given is not None:
-            made = "from_factors" if self._given is not None else f"backbone={self.backbone!r}"
+        model = self._fitted
+        if not isinstance(model.backbone, ALSBackbone) or model.given is not None:
+            made = "from_factors" if model.given is not None else f"backbone={self.backbone!r}"
             raise ValueError(
                 "explain takes solutions of linear equations apart, which only factors fitted with "
                 f"backbone='als' are; got those of {made}."
             )
-        user, item = read_id(user, "user", self.users_), read_id(item, "item", self.items_)
-        (row,), (column,) = encode(self.users_, user), find_known(self.items_, item, "item")
+        user, item = read_id(user, "user", model.users), read_id(item, "item", model.items)
+        (row,), (column,) = encode(model.users, user), find_known(model.items, item, "item")
         if row < 0:
             self._warn_of_foreign(user, 1)
-        user_factors = self._user_rows(np.array([row]))[0]
-        check_finite_model(self.user_factors_, self.item_factors_)
-        k = backbone.factors
-        model = Fitted(
-            backbone, self.user_factors_[:, :k], self.item_factors_[:, :k],
-            self._scale.apply(self._matrix), self._age, self._popularity, self._features,
-            self._pairs,
-            self._as_of_fit,
-        )  # fmt: skip
-        if self._features is not None:
-            model = replace(model, coefficients=self._feature_coefficients(model))
-        parts = explain(model, row, user_factors[:k], column, by_feature=by_feature)
-        position = parts["position"].to_numpy()
-        source = np.full(len(parts), None, dtype=object)
-        # Positions of features are none of items: there may be more features than items.
-        is_feature = (parts["kind"] == "feature").to_numpy()
-        is_item = ~is_feature & (position >= 0)
-        source[is_feature] = self._feature_names[position[is_feature]]
-        source[is_item] = as_objects(self.items_[position[is_item]])
-        rows = list(zip(parts["kind"], source, parts["contribution"], strict=True))
-        if self.item_factors_.shape[1] > k:
-            rows.append(("bias", None, float(user_factors[k:] @ self.item_factors_[column, k:])))
-        score = float(user_factors @ self.item_factors_[column])
-        rows.append(("remainder", None, score - sum(value for *_, value in rows)))
-        kinds, sources, values = zip(*rows, strict=True)
-        sources = pd.Series(sources, dtype=object)  # None stays None, and numbers as they are
-        return pd.DataFrame({"kind": kinds, "source": sources, "contribution": values})
+        check_finite_model(model.user_factors, model.item_factors)
+        return explain(model, row, column, by_feature=by_feature)
 
-    def _feature_coefficients(self, model):
-        """Return what items are regressed on, computed once for the same features and factors."""
-        of = self._features, self.item_factors_
-        kept = getattr(self, "_coefficients", (None, None, None))
-        if kept[0] is not of[0] or kept[1] is not of[1]:
-            self._coefficients = kept = (*of, feature_coefficients(model))
-        return kept[2]
-
-    @all_or_nothing
-    def fold_in(self, X, y=None, *, known=None):
+    def fold_in(
+        self, X: Table, y: Any = None, *, known: Literal["append", "replace"] | None = None
+    ) -> Self:
         """Compute the factors of users from their interactions, items fixed.
 
         The model itself changes; to keep it as it is, fold in to a ``copy.copy`` of it. New users
@@ -2005,147 +1480,19 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         check_is_fitted(self)
         if known not in (None, "append", "replace"):
             raise ValueError(f"known must be 'append', 'replace' or None; got {known!r}.")
-        check_same_columns(self, X, **self._columns())
+        check_same_columns(self, X, **self._columns)
         # What takes off a strength may take it off what is known already.
-        signed = {"negatives": "keep"} if known == "append" and self.negatives == "net" else {}
-        added = _index_table(X, y, **self._reading() | signed, usual_width=self.n_features_in_)
-        columns = encode(self.items_, added.items)
-        unknown = columns < 0
-        left_out = "their interactions are left out"
-        warn_of_unknown("items", added.items[unknown], len(columns), self.items_, left_out)
-        rows = encode(self.users_, added.users)
-        new = rows < 0
-        warn_of_unknown(
-            "users",
-            added.users[new],
-            len(rows),
-            self.users_,
-            "they are added as new users",
-            tolerated="same type",
+        signed = known == "append" and self.negatives == "net"
+        added = _index_table(
+            X,
+            y,
+            **self._columns,
+            negatives="keep" if signed else self.negatives,
+            usual_width=self.n_features_in_,
         )
-        told = check_times(self._time_kind, self._time_span, added, self.time_col)
-        by_time = self.trend_at == "user" and len(self._periods) > 1
-        if told is not None and (by_time or known == "append"):
-            warn(told)
-        more = Histories.of(added, columns, len(self.items_))
-        histories = Histories(self._matrix, self._age, self._times)
-        before, after = histories[rows], more
-        if known == "append":
-            self._check_appendable(added.users, rows, before)
-            after = before.plus(more)
-        elif known is None:
-            lost = lose_strength(before.matrix, after.matrix) | self._is_judged(rows)
-            if self._given is not None:  # factors that nobody can solve for again
-                lost |= (rows >= 0) & (np.diff(before.matrix.indptr) == 0)
-            self._warn_of_replaced(added.users, lost)
-        shares = self._shares(added, before if known == "append" else None)
-        factors = self._solve_folded(rows, before if known == "append" else None, after, shares)
-        if known == "append":  # of whom nothing is added nothing changes
-            same = (rows >= 0) & (np.diff(more.matrix.indptr) == 0)
-            factors[same] = self.user_factors_[rows[same]]
+        return self._assign({"_fitted": fold_in_users(self._fitted, added, known, self.time_col)})
 
-        if self._given is not None:
-            self._given = ()  # its rows may be replaced
-        if known != "append":
-            changed = rows[~new & (rows < len(self._as_of_fit))]
-            self._as_of_fit = self._as_of_fit.copy()  # it may be memory-mapped by joblib
-            self._as_of_fit[changed] = False
-        rows[new] = len(self.users_) + np.arange(np.sum(new))
-        source = np.arange(len(self.users_) + np.sum(new))  # where each user's row comes from
-        source[rows] = len(self.users_) + np.arange(len(rows))
-        histories = histories.stacked(after)[source]
-        self._matrix, self._age, self._times = histories.matrix, histories.age, histories.times
-        self.user_factors_ = np.concatenate([self.user_factors_, factors])[source]
-        self.users_ = concatenate_ids(self.users_, added.users[new])
-        return self
-
-    def _is_judged(self, rows):
-        """Tell of which users (-1: a new one) a judge's preferences act, (n,) bool."""
-        judged = (rows >= 0) & (rows < len(self._as_of_fit))
-        judged[judged] = self._as_of_fit[rows[judged]]
-        if self._pairs is None:
-            return np.zeros_like(judged)
-        return judged & np.isin(rows, self._pairs["slates"].users)
-
-    def _check_appendable(self, users, rows, before):
-        """Raise if nothing is known of the interactions of users that others gave factors to."""
-        blank = (rows >= 0) & (np.diff(before.matrix.indptr) == 0)
-        if self._given is not None and blank.any():
-            raise ValueError(
-                "known='append' adds to interactions, of which from_factors knows none: "
-                f"{blank.sum()} users of X have factors alone, such as "
-                f"{users[blank].tolist()[0]!r}. Pass all of their interactions, with "
-                "known='replace'."
-            )
-
-    def _warn_of_replaced(self, users, replaced):
-        """Warn that histories are lost."""
-        if replaced.any():
-            warn(
-                f"{replaced.sum()} of {len(users)} users of X are known to the model, such as "
-                f"{users[replaced].tolist()[0]!r}, and X replaces more than it holds: items that "
-                "they may now be recommended again, strengths, what a judge said, or given "
-                "factors. Pass known='append' to add X to what is known, or known='replace' if "
-                "that is meant."
-            )
-
-    def _solve_folded(self, rows, before, after, shares):
-        """Solve for users whose interactions are as in `after`.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n,), int
-            Of the users; -1 for new ones.
-        before : Histories or None
-            What was known of them, if `after` adds to it.
-        after : Histories
-        shares : ndarray of shape (n, n_periods), float32
-        """
-        backbone, k = self._fitted_backbone, self._fitted_backbone.factors
-        weigh, items = self._scale.apply, self.item_factors_[:, :k]
-        fixed = Factors(None, items, None, gain=self._gain)
-        matrix = weigh(after.matrix)
-        factors = backbone.solve_users(matrix, fixed, self._popularity, after.age)
-        by_equations = isinstance(backbone, ALSBackbone) and self._given is None
-        if before is not None and not by_equations:
-            moved = np.flatnonzero((rows >= 0) & (np.diff(before.matrix.indptr) > 0))
-            old = before[moved]
-            solved = backbone.solve_users(weigh(old.matrix), fixed, self._popularity, old.age)
-            factors[moved] += self.user_factors_[rows[moved], :k] - solved
-        elif before is not None and self._pairs is not None:
-            judged = np.flatnonzero(self._is_judged(rows))
-            judged = judged[np.argsort(rows[judged])]
-            if len(judged):
-                pairs = dict(self._pairs)
-                pairs["slates"] = pairs["slates"].of_users(
-                    rows[judged], shares[judged], self.item_factors_[:, k:]
-                )
-                some = after[judged]
-                factors[judged] = backbone.solve_judged(
-                    weigh(some.matrix), some.age, factors[judged], items, self._popularity, pairs
-                )
-        check_finite_factors(backbone, matrix.data, factors)
-        if self.item_factors_.shape[1] > k:
-            factors = np.hstack([factors, shares])
-        nobody = np.diff(after.matrix.indptr) == 0
-        factors[nobody] = mean_user(self.user_factors_, len(self._periods))
-        return factors
-
-    def _shares(self, added, before):
-        """Return the periods of users: that of their newest interaction, else the last one."""
-        times = added.times
-        if times is not None:
-            times = np.where(added.matrix.data > 0, times, -np.inf)
-        where = latest_positions(added.matrix, times, self._periods)
-        if before is not None:
-            where = np.maximum(where, latest_positions(before.matrix, before.times, self._periods))
-        last = len(self._periods) - 1
-        if self.trend_at == "now":
-            where[:] = last
-        return period_shares(np.where(where < 0, np.float32(last), where), last + 1)
-
-    @all_or_nothing
-    def fold_in_items(self, item_data):
+    def fold_in_items(self, item_data: Any) -> Self:
         """Place new items by their features, users fixed.
 
         They get the factors that a `fit` gives to items nobody has: what the ridge regression on
@@ -2195,51 +1542,32 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         [['Tron']]
         """
         check_is_fitted(self)
-        if self._features is None or self.item_encoder_ is None:
+        model = self._fitted
+        if model.features is None or self.item_encoder_ is None:
             raise ValueError(
                 "fold_in_items places items by their features, and the model has no "
                 + (
                     "features: it was fitted without item_data or item_encoder."
-                    if self._features is None
+                    if model.features is None
                     else "item_encoder_ to make them: a file does not hold it. Call fold_in_items "
                     "before save, or pickle the model."
                 )
             )
-        name = self._item_name(getattr(self, "feature_names_in_", ()))
-        table = read_item_data(item_data, name)
-        new = encode(self.items_, table.ids) < 0
+        table = read_item_data(item_data, self._item_name(getattr(self, "feature_names_in_", ())))
+        new = encode(model.items, table.ids) < 0
         if not new.any():
             warn(f"All of {len(new)} items of item_data are known to the model: nothing changes.")
             return self
         warn_of_unknown(
-            "items", table.ids[new], len(new), self.items_, "they are added as new items",
+            "items", table.ids[new], len(new), model.items, "they are added as new items",
             tolerated="same type",
         )  # fmt: skip
-        features = transform_items(self.item_encoder_, table, self._features.shape[1])[new]
-        k = self._fitted_backbone.factors
-        items, bias, own_bias = self._fitted_backbone.place_items(
-            features,
-            self._features,
-            self._gram,
-            self.item_factors_[:, :k],
-            self.item_factors_[:, k:],
-            self._own_bias,
-            self._popularity,
-        )
-        strengths = self._scale.apply(self._matrix).data
-        check_finite_factors(self._fitted_backbone, strengths, items, bias)
-        n_items = len(self.items_) + len(items)
-        self.items_ = concatenate_ids(self.items_, table.ids[new])
-        self.item_factors_ = np.concatenate([self.item_factors_, np.hstack([items, bias])])
-        if own_bias is not None:
-            self._own_bias = np.concatenate([self._own_bias, own_bias])
-        self._popularity = np.pad(self._popularity, (0, len(items)))
-        self._features = sp.vstack([self._features, features], format="csr")
-        parts = self._matrix.data, self._matrix.indices, self._matrix.indptr
-        self._matrix = sp.csr_matrix(parts, (len(self.users_), n_items))
-        return self
+        features = transform_items(self.item_encoder_, table, model.features.shape[1])[new]
+        return self._assign({"_fitted": fold_in_new_items(model, table.ids[new], features)})
 
-    def save(self, path):
+    # -- files -------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike) -> None:
         """Save the fitted model to a file without pickle, which anyone can safely load.
 
         What predicts is saved: ids, factors, interactions, and what `recommend`, `similar_items`,
@@ -2281,7 +1609,7 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         save_model(self, path, __version__)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike) -> Self:
         """Load a model that was saved by `save`. The file need not be trusted.
 
         Parameters
@@ -2315,38 +1643,8 @@ class SelectiveLLMRegularizedMF(DocLinkMixin, BaseEstimator):
         check_version(state.pop("_version", "(unknown)"), __version__)
         super().__setstate__(state)
 
-    @property
-    def _seen(self):
-        """The fitted matrix with an empty last row, which -1 stands for: unknown users."""
-        matrix = self._matrix
-        indptr = np.append(matrix.indptr, matrix.indptr[-1])
-        shape = matrix.shape[0] + 1, matrix.shape[1]
-        return sp.csr_matrix((matrix.data, matrix.indices, indptr), shape)
-
-
-def _why_not_calibrated(n_slates, is_recorded):
-    """Say why the gate has nothing to learn from, and what to do."""
-    if n_slates:
-        why = (
-            f"In all {n_slates} slates by which the gate could be calibrated, the judge rated the "
-            "user's known positives and the other candidates alike, or not at all"
-        )
-        what = "Look at its ratings: do they differ between candidates?"
-    elif is_recorded:
-        why = (
-            "No slate of the judge holds both an item that its user was fitted on (and the judge "
-            "was not shown) and another one"
-        )
-        what = "Judge slates with known positives among the candidates, "
-    else:
-        why = "No calibration question was asked and answered"
-        what = (
-            "Such questions need users with 4 or more interactions, calibration_share > 0, and "
-            "answers: allow more of them, "
-        )
-    alike = "set gate=None to trust all preferences alike."
-    what += f" Or {alike}" if n_slates else f"or {alike}"
-    return f"{why}. So the gate cannot be calibrated, and trusts no preference. {what}"
+    def _index(self, X, y):
+        return _index_table(X, y, **self._columns, negatives=self.negatives)
 
 
 def _index_table(X, y, **columns):
@@ -2354,21 +1652,3 @@ def _index_table(X, y, **columns):
     if sp.issparse(X):
         read_columns(X)  # raises, and says why
     return index_interactions(X, y, **columns)
-
-
-def _align(old, interactions):
-    """Bring old factors into the rows of new interactions, and tell which were known."""
-    users, items, factors = old
-    rows, columns = encode(users, interactions.users), encode(items, interactions.items)
-    own_bias = None if factors.own_bias is None else factors.own_bias[columns]
-    aligned = factors._replace(
-        users=factors.users[rows], items=factors.items[columns], own_bias=own_bias
-    )
-    return aligned, (rows >= 0, columns >= 0)
-
-
-def _generator(random_state):
-    """Return a Generator; an int seeds it as implicit does."""
-    if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**31)
-    return np.random.default_rng(random_state)

@@ -39,6 +39,23 @@ class CacheError(RuntimeError):
     """
 
 
+class CacheWarning(UserWarning):
+    """Something is wrong with the file of a cache, which is mended or should be.
+
+    It was deleted while it was in use, or other users may read it: the message says what to do.
+
+    Examples
+    --------
+    Do not show it, as for a file that a group shares on purpose:
+
+    >>> import warnings
+    >>> from sklearn_selreg.exceptions import CacheWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", CacheWarning)
+    ...     # here a model is fitted
+    """
+
+
 class DataWarning(UserWarning):
     """Columns, ids or item data are probably not what was meant.
 
@@ -114,7 +131,7 @@ class GateWarning(UserWarning):
 
 
 class ParameterWarning(UserWarning):
-    """A parameter has no effect beside the others, or leaves the others none.
+    """A parameter is ineffective with the current settings, or makes others ineffective.
 
     Leave it at its default, or change the parameter that the message names.
 
@@ -125,7 +142,7 @@ class ParameterWarning(UserWarning):
     >>> import warnings
     >>> from sklearn_selreg import SelectiveLLMRegularizedMF
     >>> from sklearn_selreg.exceptions import ParameterWarning
-    >>> model = SelectiveLLMRegularizedMF(factors=2, backbone="bpr", missing_power=0.7)
+    >>> model = SelectiveLLMRegularizedMF(factors=2, negatives="net")  # of no strengths
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
     ...     _ = model.fit([["ann", "Alien"], ["bob", "Heat"]])
@@ -152,6 +169,7 @@ class ModelVersionWarning(UserWarning):
 __all__ = [
     "BudgetWarning",
     "CacheError",
+    "CacheWarning",
     "DataWarning",
     "GateWarning",
     "JudgeError",

@@ -1,36 +1,47 @@
-"""Splits of interactions that ask what recommenders are asked: what comes next, and who is new."""
+"""Splitters of interactions for the tasks of recommenders: what comes next, and who is new."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
 from ._data._ids import encode
 from ._data._interactions import index_interactions
 from ._data._tables import read_columns
 from ._utils._params import check_integer
+from ._utils._typing import Column, Table
 from ._utils._warn import warn
 
 __all__ = ["ColdStartSplit", "LeaveLastOut"]
 
-_ROWS_TO_TELL = 200  # that differ from the one before of the user: fewer are so by chance
-_SORTED_SHARE = 0.98  # up less down, or down less up, of rows that are sorted
+_ENOUGH_STEPS = 200  # from row to row of a user: fewer may be sorted by chance
+_SORTED_FRACTION = 0.98  # of steps up minus steps down, or the reverse, in sorted rows
 
 
 class _HistorySplit(BaseCrossValidator):
     """Base of the splitters that look at each user's history.
 
-    A history holds each item once, at the place of its latest interaction, and all rows of a pair
-    of user and item go to the same side. Rows of strength 0 are no interactions: they stay in the
-    training rows, unless other rows of the same pair are held out.
+    A history holds each item once, at the position of its latest interaction, and all rows of a
+    pair of user and item go to the same side. Rows of strength 0 are not interactions: they stay in
+    the training rows, unless other rows of the same pair are held out.
     """
 
-    def split(self, X, y=None, groups=None):
-        """Yield the rows to train on, and those to test on.
+    user_col: Column
+    item_col: Column
+    time_col: Column | None
+
+    def split(
+        self, X: Table, y: ArrayLike | None = None, groups: object = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the rows to train on and those to test on.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_samples, n_columns)
-            One interaction a row.
+            One interaction per row.
         y : array-like of shape (n_samples,), default=None
             Strengths >= 0. None: 1 each.
         groups : object, default=None
@@ -46,17 +57,17 @@ class _HistorySplit(BaseCrossValidator):
         ValueError
             If too few users have enough interactions, and for a table as in `fit` of the estimator.
         TypeError
-            For a sparse `X`, whose rows are no interactions.
+            For a sparse `X`, whose rows are not interactions.
         """
         yield from super().split(X, y, groups)
 
-    def _read(self, X, y):
-        """Return each row's user, age, and number of items of the user.
+    def _read(self, X: Table, y: ArrayLike | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return each row's user, recency rank, and number of items of the user.
 
         Returns
         -------
         user : ndarray of shape (n_samples,), intp
-        age : ndarray of shape (n_samples,), intp
+        recency_rank : ndarray of shape (n_samples,), intp
             0 for the user's newest item, 1 for the one before, ...; -1 for rows of strength 0
             that name a pair without interaction.
         n_items : ndarray of shape (n_samples,), intp
@@ -64,13 +75,18 @@ class _HistorySplit(BaseCrossValidator):
         users, items, times = read_columns(
             X, user_col=self.user_col, item_col=self.item_col, time_col=self.time_col
         )
-        columns = {"user_col": users, "item_col": items}
+        table = pd.DataFrame({"user": users, "item": items})
         if times is not None:
-            columns["time_col"] = times
-        names = {parameter: parameter for parameter in columns}
-        # What has a remedy in the estimator (`negatives`) is left to it.
-        table = pd.DataFrame(columns)
-        interactions = index_interactions(table, y, **names, negatives="net")
+            table["time"] = times
+        # Negative strengths are netted here; the estimator may refuse them (`negatives`).
+        interactions = index_interactions(
+            table,
+            y,
+            user_col="user",
+            item_col="item",
+            time_col=None if times is None else "time",
+            negatives="net",
+        )
         user = encode(interactions.users, users)
         matrix = interactions.matrix
         lengths = np.diff(matrix.indptr)
@@ -78,14 +94,15 @@ class _HistorySplit(BaseCrossValidator):
         item = encode(interactions.items, items)
         if times is None:
             _warn_of_sorted_rows(user, {"item id": item, "strength": y})
-        wanted = user * matrix.shape[1] + item
-        place = np.minimum(np.searchsorted(entries, wanted), len(entries) - 1)
-        age = np.where(entries[place] == wanted, interactions.age[place], -1)
-        return user, age, lengths[user]
+        pairs = user * matrix.shape[1] + item
+        position = np.minimum(np.searchsorted(entries, pairs), len(entries) - 1)
+        is_known = entries[position] == pairs
+        recency_rank = np.where(is_known, interactions.recency_rank[position], -1)
+        return user, recency_rank, lengths[user]
 
 
-def _warn_of_sorted_rows(user, columns):
-    """Warn if the rows of all users are sorted by something that is no time."""
+def _warn_of_sorted_rows(user: np.ndarray, columns: dict[str, Any]) -> None:
+    """Warn if the rows of all users are sorted by something other than time."""
     order = np.argsort(user, kind="stable")
     same = np.diff(user[order]) == 0
     for what, values in columns.items():
@@ -93,21 +110,21 @@ def _warn_of_sorted_rows(user, columns):
             continue
         steps = np.sign(np.diff(np.asarray(values, dtype=np.float64)[order])[same])
         n_steps = np.count_nonzero(steps)
-        if n_steps >= _ROWS_TO_TELL and abs(steps.sum()) > _SORTED_SHARE * n_steps:
+        if n_steps >= _ENOUGH_STEPS and abs(steps.sum()) > _SORTED_FRACTION * n_steps:
             end = "largest" if steps.sum() > 0 else "smallest"
             warn(
                 f"Without time_col the last rows of a user are taken to be the newest, and here "
                 f"the rows of each user are sorted by {what}: what is held out is the {end} "
-                f"{what}, not what came last. Set time_col, or shuffle the rows if nothing is "
-                "known of time, as by X.sample(frac=1, random_state=0)."
+                f"{what}, not what came last. Set time_col, or shuffle the rows if times are "
+                "unknown, e.g. by X.sample(frac=1, random_state=0)."
             )
 
 
 class LeaveLastOut(_HistorySplit):
     """Hold out the last items of each user.
 
-    It asks: what do they want next? A single split, in which every user with enough items is in
-    both parts. Users with `n` items or fewer are in the training rows alone.
+    It evaluates what users want next. A single split, in which every user with enough items is in
+    both parts. Users with `n` items or fewer are only in the training rows.
 
     Parameters
     ----------
@@ -116,9 +133,9 @@ class LeaveLastOut(_HistorySplit):
     user_col, item_col : int or str, default=0 and 1
         Columns of `X` with the ids: positions, or names in a DataFrame.
     time_col : int, str or None, default=None
-        Column that orders the interactions. None: the order of the rows is taken for that of time,
-        so a file that is sorted by plays has the least played items held out, with a DataWarning.
-        `train_test_split`, `ShuffleSplit` and halving searches do not keep it.
+        Column that orders the interactions. None: rows are taken to be in order of time; in a file
+        sorted by number of plays the least played items are then held out, with a DataWarning.
+        `train_test_split`, `ShuffleSplit` and halving searches do not keep the order.
 
     Raises
     ------
@@ -127,13 +144,13 @@ class LeaveLastOut(_HistorySplit):
 
     See Also
     --------
-    ColdStartSplit : How good are recommendations after the first few interactions?
+    ColdStartSplit : Evaluates recommendations after the first few interactions.
 
     Notes
     -----
     An item counts once for a user, at its latest interaction, and all rows of such a pair go to the
-    same part. Known as leave-one-out (n=1) or leave-last-out evaluation. Time is that of each user,
-    not of all: one user's training rows may be younger than another's test rows.
+    same part. Known as leave-one-out (n=1) or leave-last-out evaluation. The split is in time for
+    each user, not for all: one user's training rows may be later than another's test rows.
 
     Examples
     --------
@@ -144,24 +161,33 @@ class LeaveLastOut(_HistorySplit):
     [0 2 3] [1 4]
     """
 
-    def __init__(self, n=1, *, user_col=0, item_col=1, time_col=None):
+    def __init__(
+        self,
+        n: int = 1,
+        *,
+        user_col: Column = 0,
+        item_col: Column = 1,
+        time_col: Column | None = None,
+    ) -> None:
         check_integer("n", n, 1)
         self.n = n
         self.user_col = user_col
         self.item_col = item_col
         self.time_col = time_col
 
-    def _iter_test_masks(self, X, y=None, groups=None):
-        _, age, n_items = self._read(X, y)
-        test = (age >= 0) & (age < self.n) & (n_items > self.n)
+    def _iter_test_masks(
+        self, X: Table, y: ArrayLike | None = None, groups: object = None
+    ) -> Iterator[np.ndarray]:
+        _, recency_rank, n_items = self._read(X, y)
+        test = (recency_rank >= 0) & (recency_rank < self.n) & (n_items > self.n)
         if not test.any():
             raise ValueError(
                 f"X must have users with more than n={self.n} items, to hold the last ones out; "
-                f"got at most {n_items.max()} of a user."
+                f"got at most {n_items.max()} per user."
             )
         yield test
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Return the number of splits.
 
         Parameters
@@ -178,37 +204,37 @@ class LeaveLastOut(_HistorySplit):
 
 
 class ColdStartSplit(_HistorySplit):
-    """Leave some users their first few items alone.
+    """Leave some users only their first few items.
 
-    It asks: how good are recommendations to people who just came? In each split a part of the users
-    is *cold*: their first `k` items are in the training rows, all later ones in the test rows. All
-    other users are in the training rows alone. Every user with enough items is cold in exactly one
-    split.
+    It evaluates recommendations to new users. In each split a part of the users is *cold*: their
+    first `k` items are in the training rows, all later ones in the test rows. All other users are
+    only in the training rows. Every user with enough items is cold in exactly one split.
 
     Parameters
     ----------
     k : int, default=2
         How many items cold users keep, >= 1. With 1 or 2 they are in the regime `"cold"` of the
-        scorers. For 0, users without any, take scikit-learn's `GroupKFold` with the users as
+        scorers. For users without any items use scikit-learn's `GroupKFold` with the users as
         groups.
     n_splits : int, default=5
-        Number of splits, >= 2; in each, one of this many parts of the users is cold.
+        Number of splits, >= 2, and of parts of the users, one of which is cold in each split.
     user_col, item_col : int or str, default=0 and 1
         Columns of `X` with the ids: positions, or names in a DataFrame.
     time_col : int, str or None, default=None
-        Column that orders the interactions. None: order of the rows, which `train_test_split`,
+        Column that orders the interactions. None: the order of the rows, which `train_test_split`,
         `ShuffleSplit` and halving searches do not keep.
     random_state : int, default=0
-        Seed >= 0 of who is cold when. None is refused: searches need the same splits each time.
+        Seed >= 0 of the assignment of users to splits. None is refused: searches need the same
+        splits each time.
 
     Raises
     ------
     ValueError
-        If `k` or `n_splits` is out of range, or `random_state` no integer >= 0.
+        If `k` or `n_splits` is out of range, or `random_state` is not an integer >= 0.
 
     See Also
     --------
-    LeaveLastOut : What do users want next?
+    LeaveLastOut : Evaluates what users want next.
 
     Notes
     -----
@@ -225,7 +251,16 @@ class ColdStartSplit(_HistorySplit):
     [0 1 2 3] [4]
     """
 
-    def __init__(self, k=2, *, n_splits=5, user_col=0, item_col=1, time_col=None, random_state=0):
+    def __init__(
+        self,
+        k: int = 2,
+        *,
+        n_splits: int = 5,
+        user_col: Column = 0,
+        item_col: Column = 1,
+        time_col: Column | None = None,
+        random_state: int = 0,
+    ) -> None:
         check_integer("k", k, 1)
         check_integer("n_splits", n_splits, 2)
         same = ", so that a search gets the same splits each time"
@@ -237,8 +272,10 @@ class ColdStartSplit(_HistorySplit):
         self.time_col = time_col
         self.random_state = random_state
 
-    def _iter_test_masks(self, X, y=None, groups=None):
-        user, age, n_items = self._read(X, y)
+    def _iter_test_masks(
+        self, X: Table, y: ArrayLike | None = None, groups: object = None
+    ) -> Iterator[np.ndarray]:
+        user, recency_rank, n_items = self._read(X, y)
         eligible = np.unique(user[n_items > self.k])
         if len(eligible) < self.n_splits:
             raise ValueError(
@@ -246,11 +283,11 @@ class ColdStartSplit(_HistorySplit):
                 f"items, one for each split; got {len(eligible)}."
             )
         order = np.random.default_rng(self.random_state).permutation(eligible)
-        later = (age >= 0) & (age < n_items - self.k)
+        later = (recency_rank >= 0) & (recency_rank < n_items - self.k)
         for cold in np.array_split(order, self.n_splits):
             yield later & np.isin(user, cold)
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Return the number of splits.
 
         Parameters

@@ -5,6 +5,7 @@ script it serves, and prints its port; `LLMServer` starts and asks it from a tes
 """
 
 import asyncio
+import gzip
 import hashlib
 import json
 import random
@@ -48,6 +49,17 @@ STATUS = {
 }
 
 
+# Answers with the status 200 that are none: body and headers.
+ODD = {
+    "garbage": ("\x00\xff<html>", {}),
+    "list": ("[1, 2]", {}),
+    "brackets": ("[" * 200_000, {}),
+    "strings": ('{"content": "abc", "choices": "abc", "usage": [1]}', {}),
+    "bomb": (gzip.compress(bytes(1 << 28)), {"content-encoding": "gzip"}),
+    "packed": ("x" * 100, {"content-encoding": "br"}),
+}
+
+
 def rate(question):
     """Return the ratings of a question's candidates, 0 to 99, by number."""
     history = json.dumps(question["history"])
@@ -68,6 +80,7 @@ class State:
         self.questions = {}  # number of times that each was asked
         self.statuses = {}
         self.items = 0
+        self.tokens = [0, 0]  # of all answers, whether they arrive or not
         self.keys = []
         self.in_flight = self.max_in_flight = 0
         self.last = None
@@ -92,6 +105,7 @@ class State:
 
     def stats(self):
         names = ("requests", "questions", "statuses", "items", "keys", "max_in_flight", "last")
+        names += ("tokens",)
         return {name: getattr(self, name) for name in names} | {"batches": len(self.batches)}
 
 
@@ -118,6 +132,7 @@ def answer_text(question, kind):
 def message(state, body, kind):
     """Return a message of the Messages API."""
     text, question = question_of(body)
+    count(state, text, question)
     refused = kind == "refusal"
     answer = "" if refused else answer_text(question, kind)
     stop = {"refusal": "refusal", "truncated": "max_tokens"}.get(kind, "end_turn")
@@ -135,6 +150,12 @@ def message(state, body, kind):
     }
 
 
+def count(state, text, question):
+    """Bill an answer."""
+    state.tokens[0] += len(text) // 4 + 20
+    state.tokens[1] += 6 * len(rate(question))
+
+
 def told(state, usage):
     """Return what the server says of the tokens used: a dict replaces some of the numbers."""
     wrong = state.settings["usage"]
@@ -144,6 +165,7 @@ def told(state, usage):
 def completion(state, body, kind):
     """Return a completion of the chat completions API."""
     text, question = question_of(body)
+    count(state, text, question)
     answer = answer_text(question, kind)
     if state.settings["prose"]:
         answer = f"Let me think {{about}} it.\n```json\n{answer}\n```\nAnything else?"
@@ -285,6 +307,9 @@ class Server:
             writer.transport.abort()
             raise ConnectionError
         make = message if path == "/v1/messages" else completion
+        if kind in ODD:
+            make(state, body, None)
+            return self.write(writer, 200, *ODD[kind])
         self.write(writer, 200, make(state, body, kind), broken=kind == "reset")
 
     def batches(self, writer, verb, path, query, body):
@@ -340,6 +365,8 @@ class Server:
     def control(self, path, body):
         if path == "/control/config":
             self.state.settings.update(body)
+        elif path == "/control/forget":
+            self.state.batches.clear()
         elif path == "/control/reset":
             self.state.reset()
         return self.state.stats()
@@ -358,7 +385,9 @@ class Server:
         self.write(writer, int(kind), body, hint)
 
     def write(self, writer, status, body, headers=None, *, broken=False):
-        data = (body if isinstance(body, str) else json.dumps(body)).encode()
+        data = body
+        if not isinstance(body, bytes):
+            data = (body if isinstance(body, str) else json.dumps(body)).encode()
         fields = {"content-type": "application/json", "content-length": len(data)}
         fields |= headers or {}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -395,6 +424,10 @@ class LLMServer:
     def reset(self):
         """Count from 0 again; batches stay."""
         self._control("reset")
+
+    def forget_batches(self):
+        """Have it forget all batches, as a service does after some weeks."""
+        self._control("forget")
 
     def __enter__(self):
         return self

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sklearn_selreg import SelectiveLLMRegularizedMF
+
 ROOT = Path(__file__).parents[1]
 REFERENCE = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
 MODULES = (
@@ -53,6 +55,11 @@ METHODS = {
     if inspect.isclass(cls)
     for method, f in inspect.getmembers(cls, inspect.isroutine)
     if not method.startswith("_") and str(getattr(f, "__module__", "")).startswith("sklearn_selreg")
+}
+CONSTRUCTORS = {
+    f"{name}.__init__": vars(cls)["__init__"]
+    for name, cls in OBJECTS.items()
+    if inspect.isclass(cls) and "__init__" in vars(cls)
 }
 TESTS = {name for name in METHODS if ".test_" in name}
 
@@ -109,6 +116,15 @@ def test_public_name_has_an_example(name):
     assert ">>> " in examples
 
 
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS, *METHODS, *CONSTRUCTORS} - TESTS))
+def test_public_function_has_type_hints(name):
+    f = {**FUNCTIONS, **METHODS, **CONSTRUCTORS}[name]
+    signature = inspect.signature(inspect.unwrap(getattr(f, "__func__", f)))
+    found = {p.name for p in signature.parameters.values() if p.annotation is not p.empty}
+    assert found >= set(signature.parameters) - {"self", "cls"}
+    assert name in CONSTRUCTORS or signature.return_annotation is not signature.empty
+
+
 @pytest.mark.parametrize("name", sorted({*FUNCTIONS, *METHODS} - TESTS))
 def test_docstring_has_parameters_returns_and_raises(name):
     f = {**FUNCTIONS, **METHODS}[name]
@@ -134,3 +150,25 @@ def test_class_documents_what_it_is_made_with(name):
     doc = sections(cls)
     described = documented_parameters(doc.get("Parameters", "") + doc.get("Attributes", ""))
     assert own_parameters(cls.__init__) <= described
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTS))
+def test_parameters_have_one_order(name):
+    """In the signature, in the documentation, and where they are checked."""
+    thing = OBJECTS[name]
+    is_error = inspect.isclass(thing) and issubclass(thing, BaseException)
+    if is_error or not (inspect.isclass(thing) or inspect.isfunction(thing)):
+        return
+    text = sections(thing).get("Parameters", "")
+    heads = re.findall(r"^([*\w][\w, *]*?)(?: :.*)?$", text, flags=re.MULTILINE)
+    documented = [part.strip(" *") for head in heads for part in head.split(",")]
+    given = [parameter for parameter in inspect.signature(thing).parameters if parameter != "self"]
+    if documented:
+        assert [parameter for parameter in given if parameter in documented] == documented
+    checked = getattr(thing, "_parameter_constraints", None)
+    if checked:
+        assert list(checked) == [parameter for parameter in given if parameter in checked]
+
+
+def test_the_estimator_has_at_most_26_parameters():
+    assert len(SelectiveLLMRegularizedMF().get_params(deep=False)) <= 26

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from estimators import make_estimator
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import make_interactions
@@ -58,7 +59,7 @@ def judged(data, **settings):
 def fit(data, **settings):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # so little is known here
-        return SelectiveLLMRegularizedMF(**(SMALL | settings)).fit(data["X"])
+        return make_estimator(**(SMALL | settings)).fit(data["X"])
 
 
 def warm(data, **settings):
@@ -75,7 +76,7 @@ def folded(data):
 
 
 def refined(data):
-    plain = fit(data, item_bias=0, recency_power=0)
+    plain = fit(data, item_bias=0, backbone__recency_power=0)
     parts = plain.users_, plain.items_, plain.user_factors_, plain.item_factors_
     settings = {name: value for name, value in SMALL.items() if name != "iterations"}
     model = SelectiveLLMRegularizedMF.from_factors(*parts, **settings)
@@ -88,7 +89,12 @@ MODELS = {
     "als": fit,
     "als with features": lambda data: fit(data, item_data=data["item_data"]),
     "als of plain implicit": lambda data: fit(
-        data, item_bias=0, missing_power=0, recency_power=0, trend_periods=1, time_col=None
+        data,
+        item_bias=0,
+        backbone__missing_power=0,
+        backbone__recency_power=0,
+        popularity_periods=1,
+        time_col=None,
     ),
     "als with gate": lambda data: fit(data, **judged(data)),
     "als without gate": lambda data: fit(data, **judged(data, gate=None)),

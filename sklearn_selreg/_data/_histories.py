@@ -1,241 +1,191 @@
-"""What comes after a fit: rows of users that add to, or replace, what was known of them.
+"""Histories: what users interacted with, how strongly, and in which order.
 
-Knows histories; nothing of factors.
+Knows rows and columns, but neither ids nor factors.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
-from ._interactions import number_newest_first
-from ._periods import positions
-
-# Times so many spans of the fitted ones away from them are hardly of the same unit. What is new may
-# well be later, but is seldom earlier, and less so if another unit explains it.
-_FAR_AFTER, _FAR_BEFORE, _BEFORE = 10, 1, 0.25
-_UNITS = np.outer([1, 60, 3600, 86_400], [1, 1e3, 1e6, 1e9]).ravel()[1:]  # in one another
+from ._csr import entry_rows, select_rows
+from ._pair_sums import is_new_pair, recency_ranks
 
 
 @dataclass(frozen=True, eq=False)
 class Histories:
-    """Interactions of some users, in the columns of a model.
+    """Interactions of some users, in the columns of a catalog.
 
     Attributes
     ----------
     matrix : csr_matrix of shape (n_users, n_items), float32
-        Strengths.
-    age : ndarray of shape (nnz,), int32
-        0 for a user's newest item, without gaps.
+        Summed strengths of the pairs; canonical.
+    recency_rank : ndarray of shape (nnz,), int32
+        Aligned with ``matrix.data``: 0 is the user's newest item, 1 the one before, and so on,
+        without gaps. An item has the rank of its latest interaction.
     times : ndarray of shape (nnz,), float64, or None
-        When that was.
+        Likewise: when that was, as a number. None: only the order is known.
     """
 
     matrix: sp.csr_matrix
-    age: np.ndarray
-    times: np.ndarray | None
+    recency_rank: np.ndarray
+    times: np.ndarray | None = None
 
     @classmethod
-    def of(cls, interactions, columns, n_items):
-        """Take the interactions with known items out of `Interactions`.
+    def empty(cls, n_users: int, n_items: int) -> Histories:
+        """Make those of users without interactions."""
+        matrix = sp.csr_matrix((n_users, n_items), dtype=np.float32)
+        return cls(matrix, np.empty(0, dtype=np.int32))
+
+    @property
+    def history(self) -> np.ndarray:
+        """Columns, oldest first within each user; ``matrix.indptr`` delimits the users.
+
+        Returns
+        -------
+        ndarray of shape (nnz,), of the dtype of ``matrix.indices``
+        """
+        indptr = self.matrix.indptr
+        history = np.empty_like(self.matrix.indices)
+        last = np.repeat(indptr[1:], np.diff(indptr)) - 1
+        history[last - self.recency_rank] = self.matrix.indices
+        return history
+
+    def __getitem__(self, rows: np.ndarray) -> Histories:
+        """Return the histories of some users; a row of -1 is a user without history."""
+        entries, indptr = select_rows(self.matrix, rows)
+        return Histories(
+            _canonical(
+                self.matrix.data[entries],
+                self.matrix.indices[entries],
+                indptr,
+                (len(rows), self.matrix.shape[1]),
+            ),
+            self.recency_rank[entries],
+            _optional(self.times, entries),
+        )
+
+    def select_entries(self, kept: np.ndarray) -> Histories:
+        """Return some of the interactions of the same users and items.
 
         Parameters
         ----------
-        interactions : Interactions
-            Strengths may be below 0.
-        columns : ndarray of int
-            Where the model has their items; -1: nowhere.
-        n_items : int
+        kept : ndarray of shape (nnz,), bool
+
+        Returns
+        -------
+        Histories
+            With recency ranks that have no gaps again.
         """
-        coo = interactions.matrix.tocoo()
-        entry = np.flatnonzero(columns[coo.col] >= 0)
-        row, column = coo.row[entry], columns[coo.col[entry]]
-        entry = entry[np.lexsort((column, row))]
-        row, column = coo.row[entry], columns[coo.col[entry]]
-        return cls._sorted(
-            row,
-            column,
-            coo.data[entry],
-            -interactions.age[entry],
-            None if interactions.times is None else interactions.times[entry],
-            (interactions.matrix.shape[0], n_items),
+        rows = entry_rows(self.matrix)[kept]
+        indptr = np.append(0, np.cumsum(kept))[self.matrix.indptr]
+        indptr = indptr.astype(self.matrix.indptr.dtype)
+        oldest_first = np.lexsort((-self.recency_rank[kept], rows))
+        return Histories(
+            _canonical(
+                self.matrix.data[kept], self.matrix.indices[kept], indptr, self.matrix.shape
+            ),
+            recency_ranks(oldest_first, rows, indptr),
+            _optional(self.times, kept),
         )
 
-    @classmethod
-    def _sorted(cls, row, column, strengths, order, times, shape):
-        """Make it of entries sorted by user and item; of a user the largest `order` is newest."""
-        indptr = np.append(0, np.cumsum(np.bincount(row, minlength=shape[0])))
-        matrix = sp.csr_matrix((strengths.astype(np.float32), column, indptr), shape)
-        matrix.has_canonical_format = True
-        return cls(matrix, number_newest_first(np.lexsort((order, row)), row, indptr), times)
+    def select_items(self, columns: np.ndarray, n_items: int) -> Histories:
+        """Return the interactions with the items of another catalog, in its columns.
 
-    def __getitem__(self, rows):
-        """Return those of some users; a row number of -1 is a user without history."""
-        lengths = np.where(rows >= 0, np.diff(self.matrix.indptr)[rows], 0)
-        indptr = np.append(0, np.cumsum(lengths))
-        first = np.repeat(self.matrix.indptr[rows] - indptr[:-1], lengths)
-        entry = first + np.arange(indptr[-1])
-        parts = self.matrix.data[entry], self.matrix.indices[entry], indptr
-        matrix = sp.csr_matrix(parts, (len(rows), self.matrix.shape[1]))
-        matrix.has_canonical_format = True
-        times = None if self.times is None else self.times[entry]
-        return Histories(matrix, self.age[entry], times)
+        Parameters
+        ----------
+        columns : ndarray of shape (n_old_items,), int
+            Column of each item in the other catalog; -1: not in it.
+        n_items : int
+            Size of the other catalog.
 
-    def stacked(self, other):
-        """Return the users of both, one below the other."""
-        matrix = sp.vstack([self.matrix, other.matrix], format="csr")
+        Returns
+        -------
+        Histories
+        """
+        part = self.select_entries(columns[self.matrix.indices] >= 0)
+        column = columns[part.matrix.indices]
+        order = np.lexsort((column, entry_rows(part.matrix)))
+        shape = self.matrix.shape[0], n_items
+        return Histories(
+            _canonical(part.matrix.data[order], column[order], part.matrix.indptr, shape),
+            part.recency_rank[order],
+            _optional(part.times, order),
+        )
+
+    def stack(self, below: Histories) -> Histories:
+        """Return the users of both, those of `below` after the others."""
+        matrix = sp.vstack([self.matrix, below.matrix], format="csr")
         matrix.has_canonical_format = True
         times = None
-        if self.times is not None and other.times is not None:
-            times = np.concatenate([self.times, other.times])
-        return Histories(matrix, np.concatenate([self.age, other.age]), times)
+        if self.times is not None and below.times is not None:
+            times = np.concatenate([self.times, below.times])
+        return Histories(matrix, np.concatenate([self.recency_rank, below.recency_rank]), times)
 
-    def plus(self, later):
-        """Add later rows of the same users, as if all had been indexed at once.
+    def add(self, later: Histories) -> Histories:
+        """Add later interactions of the same users, as if all had been indexed at once.
 
-        Strengths of a pair add up; what is not above 0 then is no interaction. Where times are
-        known of both they order a history, else what is added is the newest.
+        Strengths of a pair add up; a pair whose sum is not above 0 is no interaction. If the times
+        of both are known, they order a history; else what is added is the newest.
 
         Parameters
         ----------
         later : Histories
-            Of the same shape.
+            Of the same shape. Strengths may be below 0.
 
         Returns
         -------
-        histories : Histories
+        Histories
         """
-        both = [(part, part.matrix.tocoo()) for part in (self, later)]
-        row, column, strengths = (
-            np.concatenate([getattr(coo, name) for _, coo in both])
-            for name in ("row", "col", "data")
+        n_old, n_added = (np.diff(part.matrix.indptr) for part in (self, later))
+        row, column = (
+            np.concatenate([of(part.matrix) for part in (self, later)])
+            for of in (entry_rows, lambda matrix: matrix.indices)
         )
-        # The place in the one history, then in the other: among equal times the order of the rows.
-        n_old = np.diff(self.matrix.indptr)
-        place = np.concatenate(
-            [
-                n_old[both[0][1].row] - 1 - self.age,
-                (n_old + np.diff(later.matrix.indptr))[both[1][1].row] - 1 - later.age,
-            ]
-        )
-        times = None
-        if self.times is not None and later.times is not None:
-            times = np.concatenate([self.times, later.times])
-        # What takes off a strength is no interaction: it makes no pair newer.
-        adds = strengths > 0
-        when = np.zeros(len(row)) if times is None else times
-        order = np.lexsort((place, when, adds, column, row))
-        row, column, place, when = row[order], column[order], place[order], when[order]
-        change = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
-        first, last = np.append(True, change), np.append(change, True)
-        starts = np.flatnonzero(first)[: len(row)]
         if not len(row):
             return self
-        sums = np.add.reduceat(strengths[order], starts, dtype=np.float64)
-        kept = np.flatnonzero(last)[sums > 0]
-        row, column, place, when = row[kept], column[kept], place[kept], when[kept]
-        rank = np.empty(len(row))
-        rank[np.lexsort((place, when))] = np.arange(len(row))
-        return self._sorted(
-            row,
-            column,
-            sums[sums > 0],
-            rank,
-            None if times is None else when,
-            self.matrix.shape,
+        strengths = np.concatenate([self.matrix.data, later.matrix.data])
+        # Position in the one history, then in the other: among equal times the order of the rows.
+        position = np.concatenate(
+            [
+                n_old[entry_rows(self.matrix)] - 1 - self.recency_rank,
+                (n_old + n_added)[entry_rows(later.matrix)] - 1 - later.recency_rank,
+            ]
+        )
+        has_times = self.times is not None and later.times is not None
+        times = np.concatenate([self.times, later.times]) if has_times else np.zeros(len(row))
+        # A negative strength is no interaction: it makes no pair newer.
+        order = np.lexsort((position, times, strengths > 0, column, row))
+        row, column, position, times = (a[order] for a in (row, column, position, times))
+        is_new = is_new_pair(row, column)
+        first, last = np.append(True, is_new), np.append(is_new, True)
+        sums = np.add.reduceat(strengths[order], np.flatnonzero(first), dtype=np.float64)
+        latest = np.flatnonzero(last)[sums > 0]
+        row, column, position, times = (a[latest] for a in (row, column, position, times))
+        indptr = np.append(0, np.cumsum(np.bincount(row, minlength=self.matrix.shape[0])))
+        data = sums[sums > 0].astype(np.float32)
+        return Histories(
+            _canonical(data, column, indptr, self.matrix.shape),
+            recency_ranks(np.lexsort((position, times, row)), row, indptr),
+            times if has_times else None,
         )
 
 
-def latest_positions(matrix, times, periods):
-    """Return where the newest interaction of users lies among periods; -inf without any.
-
-    Parameters
-    ----------
-    matrix : csr_matrix of shape (n_users, n_items)
-    times : ndarray of shape (nnz,) or None
-    periods : ndarray of shape (n_periods,)
-        Their centers.
-
-    Returns
-    -------
-    where : ndarray of shape (n_users,), float32
-    """
-    where = np.full(matrix.shape[0], -np.inf, dtype=np.float32)
-    active = np.flatnonzero(np.diff(matrix.indptr))
-    if times is not None and len(active):
-        newest = np.maximum.reduceat(times, matrix.indptr[active])
-        where[active] = positions(newest, periods)
-    return where
-
-
-def check_times(kind, span, interactions, column):
-    """Check that times are what they were in the fit.
-
-    Parameters
-    ----------
-    kind : str or None
-        What they were; None: there were none.
-    span : tuple of (float, float) or None
-        The first and the last one.
-    interactions : Interactions
-    column : int or str or None
-        The parameter `time_col`.
-
-    Returns
-    -------
-    warning : str or None
-        What is to be said of times far from those of the fit.
-
-    Raises
-    ------
-    TypeError
-        For numbers where there were datetimes, and the like.
-    """
-    if kind is None or interactions.times is None:
-        return None
-    if interactions.time_kind != kind:
-        raise TypeError(
-            f"The times of X (time_col={column!r}) must be {kind}, as they were in fit; got "
-            f"{interactions.time_kind}. Convert them, as by pandas.to_datetime(..., unit='s') or "
-            "to numbers of the same unit."
-        )
-    first, last = span
-    if last == first:
-        return None
-    active = np.flatnonzero(np.diff(interactions.matrix.indptr))
-    starts = interactions.matrix.indptr[active]
-    side = _far_side(interactions.times, first, last)
-    far = np.minimum.reduceat(np.abs(side), starts) > 0  # all that is known of a user
-    if not far.any():
-        return None
-    newest = np.maximum.reduceat(interactions.times, starts)[far]
-    before = newest[0] < first
-    shown = [newest[0], first, last]
-    if kind == "datetimes":
-        shown = [np.datetime64(int(time), "us").astype("M8[s]") for time in shown]
-    newest, first, last = map(str, shown)
-    return (
-        f"All times (time_col={column!r}) of {far.sum()} of {len(far)} users of X, such as "
-        f"{newest}, lie far {'before' if before else 'after'} those of fit, from {first} to "
-        f"{last}: such users are taken to be of the {'first' if before else 'last'} period. If the "
-        "unit is another one (seconds, milliseconds), convert them."
-    )
-
-
-def _far_side(times, first, last):
-    """Tell which times are far before (-1) or after (1) those from `first` to `last`, (n,) int."""
-    span = last - first
-    before, after = first - times, times - last
-    far = before > _FAR_BEFORE * span
-    candidates = np.flatnonzero((before > _BEFORE * span) & ~far)
-    for unit in _UNITS:
-        meant = times[candidates] * unit
-        far[candidates] |= (first <= meant) & (meant <= last + span)
-    return np.where(far, -1, np.where(after > _FAR_AFTER * span, 1, 0))
-
-
-def lose_strength(before, after):
-    """Tell which users have items in one matrix that have less strength, or none, in another."""
+def lose_strength(before: sp.csr_matrix, after: sp.csr_matrix) -> np.ndarray:
+    """Return which users have items whose strength falls, or vanishes, (n_users,) bool."""
     loss = sp.csr_matrix(before - before.minimum(after))
     loss.eliminate_zeros()
     return np.diff(loss.indptr) > 0
+
+
+def _canonical(data, indices, indptr, shape):
+    """Make a CSR matrix of sorted entries without duplicates."""
+    matrix = sp.csr_matrix((data, indices, indptr), shape)
+    matrix.has_canonical_format = True
+    return matrix
+
+
+def _optional(times, entries):
+    return None if times is None else times[entries]

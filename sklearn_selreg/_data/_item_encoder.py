@@ -1,9 +1,4 @@
-"""Item data: the table of what is known about items, as features and as text.
-
-:func:`read_item_data` turns what users have (data frame, series, dict) into an :class:`ItemTable`;
-:func:`encode_items` makes features of it for the factorization, with :class:`AutoItemEncoder` or
-any scikit-learn transformer; :func:`item_texts` makes the texts a judge reads.
-"""
+"""Item data as features: an encoding for each column, chosen by what it holds."""
 
 import math
 import re
@@ -18,31 +13,30 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.preprocessing import OneHotEncoder, SplineTransformer
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from .._utils._docs import DocLinkMixin
 from .._utils._params import check_integer
-from ._columns import (
-    DIGIT,
-    TEXT_SHARE,
-    UNIT_SEPARATOR,
-    column_kinds,
-    dates_as_numbers,
-    entry_pattern,
-    read_numbers,
-    read_strings,
-    with_numbers,
-)
-from ._dense import PlainNumbers, as_vectors, flat_entries, read_vectors
+from .._utils._sklearn import DisplayMixin
+from .._utils._typing import Table
+from ._column_kinds import UNIT_SEPARATOR, ColumnKind, column_kinds, entry_pattern
+from ._column_values import dates_to_numbers, objects_to_numbers, read_numbers, read_strings
 from ._item_table import check_column_names, eager_to_pandas
+from ._plain_numbers import PlainNumbers
+from ._spline import LinearSpline
+from ._vectors import as_vectors, flatten_entries, read_vectors
 
-_COLUMN_KINDS = "list", "category", "number", "text"  # those that each column has for itself
+_COLUMN_KINDS = "list", "category", "number", "text"  # kinds of columns encoded one by one
 _ENTRIES_PER_CHUNK, _ROWS_PER_CHUNK = 2**22, 2**14
+# Words must occur in this fraction of the rows: rarer ones name items, not kinds of items.
+_MIN_TEXT_ROWS = 0.02
+_DIGIT = re.compile(r"\d")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
-class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class AutoItemEncoder(  # type: ignore[call-arg]
+    DisplayMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Encode a table of item data as sparse features, choosing an encoding for each column.
 
     Each column becomes a block of features according to its kind:
@@ -54,7 +48,7 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
       all others, and one for missing values.
     - ``"number"``: other numbers, and dates as decimal years: a piecewise linear spline, which is
       one hat function per knot; where the value is missing, zeros and a 0/1 feature for that.
-    - ``"text"``: TF-IDF of words, numbers and punctuation marks (which tell sequels and subtitles)
+    - ``"text"``: TF-IDF of words, numbers and punctuation marks (typical of sequels and subtitles)
       that occur in at least 0.5 % of the rows, together with two facts about the text's form: how
       long it is and whether it has digits.
     - ``"vector"``: lists or arrays of numbers, all of one length, such as embeddings: each
@@ -71,7 +65,7 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
     as numbers.
 
     Each block is then divided by the root mean square of the Euclidean norms of its non-zero
-    rows, so that under one ridge penalty every column of the table counts about alike. There is no
+    rows, so that under one ridge penalty all columns of the table count about equally. There is no
     intercept.
 
     Parameters
@@ -91,8 +85,8 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
     dropped_ : dict
         Name of each dropped column -> reason.
     column_transformer_ : ColumnTransformer or None
-        The fitted scikit-learn transformers, one per column. None: there are vectors and plain
-        numbers alone.
+        The fitted scikit-learn transformers, one per column. None if there are only vectors and
+        plain numbers.
     scale_ : ndarray of shape (n_features,)
         Each feature's factor, the same for all features of a column.
     n_features_in_ : int
@@ -106,7 +100,7 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
 
     Notes
     -----
-    Columns are looked at in `fit` alone; `transform` expects the same columns in the same order.
+    Kinds are chosen in `fit`; `transform` expects the same columns in the same order.
     Features are always a CSR matrix, whatever scikit-learn's global `transform_output` is.
 
     Examples
@@ -127,12 +121,12 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
            'genres=Drama'], dtype=object)
     """
 
-    def __init__(self, min_count=5, max_features=300, n_knots=19):
+    def __init__(self, min_count: int = 5, max_features: int = 300, n_knots: int = 19) -> None:
         self.min_count = min_count
         self.max_features = max_features
         self.n_knots = n_knots
 
-    def fit(self, X, y=None):
+    def fit(self, X: Table, y: object = None) -> "AutoItemEncoder":
         """Choose and fit an encoding for each column.
 
         Parameters
@@ -156,7 +150,7 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
         self.fit_transform(X)
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Table, y: object = None) -> sparse.csr_matrix:
         """Choose and fit an encoding for each column, and encode `X`.
 
         Parameters
@@ -182,46 +176,54 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
         min_count = min(self.min_count, max(1, len(frame) // 10))
         kinds = column_kinds(frame, min_count)
         self.column_kinds_ = {name: kind for name, (kind, _) in kinds.items()}
-        self._with_comma = {
-            name for name, (kind, how) in kinds.items() if kind == "number" and how == ","
-        }
         self.dropped_ = {name: why for name, (kind, why) in kinds.items() if kind == "dropped"}
         if len(self.dropped_) == len(kinds):
-            raise ValueError(
-                f"Item data (n_samples = {len(frame)}) must have a column that tells items apart; "
-                "got none: "
-                + ", ".join(f"{name!r} ({why})" for name, why in self.dropped_.items())
-                + ". In SelectiveLLMRegularizedMF item_encoder=None is a model without features; a "
-                "judge reads the columns of item_text all the same."
-            )
-        plain = self._plain(frame)
+            raise ValueError(self._message_no_column(len(frame)))
+        self._with_comma = {
+            name for name, kind in kinds.items() if kind == ColumnKind("number", ",")
+        }
+        blocks = [*self._fit_columns(frame, kinds, min_count), *self._fit_plain_numbers(frame)]
+        self.scale_ = np.concatenate([scale for _, scale in blocks])
+        return self._stack([features for features, _ in blocks])
+
+    def _message_no_column(self, n_rows):
+        reasons = ", ".join(f"{name!r} ({why})" for name, why in self.dropped_.items())
+        return (
+            f"Item data (n_samples = {n_rows}) must have a column that distinguishes items; got "
+            f"none: {reasons}. In SelectiveLLMRegularizedMF item_encoder=None is a model without "
+            "features; a judge reads the columns of item_text all the same."
+        )
+
+    def _fit_columns(self, frame, kinds, min_count):
+        """Fit transformers of single columns; yield their features, if any, and the scale."""
+        columns = self._read_columns(frame)
         transformers = [
             # Numbered, since ColumnTransformer does not take every column name as a name.
-            (str(position), *self._block(plain[name], kind, separator, min_count))
-            for position, (name, (kind, separator)) in enumerate(kinds.items())
+            (str(position), *self._transformer(columns[name], kind, detail, min_count))
+            for position, (name, (kind, detail)) in enumerate(kinds.items())
             if kind in _COLUMN_KINDS
         ]
-        parts, self.column_transformer_ = [], None
+        self.column_transformer_ = None
         if transformers:
             self.column_transformer_ = ColumnTransformer(transformers, sparse_threshold=1.0)
             with _in_this_process():
-                features = self.column_transformer_.fit_transform(plain)
+                features = self.column_transformer_.fit_transform(columns)
             features = sparse.csr_matrix(features, dtype=np.float32)
             scale = np.ones(features.shape[1], dtype=np.float32)
-            for block in self.column_transformer_.output_indices_.values():
-                scale[block] = _block_scale(features[:, block])
-            parts.append((features, scale))
-        self._numbers = []
+            for part in self.column_transformer_.output_indices_.values():
+                scale[part] = _block_scale(features[:, part])
+            yield features, scale
+
+    def _fit_plain_numbers(self, frame):
+        """Fit the blocks of plain numbers; yield the features and the scale of each."""
+        self._plain_numbers = []
         for columns, values, numbers in self._plain_blocks(frame):
             features = numbers.fit_transform(values)
-            self._numbers.append((columns, numbers))
-            scale = np.full(features.shape[1], _block_scale(features), dtype=np.float32)
-            parts.append((features, scale))
-        self.scale_ = np.concatenate([scale for _, scale in parts])
-        return self._joined([features for features, _ in parts])
+            self._plain_numbers.append((columns, numbers))
+            yield features, np.full(features.shape[1], _block_scale(features), dtype=np.float32)
 
     def _plain_blocks(self, frame):
-        """Yield the blocks of numbers that are taken as they are.
+        """Yield the blocks of numbers that are encoded as they are.
 
         Yields
         ------
@@ -236,25 +238,22 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
                 by_kind[kind].append(name)
         for name in by_kind.pop("vector"):
             values = as_vectors(frame[name])
-            names = [f"{name}={place}" for place in range(values.shape[1])]
+            names = [f"{name}={coordinate}" for coordinate in range(values.shape[1])]
             yield name, values, PlainNumbers(names, missing=f"{name}=missing")
         for kind, names in by_kind.items():
             if names:
-                yield (
-                    names,
-                    dates_as_numbers(frame[names]),
-                    PlainNumbers(names, flags=kind == "plain flag"),
-                )
+                numbers = PlainNumbers(names, flags=kind == "plain flag")
+                yield names, dates_to_numbers(frame[names]), numbers
 
-    def _joined(self, parts):
-        """Put blocks beside one another, scaled."""
-        features = parts[0] if len(parts) == 1 else sparse.hstack(parts, format="csr")
+    def _stack(self, blocks):
+        """Join blocks of features, scaled."""
+        features = blocks[0] if len(blocks) == 1 else sparse.hstack(blocks, format="csr")
         for start in range(0, features.nnz, _ENTRIES_PER_CHUNK):
-            part = slice(start, start + _ENTRIES_PER_CHUNK)
-            features.data[part] *= self.scale_[features.indices[part]]
+            chunk = slice(start, start + _ENTRIES_PER_CHUNK)
+            features.data[chunk] *= self.scale_[features.indices[chunk]]
         return features
 
-    def transform(self, X):
+    def transform(self, X: Table) -> sparse.csr_matrix:
         """Encode `X`.
 
         Parameters
@@ -268,21 +267,20 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
             The features. Entries and words not seen in `fit` are ignored, categories count as rare.
         """
         check_is_fitted(self)
-        frame, parts = self._read(X, reset=False), []
+        frame, blocks = self._read(X, reset=False), []
         if self.column_transformer_ is not None:
             with _in_this_process():
-                features = self.column_transformer_.transform(self._plain(frame))
-            parts.append(sparse.csr_matrix(features, dtype=np.float32))
-        for columns, numbers in self._numbers:
-            values = frame[columns]
+                features = self.column_transformer_.transform(self._read_columns(frame))
+            blocks.append(sparse.csr_matrix(features, dtype=np.float32))
+        for columns, numbers in self._plain_numbers:
             if isinstance(columns, str):
-                values = read_vectors(values, len(numbers.names))
+                values = read_vectors(frame[columns], len(numbers.names))
             else:
-                values = dates_as_numbers(values)
-            parts.append(numbers.transform(values))
-        return self._joined(parts)
+                values = dates_to_numbers(frame[columns])
+            blocks.append(numbers.transform(values))
+        return self._stack(blocks)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Names of the features.
 
         Parameters
@@ -298,14 +296,14 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
             plain numbers have the name of the column. Vectors and plain numbers come last.
         """
         check_is_fitted(self)
-        columns, found = list(self.column_kinds_), []
+        columns, names = list(self.column_kinds_), []
         if self.column_transformer_ is not None:
-            names = self.column_transformer_.get_feature_names_out()
-            parts = (name.partition("__") for name in names)
-            found = [f"{columns[int(block)]}={entry}" for block, _, entry in parts]
-        for _, numbers in self._numbers:
-            found += numbers.feature_names()
-        return np.array(found, dtype=object)
+            for name in self.column_transformer_.get_feature_names_out():
+                position, _, entry = name.partition("__")
+                names.append(f"{columns[int(position)]}={entry}")
+        for _, numbers in self._plain_numbers:
+            names += numbers.feature_names()
+        return np.array(names, dtype=object)
 
     def _read(self, X, *, reset):
         """Validate `X`; return it as a pandas frame with str column names on a RangeIndex."""
@@ -318,12 +316,12 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
             X = check_array(X, dtype=None, ensure_all_finite=False)
         validate_data(self, X, reset=reset, skip_check_array=True)
         if isinstance(X, pd.DataFrame):
-            return with_numbers(flat_entries(X))
+            return objects_to_numbers(flatten_entries(X))
         names = [f"x{i}" for i in range(X.shape[1])] if reset else list(self.column_kinds_)
-        return with_numbers(flat_entries(pd.DataFrame(X, columns=names).infer_objects()))
+        return objects_to_numbers(flatten_entries(pd.DataFrame(X, columns=names).infer_objects()))
 
-    def _plain(self, frame):
-        """Make columns float64 with NaN (numbers), or str without missing values (all others)."""
+    def _read_columns(self, frame):
+        """Read numbers as float64 with NaN, other columns as str without missing values."""
         missing = {"category": "missing", "list": "", "text": ""}
         return pd.DataFrame(
             {
@@ -335,22 +333,22 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
             }
         )
 
-    def _block(self, values, kind, separator, min_count):
-        """Make a column's transformer; return it with the column to select (a str: as 1-D)."""
+    def _transformer(self, values, kind, detail, min_count):
+        """Return a column's transformer, and the column to select (a str: as 1-D)."""
         if kind == "number":
-            return _LinearSpline(self.n_knots), [values.name]
+            return LinearSpline(self.n_knots), [values.name]
         if kind == "category":
-            one_hot = OneHotEncoder(
+            transformer = OneHotEncoder(
                 min_frequency=min_count,
                 max_categories=self.max_features,
                 handle_unknown="infrequent_if_exist",
                 feature_name_combiner=_category_name,
                 dtype=np.float32,
             )
-            return one_hot, [values.name]
+            return transformer, [values.name]
         if kind == "list":
-            vectorizer = CountVectorizer(
-                token_pattern=entry_pattern(separator),
+            transformer = CountVectorizer(
+                token_pattern=entry_pattern(detail),
                 lowercase=False,
                 binary=True,
                 min_df=min_count,
@@ -358,17 +356,17 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
                 dtype=np.float32,
             )
         else:
-            min_rows = max(min_count, math.ceil(TEXT_SHARE * len(values)))
-            # Few rows have texts: there are fewer than 20 tokens for a text's length, so one stays.
+            min_rows = max(min_count, math.ceil(_MIN_TEXT_ROWS * len(values)))
+            # With few texts: there are fewer than 20 tokens of a text's length, so one is frequent.
             most_rows = max(1, (values != "").sum() // 20)
-            vectorizer = TfidfVectorizer(
+            transformer = TfidfVectorizer(
                 analyzer=_text_tokens,
                 sublinear_tf=True,
                 min_df=int(min(min_rows, most_rows)),
                 max_features=self.max_features,
                 dtype=np.float32,
             )
-        return vectorizer, values.name
+        return transformer, values.name
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -379,49 +377,8 @@ class AutoItemEncoder(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_o
         return tags
 
 
-class _LinearSpline(TransformerMixin, BaseEstimator):
-    """Piecewise linear spline of one number, for ridge regression: hat functions at quantiles.
-
-    Adds to scikit-learn's ``SplineTransformer(degree=1, knots="quantile")`` what that lacks:
-    quantiles that coincide make one knot, and missing values make zeros and a feature of their own
-    (if there were any in `fit`). Outside the knots the spline is constant.
-
-    Parameters
-    ----------
-    n_knots : int
-        Number of quantiles, >= 2.
-    """
-
-    def __init__(self, n_knots):
-        self.n_knots = n_knots
-
-    def fit(self, X, y=None):
-        """Fit on a frame of shape (n, 1), float64 with NaN, with at least two distinct numbers."""
-        x = X.to_numpy().ravel()
-        self.has_missing_ = bool(np.isnan(x).any())
-        self.knots_ = np.unique(np.nanquantile(x, np.linspace(0, 1, self.n_knots)))
-        self.spline_ = SplineTransformer(
-            degree=1, knots=self.knots_[:, None], extrapolation="constant", sparse_output=True
-        ).fit(self.knots_[:, None])
-        return self
-
-    def transform(self, X):
-        """Evaluate the hat functions: CSR of shape (n, number of knots [+ 1])."""
-        x = X.to_numpy()
-        missing = np.isnan(x)
-        hats = self.spline_.transform(np.where(missing, self.knots_[0], x))
-        hats = sparse.csr_matrix(hats).multiply(~missing)
-        return sparse.hstack([hats, missing] if self.has_missing_ else [hats], format="csr")
-
-    def get_feature_names_out(self, input_features=None):
-        """Name the knots, then "missing"."""
-        return np.array(
-            [f"{k:.6g}" for k in self.knots_] + ["missing"] * self.has_missing_, dtype=object
-        )
-
-
 def _block_scale(features):
-    """Return what makes the root mean square of the norms of a block's non-zero rows 1."""
+    """Return the factor by which the norms of a block's non-zero rows have a mean square of 1."""
     squares = [
         np.asarray(features[start : start + _ROWS_PER_CHUNK].power(2).sum(axis=1))
         for start in range(0, features.shape[0], _ROWS_PER_CHUNK)
@@ -434,14 +391,14 @@ def _block_scale(features):
 def _in_this_process():
     """Keep ColumnTransformer from sending columns to the workers of a search's cluster.
 
-    And from making frames of them, as a global `transform_output` has it: they are sparse.
+    Also from making frames of its sparse output, as a global `transform_output` may demand.
     """
     with joblib.parallel_config(backend="sequential"), config_context(transform_output="default"):
         yield
 
 
 def _text_tokens(text):
-    """Split a text into words, numbers and punctuation marks, and add tokens for its form.
+    """Split a text into words, numbers and punctuation marks; add tokens for its form.
 
     Examples
     --------
@@ -451,13 +408,13 @@ def _text_tokens(text):
     tokens = _TOKEN.findall(text.lower())
     if not tokens:
         return tokens
-    low = 1 << (len(tokens).bit_length() - 1)
-    form = [f"<{low}-{2 * low - 1} tokens>"]
-    if DIGIT.search(text):
+    power = 1 << (len(tokens).bit_length() - 1)
+    form = [f"<{power}-{2 * power - 1} tokens>"]
+    if _DIGIT.search(text):
         form.append("<digits>")
     return tokens + form
 
 
 def _category_name(column, category):
-    """Name a one-hot feature by its category alone: :class:`AutoItemEncoder` adds the column."""
+    """Name a one-hot feature by its category; :class:`AutoItemEncoder` adds the column."""
     return str(category)

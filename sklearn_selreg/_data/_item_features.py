@@ -1,4 +1,8 @@
-"""Item features: an encoder fitted on the item table, and what it makes of new items."""
+"""Item features: the output of an encoder, for the items of the fit and for new ones."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -6,13 +10,16 @@ from sklearn import config_context
 from sklearn.base import clone
 
 from .._utils._warn import warn
-from ._dense import is_dense
+from ._csr import is_dense
 from ._ids import encode
 from ._item_encoder import AutoItemEncoder
+from ._item_table import ItemTable
 
 
-def encode_items(encoder, table, items):
-    """Make features of items.
+def encode_items(
+    encoder: Any, table: ItemTable, items: np.ndarray
+) -> tuple[sparse.csr_matrix, Any]:
+    """Fit an encoder on the item table, and return the features of some items.
 
     Parameters
     ----------
@@ -20,14 +27,14 @@ def encode_items(encoder, table, items):
         ``"auto"`` is ``AutoItemEncoder()``. A transformer is cloned, then fitted on all of
         ``table.frame``.
     table : ItemTable
-        What is known about items.
+        Item data.
     items : ndarray of shape (n_items,)
-        Raw ids of the items wanted.
+        Ids of the wanted items.
 
     Returns
     -------
     features : csr_matrix of shape (n_items, n_features), float32
-        One row per item of `items`, in that order; zeros for items the table does not have.
+        One row for each of `items`; zeros for items that the table does not have.
     encoder : transformer
         The fitted encoder.
 
@@ -63,14 +70,14 @@ def encode_items(encoder, table, items):
             f"got {encoder!r}."
         )
     encoder = clone(encoder)
-    # A global `transform_output` is for what users see: dense frames, which features are not.
+    # A global `transform_output` asks for dense frames.
     with config_context(transform_output="default"):
         rows = encoder.fit_transform(table.frame)
     rows = _check_features(rows, len(table.ids), encoder)
     _warn_of_unread_columns(encoder)
     position = encode(table.ids, items)
     if is_dense(rows) and np.array_equal(position, np.arange(len(table.ids))):
-        return rows, encoder  # they are large, and need no copy
+        return rows, encoder  # dense features are large: avoid a copy
     known = np.flatnonzero(position >= 0)
     pick = sparse.csr_matrix(
         (np.ones(known.size, dtype=np.float32), (known, position[known])),
@@ -80,28 +87,30 @@ def encode_items(encoder, table, items):
 
 
 def _warn_of_unread_columns(encoder):
-    """Warn of columns that hold something, of a type that AutoItemEncoder does not read."""
+    """Warn of columns with content of a type that AutoItemEncoder does not read."""
     dropped = getattr(encoder, "dropped_", {})
-    holding = ("values of", "vectors", "lists")
-    unread = {n: why for n, why in dropped.items() if why.startswith(holding)}
+    unread = ", ".join(
+        f"{name!r} ({reason})"
+        for name, reason in dropped.items()
+        if reason.startswith(("values of", "vectors", "lists"))
+    )
     if unread:
-        told = ", ".join(f"{name!r} ({why})" for name, why in unread.items())
         warn(
-            f"Columns of item_data are left out of the features: {told}. Make numbers, texts or "
-            "vectors of one length of them, or drop them."
+            f"Columns of item_data are left out of the features: {unread}. Convert them to "
+            "numbers, texts or vectors of one length, or drop them."
         )
 
 
-def transform_items(encoder, table, n_features):
-    """Make features of new items by a fitted encoder, (n_items, n_features) csr float32.
+def transform_items(encoder: Any, table: ItemTable, n_features: int) -> sparse.csr_matrix:
+    """Return the features of new items by a fitted encoder, (n_items, n_features) csr float32.
 
     Raises
     ------
     ValueError
-        If the encoder's output is none as in the fit.
+        If the encoder's output does not have the form that it had in the fit.
     """
     with config_context(transform_output="default"):
-        rows = encoder.transform(_in_order(table.frame, encoder))
+        rows = encoder.transform(_reorder_columns(table.frame, encoder))
     rows = _check_features(rows, len(table.ids), encoder)
     if rows.shape[1] != n_features:
         raise ValueError(
@@ -111,17 +120,19 @@ def transform_items(encoder, table, n_features):
     return rows
 
 
-def _in_order(frame, encoder):
-    """Return the columns in the order that an encoder was fitted on, if they are the same."""
-    place = {str(name): place for place, name in enumerate(frame.columns)}
+def _reorder_columns(frame, encoder):
+    """Return the columns in the order in which the encoder was fitted, if they are the same."""
+    position = {str(name): position for position, name in enumerate(frame.columns)}
     fitted = list(getattr(encoder, "feature_names_in_", ()))
-    return frame.iloc[:, [place[n] for n in fitted]] if set(fitted) == set(place) else frame
+    if set(fitted) != set(position):
+        return frame
+    return frame.iloc[:, [position[name] for name in fitted]]
 
 
-def feature_names(encoder, features):
-    """Return the names of features, (n_features,) object; none without features.
+def feature_names(encoder: Any, features: sparse.csr_matrix | None) -> np.ndarray:
+    """Return the names of features, (n_features,) object; empty without features.
 
-    Of an encoder that does not tell its names they are ``"feature 0"`` and so on.
+    They are ``"feature 0"`` and so on if the encoder has no names.
     """
     if features is None:
         return np.empty(0, dtype=object)
@@ -133,7 +144,7 @@ def feature_names(encoder, features):
 
 
 def _check_features(features, n_rows, encoder):
-    """Return the output of an encoder as CSR float32, or raise ValueError."""
+    """Convert the output of an encoder to CSR float32, or raise a ValueError."""
     name = type(encoder).__name__
     if not sparse.issparse(features):
         features = np.asarray(features)
@@ -144,7 +155,7 @@ def _check_features(features, n_rows, encoder):
             "text column go into a ColumnTransformer.)"
         )
     try:
-        if sparse.issparse(features):  # its entries may be summed: not in 8 bits
+        if sparse.issparse(features):  # before duplicates are summed, perhaps in 8 bits
             features = features.astype(np.float32, copy=False)
         features = sparse.csr_matrix(features, dtype=np.float32)
     except (TypeError, ValueError) as error:

@@ -1,7 +1,11 @@
 """`item_data` in all its forms, as one table with ids."""
 
+from __future__ import annotations
+
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -9,18 +13,19 @@ import pandas as pd
 
 from .._utils._params import how_to_read, name_kind
 from .._utils._warn import warn
-from ._dense import flat_entries
-from ._ids import READ_AS_INTEGERS, encode
+from ._exact_ids import READ_AS_INTEGERS
+from ._ids import encode
+from ._vectors import flatten_entries
 
 
 @dataclass(frozen=True)
 class ItemTable:
-    """What is known about items.
+    """Item data: a row of columns for each item.
 
     Attributes
     ----------
     ids : ndarray of shape (n,)
-        Raw item ids: distinct, none missing.
+        Item ids: distinct, none missing.
     frame : pandas.DataFrame of shape (n, n_columns)
         The items' columns, without the ids, on a ``RangeIndex``; at least one column.
     """
@@ -29,15 +34,16 @@ class ItemTable:
     frame: pd.DataFrame
 
 
-def read_item_data(item_data, item_name=None):
+def read_item_data(item_data: Any, item_name: Hashable = None) -> ItemTable:
     """Read item data into a table.
 
     Parameters
     ----------
     item_data : DataFrame, pandas.Series or dict
         - pandas DataFrame: ids in the column `item_name` if there is one, else in the index;
-        - polars DataFrame (or another eager one narwhals reads): ids in the column `item_name`;
-        - Series: ids in the index; without a name, its column is called ``"text"``;
+        - polars DataFrame (or another eager one that narwhals reads): ids in the column
+          `item_name`;
+        - Series: ids in the index; the column is called ``"text"`` if the series has no name;
         - dict: id -> value (column ``"text"``), or id -> dict of columns.
     item_name : hashable, default=None
         Name of the id column.
@@ -52,8 +58,8 @@ def read_item_data(item_data, item_name=None):
     TypeError
         If `item_data` is of another type.
     ValueError
-        If there is no item, no id column, no other column, a missing or infinite id, an id or a
-        column name that occurs twice, or a dict that mixes values and dicts of columns.
+        If there are no items, no id column or no other column; for missing or infinite ids, ids or
+        column names that occur twice, and dicts that mix values and dicts of columns.
 
     Examples
     --------
@@ -61,25 +67,7 @@ def read_item_data(item_data, item_name=None):
     >>> read_item_data({7: "Heat", 3: "Casino"}).frame["text"].tolist()
     ['Heat', 'Casino']
     """
-    if isinstance(item_data, pd.Series):
-        name = "text" if item_data.name is None else item_data.name
-        ids, frame = item_data.index, item_data.to_frame(name)
-    elif isinstance(item_data, dict):
-        ids, frame = pd.Index(list(item_data), tupleize_cols=False), _dict_to_frame(item_data)
-    elif isinstance(item_data, pd.DataFrame):
-        check_column_names(item_data)
-        if item_name is not None and item_name in item_data.columns:
-            ids, frame = item_data[item_name], item_data.drop(columns=[item_name])
-        else:
-            ids, frame = item_data.index, item_data
-    else:
-        frame = eager_to_pandas(item_data, "item_data")
-        if item_name is None or item_name not in frame.columns:
-            raise ValueError(
-                f"item_data is a {type(item_data).__name__} without index, so it needs a column of "
-                f"item ids named {item_name!r}; got the columns {list(frame.columns)}."
-            )
-        ids, frame = frame[item_name], frame.drop(columns=[item_name])
+    ids, frame = _split_ids(item_data, item_name)
     if isinstance(ids, pd.MultiIndex):
         raise ValueError(
             "The index of item_data must have one level, the item ids; got "
@@ -87,20 +75,41 @@ def read_item_data(item_data, item_name=None):
         )
     _check_ids(pd.Index(ids, tupleize_cols=False))
     if frame.shape[1] == 0:
-        raise ValueError("item_data must have a column beside the item ids; got none.")
-    return ItemTable(ids=ids.to_numpy(), frame=flat_entries(frame.reset_index(drop=True)))
+        raise ValueError("item_data must have a column besides the item ids; got none.")
+    return ItemTable(ids=ids.to_numpy(), frame=flatten_entries(frame.reset_index(drop=True)))
 
 
-def warn_of_better_ids(table, items, item_name):
-    """Warn if a column of the table, rather than its ids, holds the ids of items.
+def _split_ids(item_data, item_name):
+    """Return the ids, an Index or Series, and the frame of the other columns."""
+    if isinstance(item_data, pd.Series):
+        name = "text" if item_data.name is None else item_data.name
+        return item_data.index, item_data.to_frame(name)
+    if isinstance(item_data, dict):
+        return pd.Index(list(item_data), tupleize_cols=False), _dict_to_frame(item_data)
+    if isinstance(item_data, pd.DataFrame):
+        check_column_names(item_data)
+        if item_name is None or item_name not in item_data.columns:
+            return item_data.index, item_data
+        return item_data[item_name], item_data.drop(columns=[item_name])
+    frame = eager_to_pandas(item_data, "item_data")
+    if item_name is None or item_name not in frame.columns:
+        raise ValueError(
+            f"item_data is a {type(item_data).__name__} without index, so it needs a column of "
+            f"item ids named {item_name!r}; got the columns {list(frame.columns)}."
+        )
+    return frame[item_name], frame.drop(columns=[item_name])
 
-    So it is if the ids were taken from an index that only numbers the rows.
+
+def warn_of_better_ids(table: ItemTable, items: np.ndarray, item_name: Hashable) -> None:
+    """Warn if a column of the table holds more of the item ids than its index.
+
+    This happens if the ids were taken from an index that only numbers the rows.
 
     Parameters
     ----------
     table : ItemTable
     items : ndarray of shape (n_items,)
-        Raw ids of items with interactions.
+        Ids of items with interactions.
     item_name : hashable
         Name of the column with the item ids in the interactions.
 
@@ -116,7 +125,7 @@ def warn_of_better_ids(table, items, item_name):
         column = table.frame[name]
         try:
             n_found = column.isin(items).sum() if column.is_unique else 0
-        except TypeError:  # values that do not hash are no ids
+        except TypeError:  # values that are not hashable are no ids
             continue
         if n_found > n_known:
             warn(
@@ -128,7 +137,7 @@ def warn_of_better_ids(table, items, item_name):
 
 
 def _dict_to_frame(item_data):
-    """Make a frame of the values of a dict (scalars, lists, or dicts of columns), in its order."""
+    """Convert the values of a dict (scalars, lists, or dicts of columns) to a frame."""
     values = list(item_data.values())
     n_dicts = sum(isinstance(value, dict) for value in values)
     if n_dicts == 0:
@@ -141,13 +150,14 @@ def _dict_to_frame(item_data):
     return pd.DataFrame.from_records(values)
 
 
-def eager_to_pandas(frame, name):
-    """Convert an eager data frame that narwhals reads to pandas; this needs no pyarrow."""
+def eager_to_pandas(frame: Any, name: str) -> pd.DataFrame:
+    """Convert an eager data frame that narwhals reads to pandas, without pyarrow."""
     try:
         frame = nw.from_native(frame, eager_only=True)
     except TypeError as error:
-        is_path = isinstance(frame, str | Path)
-        hint = f" Pass what is read from it: {how_to_read(frame, name)}." if is_path else ""
+        hint = ""
+        if isinstance(frame, str | Path):
+            hint = f" Pass the table that is read from it: {how_to_read(frame, name)}."
         raise TypeError(
             f"{name} must be a pandas or polars DataFrame (collected, not lazy), a pandas Series "
             f"or a dict; got {name_kind(frame)}.{hint}"
@@ -155,12 +165,12 @@ def eager_to_pandas(frame, name):
     return pd.DataFrame(frame.to_dict(as_series=False))
 
 
-def check_column_names(frame):
+def check_column_names(frame: pd.DataFrame) -> None:
     """Raise if two columns have the same name as str."""
     names = pd.Index([str(name) for name in frame.columns])
     if names.has_duplicates:
         raise ValueError(
-            "The columns of item data must have names of their own; got "
+            "The columns of item data must have distinct names; got "
             f"{names[names.duplicated()].unique().tolist()} more than once."
         )
 
@@ -169,25 +179,25 @@ def _check_ids(ids):
     """Raise unless there are ids, all of them finite and distinct."""
     if len(ids) == 0:
         raise ValueError("item_data must hold at least one item; got none.")
-    null = ids.isna()
+    is_missing, hint = ids.isna(), ""
     if pd.api.types.is_float_dtype(ids.dtype):
-        null = null | np.isinf(ids.to_numpy(dtype=float, na_value=np.nan))
-    if null.any():
-        remedy = f" {READ_AS_INTEGERS}" * pd.api.types.is_float_dtype(ids.dtype)
+        is_missing = is_missing | np.isinf(ids.to_numpy(dtype=float, na_value=np.nan))
+        hint = f" {READ_AS_INTEGERS}"
+    if is_missing.any():
         raise ValueError(
-            f"The item ids of item_data must not be missing or infinite; got {null.sum()} that "
-            f"are, the first in row {null.argmax()} (counting from 0).{remedy}"
+            f"The item ids of item_data must not be missing or infinite; got {is_missing.sum()} "
+            f"that are, the first in row {is_missing.argmax()} (counting from 0).{hint}"
         )
-    twice = ids[ids.duplicated()].unique()
-    if len(twice):
+    duplicates = ids[ids.duplicated()].unique()
+    if len(duplicates):
         raise ValueError(
-            f"item_data must have one row an item; got several for {len(twice)} item ids, such as "
-            f"{twice[:5].tolist()}. {_how_to_tell_apart(twice)}"
+            f"item_data must have one row per item; got several for {len(duplicates)} item ids, "
+            f"such as {duplicates[:5].tolist()}. {_duplicate_hint(duplicates)}"
         )
 
 
-def _how_to_tell_apart(ids):
-    """Say what to do with ids that occur twice."""
+def _duplicate_hint(ids):
+    """Suggest what to do with ids that occur twice."""
     if pd.api.types.is_float_dtype(ids.dtype) and (np.abs(ids) >= 2**53).any():
-        return f"From 2**53 on floats do not tell all integers apart. {READ_AS_INTEGERS}"
-    return "Keep one of them, as by drop_duplicates."
+        return f"From 2**53 on different integers are the same float. {READ_AS_INTEGERS}"
+    return "Keep one of them, e.g. by drop_duplicates."

@@ -1,15 +1,19 @@
-"""Ids as JSON: those that it has no type for are objects such as ``{"uuid": "..."}``."""
+"""Ids as JSON: those without a type in JSON are objects such as ``{"uuid": "..."}``."""
+
+from __future__ import annotations
 
 import datetime
 import uuid
+from collections.abc import Callable, Hashable
 from decimal import Decimal
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-# Name, type, and from and to strings; the first one that fits is taken.
-_TAGS = (
+# Name, type, writer to and reader of strings; the first type that matches is used.
+_TAGS: tuple[tuple[str, type, Callable[[Any], str], Callable[[str], Any]], ...] = (
     ("timestamp", pd.Timestamp, pd.Timestamp.isoformat, pd.Timestamp),
     (
         "datetime",
@@ -24,11 +28,11 @@ _TAGS = (
 )
 _READERS = {name: read for name, _, _, read in _TAGS}
 KINDS = "str, int, float, bool, bytes, date, datetime, UUID, Decimal and tuples of these"
-"""What ids may be, as errors say it."""
+"""Types of ids, for error messages."""
 
 
-def id_to_json(value):
-    """Return an id as what JSON has.
+def id_to_json(value: Hashable) -> str | bool | int | float | dict:
+    """Convert an id to a value that JSON has.
 
     Parameters
     ----------
@@ -59,13 +63,13 @@ def id_to_json(value):
     raise TypeError(f"{value!r}, a {type(value).__name__}, is none of {KINDS}")
 
 
-def id_from_json(value):
-    """Return the id that `id_to_json` made a value of.
+def id_from_json(value: Any) -> Hashable:
+    """Convert a value made by `id_to_json` back to the id.
 
     Raises
     ------
     ValueError
-        For a value that it does not make.
+        For any other value.
     """
     if isinstance(value, dict):
         if len(value) != 1:

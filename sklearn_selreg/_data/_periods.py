@@ -1,110 +1,156 @@
-"""When interactions were: how popular items are in each period, and which period is a user's."""
+"""Popularity over time: how often items occur in each period, and which period is a user's.
 
+The interactions are cut into periods of about equally many. A time between the centers of two
+periods belongs to both, with weights that sum to 1: more to the nearer one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
+
+from ._csr import find_entries, with_data
+from ._histories import Histories
 
 _ENTRIES_PER_CHUNK = 2**20
 
 
 @dataclass(frozen=True, eq=False)
-class Trend:
-    """Interactions in time, which is cut into periods of about equally many.
-
-    What lies between the centers of two periods belongs to both, more to the nearer one.
+class PopularityOverTime:
+    """Interactions, and the periods they are in.
 
     Attributes
     ----------
     matrix : csr_matrix of shape (n_users, n_items)
         The interactions.
     centers : ndarray of shape (n_periods,), float64
-        Times in the middle of the periods, increasing; one of them if nothing is known of time.
-    when : ndarray of shape (nnz,), float32, or None
-        Position of each interaction, from 0 to n_periods - 1; None: all are 0.
-    now : bool
-        Whether all users are in the last period, whenever they were here.
+        Times in the middle of the periods, increasing; a single one without times.
+    positions : ndarray of shape (nnz,), float32, or None
+        Position of each interaction among the centers, 0 to n_periods - 1. None: all are 0.
+    at : {"user", "last"}
+        The period of a user: that of the newest interaction, or the last one.
     """
 
     matrix: sp.csr_matrix
     centers: np.ndarray
-    when: np.ndarray | None
-    now: bool
+    positions: np.ndarray | None
+    at: Literal["user", "last"]
 
     @classmethod
-    def of(cls, interactions, n_periods, *, now=False):
-        """Make at most `n_periods` periods of the times of some `Interactions`."""
-        centers, when = np.zeros(1), None
-        if interactions.times is not None and n_periods > 1:
-            middles = (np.arange(n_periods) + 0.5) / n_periods
-            centers = np.unique(np.quantile(interactions.times, middles))
-        if len(centers) > 1:
-            when = positions(interactions.times, centers)
-        return cls(interactions.matrix, centers, when, now)
+    def of(
+        cls, histories: Histories, n_periods: int, *, at: Literal["user", "last"] = "user"
+    ) -> PopularityOverTime:
+        """Cut interactions into at most `n_periods` periods."""
+        times = histories.times
+        if times is None or n_periods == 1:
+            return cls(histories.matrix, np.zeros(1), None, at)
+        middles = (np.arange(n_periods) + 0.5) / n_periods
+        centers = np.unique(np.quantile(times, middles))
+        positions = period_positions(times, centers) if len(centers) > 1 else None
+        return cls(histories.matrix, centers, positions, at)
 
-    def popularity(self, left_out=()):
-        """Return the interactions of each item and period, (n_items, n_periods) float64.
+    def counts_by_period(self, left_out: Sequence[int] | np.ndarray = ()) -> np.ndarray:
+        """Count the interactions of each item in each period.
 
         Parameters
         ----------
-        left_out : ndarray of int
+        left_out : ndarray of int, default=()
             Users who do not count.
+
+        Returns
+        -------
+        ndarray of shape (n_items, n_periods), float64
         """
         n_items, n_periods = self.matrix.shape[1], len(self.centers)
         counts = np.zeros((n_items, n_periods))
-        counted = np.ones(self.matrix.shape[0], dtype=bool)
-        counted[np.asarray(left_out, dtype=np.intp)] = False
-        counted = np.repeat(counted, np.diff(self.matrix.indptr))
+        counts_user = np.ones(self.matrix.shape[0], dtype=bool)
+        counts_user[np.asarray(left_out, dtype=np.intp)] = False
+        counts_entry = np.repeat(counts_user, np.diff(self.matrix.indptr))
         for start in range(0, self.matrix.nnz, _ENTRIES_PER_CHUNK):
-            part = slice(start, start + _ENTRIES_PER_CHUNK)
-            items = self.matrix.indices[part][counted[part]]
-            if self.when is None:
+            chunk = slice(start, start + _ENTRIES_PER_CHUNK)
+            items = self.matrix.indices[chunk][counts_entry[chunk]]
+            if self.positions is None:
                 counts[:, 0] += np.bincount(items, minlength=n_items)
                 continue
-            shares = period_shares(self.when[part][counted[part]], n_periods)
+            weights = period_weights(self.positions[chunk][counts_entry[chunk]], n_periods)
             for period in range(n_periods):
-                counts[:, period] += np.bincount(items, shares[:, period], minlength=n_items)
+                counts[:, period] += np.bincount(items, weights[:, period], minlength=n_items)
         return counts
 
-    def user_shares(self):
-        """Return the periods of the users, (n_users, n_periods) float32; see `shares_of`."""
-        return shares_of(self.matrix, self.when, len(self.centers), now=self.now)
+    def user_weights(self) -> np.ndarray:
+        """Return the weights of the periods for each user, (n_users, n_periods) float32."""
+        return self._weights(self.matrix, self.positions)
 
-    def shown_shares(self, users, shown):
-        """Return the periods of users of whom a part of the interactions is known.
+    def partial_user_weights(self, users: np.ndarray, shown: sp.csr_matrix) -> np.ndarray:
+        """Return the weights of users of whom only some interactions are known.
 
         Parameters
         ----------
         users : ndarray of shape (n,), int
         shown : csr_matrix of shape (n, n_items)
-            What is known of them, a part of their rows of `matrix`.
+            The known ones, some of the entries in their rows of `matrix`.
 
         Returns
         -------
-        shares : ndarray of shape (n, n_periods), float32
+        ndarray of shape (n, n_periods), float32
         """
-        if self.when is None:
-            return shares_of(shown, None, 1)
-        # Zeros would be no entries.
-        later = sp.csr_matrix(
-            (self.when + 1, self.matrix.indices, self.matrix.indptr), self.matrix.shape
-        )
-        known = sp.csr_matrix(later[users].multiply(shown.astype(bool)))
-        return shares_of(known, known.data - 1, len(self.centers), now=self.now)
+        if self.positions is None:
+            return self._weights(shown, None)
+        positions = with_data(self.matrix, self.positions)[users]
+        return self._weights(shown, positions.data[find_entries(positions, shown)])
+
+    def _weights(self, matrix, positions):
+        last = len(self.centers) - 1
+        newest = np.full(matrix.shape[0], last, dtype=np.float32)
+        if positions is not None and self.at == "user":
+            active = np.flatnonzero(np.diff(matrix.indptr))
+            newest[active] = _newest(positions, matrix, active)
+        return period_weights(newest, last + 1)
 
 
-def mean_user(user_factors, n_periods):
-    """Return the factors of a user of whom nothing is known: the mean, in the last period.
+def latest_positions(
+    matrix: sp.csr_matrix, times: np.ndarray | None, centers: np.ndarray
+) -> np.ndarray:
+    """Return the position of each user's newest interaction; -inf without any.
+
+    Parameters
+    ----------
+    matrix : csr_matrix of shape (n_users, n_items)
+    times : ndarray of shape (nnz,) or None
+    centers : ndarray of shape (n_periods,)
+
+    Returns
+    -------
+    ndarray of shape (n_users,), float32
+    """
+    latest = np.full(matrix.shape[0], -np.inf, dtype=np.float32)
+    if times is not None:
+        active = np.flatnonzero(np.diff(matrix.indptr))
+        latest[active] = period_positions(_newest(times, matrix, active), centers)
+    return latest
+
+
+def _newest(values, matrix, active):
+    """Return the largest value of each active row; `values` are those of the entries."""
+    return np.maximum.reduceat(values, matrix.indptr[active]) if len(active) else values[:0]
+
+
+def mean_user(user_factors: np.ndarray, n_periods: int) -> np.ndarray:
+    """Return the factors for unknown users: the mean user, placed in the last period.
 
     Parameters
     ----------
     user_factors : ndarray of shape (n_users, k), float32
-        Those of the periods are the last columns, if there are several.
+        With several periods the last columns are those of the periods.
     n_periods : int
 
     Returns
     -------
-    factors : ndarray of shape (k,), float32
+    ndarray of shape (k,), float32
     """
     mean = user_factors.mean(axis=0)
     if n_periods > 1:
@@ -113,40 +159,19 @@ def mean_user(user_factors, n_periods):
     return mean
 
 
-def as_numbers(times):
-    """Return times as numbers, float64: datetimes and timedeltas in microseconds."""
+def times_to_numbers(times: np.ndarray) -> np.ndarray:
+    """Convert times to float64: datetimes and timedeltas to microseconds."""
     if times.dtype.kind in "mM":
         times = times.astype(f"{times.dtype.kind}8[us]").astype(np.int64)
     return times.astype(np.float64)
 
 
-def positions(times, centers):
-    """Return where times lie among the centers of periods, 0 to n_periods - 1, float32."""
+def period_positions(times: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """Return the positions of times among period centers, 0 to n_periods - 1, float32."""
     return np.interp(times, centers, np.arange(len(centers))).astype(np.float32)
 
 
-def period_shares(where, n_periods):
-    """Return how positions are shared by the two periods around them, (n, n_periods) float32."""
-    distance = np.abs(where[:, np.newaxis] - np.arange(n_periods, dtype=np.float32))
+def period_weights(positions: np.ndarray, n_periods: int) -> np.ndarray:
+    """Return the weights of the two periods around each position, (n, n_periods) float32."""
+    distance = np.abs(positions[:, np.newaxis] - np.arange(n_periods, dtype=np.float32))
     return np.maximum(0, 1 - distance)
-
-
-def shares_of(matrix, when, n_periods, *, now=False):
-    """Return the periods of users, (n_users, n_periods) float32; rows sum to 1.
-
-    They are in the period of their newest interaction; in the last one, if they have none.
-
-    Parameters
-    ----------
-    matrix : csr_matrix of shape (n_users, n_items)
-    when : ndarray of shape (nnz,), float32, or None
-        Positions of the interactions; None: nothing is known of time.
-    n_periods : int
-    now : bool
-        Whether all are in the last one.
-    """
-    where = np.full(matrix.shape[0], n_periods - 1, dtype=np.float32)
-    active = np.flatnonzero(np.diff(matrix.indptr))
-    if when is not None and not now and len(active):
-        where[active] = np.maximum.reduceat(when, matrix.indptr[active])
-    return period_shares(where, n_periods)

@@ -1,9 +1,10 @@
-"""Tables of interactions: the columns that hold users, items, times and strengths."""
+"""Tables of interactions: which columns hold the users, items and times."""
+
+from __future__ import annotations
 
 import numbers
-from contextlib import suppress
-from decimal import Decimal
 from pathlib import Path
+from typing import Any, Literal
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -11,16 +12,26 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .._utils._params import how_to_read, name_kind
+from .._utils._typing import Column, Table
 from .._utils._warn import warn
-from ._ids import check_ids, check_no_missing, example_of, to_numpy
+from ._arrays import as_numeric, check_no_missing, to_numpy
+from ._exact_ids import check_ids
 
-TIME_KINDS = "numbers", "datetimes", "timedeltas"
-KIND_OF = {"M": TIME_KINDS[1], "m": TIME_KINDS[2]}  # by numpy's letter
-_FEW_COLUMNS = 20  # what is wider is hardly a table of interactions
+TimeKind = Literal["numbers", "datetimes", "timedeltas"]
+TIME_KINDS: tuple[TimeKind, ...] = ("numbers", "datetimes", "timedeltas")
+_KIND_OF_DTYPE: dict[str, TimeKind] = {"M": "datetimes", "m": "timedeltas"}  # by numpy's letter
+_FEW_COLUMNS = 20  # tables of interactions are hardly wider
 
 
-def read_columns(X, *, user_col=0, item_col=1, time_col=None, usual_width=None):
-    """Take the user ids, item ids and times out of a table; no other column is looked at.
+def read_columns(
+    X: Table,
+    *,
+    user_col: Column = 0,
+    item_col: Column = 1,
+    time_col: Column | None = None,
+    usual_width: int | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Read the user ids, item ids and times of a table; other columns are ignored.
 
     Parameters
     ----------
@@ -33,7 +44,7 @@ def read_columns(X, *, user_col=0, item_col=1, time_col=None, usual_width=None):
     time_col : int or str, default=None
         Column with numbers or datetimes.
     usual_width : int, default=None
-        A number of columns that is no reason to warn: that in `fit`, which has warned.
+        A number of columns that is no reason to warn: that of `fit`, which has warned of it.
 
     Returns
     -------
@@ -60,78 +71,41 @@ def read_columns(X, *, user_col=0, item_col=1, time_col=None, usual_width=None):
     """
     if sp.issparse(X):
         raise TypeError(
-            "A sparse matrix X is understood by `fit` alone, as its rows do not say which users "
-            "they are about. Pass a table of (user, item) rows: "
+            "Only `fit` reads a sparse matrix X, because its rows do not say which users they are "
+            "about. Pass a table of (user, item) rows: "
             "`X, y = interactions_from_sparse(csr)` makes one."
         )
     table, names = _as_table(X)
     columns = {"user_col": user_col, "item_col": item_col}
     if time_col is not None:
         columns["time_col"] = time_col
-    positions = _find_columns(columns, names, table.shape, _hint_at_index(X))
+    positions = _find_columns(columns, names, table.shape, _index_hint(X))
     if table.shape[0] == 0:
         raise ValueError(
             f"Found array with 0 sample(s) (shape={table.shape}) while a minimum of 1 is required."
         )
     width = table.shape[1]
     if (user_col, item_col) == (0, 1) and width > len(positions) and width != usual_width:
-        warn(_tell_first_two(names, table.shape))
+        warn(_message_first_two_columns(names, table.shape))
     values = {}
     for parameter, position in positions.items():
         label = f"Column {names[position] if names else position!r} of X ({parameter})"
         values[parameter] = to_numpy(table[:, position])
         if parameter == "time_col":
             check_no_missing(values[parameter], label)
-            values[parameter] = _as_ordered(values[parameter], "iufbmM", label)
+            values[parameter] = as_numeric(values[parameter], "iufbmM", label)
         else:
             check_ids(values[parameter], label)
     return values["user_col"], values["item_col"], values.get("time_col")
 
 
-def _tell_first_two(names, shape):
-    """Say that the first two of more columns are used, and what to do if they should not be."""
-    if names:
-        text = (
-            f"X has {shape[1]} columns; {names[0]!r} is used for the users and {names[1]!r} for "
-            "the items, as the first two. Set user_col and item_col to their names if that is "
-            f"right, else to those of others.{_list_columns(names)}"
-        )
-    else:
-        text = (
-            f"X is an array of shape {shape}, taken as one interaction a row, the user in column "
-            "0, the item in column 1; other columns are not used. Pass X[:, :2] if that is right, "
-            "else set user_col and item_col (and time_col) to the positions."
-        )
-    if not names or len(names) > _FEW_COLUMNS:
-        text += (
-            " If it is a matrix of users x items instead, pass it to fit as "
-            "scipy.sparse.csr_matrix(X); ids are then the numbers of rows and columns."
-        )
-    return text
+def time_kind(times: np.ndarray) -> TimeKind:
+    """Return the kind of the times that `read_columns` returns."""
+    return _KIND_OF_DTYPE.get(times.dtype.kind, "numbers")
 
 
-def _list_columns(names):
-    """Tell the columns of a frame, of many the first."""
-    if names is None:
-        return ""
-    if len(names) <= _FEW_COLUMNS:
-        return f" The columns of X are {names}."
-    first = ", ".join(map(repr, names[:5]))
-    return f" The columns of X are {first} and {len(names) - 5} others."
-
-
-def _hint_at_index(X):
-    """Tell that the index of a pandas object has something; "" if it only numbers the rows."""
-    index = getattr(X, "index", None)
-    named = [name for name in getattr(index, "names", ()) if name is not None]
-    if not isinstance(index, pd.Index) or (isinstance(index, pd.RangeIndex) and not named):
-        return ""
-    holds = f" ({', '.join(map(repr, named))})" if named else ""
-    return f" If ids are in its index{holds}, make columns of it: X.reset_index()."
-
-
-def describe_columns(X):
-    """Tell what scikit-learn remembers of a table.
+def describe_columns(X: Table) -> tuple[int, np.ndarray | None]:
+    """Return what scikit-learn stores of a table: its width, and its column names.
 
     Parameters
     ----------
@@ -140,7 +114,7 @@ def describe_columns(X):
     Returns
     -------
     n_columns : int
-        Of a sparse matrix 2: the table of the same interactions has that many.
+        2 for a sparse matrix, as for the table of the same interactions.
     names : ndarray of shape (n_columns,), object, or None
         Column names of a frame, if all are strings.
     """
@@ -152,13 +126,13 @@ def describe_columns(X):
     return table.shape[1], np.array(names, dtype=object)
 
 
-def check_same_columns(estimator, X, **columns):
-    """Raise unless the columns used, given by position, are those they were in `fit`.
+def check_same_columns(estimator: Any, X: Table, **columns: Any) -> None:
+    """Raise unless the columns used, given by position, are the same as in `fit`.
 
     Parameters
     ----------
     estimator : object
-        With `n_features_in_`, and `feature_names_in_` if `fit` had names.
+        With `n_features_in_`, and `feature_names_in_` if there were names in `fit`.
     X : table
     **columns : int, str or None
         Columns used, by the name of the parameter.
@@ -168,9 +142,13 @@ def check_same_columns(estimator, X, **columns):
     ValueError
         If X is too narrow, or a column has another name than in `fit`.
     """
-    positions = {p: c for p, c in columns.items() if isinstance(c, numbers.Integral)}
+    positions = {
+        parameter: int(column)
+        for parameter, column in columns.items()
+        if isinstance(column, numbers.Integral)
+    }
     if sp.issparse(X) or not positions:
-        return  # a table is asked for elsewhere; names are looked up by themselves
+        return  # sparse X is refused elsewhere, and names are looked up anyway
     n_columns, names = describe_columns(X)
     if n_columns <= max(positions.values()):
         wanted = ", ".join(f"{p}={c}" for p, c in positions.items())
@@ -188,19 +166,25 @@ def check_same_columns(estimator, X, **columns):
             )
 
 
+def column_labels(X: Table, *columns: Column) -> list[Column]:
+    """Return the labels of columns in a frame made of X."""
+    names = list(getattr(X, "columns", ()))
+    return [names[c] if not isinstance(c, str) and len(names) > c else c for c in columns]
+
+
 def _as_table(X):
     """Return a table that can be indexed by column positions, and its column names or None."""
     if X is None or isinstance(X, str | Path | dict) or hasattr(X, "collect"):
         raise ValueError(
             "X must be a DataFrame, or a 2-D array or list with a row per interaction; got "
-            f"{name_kind(X)}: {_make_table(X)}."
+            f"{name_kind(X)}: {_conversion_hint(X)}."
         )
     names_of_frame = getattr(X, "columns", None)
     if isinstance(names_of_frame, pd.Index) and not names_of_frame.is_unique:
         twice = names_of_frame[names_of_frame.duplicated()].unique().tolist()
         raise ValueError(
-            f"The columns of X must have names of their own; got {twice} more than once. Rename "
-            "them, or keep the first: X.loc[:, ~X.columns.duplicated()]."
+            f"The columns of X must have distinct names; got {twice} more than once. Rename them, "
+            "or keep the first: X.loc[:, ~X.columns.duplicated()]."
         )
     table = nw.from_native(X, eager_only=True, pass_through=True)
     names = table.columns if isinstance(table, nw.DataFrame) else None
@@ -213,64 +197,9 @@ def _as_table(X):
     if len(table.shape) != 2:
         raise ValueError(
             "X must be a DataFrame or a 2-D array with a row per interaction; got "
-            f"{type(X).__name__} of shape {table.shape}. Reshape your data.{_hint_at_index(X)}"
+            f"{type(X).__name__} of shape {table.shape}. Reshape your data.{_index_hint(X)}"
         )
     return table, names
-
-
-def _make_table(X):
-    """Say how to make a table of what is none."""
-    if X is None:
-        return "pass the interactions"
-    if isinstance(X, dict):
-        return "pass pd.DataFrame(X), if its values are columns"
-    if isinstance(X, str | Path):
-        return f"pass what is read from it, such as {how_to_read(X, 'X')}"
-    return "pass X.collect(), which has its rows"
-
-
-def column_labels(X, *columns):
-    """Return what columns are called in a frame that holds X."""
-    names = list(getattr(X, "columns", ()))
-    return [names[c] if not isinstance(c, str) and len(names) > c else c for c in columns]
-
-
-def read_strengths(y, n_samples, negatives="error", columns=("user", "item")):
-    """Check the strengths of interactions.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,) or None
-        Strengths; None = 1 each.
-    n_samples : int
-        Number of rows of X.
-    negatives : {"error", "net", "keep"}, default="error"
-        Whether strengths below 0 are an error.
-    columns : (hashable, hashable), default=("user", "item")
-        What the columns with the ids are called, for that error.
-
-    Returns
-    -------
-    strengths : ndarray of shape (n_samples,), float32
-        Finite; >= 0, if negative ones are an error.
-
-    Raises
-    ------
-    ValueError
-        For another shape, and for strengths that are missing, infinite or negative.
-    TypeError
-        For strengths that are no numbers.
-    """
-    if y is None:
-        return np.ones(n_samples, dtype=np.float32)
-    values = to_numpy(y)
-    if values.shape != (n_samples,):
-        column = " Take the column out: y[:, 0], of a DataFrame y.iloc[:, 0] (polars: y[:, 0])."
-        raise ValueError(
-            f"y must be 1-D with a strength for each of the {n_samples} rows of X; got shape "
-            f"{values.shape}.{column * (values.shape == (n_samples, 1))}"
-        )
-    return as_strengths(values, "y", negatives, columns)
 
 
 def _find_columns(columns, names, shape, hint=""):
@@ -285,7 +214,7 @@ def _find_columns(columns, names, shape, hint=""):
     shape : tuple of (int, int)
         Shape of the table.
     hint : str, default=""
-        What else to say if there are too few columns.
+        Added to errors about missing columns.
 
     Returns
     -------
@@ -303,7 +232,7 @@ def _find_columns(columns, names, shape, hint=""):
             )
         if not isinstance(column, str) and column < 0:
             raise ValueError(f"{parameter} must be a position >= 0; got {column}.")
-    available = _list_columns(names)
+    available = _format_column_names(names)
     needed = 1 + max((c for c in columns.values() if not isinstance(c, str)), default=-1)
     if shape[1] < needed:
         wanted = ", ".join(f"{p}={c!r}" for p, c in columns.items())
@@ -323,49 +252,53 @@ def _find_columns(columns, names, shape, hint=""):
     return positions
 
 
-def _as_ordered(values, kinds, label):
-    """Convert objects to their common dtype, raise a TypeError if its kind is not in `kinds`."""
-    if values.dtype == object:
-        values = to_numpy(pd.Series(values).infer_objects())
-    if values.dtype == object and "M" in kinds and pd.api.types.infer_dtype(values) == "datetime":
-        with suppress(TypeError, ValueError):  # beyond the years that nanoseconds hold
-            values = np.array([np.datetime64(value, "us") for value in values])
-    if values.dtype.kind not in kinds:
-        expected = "numbers or datetimes" if "M" in kinds else "numbers"
-        hint = " Convert it, as by pandas.to_datetime." if "M" in kinds else ""
-        raise TypeError(
-            f"{label} must hold {expected}; got dtype {values.dtype}, such as {example_of(values)}."
-            + hint
+def _message_first_two_columns(names, shape):
+    if names:
+        text = (
+            f"X has {shape[1]} columns; {names[0]!r} is used for the users and {names[1]!r} for "
+            "the items, as the first two. Set user_col and item_col to their names if that is "
+            f"right, else to those of others.{_format_column_names(names)}"
         )
-    return values
-
-
-def as_strengths(values, label, negatives, columns=("user", "item")):
-    """Return `values`, called `label`, as float32, checked to be numbers, finite and in order."""
-    check_no_missing(values, label)
-    if values.dtype == object and all(
-        isinstance(value, Decimal | numbers.Real | np.bool_) for value in values
-    ):
-        values = values.astype(np.float64)
-    values = _as_ordered(values, "iufb", label)
-    with np.errstate(over="ignore"):
-        strengths = values.astype(np.float32, copy=False)
-    least = 0 if negatives == "error" else -np.inf
-    wrong = ~(((strengths >= 0) | (strengths > least)) & (strengths < np.inf))
-    if wrong.any():
-        raise ValueError(
-            f"{label} must hold strengths {'>= 0 ' * (least == 0)}in the range of float32; got "
-            f"{wrong.sum()} others. Negative values in data, the first: "
-            f"{example_of(values[wrong])}."
-            + _HOW_TO_NET.format(columns=list(columns))
-            * bool((values < 0).any() and least == 0)
+    else:
+        text = (
+            f"X is an array of shape {shape}, taken as one interaction a row, the user in column "
+            "0, the item in column 1; other columns are not used. Pass X[:, :2] if that is right, "
+            "else set user_col and item_col (and time_col) to the positions."
         )
-    return strengths
+    if not names or len(names) > _FEW_COLUMNS:
+        text += (
+            " If it is a matrix of users x items instead, pass it to fit as "
+            "scipy.sparse.csr_matrix(X); ids are then the numbers of rows and columns."
+        )
+    return text
 
 
-_HOW_TO_NET = """ \
-If they are returns, negatives="net" of the estimator takes them off what was bought; or do so:
-    net = X.assign(y=y).groupby({columns}, as_index=False).agg({{"y": "sum"}})
-    net = net[net["y"] > 0]
-    model.fit(net[{columns}], net["y"])
-If they are dislikes, leave these rows out: without an interaction an item ranks low anyway."""
+def _format_column_names(names):
+    """Format the column names for an error message; wide frames are abbreviated."""
+    if names is None:
+        return ""
+    if len(names) <= _FEW_COLUMNS:
+        return f" The columns of X are {names}."
+    first = ", ".join(map(repr, names[:5]))
+    return f" The columns of X are {first} and {len(names) - 5} others."
+
+
+def _index_hint(X):
+    """Say that the index of a pandas object may hold ids; "" if it only numbers the rows."""
+    index = getattr(X, "index", None)
+    named = [name for name in getattr(index, "names", ()) if name is not None]
+    if not isinstance(index, pd.Index) or (isinstance(index, pd.RangeIndex) and not named):
+        return ""
+    holds = f" ({', '.join(map(repr, named))})" if named else ""
+    return f" If ids are in its index{holds}, make columns of it: X.reset_index()."
+
+
+def _conversion_hint(X):
+    """Suggest how to convert an unsupported input."""
+    if X is None:
+        return "pass the interactions"
+    if isinstance(X, dict):
+        return "pass pd.DataFrame(X), if its values are columns"
+    if isinstance(X, str | Path):
+        return f"pass the table that is read from it, e.g. by {how_to_read(X, 'X')}"
+    return "pass X.collect(), which has its rows"

@@ -5,17 +5,17 @@ have the same methods: `split`, `start`, `resume`, `fit`, `refine`, `finish` and
 """
 
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
 
+from .._data._csr import count_interactions, with_data
 from .._data._finite import quiet
-from .._data._interactions import count_interactions, with_data
 from ._als import CG_STEPS, FeaturePrior, RegularizedALS, fold_in
 from ._anchoring import resume_factors
 from ._factors import POPULARITY_PAD, Factors, counted, expected_bias, no_watch, popularity_bias
 from ._finite import explain_not_finite
+from ._preferences import as_arguments
 
 _HINGE_STEPS = 10  # solutions for a judged user, each with the preferences that are unmet then
 _RECENCY_GAIN = 3.0  # confidence of the newest interaction, relative to no recency
@@ -42,10 +42,9 @@ class ALSBackbone:
         "alpha": 50.0,
         "iterations": 20,
     }
-    further: ClassVar[dict] = {"cg_steps": (Integral, 1)}
     found: ClassVar[set] = {
         *("factors", "regularization", "alpha", "iterations", "prior_strength", "item_bias"),
-        *("missing_power", "recency_power", "strengths", "trend_periods"),
+        *("missing_power", "recency_power", "strengths", "popularity_periods"),
     }
 
     @property
@@ -141,7 +140,15 @@ class ALSBackbone:
         return users, items
 
     def problem(
-        self, matrix, features, factors, *, confidence=None, popularity=None, share=1.0, **pairs
+        self,
+        matrix,
+        features,
+        factors,
+        *,
+        confidence=None,
+        popularity=None,
+        share=1.0,
+        preferences=None,
     ):
         """Return the least squares problem of an interaction matrix.
 
@@ -159,8 +166,7 @@ class ALSBackbone:
         share : float, default=1
             Which part of all users the matrix has. Items are penalized by as much less, so that
             their factors are what all users would make of them.
-        **pairs
-            `slates` and `llm_weight` of `RegularizedALS`.
+        preferences : PreferenceLoss or None
 
         Returns
         -------
@@ -181,7 +187,7 @@ class ALSBackbone:
                     features=features,
                     num_threads=self.num_threads,
                     cg_steps=self.cg_steps,
-                    **pairs,
+                    **as_arguments(preferences),
                 )
         except np.linalg.LinAlgError as error:  # of weights that are not finite, or nearly so
             raise ValueError(explain_not_finite(self, matrix.data)) from error
@@ -214,7 +220,7 @@ class ALSBackbone:
         bias = self.bias(by_period, features)
         return Factors(problem.user_factors, problem.item_factors, bias)
 
-    def refine(self, matrix, features, factors, n_sweeps, pairs, watch=no_watch):
+    def refine(self, matrix, features, factors, n_sweeps, preferences, watch=no_watch):
         """Go on from factors, regularized by preferences.
 
         Parameters
@@ -223,27 +229,26 @@ class ALSBackbone:
             As in `fit`.
         factors : Factors
         n_sweeps : int
-        pairs : dict
-            `slates` and `llm_weight` of `RegularizedALS`, or nothing.
+        preferences : PreferenceLoss or None
 
         Returns
         -------
         factors : Factors
         """
-        problem = self.problem(matrix, features, factors[:2], **pairs)
+        problem = self.problem(matrix, features, factors[:2], preferences=preferences)
         for _ in range(n_sweeps):
             problem.sweep()
             watch(problem)
         return factors._replace(users=problem.user_factors, items=problem.item_factors)
 
-    def finish(self, matrix, age, factors, pairs):
+    def finish(self, matrix, age, factors, preferences):
         """Solve for the users once more, to convergence and by what is recent; their items stay.
 
         Parameters
         ----------
         matrix : csr_matrix of shape (n_users, n_items), float32
         age : ndarray of shape (nnz,), int
-        factors, pairs
+        factors, preferences
             As in `refine`.
 
         Returns
@@ -252,7 +257,9 @@ class ALSBackbone:
         """
         recent = self.recent_confidence(matrix, age)
         # Users are solved against fixed items, which need no prior.
-        problem = self.problem(matrix, None, factors[:2], confidence=recent, **pairs)
+        problem = self.problem(
+            matrix, None, factors[:2], confidence=recent, preferences=preferences
+        )
         return factors._replace(users=problem.solve_users())
 
     def solve_users(self, matrix, factors, popularity, age=None, *, cg_steps=None):
@@ -281,7 +288,7 @@ class ALSBackbone:
         start = None if cg_steps is None else factors.users
         return self.fold_in(confidence, factors.items, popularity, start=start, cg_steps=cg_steps)
 
-    def solve_judged(self, matrix, age, users, items, popularity, pairs):
+    def solve_judged(self, matrix, age, users, items, popularity, preferences):
         """Solve for users of whom a judge has preferences, items fixed.
 
         Parameters
@@ -291,8 +298,8 @@ class ALSBackbone:
         users : ndarray of shape (n_users, factors), float32
             To start from.
         items : ndarray of shape (n_items, factors), float32
-        pairs : dict
-            As in `refine`; slates in the rows of `matrix`.
+        preferences : PreferenceLoss
+            Slates in the rows of `matrix`.
 
         Returns
         -------
@@ -305,7 +312,7 @@ class ALSBackbone:
             regularization=self.regularization,
             missing_weights=self.missing_weights(popularity),
             num_threads=self.num_threads,
-            **pairs,
+            **as_arguments(preferences),
         )
         for _ in range(_HINGE_STEPS - 1):
             problem.solve_users()

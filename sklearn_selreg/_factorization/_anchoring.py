@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._data._interactions import count_interactions
+from .._data._csr import count_interactions
 from ._proximal import shrink_to_features
 
 FEATURES_WORTH = 4.0  # interactions that what features lead to expect is worth, per prior_strength

@@ -7,8 +7,7 @@ import scipy.linalg
 import scipy.sparse as sp
 from sklearn.linear_model import Ridge
 
-from .._data._dense import gram
-from .._data._interactions import count_interactions
+from .._data._csr import count_interactions, gram
 
 POPULARITY_PAD = 5.0  # interactions added to each item before its missing entries are weighed
 _BIAS_HALF = 5.0  # interactions at which an item has half of the bias it can get

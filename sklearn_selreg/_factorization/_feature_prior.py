@@ -4,7 +4,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from .._data._dense import gram, is_dense
+from .._data._csr import gram, is_dense
 from ._threads import single_threaded_blas
 
 # Items that a feature must have, about, to count half. With 1 features explain what is noise of

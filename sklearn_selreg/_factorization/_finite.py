@@ -65,7 +65,7 @@ def explain_not_finite(backbone, strengths, judged=None):
     if alpha is None:  # BPR, to which strengths do not matter
         return (
             "The factors are not finite (NaN or infinity): the steps of the fit were too large. "
-            f"Lower {settings} or learning_rate={backbone.learning_rate:g} (in backbone_params)."
+            f"Lower {settings} or learning_rate={backbone.learning_rate:g} of the backbone."
         )
     largest = float(np.max(strengths, initial=0))
     typical = float(np.median(strengths.astype(np.float64))) if len(strengths) else 0.0

@@ -12,13 +12,37 @@ about as a power of it, so log-odds are proportional to log ranks; and s is a nu
 times the slope of the user's scores over log ranks at the top of the list, where they matter.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ._als import SlateTerms
 
 LOG_RANKS = 3.0
 """Log ranks that log-odds of 1 are worth: held-out interactions with items of a list have .2 to .5
-log-odds per log rank (``benchmarks/gate_truth.py``)."""
+log-odds per log rank (``benchmarks/judging/gate_truth.py``)."""
+
+
+@dataclass(frozen=True, eq=False)
+class PreferenceLoss:
+    """What preferences add to the objective.
+
+    Attributes
+    ----------
+    slates : SlateTerms
+    weight : float
+        Of all of them, beside the confidences.
+    """
+
+    slates: SlateTerms
+    weight: float
+
+
+def as_arguments(preferences):
+    """Return a `PreferenceLoss` or None as arguments of `RegularizedALS` and `ProximalProblem`."""
+    if preferences is None:
+        return {}
+    return {"slates": preferences.slates, "llm_weight": preferences.weight}
 
 
 def preference_terms(slates, weights, users, items, n_factors, *, margin, worth):

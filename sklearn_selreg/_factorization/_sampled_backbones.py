@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
@@ -10,8 +9,8 @@ from implicit.cpu.bpr import BayesianPersonalizedRanking
 from implicit.cpu.lmf import LogisticMatrixFactorization
 from implicit.recommender_base import ModelFitError
 
+from .._data._csr import count_interactions, with_data
 from .._data._finite import quiet
-from .._data._interactions import count_interactions, with_data
 from ._als import FeaturePrior, fold_in, single_threaded_blas
 from ._anchoring import (
     FEATURES_WORTH,
@@ -24,9 +23,10 @@ from ._anchoring import (
 )
 from ._factors import Factors, counted, expected_bias, no_watch, popularity_bias, with_bias
 from ._finite import check_finite_factors, explain_not_finite
+from ._preferences import as_arguments
 from ._proximal import ProximalProblem, shrink_to_features
 
-# Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/backbones.py.
+# Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/quality/backbones.py.
 _SPREADS_PER_UNIT = 10.0  # standard deviations of scores in a unit of margin and item bias
 SAMPLED_POPULARITY = 2.0  # they sample what to rank low by popularity: it is missing in scores
 PROXIMAL_SWEEPS = 15
@@ -52,11 +52,10 @@ class SampledBackbone:
     num_threads: int
     fit_threads: int
 
-    further: ClassVar[dict] = {"learning_rate": (Real, 0)}
     watched: ClassVar[int] = 1
     preference_unit: ClassVar[float] = PROXIMAL_UNIT
     found: ClassVar[set] = {
-        *("factors", "regularization", "prior_strength", "item_bias", "trend_periods"),
+        *("factors", "regularization", "prior_strength", "item_bias", "popularity_periods"),
     }
 
     def split(self, n_refine):
@@ -93,7 +92,7 @@ class SampledBackbone:
         """Fit the model, and lean its items on features; as `ALSBackbone.fit`."""
         factors = self.lean(matrix, features, self.train(matrix, start), by_period=by_period)
         factors = factors._replace(gain=self._fold_in_gain(matrix, factors))
-        watch(self._problem(matrix, features, factors, {}))
+        watch(self._problem(matrix, features, factors, None))
         return factors
 
     def lean(self, matrix, features, trained, *, by_period=None):
@@ -126,17 +125,17 @@ class SampledBackbone:
             bias = bias + gain * popularity_bias(counted(matrix, by_period), features)
         return factors._replace(bias=bias.astype(np.float32), unit=unit)
 
-    def refine(self, matrix, features, factors, n_sweeps, pairs, watch=no_watch):
+    def refine(self, matrix, features, factors, n_sweeps, preferences, watch=no_watch):
         """Let preferences and feature prior act; as `ALSBackbone.refine`."""
-        if not pairs:
+        if preferences is None:
             return factors
-        problem = self._problem(matrix, features, factors, pairs)
+        problem = self._problem(matrix, features, factors, preferences)
         for _ in range(n_sweeps):
             problem.sweep()
             watch(problem)
         return factors._replace(users=problem.user_factors, items=problem.item_factors)
 
-    def finish(self, matrix, age, factors, pairs):
+    def finish(self, matrix, age, factors, preferences):
         """Return the factors: these models know of no recency."""
         return factors
 
@@ -180,7 +179,7 @@ class SampledBackbone:
     def _features_worth(self):
         return FEATURES_WORTH * self.prior_strength
 
-    def _problem(self, matrix, features, factors, pairs):
+    def _problem(self, matrix, features, factors, preferences):
         lengths, popularity = np.diff(matrix.indptr), count_interactions(matrix)
         metrics = score_metrics(factors.users[lengths > 0], factors.items[popularity > 0])
         return ProximalProblem(
@@ -194,7 +193,7 @@ class SampledBackbone:
             features=features,
             prior_weight=ITEM_PULL * self._features_worth,
             num_threads=self.num_threads,
-            **pairs,
+            **as_arguments(preferences),
         )
 
     def _fold_in_gain(self, matrix, factors):
@@ -219,7 +218,6 @@ class BPRBackbone(SampledBackbone):
     verify_negative_samples: bool = True
 
     defaults: ClassVar[dict] = {"factors": 64, "regularization": 0.05, "iterations": 100}
-    further: ClassVar[dict] = SampledBackbone.further | {"verify_negative_samples": (bool, None)}
 
     def _model(self, random_state):
         return BayesianPersonalizedRanking(
@@ -260,7 +258,6 @@ class LMFBackbone(SampledBackbone):
         "alpha": 10.0,
         "iterations": 50,
     }
-    further: ClassVar[dict] = SampledBackbone.further | {"neg_prop": (Integral, 1)}
     found: ClassVar[set] = SampledBackbone.found | {"alpha", "strengths"}
 
     def _model(self, random_state):

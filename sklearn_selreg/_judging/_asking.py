@@ -1,18 +1,37 @@
 """Asking a judge the chosen questions: from matrix positions to slates, and from answers back."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from .._data._columns import are_codes, item_texts
-from .._data._ids import as_objects, encode
+from .._data._arrays import as_objects
+from .._data._ids import encode
+from .._data._item_texts import are_codes, item_texts
 from .._utils._warn import warn
 from ..exceptions import DataWarning, JudgmentWarning
-from ..judges import JudgedSlates
+from ..judges import JudgedSlates, Slate
 from ..judges._precomputed import mean_and_deviation, stack_answers
 
 _FEW_BARE = 0.05  # share of items without text of which nothing is said
 
 
-def counted(number, what):
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a judge said.
+
+    Attributes
+    ----------
+    judged : JudgedSlates or None
+        None if there is no opinion on any slate.
+    n_silent : int
+        How many further slates were answered with no opinion on any candidate.
+    """
+
+    judged: JudgedSlates | None
+    n_silent: int = 0
+
+
+def pluralize(number, what):
     """Write a number of things; the plural belongs to the first word of `what`."""
     noun, space, rest = what.partition(" ")
     return f"{number:,} {noun}{'' if number == 1 else 's'}{space}{rest}"
@@ -42,7 +61,7 @@ def check_texts(texts, interactions, judge, hidden=(), nameable=()):
     texts : ndarray of shape (n_items,), object
         Empty where nothing is known; the judge is shown the id then.
     interactions : Interactions
-    judge : LLMJudge
+    judge : BaseJudge
     hidden : list, default=()
         Columns of item data that the judge is not shown, as they seem to hold identifiers.
     nameable : list, default=()
@@ -91,47 +110,40 @@ def _sentence(judge):
     return title[0].upper() + title[1:]
 
 
-def make_slates(questions, interactions, texts, slate_type):
-    """Return the questions as slates.
+def make_slates(chosen, interactions, texts):
+    """Return the chosen slates with ids and texts.
 
     Parameters
     ----------
-    questions : Questions
+    chosen : ChosenSlates
     interactions : Interactions
     texts : ndarray of shape (n_items,), object
         Empty ones are replaced by the id; where all are empty, slates have none.
-    slate_type : type
-        `Slate`.
     """
-    users = as_objects(interactions.users[questions.users]).tolist()
+    users = as_objects(interactions.users[chosen.users]).tolist()
     bare = texts == ""
     if not bare.all():
         texts = np.where(bare, [str(item) for item in interactions.items], texts)
     slates = []
-    for user, history, candidates in zip(
-        users, questions.histories, questions.candidates, strict=True
-    ):
+    for user, history, candidates in zip(users, chosen.histories, chosen.candidates, strict=True):
         candidates = candidates[candidates >= 0]
         described = () if bare.all() else (texts[history].tolist(), texts[candidates].tolist())
         ids = (as_objects(interactions.items[part]).tolist() for part in (history, candidates))
-        slates.append(slate_type(user, *ids, *described))
+        slates.append(Slate(user, *ids, *described))
     return slates
 
 
 def ask(judge, slates, interactions):
-    """Ask a judge, and return the answers in columns.
+    """Ask a judge.
 
     Returns
     -------
-    judged : JudgedSlates or None
-        None if there is no opinion on any slate.
-    n_silent : int
-        How many slates were answered with no opinion on any candidate.
+    answers : Answers
 
     Warns
     -----
     JudgmentWarning
-        If these are more than half of the answered ones.
+        If more than half of the answered slates have no opinion.
     """
     answers = judge.answers(slates)
     silent = [s for s, a in zip(slates, answers, strict=True) if np.isnan(a).all()]
@@ -145,7 +157,7 @@ def ask(judge, slates, interactions):
             + " Look at what it is asked, and says: judge.rate(model.plan_judging(X).slates[:3]).",
             JudgmentWarning,
         )
-    return gather(slates, answers, interactions), n_silent
+    return Answers(gather(slates, answers, interactions), n_silent)
 
 
 def _all_or(n_some, n_all):
@@ -182,7 +194,7 @@ def gather(slates, answers, interactions):
         answers=flat,
         n_answers=np.array([np.sum(~np.isnan(a).all(axis=0)) for a in answers]),
         ratings=mean,
-        agreement=deviation,
+        rating_std=deviation,
     )
 
 

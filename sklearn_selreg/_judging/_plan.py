@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from .._utils._warn import warn
 from ..exceptions import BudgetWarning
-from ..judges import CostEstimate, FrozenJudge, LLMJudge
-from ._asking import counted
+from ..judges import BaseJudge, CostEstimate, FrozenJudge, Slate
+from ._asking import pluralize
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,25 +20,25 @@ class JudgingPlan:
         Number of fits that were planned for.
     estimate : CostEstimate
         What asking them would take.
-    judge : LLMJudge
+    judge : BaseJudge
         Who would be asked.
 
     Examples
     --------
-    >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+    >>> from sklearn_selreg import SelectiveLLMRegularizedMF, SlateSampler
     >>> from sklearn_selreg.judges import ContentJudge
     >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Up"], ["bob", "Coco"]]
-    >>> model = SelectiveLLMRegularizedMF(judge=ContentJudge(), slate_size=2)
+    >>> model = SelectiveLLMRegularizedMF(judge=ContentJudge(), slates=SlateSampler(size=2))
     >>> model.plan_judging(likes)
-    JudgingPlan(2 slates for 1 fit: 2 questions, 0 of them cached; 0 requests)
+    JudgingPlan(2 slates for 1 fit: 2 prompts, 0 of them cached; 0 requests)
     """
 
-    slates: list
+    slates: list[Slate]
     n_fits: int
     estimate: CostEstimate
-    judge: LLMJudge
+    judge: BaseJudge
 
-    def ask(self):
+    def ask(self) -> BaseJudge:
         """Ask all slates, here and now, and return a judge that carries the answers.
 
         With it as `judge`, the fits that were planned for ask nothing and open no cache, wherever
@@ -52,13 +52,13 @@ class JudgingPlan:
         Raises
         ------
         TypeError, ValueError, JudgeError
-            As `LLMJudge.answers`.
+            As `answers` of the judge.
         """
         if self.judge.is_recorded:
             return self.judge
         return FrozenJudge.record(self.judge, self.slates)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         e = self.estimate
         parts = f"{e.requests:,} requests"
         if e.input_tokens:
@@ -69,18 +69,20 @@ class JudgingPlan:
         if left:
             parts += f"; left of the budget: {' and '.join(left)}"
         return (
-            f"JudgingPlan({counted(len(self.slates), 'slate')} for {counted(self.n_fits, 'fit')}: "
-            f"{counted(e.questions, 'question')}, {e.cached:,} of them cached; {parts})"
+            f"JudgingPlan({pluralize(len(self.slates), 'slate')} for "
+            f"{pluralize(self.n_fits, 'fit')}: "
+            f"{pluralize(e.prompts, 'prompt')}, {e.cached:,} of them cached; {parts})"
         )
 
-    def warn_if_too_much(self):
+    def warn_if_too_much(self) -> None:
         """Warn if the judge's budget will not do, as far as one can tell."""
         planned = {"max_requests": self.estimate.requests, "max_cost": self.estimate.cost}
         for name, left in self.judge._budget_left().items():
-            if planned[name] is not None and planned[name] > left:
+            needed = planned[name]
+            if needed is not None and needed > left:
                 warn(
                     f"The plan needs {'about ' * (name == 'max_cost')}"
-                    f"{_amount(name, planned[name])}, but of the judge's budget ({name}="
+                    f"{_amount(name, needed)}, but of the judge's budget ({name}="
                     f"{getattr(self.judge, name)}) only {_amount(name, left)} are left: not all "
                     f"questions would be asked. Raise {name}, or ask less with a smaller "
                     "max_slates.",
@@ -88,6 +90,6 @@ class JudgingPlan:
                 )
 
 
-def _amount(name, amount):
+def _amount(name: str, amount: float) -> str:
     """Write an amount of what a parameter limits."""
-    return f"${amount:.4f}" if name == "max_cost" else counted(amount, "request")
+    return f"${amount:.4f}" if name == "max_cost" else pluralize(amount, "request")

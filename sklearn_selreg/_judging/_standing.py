@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from .._data._interactions import count_interactions
+from .._data._csr import count_interactions
 from .._factorization._als import top_k
 from .._factorization._factors import no_watch, with_bias
 from ._design import Standing, log_rank
@@ -87,7 +87,7 @@ def cross_fitted_standing(items, slates, backbone, trend, features, start, watch
     slates : Slates
         Those that calibrate.
     backbone : ALSBackbone, BPRBackbone or LMFBackbone
-    trend : Trend
+    trend : PopularityOverTime
         The interactions.
     features : csr_matrix or None
     start : object
@@ -108,12 +108,12 @@ def cross_fitted_standing(items, slates, backbone, trend, features, start, watch
         rest = without_rows(trend.matrix, left_out)
         asked = np.flatnonzero(fold_of[user] == fold)
         known = count_interactions(rest)
-        by_period = trend.popularity(left_out)
+        by_period = trend.counts_by_period(left_out)
         factors = backbone.fit(rest, features, start, watch, by_period=by_period)
         shown = slates.shown[asked]
         folded = backbone.solve_users(shown, factors, known)
-        shares = trend.shown_shares(slates.users[asked], shown)
-        both = with_bias(folded, factors.items, factors.bias, shares)
+        period_weights = trend.partial_user_weights(slates.users[asked], shown)
+        both = with_bias(folded, factors.items, factors.bias, period_weights)
         ranks[asked] = rank_items(items[asked], *both, shown)
         popularity[asked] = known[items[asked]]
     return Standing(ranks, popularity)

@@ -19,71 +19,26 @@ preferences contribute; the score is the sum of the products. Factors are at thi
 as the sweeps have converged; what is missing is the remainder.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import scipy.linalg
-import scipy.sparse as sp
 
-from .._data._dense import gram
+from .._data._arrays import as_objects
+from .._data._csr import gram
 from .._factorization._als import FEATURE_RIDGE
-from .._factorization._als_backbone import ALSBackbone
 
 _SMALLEST_MOVE = 1e-3  # relative singular value; what is below is numerical noise
 
 
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """What is needed of a fitted model.
-
-    Attributes
-    ----------
-    backbone : ALSBackbone
-    users, items : ndarrays of shape (n_users, k) and (n_items, k), float32
-        Factors without bias.
-    matrix : csr_matrix of shape (n_users, n_items), float32
-        Strengths; users who were folded in come after those who were fitted.
-    age : ndarray of shape (nnz,), int
-        0 for a user's newest item.
-    popularity : ndarray of shape (n_items,), int
-        As in the fit.
-    features : csr_matrix of shape (n_items, n_features), float32, or None
-    pairs : dict or None
-        `slates` and `llm_weight` of `RegularizedALS`; None without preferences.
-    as_of_fit : ndarray of shape (n_fitted_users,), bool
-        Whether a user's factors are still those of the fit.
-    coefficients : ndarray of shape (n_features, k) or None
-        Of `feature_coefficients`; None without features.
-    """
-
-    backbone: ALSBackbone
-    users: np.ndarray
-    items: np.ndarray
-    matrix: sp.csr_matrix
-    age: np.ndarray
-    popularity: np.ndarray
-    features: sp.csr_matrix | None
-    pairs: dict | None
-    as_of_fit: np.ndarray
-    coefficients: np.ndarray | None = None
-
-    def missing_weights(self):
-        """Return the weights of missing entries by item, (n_items,) float64."""
-        weights = self.backbone.missing_weights(self.popularity)
-        return np.ones(len(self.items)) if weights is None else weights
-
-
-def explain(model, row, user, column, *, by_feature):
-    """Take the score of a user and an item apart, without the item bias.
+def explain(model, row, column, *, by_feature):
+    """Take the score of a user and an item apart.
 
     Parameters
     ----------
-    model : Fitted
+    model : FittedModel
+        By ALS.
     row : int
         Of the user; -1 for one that is unknown.
-    user : ndarray of shape (k,)
-        The user's factors.
     column : int
         Of the item.
     by_feature : bool
@@ -92,12 +47,41 @@ def explain(model, row, user, column, *, by_feature):
     Returns
     -------
     table : DataFrame
-        Columns `kind`; `position`, the column of an item or feature, or -1; `contribution`, the
-        largest first within a kind.
+        As from `SelectiveLLMRegularizedMF.explain`.
     """
-    items, user = model.items.astype(np.float64), user.astype(np.float64)
-    kind, history, own, candidates, preferred = _user_parts(model, row, user, items)
-    interactions, features, by_features, judged = _item_parts(model, column, items)
+    k = model.backbone.factors
+    user, item = model.user_rows(np.array([row]))[0], model.item_factors[column]
+    rows = []
+    for kind, positions, values in _parts(model, row, user[:k], column, by_feature):
+        order = np.argsort(-values, kind="stable")
+        sources = _sources(model, kind, positions[order])
+        rows += zip([kind] * len(order), sources, values[order], strict=True)
+    if len(item) > k:
+        rows.append(("bias", None, float(user[k:] @ item[k:])))
+    score = float(user @ item)
+    rows.append(("remainder", None, score - sum(value for *_, value in rows)))
+    kinds, sources, values = zip(*rows, strict=True)
+    sources = pd.Series(sources, dtype=object)  # None stays None, and numbers as they are
+    return pd.DataFrame({"kind": kinds, "source": sources, "contribution": values})
+
+
+def _sources(model, kind, positions):
+    """Return names of features, or ids of items, at positions; None at -1."""
+    # Positions of features are none of items: there may be more features than items.
+    if kind == "feature":
+        return model.feature_names[positions]
+    sources = np.full(len(positions), None, dtype=object)
+    is_item = positions >= 0
+    sources[is_item] = as_objects(model.items[positions[is_item]])
+    return sources
+
+
+def _parts(model, row, user, column, by_feature):
+    """Return kinds, positions and contributions, without the item bias."""
+    items, user = model.plain_factors[1].astype(np.float64), user.astype(np.float64)
+    weighted = model.weighted
+    kind, history, own, candidates, preferred = _user_parts(model, weighted, row, user, items)
+    interactions, features, by_features, judged = _item_parts(model, weighted, column, items)
     theirs = interactions + by_features.sum(axis=0)
     liked = own.sum(axis=0)
     parts = [(kind, history, own @ (interactions if by_feature else theirs))]
@@ -107,15 +91,10 @@ def explain(model, row, user, column, *, by_feature):
     if judged.any():
         everything = liked + preferred.sum(axis=0)
         parts.append(("item_preference", np.array([column]), np.array([everything @ judged])))
-    tables = []
-    for kind, positions, values in parts:
-        order = np.argsort(-values, kind="stable")
-        part = {"kind": kind, "position": positions[order], "contribution": values[order]}
-        tables.append(pd.DataFrame(part))
-    return pd.concat(tables, ignore_index=True)
+    return parts
 
 
-def _user_parts(model, row, user, items):
+def _user_parts(model, matrix, row, user, items):
     """Take a user's factors apart.
 
     Returns
@@ -132,17 +111,19 @@ def _user_parts(model, row, user, items):
         What each contributes.
     """
     nobody = np.empty(0, dtype=np.intp)
-    span = slice(0, 0) if row < 0 else slice(*model.matrix.indptr[row : row + 2])
-    history = model.matrix.indices[span]
+    span = slice(0, 0) if row < 0 else slice(*matrix.indptr[row : row + 2])
+    history = matrix.indices[span]
     if not len(history):
         return "mean_user", np.array([-1]), user[np.newaxis], nobody, items[nobody]
-    confidence = model.backbone.recent_confidence(model.matrix[row], model.age[span]).data
-    weights = model.missing_weights()
+    confidence = model.backbone.recent_confidence(
+        matrix[row], model.histories.recency_rank[span]
+    ).data
+    weights = _missing_weights(model)
     system = _normal_matrix(items, weights, history, confidence)
     system[np.diag_indices_from(system)] += model.backbone.regularization
     candidates, push = nobody, np.empty(0)
-    if model.pairs is not None and row < len(model.as_of_fit) and model.as_of_fit[row]:
-        which = model.pairs["slates"].users == row
+    if model.is_judged(np.array([row]))[0]:
+        which = model.preferences.slates.users == row
         _, places, pushes = _pushes(model, which)
         candidates, place = np.unique(places[_has_pairs(model, which)], return_inverse=True)
         push = np.bincount(place, weights=pushes[_has_pairs(model, which)])
@@ -156,7 +137,7 @@ def _user_parts(model, row, user, items):
     return "history", history, own, candidates, push[:, np.newaxis] * moves
 
 
-def _item_parts(model, column, items):
+def _item_parts(model, matrix, column, items):
     """Take an item's factors apart.
 
     Returns
@@ -170,23 +151,22 @@ def _item_parts(model, column, items):
     judged : ndarray of shape (k,)
         What the preferences of all users' slates contribute.
     """
-    backbone, weights = model.backbone, model.missing_weights()
-    users = model.users[: len(model.as_of_fit)].astype(np.float64)
-    entries = backbone.confidence(model.matrix[: len(users)])[:, [column]].tocoo()
+    backbone, weights = model.backbone, _missing_weights(model)
+    users = model.plain_factors[0][: len(model.as_of_fit)].astype(np.float64)
+    entries = backbone.confidence(matrix[: len(users)])[:, [column]].tocoo()
     regularization = backbone.regularization
     features, prior = np.empty(0, dtype=np.intp), np.empty((0, items.shape[1]))
     if model.features is not None:
         regularization *= backbone.prior_strength
         described = model.features[[column]]
         features = described.indices
-        prior = described.data[:, np.newaxis] * model.coefficients[features]
+        prior = described.data[:, np.newaxis] * feature_coefficients(model)[features]
     system = _normal_matrix(users, weights[[column]], entries.row, entries.data)
     system[np.diag_indices_from(system)] += regularization * weights[column]
     pull = np.zeros(items.shape[1])
-    if model.pairs is not None:
-        judged_users, places, pushes = _pushes(
-            model, (model.pairs["slates"].items == column).any(axis=1)
-        )
+    if model.preferences is not None:
+        which = (model.preferences.slates.items == column).any(axis=1)
+        judged_users, places, pushes = _pushes(model, which)
         pull = np.where(places == column, pushes, 0).sum(axis=1) @ users[judged_users]
     terms = [entries.data @ users[entries.row], pull]
     solved = _solve(system, np.vstack([*terms, regularization * weights[column] * prior]))
@@ -206,7 +186,7 @@ def _pushes(model, which):
 
     Parameters
     ----------
-    model : Fitted
+    model : FittedModel
     which : ndarray of shape (n_slates,), bool
 
     Returns
@@ -216,27 +196,38 @@ def _pushes(model, which):
     pushes : ndarray of shape (n_kept, slate_size), float64
         mu times the sum of a h over the pairs a candidate should win, less those it should lose.
     """
-    slates = model.pairs["slates"]
+    slates = model.preferences.slates
     users, items = slates.users[which], slates.items[which]
-    scores = np.einsum("sk,snk->sn", model.users[users], model.items[items], dtype=np.float64)
+    user_factors, item_factors = model.plain_factors
+    scores = np.einsum("sk,snk->sn", user_factors[users], item_factors[items], dtype=np.float64)
     if slates.bias is not None:
         scores += slates.bias[which]
     differences = scores[:, :, np.newaxis] - scores[:, np.newaxis]
     unmet = np.maximum(slates.margin_matrices(which) - differences, 0) * slates.matrices(which)
-    return users, items, model.pairs["llm_weight"] * (unmet.sum(axis=2) - unmet.sum(axis=1))
+    return users, items, model.preferences.weight * (unmet.sum(axis=2) - unmet.sum(axis=1))
 
 
 def _has_pairs(model, which):
     """Return which candidates of some slates have weights at all, (n_kept, slate_size) bool."""
-    return model.pairs["slates"].weighted(which)
+    return model.preferences.slates.weighted(which)
+
+
+def _missing_weights(model):
+    """Return the weights of missing entries by item, (n_items,) float64."""
+    weights = model.backbone.missing_weights(model.popularity)
+    return np.ones(len(model.items)) if weights is None else weights
 
 
 def feature_coefficients(model):
     """Return the coefficients of the ridge regression of item factors on features.
 
-    Those of a `Fitted` model without them; with many features they take seconds.
+    With many features they take seconds, and are computed once.
     """
-    return _ridge(model.features, model.items.astype(np.float64), model.missing_weights())
+    if "coefficients" not in model.item_cache:
+        items = model.plain_factors[1].astype(np.float64)
+        found = _ridge(model.features, items, _missing_weights(model))
+        model.item_cache["coefficients"] = found
+    return model.item_cache["coefficients"]
 
 
 def _ridge(features, items, weights):

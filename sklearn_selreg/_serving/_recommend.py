@@ -7,11 +7,19 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from .._data._ids import as_id_array, describe_shape, encode, has_tuples, read_ids
+from .._data._ids import encode
+from .._data._requested_ids import (
+    as_id_array,
+    describe_shape,
+    has_tuples,
+    message_none_known,
+    read_ids,
+    warn_of_unknown,
+)
 from .._data._tables import read_columns
 from .._factorization._als import top_k
+from .._factorization._finite import check_finite_model
 from .._utils._progress import tqdm
-from .._utils._warn import warn_of_unknown
 
 DEFAULT_NAMES = "user", "item"
 MOST_PADDING = 1000
@@ -80,6 +88,54 @@ def best_items(
     return columns, scores
 
 
+def recommend_rows(model, rows, n_items, *, filter_seen, pairs, candidates, num_threads, verbose):
+    """Recommend to users of a model.
+
+    Parameters
+    ----------
+    model : FittedModel
+    rows : ndarray of shape (n,), int
+        -1 for the mean user.
+    n_items : int
+    filter_seen : bool
+        Whether a user's own items are left out.
+    pairs : csr_matrix of shape (n, n_all_items) or None
+        What is to be left out, too.
+    candidates : ndarray of int or None
+        Columns of the items to rank; None: all.
+    num_threads, verbose : int
+
+    Returns
+    -------
+    columns, scores : ndarrays
+        As from `best_items`.
+    """
+    seen = model.seen
+
+    def barred(part):
+        own = seen[rows[part]] if filter_seen else None
+        if pairs is None:
+            return own
+        return pairs[part] if own is None else own + pairs[part]
+
+    def user_rows(part):
+        factors = model.user_rows(rows[part])
+        check_finite_model(factors)
+        return factors
+
+    check_finite_model(model.item_factors)
+    return best_items(
+        user_rows,
+        len(rows),
+        model.item_factors,
+        n_items,
+        barred=barred,
+        candidates=candidates,
+        num_threads=num_threads,
+        verbose=verbose,
+    )
+
+
 def similar_rows(item_factors, rows, n_items, *, num_threads, verbose=0):
     """Find the items with the largest cosine to some items, themselves left out.
 
@@ -143,11 +199,7 @@ def find_candidates(known, items):
     columns = encode(known, ids)
     unknown = ids[columns < 0]
     if len(unknown) == len(ids):
-        raise ValueError(
-            f"items must hold an id that the model knows, such as {known[:1].tolist()[0]!r}; got "
-            f"{len(unknown)} unknown ones, such as {unknown.tolist()[0]!r}. Ids of another type "
-            "are other ids."
-        )
+        raise ValueError(message_none_known(ids, known))
     warn_of_unknown("items to rank", unknown, len(ids), known, "they are left out")
     return np.unique(columns[columns >= 0])
 

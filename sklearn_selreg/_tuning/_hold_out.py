@@ -1,46 +1,32 @@
-"""Held-out interactions, and how well a model ranks them."""
+"""Which interactions are held out for a search, and what is left of the others."""
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
-from .._data._interactions import count_interactions, number_newest_first
-from .._data._periods import Trend
-from .._factorization._als import single_threaded_blas, useful_threads
+from .._data._csr import count_interactions, entry_rows
+from .._data._interactions import Interactions
+from .._data._periods import PopularityOverTime
 from .._factorization._factors import popularity_bias
+from ._evaluation import PeriodBias, Result, rank_held_out
+from ._moves import Effort
 
-FEWEST_HELD_OUT = 200
+MIN_HELD_OUT = 200
 """With fewer held-out interactions nothing is searched: differences would be noise."""
 SEED = 0  # not the model's `random_state`: the same data give the same settings
 _CUTOFF = 10  # of NDCG
-_WHOLE_LIST = 0.6  # what both AUC weigh, relative to NDCG
-_RARE = 3  # interactions of a rare item, at most
-_MOST_RARE = 500  # held-out interactions of rare items, ...
-_RARE_SHARE = 0.02  # ... and what share of all they may be
-_NEW_SHARE = 0.05  # the same, of items of which all is held out; and of new items in the catalog
-_FEWEST_RARE = 50  # with fewer, rare items do not count
-_SCORES_PER_CHUNK = 2**18  # 1 MB of float32, stays in the cache
-_MOST_SCORES = 15_000_000  # of users and items to evaluate by
-_FEWEST_USERS = 300
-
-
-class Result(NamedTuple):
-    """How held-out interactions are ranked: NDCG@10, AUC, and AUC of rare items (or None)."""
-
-    ndcg: float
-    auc: float
-    rare: float | None
-
-    @property
-    def criterion(self):
-        """What settings are compared by; see the module."""
-        value = np.log(max(self.ndcg, 1e-4)) - _WHOLE_LIST * np.log(max(1 - self.auc, 1e-3))
-        if self.rare is not None:
-            value += _WHOLE_LIST * np.log(max(self.rare, 1e-2))
-        return float(value)
+_MAX_COUNT_OF_RARE = 3  # interactions of a rare item
+_MAX_RARE = 500  # held-out interactions of rare items, ...
+_MAX_RARE_FRACTION = 0.02  # ... and their fraction of all
+_MAX_NEW_FRACTION = 0.05  # of all interactions, for items of which all are held out
+_MIN_NEW_ITEMS = 0.05  # fraction of the catalog without interactions that makes new items matter
+_MIN_RARE = 50  # with fewer, rare items do not count
+_MAX_SCORES = 15_000_000  # of users and items to evaluate by
+_MIN_USERS = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,43 +37,48 @@ class HoldOut:
     ----------
     matrix : csr_matrix of shape (n_users, n_items), float32
         Strengths of the interactions to fit, of the users that are searched on.
-    age : ndarray of shape (nnz,), int32
-        As in `Interactions`, of what is left.
+    recency_rank : ndarray of shape (nnz,), int32
+        As in `Histories`, after the held-out interactions are taken out.
     features : csr_matrix of shape (n_items, n_features) or None
     popularity : ndarray of shape (n_items,), int
-        Number of interactions, of all users, without what is held out.
-    share : float
-        Which part of the users is searched on.
-    trends : dict of int to tuple
-        By number of periods: item biases for an `item_bias` of 1, (n_items, n_periods) float32, and
-        periods of the users to evaluate by, (n_judged, n_periods) float32.
-    users : ndarray of shape (n_judged,), intp
+        Number of interactions of all users, except held-out ones.
+    user_fraction : float
+        Fraction of the users that are searched on.
+    biases : dict of int to PeriodBias
+        By number of periods; of the users to evaluate by.
+    users : ndarray of shape (n_evaluated,), intp
         Rows of the users to evaluate by.
-    judged_age : ndarray of int32
-        Their ages.
+    evaluated_recency_rank : ndarray of int32
+        Recency ranks of the rows `users`.
     rows, items : ndarrays of shape (n_held_out,), intp
-        What is held out: place in `users`, not decreasing, and column.
+        Held-out interactions: position in `users`, not decreasing, and column.
     is_last : ndarray of shape (n_held_out,), bool
-        What users did last; the others are of rare items.
+        Whether it is the last interaction of a user; the others are of rare items.
     is_rare : ndarray of shape (n_held_out,), bool
-        Of an item with at most 3 interactions.
+        Whether the item has at most 3 interactions left.
     """
 
     matrix: sp.csr_matrix
-    age: np.ndarray
+    recency_rank: np.ndarray
     features: sp.csr_matrix | None
     popularity: np.ndarray
-    share: float
-    trends: dict
+    user_fraction: float
+    biases: dict[int, PeriodBias]
     users: np.ndarray
-    judged_age: np.ndarray
+    evaluated_recency_rank: np.ndarray
     rows: np.ndarray
     items: np.ndarray
     is_last: np.ndarray
     is_rare: np.ndarray
 
     @classmethod
-    def of(cls, interactions, features, periods, effort):
+    def of(
+        cls,
+        interactions: Interactions,
+        features: sp.csr_matrix | None,
+        periods: Sequence[int],
+        effort: Effort,
+    ) -> HoldOut:
         """Hold out some of the interactions.
 
         Parameters
@@ -100,193 +91,154 @@ class HoldOut:
 
         Returns
         -------
-        hold_out : HoldOut
+        HoldOut
         """
         rng = np.random.default_rng(SEED)
-        matrix = interactions.matrix
+        matrix, row = interactions.matrix, entry_rows(interactions.matrix)
         length = np.diff(matrix.indptr)
-        row = np.repeat(np.arange(len(length)), length)
-        searched = _some_users(length, effort.interactions, rng)
-        n_judged = min(effort.users, max(_FEWEST_USERS, _MOST_SCORES // matrix.shape[1]))
-        judged = np.zeros(len(length), dtype=bool)
-        judged[rng.permutation(np.flatnonzero(searched & (length > 1)))[:n_judged]] = True
-        last = judged[row] & _is_last(interactions, row, rng)
-        rare = _some_rare(interactions, row, last, searched, features is not None, rng)
-        held_out = last | rare
-        left = _keep(interactions, row, ~held_out)
+        is_searched = _choose_users(length, effort.interactions, rng)
+        max_users = min(effort.users, max(_MIN_USERS, _MAX_SCORES // matrix.shape[1]))
+        is_evaluated = np.zeros(len(length), dtype=bool)
+        eligible_users = np.flatnonzero(is_searched & (length > 1))
+        is_evaluated[rng.permutation(eligible_users)[:max_users]] = True
+        is_last = is_evaluated[row] & _find_last(interactions, row, rng)
+        is_held_out = is_last | _choose_rare(
+            interactions, row, is_last, is_searched, features is not None, rng
+        )
+        left = interactions.select_entries(~is_held_out)
         popularity = count_interactions(left.matrix)
-        users, items = np.unique(row[held_out]), matrix.indices[held_out].astype(np.intp)
-        trends = {}
+        users, items = np.unique(row[is_held_out]), matrix.indices[is_held_out].astype(np.intp)
+        biases = {}
         for n_periods in periods if interactions.times is not None else periods[:1]:
-            trend = Trend.of(left, n_periods)
-            bias = popularity_bias(trend.popularity(), features).astype(np.float32)
-            trends[n_periods] = bias, trend.user_shares()[users]
-        if not searched.all():
-            left = _keep(left, row[~held_out], searched[row[~held_out]])
-        is_judged = np.zeros(len(length), dtype=bool)
-        is_judged[users] = True
+            over_time = PopularityOverTime.of(left, n_periods)
+            bias = popularity_bias(over_time.counts_by_period(), features).astype(np.float32)
+            biases[n_periods] = PeriodBias(bias, over_time.user_weights()[users])
+        if not is_searched.all():
+            left = left.select_entries(is_searched[entry_rows(left.matrix)])
         return cls(
             matrix=left.matrix,
-            age=left.age,
+            recency_rank=left.recency_rank,
             features=features,
             popularity=popularity,
-            share=float(searched[length > 0].mean()),
-            trends=trends,
+            user_fraction=float(is_searched[length > 0].mean()),
+            biases=biases,
             users=users,
-            judged_age=left.age[np.repeat(is_judged, np.diff(left.matrix.indptr))],
-            rows=np.searchsorted(users, row[held_out]),
+            evaluated_recency_rank=left[users].recency_rank,
+            rows=np.searchsorted(users, row[is_held_out]),
             items=items,
-            is_last=last[held_out],
-            is_rare=popularity[items] <= _RARE,
+            is_last=is_last[is_held_out],
+            is_rare=popularity[items] <= _MAX_COUNT_OF_RARE,
         )
 
-    def evaluate(self, user_factors, item_factors, biases, n_periods, num_threads=0):
-        """Rank the catalog for the users with something held out.
+    @property
+    def mean_strength(self) -> float:
+        """Mean strength of the interactions to fit."""
+        return float(self.matrix.data.mean(dtype=np.float64))
+
+    def evaluate(
+        self,
+        user_factors: np.ndarray,
+        item_factors: np.ndarray,
+        bias_weights: Sequence[float],
+        n_periods: int,
+        n_threads: int = 0,
+    ) -> list[Result]:
+        """Rank the catalog for the users to evaluate by.
 
         Parameters
         ----------
-        user_factors : ndarray of shape (n_judged, k), float32
+        user_factors : ndarray of shape (n_evaluated, k), float32
         item_factors : ndarray of shape (n_items, k), float32
-        biases : sequence of float
-            Weights of the item bias.
+        bias_weights : sequence of float
+            Values of `item_bias` to compare.
         n_periods : int
-            One of `trends`.
-        num_threads : int, default=0
+            One of `biases`.
+        n_threads : int, default=0
 
         Returns
         -------
-        results : list of Result
-            One for each of the biases.
-
-        Notes
-        -----
-        Each held-out interaction is ranked among the items that its user has neither in `matrix`
-        nor held out; equal scores count half. Users count alike, whatever is held out of them.
+        list of Result
+            One for each of the bias weights. Users count equally, however many interactions of
+            them are held out.
         """
-        n_users, n_items = len(self.users), len(item_factors)
-        item_bias, shares = self.trends[n_periods]
-        first = np.searchsorted(self.rows, np.arange(n_users + 1))
         seen = self.matrix[self.users]
-        above = np.empty((len(biases), len(self.rows)))
+        bias = self.biases[n_periods]
+        ranks = rank_held_out(
+            user_factors, item_factors, bias, bias_weights, seen, self.rows, self.items, n_threads
+        )
+        n_held_out = np.bincount(self.rows, minlength=len(self.users))
+        n_others = len(item_factors) - np.diff(seen.indptr) - n_held_out
+        auc = 1 - ranks / np.maximum(n_others[self.rows], 1)
+        return [self._result(*of_weight) for of_weight in zip(ranks, auc, strict=True)]
 
-        def rank(users):
-            held_out = slice(first[users.start], first[users.stop])
-            rows, items = self.rows[held_out] - users.start, self.items[held_out]
-            scores = user_factors[users] @ item_factors.T
-            gains = shares[users] @ item_bias.T
-            own = scores[rows, items], gains[rows, items]
-            scores[rows, items] = -np.inf
-            known = seen[users]
-            scores[
-                np.repeat(np.arange(len(scores)), np.diff(known.indptr)), known.indices
-            ] = -np.inf
-            turn = np.arange(len(rows)) - np.searchsorted(rows, rows)  # of a user's interactions
-            turns = [np.flatnonzero(turn == t) for t in range(turn.max(initial=-1) + 1)]
-            total = np.empty_like(scores)
-            for result, bias in zip(above[:, held_out], biases, strict=True):
-                np.multiply(gains, np.float32(bias), out=total)
-                total += scores
-                wanted = own[0] + np.float32(bias) * own[1]
-                for which in turns:
-                    every = len(which) == len(total)  # mostly each user has one
-                    result[which] = _count_above(
-                        total if every else total[rows[which]], wanted[which, np.newaxis]
-                    )
-
-        size = max(1, _SCORES_PER_CHUNK // n_items)
-        parts = [slice(s, min(s + size, n_users)) for s in range(0, n_users, size)]
-        with single_threaded_blas():
-            if useful_threads(num_threads, n_users * n_items) == 1:
-                list(map(rank, parts))
-            else:
-                with ThreadPoolExecutor(num_threads or None) as pool:
-                    list(pool.map(rank, parts))
-        n_negatives = n_items - np.diff(seen.indptr) - np.diff(first)
-        auc = 1 - above / np.maximum(n_negatives[self.rows], 1)
-        return [self._result(*of_bias) for of_bias in zip(above, auc, strict=True)]
-
-    def popularity_result(self, num_threads=0):
+    def popularity_result(self, n_threads: int = 0) -> Result:
         """Return the result of the same list for all users, by popularity."""
         users = np.ones((len(self.users), 1), dtype=np.float32)
         items = self.popularity[:, np.newaxis].astype(np.float32)
-        return self.evaluate(users, items, [0.0], next(iter(self.trends)), num_threads)[0]
+        return self.evaluate(users, items, [0.0], next(iter(self.biases)), n_threads)[0]
 
-    def _result(self, above, auc):
-        last = self.is_last
-        rank = above[last]
-        gain = np.where(rank < _CUTOFF, 1 / np.log2(2 + rank), 0)
-        weight = 1 / np.bincount(self.rows[last])[self.rows[last]]
-        rare = float(auc[self.is_rare].mean()) if self.is_rare.sum() >= _FEWEST_RARE else None
-        ndcg, of_all = (float(np.average(values, weights=weight)) for values in (gain, auc[last]))
-        return Result(ndcg, of_all, rare)
-
-
-def _count_above(scores, wanted):
-    """Count the scores of each row above a wanted one, (n, 1); equal ones count half."""
-    found = np.empty(scores.shape, dtype=bool)
-    counts = []
-    for compare in (np.greater, np.equal):
-        compare(scores, wanted, out=found)
-        counts.append([np.count_nonzero(row) for row in found])  # far faster than by axis
-    return np.array(counts[0]) + np.array(counts[1]) / 2
+    def _result(self, ranks, auc):
+        row, rank = self.rows[self.is_last], ranks[self.is_last]
+        dcg = np.where(rank < _CUTOFF, 1 / np.log2(2 + rank), 0)
+        weight = 1 / np.bincount(row)[row]
+        rare = None
+        if self.is_rare.sum() >= _MIN_RARE:
+            rare = float(auc[self.is_rare].mean())
+        return Result(
+            float(np.average(dcg, weights=weight)),
+            float(np.average(auc[self.is_last], weights=weight)),
+            rare,
+        )
 
 
-def _some_users(length, most, rng):
-    """Return which users to search on, bool: all, or some drawn at random."""
-    if length.sum() <= most:
+def _choose_users(length, max_interactions, rng):
+    """Choose the users to search on, (n_users,) bool: all, or a random subset of them."""
+    if length.sum() <= max_interactions:
         return np.ones(len(length), dtype=bool)
-    order = rng.permutation(np.flatnonzero(length <= most / 10))  # no crawler takes it all
+    order = rng.permutation(np.flatnonzero(length <= max_interactions / 10))  # without crawlers
     chosen = np.zeros(len(length), dtype=bool)
-    chosen[order[np.cumsum(length[order]) <= most]] = True
+    chosen[order[np.cumsum(length[order]) <= max_interactions]] = True
     return chosen
 
 
-def _is_last(interactions, row, rng):
-    """Return which interactions are the last of their user (without times: one of them), bool."""
+def _find_last(interactions, row, rng):
+    """Find the last interaction of each user, (nnz,) bool; without times a random one."""
     if interactions.times is not None:
-        return interactions.age == 0
+        return interactions.recency_rank == 0
     order = np.lexsort((rng.random(len(row)), row))
-    last = np.zeros(len(row), dtype=bool)
-    last[order[interactions.matrix.indptr[:-1][np.diff(interactions.matrix.indptr) > 0]]] = True
-    return last
+    indptr = interactions.matrix.indptr
+    is_last = np.zeros(len(row), dtype=bool)
+    is_last[order[indptr[:-1][np.diff(indptr) > 0]]] = True
+    return is_last
 
 
-def _some_rare(interactions, row, last, searched, described, rng):
-    """Return which interactions of rare items to hold out as well, bool.
+def _choose_rare(interactions, row, is_last, is_searched, has_features, rng):
+    """Choose interactions of rare items to hold out as well, (nnz,) bool.
 
-    Those that are newest to their users first. At most one of an item and one of a user, who keeps
-    another. Without features an item keeps one, too: nothing else is known of it. With features,
-    where no item is rare but some are new, all interactions of the least popular ones are held
-    out: new items are placed by their features.
+    At most one of each item and of each user, who keeps another; those first that are newest to
+    their users. Without features an item keeps one, too, because nothing else is known of it. With
+    features, if no item is rare but some are new, all interactions of the least popular items are
+    held out: new items are placed by their features.
     """
     matrix = interactions.matrix
-    popularity = np.bincount(matrix.indices[~last], minlength=matrix.shape[1])
-    length = np.bincount(row[~last], minlength=matrix.shape[0])
-    is_rare = (popularity <= _RARE + 1) & (popularity > (not described))
-    able = ~last & is_rare[matrix.indices] & (length[row] > 1) & searched[row]
-    able = rng.permutation(np.flatnonzero(able))
+    popularity = np.bincount(matrix.indices[~is_last], minlength=matrix.shape[1])
+    length = np.bincount(row[~is_last], minlength=matrix.shape[0])
+    is_eligible = ~is_last & (length[row] > 1) & is_searched[row]
+    min_count = 1 if has_features else 2
+    is_rare = (popularity <= _MAX_COUNT_OF_RARE + 1) & (popularity >= min_count)
+    entries = rng.permutation(np.flatnonzero(is_eligible & is_rare[matrix.indices]))
     if interactions.times is not None:
-        able = able[np.argsort(interactions.age[able], kind="stable")]
-    for of in (matrix.indices, row):
-        _, first = np.unique(of[able], return_index=True)
-        able = able[np.sort(first)]
+        entries = entries[np.argsort(interactions.recency_rank[entries], kind="stable")]
+    for group in (matrix.indices, row):
+        _, first = np.unique(group[entries], return_index=True)
+        entries = entries[np.sort(first)]
     chosen = np.zeros(matrix.nnz, dtype=bool)
-    chosen[able[: min(_MOST_RARE, int(_RARE_SHARE * matrix.nnz))]] = True
-    has_new = np.mean(count_interactions(matrix) == 0) > _NEW_SHARE
-    if described and has_new and chosen.sum() < _FEWEST_RARE:
-        most = min(_MOST_RARE, int(_NEW_SHARE * matrix.nnz))
+    chosen[entries[: min(_MAX_RARE, int(_MAX_RARE_FRACTION * matrix.nnz))]] = True
+    has_new = np.mean(count_interactions(matrix) == 0) > _MIN_NEW_ITEMS
+    if has_features and has_new and chosen.sum() < _MIN_RARE:
+        max_entries = min(_MAX_RARE, int(_MAX_NEW_FRACTION * matrix.nnz))
         order = rng.permutation(np.flatnonzero(popularity))
         order = order[np.argsort(popularity[order], kind="stable")]
-        new = order[np.cumsum(popularity[order]) <= most]
-        chosen |= np.isin(matrix.indices, new) & ~last & (length[row] > 1) & searched[row]
+        made_new = order[np.cumsum(popularity[order]) <= max_entries]
+        chosen |= is_eligible & np.isin(matrix.indices, made_new)
     return chosen
-
-
-def _keep(interactions, row, kept):
-    """Return some of the interactions; `row` is the user of each."""
-    matrix, row = interactions.matrix, row[kept]
-    indptr = np.append(0, np.cumsum(kept))[matrix.indptr].astype(matrix.indptr.dtype)
-    left = sp.csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
-    age = number_newest_first(np.lexsort((-interactions.age[kept], row)), row, indptr)
-    times = None if interactions.times is None else interactions.times[kept]
-    return replace(interactions, matrix=left, age=age, times=times)

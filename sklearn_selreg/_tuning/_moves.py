@@ -1,33 +1,35 @@
 """What the search for settings tries, from where, and in which order."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 from .._factorization._als_backbone import ALSBackbone
 from .._factorization._sampled_backbones import BPRBackbone, LMFBackbone
-from ._hold_out import Result
 
+# Compared without another fit.
 BIASES = (0.0, 0.03, 0.08, 0.15, 0.3, 0.6, 1.5)
 FEW_BIASES = (0.03, 0.2, 1.5)
 RECENCY_POWERS = (0.0, 0.35, 0.65, 1.0, 1.5)
 PERIODS = (8, 1, 2)
-"""Numbers of periods of popularity that are compared."""
-MORE_SWEEPS = (2, 4)  # as many times, once all else is found
-FACTORS = {ALSBackbone: (64, 128, 256), BPRBackbone: (64,), LMFBackbone: (32,)}
-START = {
+
+# Settings of the first fit.
+START: dict[type, dict[str, Any]] = {
     ALSBackbone: {"factors": 32, "alpha": 10.0, "regularization": 22.0, "recency_power": 0.65},
     BPRBackbone: {"factors": 32, "regularization": 0.05},
     LMFBackbone: {"factors": 16, "alpha": 10.0, "regularization": 6.0},
 }
-RATIO = 2.2  # of regularization and alpha for ALS, to begin with
-START_OF_ALL = {
+START_OF_ALL: dict[str, Any] = {
     "prior_strength": 2.5,
     "item_bias": 0.2,
     "missing_power": 0.5,
-    "trend_periods": PERIODS[0],
+    "popularity_periods": PERIODS[0],
     "strengths": "log",
 }
-PLAIN = {  # what `implicit` does by default
+START_RATIO = 2.2  # of regularization to alpha times the mean strength, for ALS
+PLAIN: dict[str, Any] = {  # the defaults of `implicit`
     "regularization": 0.01,
     "alpha": 1.0,
     "item_bias": 0.0,
@@ -36,21 +38,29 @@ PLAIN = {  # what `implicit` does by default
     "strengths": "raw",
 }
 
+# Once all else is found: multiples of the sweeps, and numbers of factors.
+MORE_SWEEPS = (2, 4)
+FACTORS: dict[type, tuple[int, ...]] = {
+    ALSBackbone: (64, 128, 256),
+    BPRBackbone: (64,),
+    LMFBackbone: (32,),
+}
+
 
 @dataclass(frozen=True)
 class Effort:
-    """How much a search may do.
+    """Limits of a search.
 
     Attributes
     ----------
     interactions : int
-        To search on, at most, of users drawn at random.
+        Interactions to search on, at most; those of users drawn at random.
     users : int
-        To evaluate by, at most.
+        Users to evaluate by, at most.
     sweeps : int
-        Of fits by ALS.
+        Sweeps of each fit by ALS.
     rounds : int
-        How often all settings are gone through.
+        Rounds through all settings, at most.
     """
 
     interactions: int
@@ -65,60 +75,67 @@ EFFORTS = {
 }
 
 
-class Trial(NamedTuple):
-    """Settings that were tried, how they did, and the processor time they took."""
+@dataclass(frozen=True)
+class Move:
+    """Alternatives to some settings, each of which needs a fit.
 
-    settings: dict
-    result: Result
-    seconds: float
+    Attributes
+    ----------
+    names : set of str
+        Settings that change, as far as they are free.
+    alternatives : callable
+        From the current settings to a list of dicts with the changed ones.
+    stops_at_first : bool
+        Whether the first improvement is taken, and the other alternatives are not tried.
+    """
 
-
-class CandidateFit(NamedTuple):
-    """A trial, and what evaluates its factors with other settings that need no fit."""
-
-    trial: Trial
-    evaluate: object
-
-    @property
-    def settings(self):
-        return self.trial.settings
-
-
-def _set(name, *values):
-    """Return a move: other values of one of the settings."""
-    return {name}, lambda settings: [{name: v} for v in values if v != settings[name]], False
+    names: set[str]
+    alternatives: Callable[[dict[str, Any]], list[dict[str, Any]]]
+    stops_at_first: bool
 
 
-def _scale(names, *steps):
-    """Return a move: some of the settings, those that are free, times a step; up or down."""
-    return names, lambda settings: [{n: settings[n] * step for n in names} for step in steps], True
+def _values(name: str, *values: object) -> Move:
+    """Try other values of a setting."""
+    return Move(
+        {name},
+        lambda settings: [{name: value} for value in values if value != settings[name]],
+        stops_at_first=False,
+    )
+
+
+def _scale(names: set[str], *factors: float) -> Move:
+    """Multiply settings by a factor, up or down."""
+    return Move(
+        names,
+        lambda settings: [{name: settings[name] * factor for name in names} for factor in factors],
+        stops_at_first=True,
+    )
 
 
 _BOTH = {"alpha", "regularization"}
-# By kind of backbone: moves to begin with, and moves of each round.
-MOVES = {
+# Moves before the rounds.
+FIRST_MOVES: dict[type, tuple[Move, ...]] = {
     ALSBackbone: (
-        (
-            _scale(_BOTH, 4.0, 0.25),
-            _scale({"regularization"}, 0.25, 4.5),
-            _set("strengths", "binary", "raw"),
-        ),
-        (
-            _set("missing_power", 0.0, 0.5, 1.0),
-            _scale({"prior_strength"}, 0.25, 4.0),
-            _scale({"regularization"}, 0.5, 2.0),
-            _scale(_BOTH, 0.5, 2.0),
-        ),
+        _scale(_BOTH, 4.0, 0.25),
+        _scale({"regularization"}, 0.25, 4.5),
+        _values("strengths", "binary", "raw"),
     ),
-    BPRBackbone: (
-        (_scale({"regularization"}, 0.2, 5.0),),
-        (_scale({"prior_strength"}, 0.25, 4.0),),
-    ),
+    BPRBackbone: (_scale({"regularization"}, 0.2, 5.0),),
     LMFBackbone: (
-        (_scale(_BOTH, 0.25), _scale({"regularization"}, 0.25, 4.0), _set("strengths", "raw")),
-        (_scale({"prior_strength"}, 0.25, 4.0),),
+        _scale(_BOTH, 0.25),
+        _scale({"regularization"}, 0.25, 4.0),
+        _values("strengths", "raw"),
     ),
 }
-
-
+# Moves of each round.
+ROUND_MOVES: dict[type, tuple[Move, ...]] = {
+    ALSBackbone: (
+        _values("missing_power", 0.0, 0.5, 1.0),
+        _scale({"prior_strength"}, 0.25, 4.0),
+        _scale({"regularization"}, 0.5, 2.0),
+        _scale(_BOTH, 0.5, 2.0),
+    ),
+    BPRBackbone: (_scale({"prior_strength"}, 0.25, 4.0),),
+    LMFBackbone: (_scale({"prior_strength"}, 0.25, 4.0),),
+}
 AFTER_MORE_SWEEPS = (_scale(_BOTH, 2.0, 0.5), _scale({"regularization"}, 2.0, 0.5))

@@ -1,55 +1,78 @@
 r"""Settings found from the data: what is held out, what counts as good, and what is tried.
 
-Knows interactions, item features and backbones, and no judge. The last interaction of each user (a
-random one where nothing is known of time) is held out, and a few of rare items. Backbones with few
-factors are fitted to the rest and compared by
+Knows interactions, item features and backbones, but no judge. The last interaction of each user (a
+random one without times) is held out, and a few of rare items. Backbones with few factors are
+fitted to the rest and compared by
 
 .. math::
 
     \ln N + \tfrac{3}{5} \big(\ln R - \ln (1 - A)\big),
 
 where N is NDCG@10 and A the AUC of the last interactions, and R the AUC of rare items. Everything
-counts relative to what there is: 3 % more at the top of the lists is worth as much as
-5 % less of what the AUC lacks of 1, or 5 % more of the AUC of rare items, which is far from 1.
+counts relatively: 3 % more at the top of the lists is worth as much as 5 % less of 1 - AUC, or 5 %
+more of the AUC of rare items, which is far from 1.
 
-One setting after the other is changed, if that is better, so a search ends after some 15 fits. The
-number of sweeps is the last of them: on some data more than these fits have fit noise, on others
-they let items that few know learn from their features (``benchmarks/README.md``).
+One setting after the other is changed if that is better, so a search ends after about 15 fits. The
+number of sweeps comes last: on some data further sweeps fit noise, on others they let rarely rated
+items learn from their features (``benchmarks/README.md``).
 """
 
+from __future__ import annotations
+
 import time
-from dataclasses import fields, replace
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
-from .._data._finite import are_finite
-from .._data._strengths import COMPRESSED, StrengthScale, kinds_to_compare
+from .._data._interactions import Interactions
+from .._data._strengths import COMPRESSED, kinds_to_compare
 from .._factorization._als_backbone import ALSBackbone
-from .._factorization._factors import Factors, with_bias
-from .._factorization._sampled_backbones import SAMPLED_POPULARITY
-from ._hold_out import FEWEST_HELD_OUT, SEED, HoldOut, Result
+from ._evaluation import Result
+from ._fits import ALSFits, Backbone, Evaluate, SampledFits, setting_names
+from ._hold_out import MIN_HELD_OUT, HoldOut
 from ._moves import (
     AFTER_MORE_SWEEPS,
     BIASES,
     EFFORTS,
     FACTORS,
     FEW_BIASES,
+    FIRST_MOVES,
     MORE_SWEEPS,
-    MOVES,
     PERIODS,
     PLAIN,
-    RATIO,
     RECENCY_POWERS,
+    ROUND_MOVES,
     START,
     START_OF_ALL,
-    CandidateFit,
-    Trial,
+    START_RATIO,
+    Effort,
+    Move,
 )
 
-_OF_SHORTFALL = 10  # how much worse it is to be below the floor than above it
+_SHORTFALL_WEIGHT = 10  # how much more a difference counts below the floor than above it
 _WORTH_DOUBLING = 0.02  # of the criterion: what twice the factors, and the time, must gain
-_CG_STEPS = 4  # from the users of the sweeps, to those of recent interactions
+
+
+class Trial(NamedTuple):
+    """Settings that were tried, their result, and the processor time in seconds."""
+
+    settings: dict[str, Any]
+    result: Result
+    seconds: float
+
+
+class CandidateFit(NamedTuple):
+    """A trial, and what evaluates its factors with settings that need no other fit."""
+
+    trial: Trial
+    evaluate: Evaluate
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.trial.settings
 
 
 class Search:
@@ -60,112 +83,72 @@ class Search:
     backbone : ALSBackbone, BPRBackbone or LMFBackbone
         With the settings that are given.
     given : dict
-        `strengths` and `trend_periods`, unless they are free.
+        `strengths` and `popularity_periods`, unless they are free.
     free : set of str
         Names of the settings to find.
     hold_out : HoldOut
     effort : Effort
-    watch : callable
-        Is called after each fit.
+    callback : callable
+        Called after each fit.
 
     Attributes
     ----------
     trials : list of Trial
         Each fit, with the best of the settings that can be changed without another one.
     floor : list of Result
-        Of popularity, and for ALS of plain `implicit`.
+        Results of popularity and, for ALS, of plain `implicit`.
     """
 
-    def __init__(self, backbone, given, free, hold_out, effort, watch=lambda: None):
+    def __init__(
+        self,
+        backbone: Backbone,
+        given: dict[str, Any],
+        free: set[str],
+        hold_out: HoldOut,
+        effort: Effort,
+        callback: Callable[[], object] = lambda: None,
+    ):
         if not isinstance(backbone, ALSBackbone):
-            backbone = replace(backbone, fit_threads=1)  # more of them change the result
-        self._backbone, self._kind = backbone, type(backbone)
-        self._free, self._hold_out, self._effort, self._watch = free, hold_out, effort, watch
-        self._trained, self._open = {}, (None, None, 0)  # what can be gone on from
-        self.trials = []
-        found = {name: v for name, v in (START_OF_ALL | START[self._kind]).items() if name in free}
-        if given.get("strengths") == "raw" and "alpha" in found:
-            found["alpha"] /= self._mean_strength
-        own = {f.name: getattr(backbone, f.name) for f in fields(backbone) if f.init}
-        self._start = own | given | found
-        if "regularization" in free and self._kind is ALSBackbone:
-            mean = self._mean_strength if self._start["strengths"] == "raw" else 1.0
-            self._start["regularization"] = RATIO * self._start["alpha"] * mean
-        if "factors" not in free:  # settings are compared with few of them
-            self._start["factors"] = min(backbone.factors, START[self._kind]["factors"])
-        if self._kind is ALSBackbone:  # and with few sweeps
-            self._start["iterations"] = effort.sweeps
-            if "iterations" not in free:
-                self._start["iterations"] = min(backbone.iterations, effort.sweeps)
+            backbone = replace(backbone, fit_threads=1)  # with more, chance would decide
+        self._kind = type(backbone)
+        self._free, self._hold_out, self._effort = free, hold_out, effort
+        self._callback = callback
+        self.trials: list[Trial] = []
+        self._start = _start_settings(backbone, given, free, hold_out, effort)
+        self._fits: ALSFits | SampledFits
         self.floor = [hold_out.popularity_result(backbone.num_threads)]
-        if self._kind is ALSBackbone:
-            evaluate = self._fit_als(self._start | PLAIN, with_features=False)
-            self.floor += evaluate(self._start | PLAIN, [0.0])
-            self._open = None, None, 0
+        if isinstance(backbone, ALSBackbone):
+            self._fits = ALSFits(backbone, hold_out)
+            self.floor += self._fits.evaluate_plain(self._start | PLAIN)
+        else:
+            self._fits = SampledFits(backbone, hold_out)
 
-    def run(self):
-        """Go through all moves.
-
-        Returns
-        -------
-        best : Trial
-        """
-        first, of_round = MOVES[self._kind]
+    def run(self) -> Trial:
+        """Go through all moves, and return the best trial."""
         best = self._polish(self._fit(self._start))
-        for move in first:
-            best = self._descend(best, move)
+        best = self._improve(best, FIRST_MOVES[self._kind])
         for _ in range(self._effort.rounds):
             before = best.settings
-            for move in of_round:
-                best = self._descend(best, move)
+            best = self._improve(best, ROUND_MOVES[self._kind])
             if best.settings == before:
                 break
-        best = self._with_more_sweeps(best)
+        if "iterations" in self._free:
+            best = self._with_more_sweeps(best)
         if "factors" in self._free:
-            best = self._with_factors(best)
+            best = self._with_more_factors(best)
         return self._polish(best).trial
 
-    def _with_factors(self, best):
-        """Find the number of factors: twice as many as long as that gains what it costs."""
-        few = self._start.get("iterations")
-        first, *more = FACTORS[self._kind]
-        for factors in (first, *more):
-            settings = best.settings | {"factors": factors}
-            # What fits noise with few factors may need more sweeps than it does with many.
-            sweeps = [few * t for t in (1, *MORE_SWEEPS) if few * t < settings["iterations"]]
-            if "iterations" not in self._free:
-                sweeps = []
-            tried = [
-                self._fit(settings | {"iterations": n}) for n in (*sweeps, settings["iterations"])
-            ]
-            found = max(tried, key=lambda fit: self._key(fit.trial))
-            reaches, criterion = self._key(best.trial)
-            if factors == first:  # taken unless it is below the floor
-                better = self._key(found.trial)[0] >= reaches
-            else:
-                better = self._key(found.trial) > (reaches, criterion + _WORTH_DOUBLING)
-            if not better:
-                break
-            best = found
-        return best
+    def compressed(self) -> Trial:
+        """Return the best of a few trials with strengths that are not raw."""
+        alpha = self._start["alpha"]
+        if "alpha" in self._free:
+            alpha *= self._hold_out.mean_strength
+        fits = (self._fit(self._start | {"strengths": k, "alpha": alpha}) for k in COMPRESSED)
+        best = self._polish(self._best(fits))
+        return self._improve(best, FIRST_MOVES[self._kind]).trial
 
-    def _with_more_sweeps(self, best):
-        """Find the number of sweeps, and what it changes."""
-        if "iterations" not in self._free:
-            return best
-        before = best
-        for times in MORE_SWEEPS:
-            found = self._fit(best.settings | {"iterations": times * self._effort.sweeps})
-            if self._key(found.trial) <= self._key(best.trial):
-                break
-            best = found
-        if best is not before:
-            for move in AFTER_MORE_SWEEPS:
-                best = self._descend(best, move)
-        return best
-
-    def shortfall(self, trial):
-        """Return what a trial lacks of popularity and plain `implicit`, in the criterion."""
+    def shortfall(self, trial: Trial) -> float:
+        """Return by how much a trial falls short of the floor, in the criterion."""
         result = trial.result
         raised = result._replace(
             ndcg=max(result.ndcg, *(floor.ndcg for floor in self.floor)),
@@ -173,140 +156,147 @@ class Search:
         )
         return raised.criterion - result.criterion
 
-    def _key(self, trial):
-        """Return what the best trial has most of.
-
-        What reaches the floor is better than what does not; of the latter, what lacks less.
-        """
+    def _key(self, trial: Trial) -> tuple[bool, float]:
+        """Return the sort key of a trial: those that reach the floor are better than others."""
         shortfall = self.shortfall(trial)
-        return shortfall == 0, trial.result.criterion - _OF_SHORTFALL * shortfall
+        return shortfall == 0, trial.result.criterion - _SHORTFALL_WEIGHT * shortfall
 
-    def _descend(self, best, move):
+    def _best(self, fits: Iterable[CandidateFit]) -> CandidateFit:
+        return max(fits, key=lambda fit: self._key(fit.trial))
+
+    def _is_better(self, fit: CandidateFit, other: CandidateFit) -> bool:
+        return self._key(fit.trial) > self._key(other.trial)
+
+    def _improve(self, best: CandidateFit, moves: Iterable[Move]) -> CandidateFit:
+        """Make the moves one after the other, each from the best fit so far."""
+        for move in moves:
+            if self._free & move.names:
+                best = self._descend(best, move)
+        return best
+
+    def _descend(self, best: CandidateFit, move: Move) -> CandidateFit:
         """Try the alternatives of a move, and return the best fit."""
-        names, alternatives, stop = move
-        if not self._free & names:
-            return best
         settings = best.settings
-        for change in alternatives(settings):
+        for change in move.alternatives(settings):
             change = {name: value for name, value in change.items() if name in self._free}
-            if change.get("strengths") == "raw" and "alpha" in self._free:  # as strong on average
-                change["alpha"] = settings["alpha"] / self._mean_strength
+            if change.get("strengths") == "raw" and "alpha" in self._free:
+                # As strong on average.
+                change["alpha"] = settings["alpha"] / self._hold_out.mean_strength
             found = self._fit(settings | change)
-            if self._key(found.trial) > self._key(best.trial):
+            if self._is_better(found, best):
                 best = found
-                if stop:
+                if move.stops_at_first:
                     break
         return best
 
-    def _fit(self, settings):
+    def _with_more_sweeps(self, best: CandidateFit) -> CandidateFit:
+        """Find the number of sweeps, and what it changes."""
+        before = best
+        for times in MORE_SWEEPS:
+            found = self._fit(best.settings | {"iterations": times * self._effort.sweeps})
+            if not self._is_better(found, best):
+                break
+            best = found
+        return best if best is before else self._improve(best, AFTER_MORE_SWEEPS)
+
+    def _with_more_factors(self, best: CandidateFit) -> CandidateFit:
+        """Find the number of factors: doubled as long as that gains what it costs."""
+        first, *more = FACTORS[self._kind]
+        for factors in (first, *more):
+            settings = best.settings | {"factors": factors}
+            found = self._best(
+                self._fit(settings | changed) for changed in self._sweeps_to_try(settings)
+            )
+            reaches_floor, criterion = self._key(best.trial)
+            if factors == first:  # taken unless it falls below the floor
+                is_worth = self._key(found.trial)[0] >= reaches_floor
+            else:
+                is_worth = self._key(found.trial) > (reaches_floor, criterion + _WORTH_DOUBLING)
+            if not is_worth:
+                break
+            best = found
+        return best
+
+    def _sweeps_to_try(self, settings: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the numbers of sweeps for more factors.
+
+        Settings that fit noise with few factors may need more sweeps than with many.
+        """
+        if "iterations" not in self._free:
+            return [{}]
+        few, found = self._start["iterations"], settings["iterations"]
+        fewer = [few * times for times in (1, *MORE_SWEEPS) if few * times < found]
+        return [{"iterations": n_sweeps} for n_sweeps in (*fewer, found)]
+
+    def _fit(self, settings: dict[str, Any]) -> CandidateFit:
         """Fit with some settings, and the best of a few item biases."""
         began = time.process_time()
-        fit = self._fit_als if self._kind is ALSBackbone else self._fit_sampled
-        evaluate = fit(settings)
+        evaluate = self._fits.fit(settings)
         biases = [settings["item_bias"]]
         if "item_bias" in self._free:
             biases = sorted({*FEW_BIASES, settings["item_bias"]})
-        trials = _trials([settings | {"item_bias": b} for b in biases], evaluate(settings, biases))
-        trial = max(trials, key=self._key)._replace(seconds=time.process_time() - began)
+        trial = max(_bias_trials(evaluate, settings, biases), key=self._key)
+        trial = trial._replace(seconds=time.process_time() - began)
         self.trials.append(trial)
-        self._watch()
+        self._callback()
         return CandidateFit(trial, evaluate)
 
-    def _polish(self, fit):
+    def _polish(self, fit: CandidateFit) -> CandidateFit:
         """Find the settings that need no other fit."""
         began, best = time.process_time(), fit.trial
         for name, values in (
             ("recency_power", RECENCY_POWERS),
-            ("trend_periods", list(self._hold_out.trends)),
+            ("popularity_periods", list(self._hold_out.biases)),
         ):
             if name in self._free:
-                others = [best.settings | {name: v} for v in values if v != best.settings[name]]
-                results = [fit.evaluate(some, [some["item_bias"]])[0] for some in others]
-                best = max([best, *_trials(others, results)], key=self._key)
+                current = best.settings
+                changed = [current | {name: v} for v in values if v != current[name]]
+                others = [
+                    trial
+                    for settings in changed
+                    for trial in _bias_trials(fit.evaluate, settings, [settings["item_bias"]])
+                ]
+                best = max([best, *others], key=self._key)
         if "item_bias" in self._free:
-            others = [best.settings | {"item_bias": bias} for bias in BIASES]
-            results = fit.evaluate(best.settings, BIASES)
-            best = max([best, *_trials(others, results)], key=self._key)
+            others = _bias_trials(fit.evaluate, best.settings, BIASES)
+            best = max([best, *others], key=self._key)
         trial = best._replace(seconds=fit.trial.seconds + time.process_time() - began)
         self.trials[self.trials.index(fit.trial)] = trial
         return fit._replace(trial=trial)
 
-    def _with(self, settings):
-        """Return the backbone with some settings, and the matrix as it has them."""
-        names = {f.name for f in fields(self._backbone) if f.init}
-        backbone = replace(
-            self._backbone, **{name: v for name, v in settings.items() if name in names}
-        )
-        scale = StrengthScale.of(settings["strengths"], self._hold_out.matrix.data)
-        return backbone, scale.apply(self._hold_out.matrix)
 
-    def _fit_als(self, settings, *, with_features=True):
-        hold_out = self._hold_out
-        backbone, matrix = self._with(settings)
-        same = replace(backbone, iterations=1, item_bias=0.0, recency_power=0.0)
-        key = same, settings["strengths"]
-        if key != self._open[0]:
-            problem = backbone.problem(
-                matrix,
-                hold_out.features if with_features else None,
-                backbone.start(*matrix.shape, np.random.default_rng(SEED)),
-                popularity=hold_out.popularity,
-                share=hold_out.share,
-            )
-            self._open = key, problem, 0
-        _, problem, n_done = self._open
-        for _ in range(settings["iterations"] - n_done):
-            problem.sweep()
-        self._open = key, problem, settings["iterations"]
-        users, items = problem.user_factors[hold_out.users], problem.item_factors
-        if not are_finite(users, items):
-            return lambda settings, biases: [Result(0.0, 0.0, 0.0)] * len(biases)
-        known = matrix[hold_out.users]
+def _bias_trials(
+    evaluate: Evaluate, settings: dict[str, Any], biases: Sequence[float]
+) -> list[Trial]:
+    """Try several item biases with the same factors."""
+    results = evaluate(settings, biases)
+    return [
+        Trial(settings | {"item_bias": bias}, result, 0.0)
+        for bias, result in zip(biases, results, strict=True)
+    ]
 
-        def evaluate(settings, biases):
-            solved = replace(backbone, recency_power=settings["recency_power"]).solve_users(
-                known,
-                Factors(users, items, None),
-                hold_out.popularity,
-                hold_out.judged_age,
-                cg_steps=_CG_STEPS,
-            )
-            n_periods = settings["trend_periods"]
-            return hold_out.evaluate(solved, items, biases, n_periods, backbone.num_threads)
 
-        return evaluate
-
-    def _fit_sampled(self, settings):
-        hold_out = self._hold_out
-        backbone, matrix = self._with(settings | {"item_bias": 0.0})
-        key = replace(backbone, prior_strength=1.0)  # features do not matter to the model itself
-        if key not in self._trained:
-            start = backbone.start(*matrix.shape, np.random.default_rng(SEED))
-            self._trained = {key: backbone.train(matrix, start)}
-        factors = backbone.lean(matrix, hold_out.features, self._trained[key])
-        users, items = with_bias(factors.users[hold_out.users], factors.items, factors.bias)
-        gain = SAMPLED_POPULARITY * factors.unit
-
-        def evaluate(settings, biases):
-            biases = [bias * gain for bias in biases]
-            return hold_out.evaluate(
-                users, items, biases, settings["trend_periods"], backbone.num_threads
-            )
-
-        return evaluate
-
-    @property
-    def _mean_strength(self):
-        return float(self._hold_out.matrix.data.mean(dtype=np.float64))
-
-    def compressed(self):
-        """Return the best of a few trials with strengths that are not raw."""
-        alpha = self._start["alpha"] * (self._mean_strength if "alpha" in self._free else 1)
-        found = (self._fit(self._start | {"strengths": k, "alpha": alpha}) for k in COMPRESSED)
-        best = self._polish(max(found, key=lambda fit: self._key(fit.trial)))
-        for move in MOVES[self._kind][0]:
-            best = self._descend(best, move)
-        return best.trial
+def _start_settings(
+    backbone: Backbone, given: dict[str, Any], free: set[str], hold_out: HoldOut, effort: Effort
+) -> dict[str, Any]:
+    """Return the settings of the first fit, with few factors and few sweeps."""
+    is_als = isinstance(backbone, ALSBackbone)
+    start: dict[str, Any] = START_OF_ALL | START[type(backbone)]
+    found = {name: value for name, value in start.items() if name in free}
+    if given.get("strengths") == "raw" and "alpha" in found:
+        found["alpha"] /= hold_out.mean_strength
+    own = {name: getattr(backbone, name) for name in setting_names(backbone)}
+    settings = own | given | found
+    if "regularization" in free and is_als:
+        mean = hold_out.mean_strength if settings["strengths"] == "raw" else 1.0
+        settings["regularization"] = START_RATIO * settings["alpha"] * mean
+    if "factors" not in free:
+        settings["factors"] = min(backbone.factors, start["factors"])
+    if is_als:
+        settings["iterations"] = effort.sweeps
+        if "iterations" not in free:
+            settings["iterations"] = min(backbone.iterations, effort.sweeps)
+    return settings
 
 
 class Found(NamedTuple):
@@ -315,63 +305,72 @@ class Found(NamedTuple):
     Attributes
     ----------
     settings : dict
-        The free ones.
+        Values of the free settings.
     trials : list of Trial
     best : Trial
     n_held_out : int
-        Interactions, of as many users.
+        Number of held-out last interactions, one per user.
     seconds : float
         Processor time.
     floor : tuple of Result or None
         Popularity and plain `implicit`, if the best trial does not reach them.
     compressed : Trial or None
-        A good one with strengths that are not raw, if raw ones were given.
+        A good trial with strengths that are not raw, if raw ones were given.
     """
 
-    settings: dict
-    trials: list
+    settings: dict[str, Any]
+    trials: list[Trial]
     best: Trial
     n_held_out: int
     seconds: float
-    floor: tuple | None
+    floor: tuple[Result, ...] | None
     compressed: Trial | None
 
 
-def find_settings(backbone, given, free, interactions, features, effort, watch=lambda: None):
-    """Find settings of a backbone by how well they rank what is held out.
+def find_settings(
+    backbone: Backbone,
+    given: dict[str, Any],
+    free: set[str],
+    interactions: Interactions,
+    features: sp.csr_matrix | None,
+    effort: Literal["fast", "thorough"],
+    callback: Callable[[], object] = lambda: None,
+) -> Found | None:
+    """Find settings of a backbone by how well they rank held-out interactions.
 
     Parameters
     ----------
-    backbone, given, free, watch
+    backbone, given, free, callback
         As in `Search`.
     interactions : Interactions
     features : csr_matrix of shape (n_items, n_features) or None
-    effort : str
-        Of `EFFORTS`.
+    effort : {"fast", "thorough"}
 
     Returns
     -------
-    found : Found or None
+    Found or None
         None if too little can be held out.
     """
-    began, effort = time.process_time(), EFFORTS[effort]
-    periods = PERIODS if "trend_periods" in free else (given["trend_periods"],)
-    if (np.diff(interactions.matrix.indptr) > 1).sum() < FEWEST_HELD_OUT:
+    began = time.process_time()
+    periods = PERIODS if "popularity_periods" in free else (given["popularity_periods"],)
+    if (np.diff(interactions.matrix.indptr) > 1).sum() < MIN_HELD_OUT:
         return None
-    hold_out = HoldOut.of(interactions, features, periods, effort)
-    if hold_out.is_last.sum() < FEWEST_HELD_OUT:
+    hold_out = HoldOut.of(interactions, features, periods, EFFORTS[effort])
+    n_held_out = int(hold_out.is_last.sum())
+    if n_held_out < MIN_HELD_OUT:
         return None
-    search = Search(backbone, given, free, hold_out, effort, watch)
+    search = Search(backbone, given, free, hold_out, EFFORTS[effort], callback)
     best = search.run()
-    compressed = None
     is_raw = isinstance(backbone, ALSBackbone) and given.get("strengths") == "raw"
+    compressed = None
     if is_raw and len(kinds_to_compare(interactions.matrix.data)) > 1:
         compressed = search.compressed()
-    settings = {name: best.settings[name] for name in free if name in best.settings}
-    floor = tuple(search.floor) if search.shortfall(best) > 0 else None
-    n_held_out, seconds = int(hold_out.is_last.sum()), time.process_time() - began
-    return Found(settings, search.trials, best, n_held_out, seconds, floor, compressed)
-
-
-def _trials(settings, results):
-    return [Trial(some, result, 0.0) for some, result in zip(settings, results, strict=True)]
+    return Found(
+        settings={name: best.settings[name] for name in free if name in best.settings},
+        trials=search.trials,
+        best=best,
+        n_held_out=n_held_out,
+        seconds=time.process_time() - began,
+        floor=tuple(search.floor) if search.shortfall(best) > 0 else None,
+        compressed=compressed,
+    )

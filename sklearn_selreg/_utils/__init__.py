@@ -1,1 +1,1 @@
-"""What all parts share: warnings, checks of parameters, documentation links."""
+"""What all parts share: warnings, checks of parameters, display, scikit-learn's private parts."""

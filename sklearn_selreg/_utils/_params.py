@@ -1,6 +1,11 @@
-"""Checks of parameters, also of parameters of parameters, such as `gate__C`."""
+"""Checks of parameters, including nested ones such as `gate__C`, and words for errors."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from numbers import Integral, Number
+from os import PathLike
+from typing import Any
 
 from ._sklearn import InvalidParameterError
 
@@ -12,40 +17,67 @@ _READERS = {
 }
 
 
-def check_integer(name, value, least, why=""):
-    """Raise an error that is a ValueError and a TypeError unless a value is an integer >= `least`.
+def check_integer(name: str, value: object, least: int, why: str = "") -> None:
+    """Raise a ValueError that is also a TypeError unless a value is an integer >= `least`.
 
     Parameters
     ----------
     name : str
-        Of the parameter.
+        Name of the parameter.
     value : object
     least : int
     why : str, default=""
-        Said of it.
+        Reason, appended to the bound in the message.
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise InvalidParameterError(f"{name} must be an integer >= {least}{why}; got {value!r}.")
 
 
-def name_kind(value):
-    """Name what was given instead of what was wanted: "None", "an int", "the class ..."."""
+def name_kind(value: object) -> str:
+    """Name the type of an invalid value: "None", "an int", "the class ..."."""
     if isinstance(value, type):
         return f"the class {value.__name__}: make an instance of it, {value.__name__}(...)"
+    if value is None:
+        return "None"
     kind = type(value).__name__
-    return "None" if value is None else f"{'an' if kind[0] in 'AEIOaeio' else 'a'} {kind}"
+    article = "an" if kind[0] in "AEIOaeio" else "a"
+    return f"{article} {kind}"
 
 
-def how_to_read(path, name):
-    """Tell what reads a file, whose path is a parameter called `name`: "pd.read_parquet(X)"."""
-    path = str(path).lower()
-    kind = next((k for end, k in _READERS.items() if path.endswith(end)), "csv")
-    lines = ", lines=True" if kind == "json" and not path.endswith(".json") else ""
+def how_to_read(path: str | PathLike[str], name: str) -> str:
+    """Suggest how to read a file whose path is the parameter `name`: "pd.read_parquet(X)"."""
+    file = str(path).lower()
+    kind = next((k for end, k in _READERS.items() if file.endswith(end)), "csv")
+    lines = ", lines=True" if kind == "json" and not file.endswith(".json") else ""
     return f"pd.read_{kind}({name}{lines})"
 
 
-def check_nested(estimator, params, instances):
-    """Raise for a parameter of a part that is no instance, and say what to pass.
+def expand_shorthands(
+    estimator: object, params: Mapping[str, Any], shorthands: Mapping[str, Mapping[Any, type]]
+) -> dict[str, Any]:
+    """Replace shorthands by instances where nested parameters are set.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    params : dict of str to object
+        As for `set_params`.
+    shorthands : dict of str to dict
+        For each part, its shorthands and the class that each stands for.
+    """
+    expanded = dict(params)
+    for part, makers in shorthands.items():
+        current = params.get(part, getattr(estimator, part))
+        is_set = any(name.startswith(f"{part}__") for name in params)
+        if is_set and isinstance(current, str | None) and current in makers:
+            expanded[part] = makers[current]()
+    return expanded
+
+
+def check_nested(
+    estimator: object, params: Mapping[str, Any], instances: Mapping[str, str]
+) -> None:
+    """Raise for a nested parameter whose parent is not an instance, and suggest one.
 
     Parameters
     ----------
@@ -53,7 +85,7 @@ def check_nested(estimator, params, instances):
     params : dict of str to object
         As for `set_params`.
     instances : dict of str to str
-        For each part that may have parameters, how an instance of it is made.
+        Code of an instance for each parameter that may have nested ones.
 
     Raises
     ------
@@ -73,6 +105,6 @@ def check_nested(estimator, params, instances):
             )
 
 
-def is_default(value, default):
-    """Tell whether a parameter has its default, a number, str or None (a copy, if unpickled)."""
+def is_default(value: object, default: object) -> bool:
+    """Return whether a parameter has its default: a number, str or None, perhaps unpickled."""
     return value is default or (isinstance(value, str | Number) and bool(value == default))

@@ -1,9 +1,10 @@
-"""Data to try things on."""
+"""Real and synthetic data for trying things out."""
 
 from ._movielens import load_movielens_coldstart
 from ._movietweetings import load_movietweetings_coldstart
 from ._online_retail import load_online_retail_coldstart
-from ._worlds import SimulatedJudge, make_interactions
+from ._simulated_judge import SimulatedJudge
+from ._synthetic import make_interactions
 
 __all__ = [
     "SimulatedJudge",

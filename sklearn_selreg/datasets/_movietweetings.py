@@ -1,5 +1,7 @@
 """MovieTweetings, split for cold-start evaluation, with recorded answers of an LLM."""
 
+from sklearn.utils import Bunch
+
 from ._coldstart import make_bunch, read_table
 
 _DESCR = """\
@@ -29,9 +31,9 @@ user has 1 interaction in `train`. An LLM may know what they would like, but not
 popularity at the time is hard to beat, and preferences of an LLM can cost more in the first ranks
 than they bring.
 
-**Evaluation.** Fit on `train` alone, with `time_col="time"`; for each user rank all 10,506 films
+**Evaluation.** Fit only on `train`, with `time_col="time"`; for each user rank all 10,506 films
 but the user's own in `train`. Choose settings on `valid`, report on `test`. Regimes: cold and warm
-users; tail: test interactions with films of at most 3 training interactions; zero: with films of
+users; tail: test interactions with films of at most 3 training interactions; new: with films of
 none.
 
 **Judgments.** 1,800 answers of a Claude model to 1,650 questions: 1,350 for supervision (20 films
@@ -43,10 +45,10 @@ the model did not know what was hidden; shown were the 1 to 5 interactions befor
 for calibration were asked twice, with the candidates in another order. The judge saw title, year
 and genres, and was asked for a whole number from 0 to 99 for every candidate: how likely this
 person would also like that film. Among the films of calibration many are the model's favorites, so
-that popularity alone looks worse there than it is.
+that popularity by itself looks worse there than it is.
 
 **Terms of use.** MovieTweetings has the MIT License, copyright 2013 Simon Dooms. Its text, which
-has to be kept with copies of the data, is in the file NOTICE beside the data.
+has to be kept with copies of the data, is in the file NOTICE next to the data.
 See https://github.com/sidooms/MovieTweetings.
 
 **Citation.** Simon Dooms, Toon De Pessemier and Luc Martens. 2013. MovieTweetings: a Movie Rating
@@ -55,7 +57,7 @@ Systems, CrowdRec at RecSys 2013.
 """
 
 
-def load_movietweetings_coldstart():
+def load_movietweetings_coldstart() -> Bunch:
     """Load MovieTweetings, split for cold-start evaluation, with 1,800 recorded answers of an LLM.
 
     Films that people on Twitter rated at least 8 of 10: many users with a single interaction, who

@@ -1,5 +1,7 @@
 """Online Retail, split for cold-start evaluation, with recorded answers of an LLM."""
 
+from sklearn.utils import Bunch
+
 from ._coldstart import make_bunch, read_table
 
 _DESCR = """\
@@ -35,9 +37,9 @@ used as a feature.
 ("doggy rubber"), so purchases tell more than what an LLM can read in them: expect little of its
 preferences here, but that they do no harm.
 
-**Evaluation.** Fit on `train` alone; for each user rank all 3,659 products but the user's own in
+**Evaluation.** Fit only on `train`; for each user rank all 3,659 products but the user's own in
 `train`. Choose settings on `valid`, report on `test`. Regimes: cold and warm users; tail: test
-interactions with products of at most 3 training interactions; zero: with products of none.
+interactions with products of at most 3 training interactions; new: with products of none.
 
 **Judgments.** 1,200 answers of a Claude model to 900 questions: 600 for supervision (20 products
 that the user does not have in `train`: 12 of the 50 that a factorization with features ranks
@@ -59,7 +61,7 @@ https://doi.org/10.24432/C5BW33
 """
 
 
-def load_online_retail_coldstart():
+def load_online_retail_coldstart() -> Bunch:
     """Load Online Retail, split for cold-start evaluation, with 1,200 recorded answers of an LLM.
 
     Purchases of a shop for gifts, whose terse descriptions tell an LLM little. All comes with this

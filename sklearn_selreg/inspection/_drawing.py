@@ -2,12 +2,9 @@
 
 from sklearn.pipeline import Pipeline
 
-# Okabe and Ito's palette, which color-blind readers can tell apart, and markers for print.
+# Okabe and Ito's palette, which color-blind readers can distinguish, and markers for print.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
-
-
-# What is drawn
 
 
 def innermost(estimator):
@@ -21,11 +18,8 @@ def check_option(name, value, options):
         raise ValueError(f"{name} must be one of {list(options)}; got {value!r}.")
 
 
-# How it is drawn
-
-
 def require_matplotlib(display):
-    """Raise ImportError, saying what to install, if there is no matplotlib."""
+    """Raise ImportError, saying what to install, if matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
@@ -46,7 +40,7 @@ def make_axes(display, ax, figsize):
 
 
 def plain_axes(ax):
-    """Take away what is not needed."""
+    """Remove ticks and spines."""
     ax.set_axisbelow(True)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

@@ -1,14 +1,15 @@
-"""Pictures of fitted models, in the manner of scikit-learn's `Display` objects."""
+"""Where a gate trusts its judge, and how well it is calibrated, drawn."""
 
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from .._gate import ReliabilityGate
-from .._judging._slates import MAX_HISTORY
+from .._gate._evidence import CONTEXT
 from .._utils._params import check_integer, name_kind
+from ._binning import bin_context
 from ._drawing import (
     COLORS,
     check_option,
@@ -20,24 +21,16 @@ from ._drawing import (
     require_matplotlib,
 )
 
-_CONTEXT_LABELS = {
-    "history_length": "items in the user's history",
-    "popularity_rarer": "users of the rarer item of the two",
-    "popularity_commoner": "users of the more common item of the two",
-    "model_uncertainty": "uncertainty of the model (1: undecided)",
-    "agreement": "agreement of the judge with itself (1: full)",
-}
 _RESPONSES = {
     "weight": "mean weight of a preference, in log-odds",
     "trust": "mean trust in the judge, in log-odds per unit of gap",
 }
-# Log-odds up to which the colors reach at least: what is hardly trusted is to look so.
+# The colors reach up to at least these log-odds, so that little trust looks like little.
 _LEAST_SCALE = {"weight": 0.5, "trust": 1.0}
-_MOST_BINS = 8
 
 
 class GateDisplay:
-    """Where a gate trusts the judge, and whether its probabilities can be believed.
+    """Where a gate trusts the judge, and how well it is calibrated.
 
     Make it by :meth:`from_estimator`. All parameters are stored as attributes.
 
@@ -45,7 +38,7 @@ class GateDisplay:
     ----------
     cells : DataFrame of shape (n_rows, n_columns)
         Mean weight or trust by two columns of the context: names of bins in index and columns; NaN
-        where there is no pair. Bins without any pair are left out.
+        where there are no pairs. Bins without any pair are omitted.
     features : tuple of two str
         What the columns and the rows of `cells` are.
     response : {"weight", "trust"}, default="weight"
@@ -53,7 +46,7 @@ class GateDisplay:
     pairs : DataFrame of shape (n_rows, n_columns) or None, default=None
         Number of pairs in each cell.
     calibration : DataFrame or None, default=None
-        One row a bin of the predicted probability: `predicted` and `observed`, means in [0, 1];
+        One row per bin of the predicted probability: `predicted` and `observed`, means in [0, 1];
         `low` and `high`, a 95 % interval of `observed`; `pairs`, their number.
 
     Attributes
@@ -82,10 +75,18 @@ class GateDisplay:
     ['1', '2', '3']
     >>> display = display.plot(kind="calibration")
     >>> display.ax_.get_ylabel()
-    'share of preferences that are right'
+    'fraction of correct preferences'
     """
 
-    def __init__(self, cells, features, *, response="weight", pairs=None, calibration=None):
+    def __init__(
+        self,
+        cells: pd.DataFrame,
+        features: tuple[str, str],
+        *,
+        response: str = "weight",
+        pairs: pd.DataFrame | None = None,
+        calibration: pd.DataFrame | None = None,
+    ):
         self.cells = cells
         self.features = features
         self.response = response
@@ -95,15 +96,15 @@ class GateDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        Z=None,
+        estimator: Any,
+        Z: pd.DataFrame | None = None,
         *,
-        features=("history_length", "popularity_rarer"),
-        response="weight",
-        n_bins=10,
-        kind="context",
-        ax=None,
-    ):
+        features: tuple[str, str] = ("history_length", "popularity_rarer"),
+        response: str = "weight",
+        n_bins: int = 10,
+        kind: str = "context",
+        ax: Any = None,
+    ) -> "GateDisplay":
         """Draw the gate of a fitted model.
 
         Parameters
@@ -111,17 +112,17 @@ class GateDisplay:
         estimator : SelectiveLLMRegularizedMF, ReliabilityGate, or Pipeline or search with one
             Fitted. A recommender must have been fitted with a judge and a gate.
         Z : DataFrame of shape (n_pairs, n_columns), default=None
-            The pairs to average over, with the columns that the gate was fitted on. Needed for a
-            `ReliabilityGate`; a recommender has its own, `judgments_`.
+            The pairs to average over, with the columns that the gate was fitted on. Required for a
+            `ReliabilityGate`; a recommender has its own, `preferences_`.
         features : tuple of two str, default=("history_length", "popularity_rarer")
             Columns of the context, for the horizontal and the vertical axis.
         response : {"weight", "trust"}, default="weight"
             What is averaged over the pairs of a cell: the weight of the preference
             (`gate.transform`), or the trust in its context (`gate.trust`).
         n_bins : int, default=10
-            Number of bins of the calibration curve, of equally many pairs each.
+            Number of bins of the calibration curve, with equally many pairs each.
         kind : {"context", "calibration"}, default="context"
-            What is drawn; see :meth:`plot`. Both are computed.
+            What to draw; see :meth:`plot`. Both are computed.
         ax : matplotlib Axes, default=None
             Where to draw; None: a new figure.
 
@@ -134,8 +135,8 @@ class GateDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If it is of another kind, if a `ReliabilityGate` is given without `Z`, or a recommender
-            with it.
+            For another kind of estimator, a `ReliabilityGate` without `Z`, or a recommender with
+            `Z`.
         ValueError
             If the model has no gate, if a column is not of its context, or if there is nothing to
             draw.
@@ -149,27 +150,27 @@ class GateDisplay:
         gate, Z = _gate_and_pairs(innermost(estimator), Z)
         if len(features) != 2 or features[0] == features[1]:
             raise ValueError(f"features must be two different columns of Z; got {features!r}.")
-        context = Z.columns[gate._context_columns].to_list()
+        context = Z.columns[gate._columns.context].to_list()
         missing = [name for name in features if name not in context]
         if missing:
             raise ValueError(
                 f"features must name columns of Z that are context, {context}; got {missing[0]!r}."
             )
         values = gate.trust(Z) if response == "trust" else np.asarray(gate.transform(Z))[:, 0]
-        x, y = (_bin(Z[name]) for name in features)
+        x, y = (bin_context(Z[name]) for name in features)
         grouped = pd.Series(values, index=Z.index).groupby([y, x], observed=False)
         pairs = grouped.size().unstack()
         used = pairs.any(axis=1), pairs.any(axis=0)
         display = cls(
             grouped.mean().unstack().loc[used],
-            tuple(features),
+            (features[0], features[1]),
             response=response,
             pairs=pairs.loc[used],
             calibration=_calibration_curve(gate.cv_predictions_, n_bins),
         )
         return display.plot(kind=kind, ax=ax)
 
-    def plot(self, ax=None, *, kind="context"):
+    def plot(self, ax: Any = None, *, kind: str = "context") -> "GateDisplay":
         """Draw.
 
         Parameters
@@ -178,10 +179,9 @@ class GateDisplay:
             Where to draw; None: a new figure.
         kind : {"context", "calibration"}, default="context"
             - "context": mean weight or trust in each cell, as color and number.
-            - "calibration": of the preferences whose outcome is known, the share that is right, by
-              the probability that the gate predicts for them, with 95 % intervals. Predictions are
-              those of cross-validation over users; intervals allow for the dependence of the pairs
-              of a user.
+            - "calibration": of the preferences with a known outcome, the fraction that is correct,
+              by the probability that the gate predicts, with 95 % intervals. Predictions are
+              cross-validated over users; intervals account for the dependence of a user's pairs.
 
         Returns
         -------
@@ -205,7 +205,10 @@ class GateDisplay:
         if kind == "context" and not self.cells.size:
             raise ValueError("kind='context' averages over pairs, and there is none.")
         self.figure_, self.ax_ = make_axes(self, ax, figsize=(6.4, 4.8))
-        (self._draw_cells if kind == "context" else self._draw_calibration)(self.ax_)
+        if kind == "context":
+            self._draw_cells(self.ax_)
+        else:
+            self._draw_calibration(self.ax_)
         return self
 
     def _draw_cells(self, ax):
@@ -216,7 +219,7 @@ class GateDisplay:
         highest = max(known.max(initial=0), -known.min(initial=0))
         digits = 1 if highest >= 1 else 2
         highest = max(highest, _LEAST_SCALE[self.response])
-        if known.min(initial=0) < 0:  # trust in a judge that is rather wrong than right
+        if known.min(initial=0) < 0:  # trust in a judge that is more often wrong than right
             cmap, norm = "RdBu", TwoSlopeNorm(0, -1.15 * highest, 1.15 * highest)
         else:
             cmap, norm = "Blues", Normalize(0, 1.15 * highest)
@@ -232,7 +235,7 @@ class GateDisplay:
         ax.set_yticks(np.arange(values.shape[0]) + 0.5, self.cells.index)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        across, up = (_CONTEXT_LABELS.get(name, name) for name in self.features)
+        across, up = (CONTEXT[name].label if name in CONTEXT else name for name in self.features)
         ax.set(title=_RESPONSES[self.response], xlabel=across, ylabel=up)
 
     def _draw_calibration(self, ax):
@@ -257,14 +260,14 @@ class GateDisplay:
             xlim=limits,
             ylim=limits,
             aspect="equal",
-            xlabel="predicted probability that a preference is right",
-            ylabel="share of preferences that are right",
+            xlabel="predicted probability of a correct preference",
+            ylabel="fraction of correct preferences",
         )
         percent_axis(ax.xaxis)
         percent_axis(ax.yaxis)
         plain_axes(ax)
         ax.grid(color="0.9")
-        ax.set_title("Calibration of the gate", pad=24)  # the legend is below it
+        ax.set_title("Calibration of the gate", pad=24)  # above the legend
         legend_above(ax)
 
 
@@ -279,7 +282,9 @@ def _gate_and_pairs(estimator, Z):
             )
         return estimator, Z
     if Z is not None:
-        raise TypeError("Z is for a ReliabilityGate; a recommender has its own pairs, judgments_.")
+        raise TypeError(
+            "Z is for a ReliabilityGate; a recommender has its own pairs, preferences_."
+        )
     gate = getattr(estimator, "gate_", None)
     if not isinstance(gate, ReliabilityGate):
         raise ValueError(
@@ -287,51 +292,7 @@ def _gate_and_pairs(estimator, Z):
             "without judge, with gate=None or a gate of another kind, or without any slate to "
             f"calibrate one; or it was loaded from a file, which has none. Its gate_ is {gate!r}."
         )
-    return gate, estimator.judgments_[gate.feature_names_in_.tolist()]
-
-
-def _bin(column):
-    """Put a column of the evidence into few bins with readable names.
-
-    Returns
-    -------
-    bins : Series, categorical and ordered
-    """
-    if column.name in ("popularity_rarer", "popularity_commoner"):
-        counts = np.expm1(column).round()
-        # Bins of counts: 0, 1 and then up to the next power of this number.
-        for base in (2, 3, 4, 10):
-            edges = [0, *(base**n for n in range(_MOST_BINS - 1))]
-            if (counts >= edges[-1]).mean() < 0.2:
-                break
-        return _cut_counts(counts, edges)
-    if column.name == "history_length":
-        return _cut_counts(column, (0, 1, 2, 3, 4, 5, 6, MAX_HISTORY))
-    known = column.dropna()
-    distinct = np.unique(known)
-    if len(distinct) <= _MOST_BINS:
-        return pd.cut(
-            column,
-            [*distinct, np.inf],
-            right=False,
-            labels=[f"{value:.4g}" for value in distinct],
-        )
-    inner = np.quantile(known, [0.2, 0.4, 0.6, 0.8])
-    digits = 1 - int(np.floor(np.log10(distinct[-1] - distinct[0])))
-    lowest, highest = (
-        op(x * 10.0**digits) / 10.0**digits
-        for op, x in ((np.floor, distinct[0]), (np.ceil, distinct[-1]))
-    )
-    edges = np.unique([lowest, *inner.round(digits), highest])
-    names = [f"{a:.{max(digits, 0)}f} to {b:.{max(digits, 0)}f}" for a, b in pairwise(edges)]
-    return pd.cut(column, edges, include_lowest=True, labels=names)
-
-
-def _cut_counts(counts, edges):
-    """Put whole numbers into named bins, from each edge up to the next one; the last is open."""
-    names = [str(a) if b == a + 1 else f"{a} to {b - 1}" for a, b in pairwise(edges)]
-    names.append(f"{edges[-1]}+")
-    return pd.cut(counts.round(), [*edges, np.inf], right=False, labels=names)
+    return gate, estimator.preferences_[gate.feature_names_in_.tolist()]
 
 
 def _calibration_curve(predictions, n_bins):
@@ -342,11 +303,11 @@ def _calibration_curve(predictions, n_bins):
     ranks = predictions["probability"].rank(method="average", pct=True)
     bins = np.ceil(ranks * n_bins).astype(int)
     rows = []
-    for _, some in predictions.groupby(bins):
-        observed = some["right"].mean()
+    for _, pairs in predictions.groupby(bins):
+        observed = pairs["right"].mean()
         # Standard error of a mean of clustered observations.
-        residual = (some["right"] - observed).groupby(some["group"]).sum()
-        error = 1.96 * np.sqrt(np.sum(residual**2)) / len(some)
+        residual = (pairs["right"] - observed).groupby(pairs["group"]).sum()
+        error = 1.96 * np.sqrt(np.sum(residual**2)) / len(pairs)
         low, high = max(0.0, observed - error), min(1.0, observed + error)
-        rows.append((some["probability"].mean(), observed, low, high, len(some)))
+        rows.append((pairs["probability"].mean(), observed, low, high, len(pairs)))
     return pd.DataFrame(rows, columns=columns)

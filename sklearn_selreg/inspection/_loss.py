@@ -1,4 +1,7 @@
-"""The course of the objective, drawn."""
+"""The objective after each sweep, drawn."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -16,9 +19,9 @@ class LossDisplay:
     loss_curve : array-like of shape (n_sweeps,)
         The objective after each sweep.
     first_sweep : int, default=1
-        Number of the sweep that the first entry belongs to.
+        Number of the sweep of the first entry.
     name : str or None, default=None
-        Of the model.
+        Name of the model.
 
     Attributes
     ----------
@@ -30,34 +33,39 @@ class LossDisplay:
     Examples
     --------
     >>> import matplotlib; matplotlib.use("agg")
-    >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+    >>> from sklearn_selreg import ALS, SelectiveLLMRegularizedMF
     >>> from sklearn_selreg.datasets import make_interactions
     >>> from sklearn_selreg.inspection import LossDisplay
     >>> X = make_interactions(200, 100, 2000, random_state=0).X[["user", "item"]]
-    >>> model = SelectiveLLMRegularizedMF(compute_loss=True, random_state=0).fit(X)
+    >>> settings = {"backbone": ALS(compute_loss=True), "random_state": 0}
+    >>> model = SelectiveLLMRegularizedMF(**settings).fit(X)
     >>> display = LossDisplay.from_estimator(model, name="without judge")
     >>> display.ax_.get_xlabel()
     'sweep'
 
     Another model in the same picture:
 
-    >>> other = SelectiveLLMRegularizedMF(factors=8, compute_loss=True, random_state=0).fit(X)
+    >>> other = SelectiveLLMRegularizedMF(factors=8, **settings).fit(X)
     >>> display = LossDisplay.from_estimator(other, name="8 factors", ax=display.ax_)
     """
 
-    def __init__(self, loss_curve, *, first_sweep=1, name=None):
+    def __init__(
+        self, loss_curve: Sequence[float], *, first_sweep: int = 1, name: str | None = None
+    ):
         self.loss_curve = loss_curve
         self.first_sweep = first_sweep
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, ax=None, **line):
+    def from_estimator(
+        cls, estimator: Any, *, name: str | None = None, ax: Any = None, **line: Any
+    ) -> "LossDisplay":
         """Draw the loss curve of a fitted model.
 
         Parameters
         ----------
         estimator : SelectiveLLMRegularizedMF, or Pipeline or search with one
-            Fitted with `compute_loss=True`.
+            Fitted with `compute_loss=True` of its backbone, e.g. `ALS(compute_loss=True)`.
         name : str, default=None
             What to call the model in a legend. None: no legend.
         ax : matplotlib Axes, default=None
@@ -84,12 +92,13 @@ class LossDisplay:
         curve = getattr(estimator, "loss_curve_", None)
         if curve is None or not len(curve):
             raise ValueError(
-                f"This {type(estimator).__name__} has no loss curve: fit it with compute_loss=True."
+                f"This {type(estimator).__name__} has no loss curve: fit it with compute_loss=True "
+                "of its backbone, e.g. backbone=ALS(compute_loss=True)."
             )
         first = getattr(estimator, "n_iter_", len(curve)) - len(curve) + 1
         return cls(list(curve), first_sweep=first, name=name).plot(ax=ax, **line)
 
-    def plot(self, ax=None, **line):
+    def plot(self, ax: Any = None, **line: Any) -> "LossDisplay":
         """Draw.
 
         Parameters

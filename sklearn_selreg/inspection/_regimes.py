@@ -1,11 +1,15 @@
-"""Reports side by side, drawn by regime."""
+"""Metrics of several models by regime, drawn."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from .._utils._params import name_kind
-from ..metrics._comparison import compare_reports, report_intervals
-from ..metrics._models import warn_of_other_catalog
+from ..metrics._bootstrap import report_intervals
+from ..metrics._comparison import compare_reports, warn_of_other_catalog
 from ..metrics._report import RankingReport, ranking_report
 from ._drawing import (
     COLORS,
@@ -24,7 +28,7 @@ _REGIME_LABELS = {
     "warm": "warm users",
     "cold": "cold users",
     "tail": "rare items\n(3 users or fewer)",
-    "zero": "new items\n(no user)",
+    "new": "new items\n(no user)",
 }
 
 
@@ -39,10 +43,10 @@ class RegimeDisplay:
     estimates : DataFrame of shape (n_models * n_regimes, 3), columns `value`, `low`, `high`
         The index holds the names of model and regime.
     metric : str
-        Such as `"AUC"` or `"NDCG@10"`.
+        E.g. `"AUC"` or `"NDCG@10"`.
     reference : str or None, default=None
         The model from which `estimates` are differences; None: they are the metrics themselves.
-    confidence : float, default=0.95
+    confidence_level : float, default=0.95
         Coverage of the intervals.
 
     Attributes
@@ -80,26 +84,33 @@ class RegimeDisplay:
     (10, 3)
     """
 
-    def __init__(self, estimates, metric, *, reference=None, confidence=0.95):
+    def __init__(
+        self,
+        estimates: pd.DataFrame,
+        metric: str,
+        *,
+        reference: str | None = None,
+        confidence_level: float = 0.95,
+    ):
         self.estimates = estimates
         self.metric = metric
         self.reference = reference
-        self.confidence = confidence
+        self.confidence_level = confidence_level
 
     @classmethod
     def from_reports(
         cls,
-        reports,
+        reports: RankingReport | Mapping[str, RankingReport],
         *,
-        metric="AUC",
-        reference=None,
-        n_bootstrap=2000,
-        random_state=0,
-        confidence=0.95,
-        regime_labels=None,
-        ax=None,
-        verbose=0,
-    ):
+        metric: str = "AUC",
+        reference: str | None = None,
+        n_bootstrap: int = 2000,
+        random_state: int | np.random.RandomState | None = 0,
+        confidence_level: float = 0.95,
+        regime_labels: Mapping[str, str] | None = None,
+        ax: Any = None,
+        verbose: int = 0,
+    ) -> "RegimeDisplay":
         """Draw the reports of several models side by side.
 
         Parameters
@@ -109,9 +120,9 @@ class RegimeDisplay:
         metric : str, default="AUC"
             A column of the reports.
         reference : str, default=None
-            The name of a model: draw the differences of the others from it, with paired intervals.
-            That is what tells whether one is better. None: draw the metrics themselves.
-        n_bootstrap, random_state, confidence
+            The name of a model: draw the differences of the others from it, with paired intervals,
+            which show whether one is better. None: draw the metrics themselves.
+        n_bootstrap, random_state, confidence_level
             As in `compare_reports`.
         regime_labels, ax
             As in :meth:`plot`.
@@ -132,64 +143,36 @@ class RegimeDisplay:
             Without matplotlib.
         """
         require_matplotlib(cls)
-        if isinstance(reports, RankingReport):
-            reports = {"model": reports}
-        if not isinstance(reports, dict):
-            raise TypeError(
-                "reports must be a RankingReport or a dict of names to such; got "
-                f"{name_kind(reports)}."
-            )
-        others = {name: report for name, report in reports.items() if name != reference}
-        if reference is not None and reference not in reports:
-            raise ValueError(
-                f"reference must be one of the models {list(reports)}; got {reference!r}."
-            )
-        if not others:
-            raise ValueError(
-                f"reports must hold at least one{' besides the reference' if reference else ''}; "
-                "got none."
-            )
+        reports = _check_reports(reports, reference)
         bootstrap = {
             "n_bootstrap": n_bootstrap,
             "random_state": random_state,
-            "confidence": confidence,
+            "confidence_level": confidence_level,
             "verbose": verbose,
         }
-        tables, first = {}, next(iter(others.values()))
-        for name, report in others.items():
-            if reference is None:
-                table = report_intervals(report, **bootstrap)
-                warn_of_other_catalog(report, first)
-            else:
-                table = compare_reports(report, reports[reference], **bootstrap)
-            if metric not in table.columns.levels[0]:
-                raise ValueError(
-                    f"metric must be one of {table.columns.unique(0).to_list()}; got {metric!r}."
-                )
-            tables[name] = table[metric].set_axis(["value", "low", "high"], axis=1)
-        estimates = pd.concat(tables, names=["model", "regime"])
-        display = cls(estimates, metric, reference=reference, confidence=confidence)
+        estimates = _estimate(reports, metric, reference, bootstrap)
+        display = cls(estimates, metric, reference=reference, confidence_level=confidence_level)
         return display.plot(ax=ax, regime_labels=regime_labels)
 
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: Any,
         *,
-        train=None,
-        y=None,
-        cohort=None,
-        exclude=None,
-        metric="AUC",
-        name=None,
-        n_bootstrap=2000,
-        random_state=0,
-        confidence=0.95,
-        regime_labels=None,
-        ax=None,
-        verbose=0,
-    ):
+        train: Any = None,
+        y: ArrayLike | None = None,
+        cohort: pd.Series | Mapping | None = None,
+        exclude: Any = None,
+        metric: str = "AUC",
+        name: str | None = None,
+        n_bootstrap: int = 2000,
+        random_state: int | np.random.RandomState | None = 0,
+        confidence_level: float = 0.95,
+        regime_labels: Mapping[str, str] | None = None,
+        ax: Any = None,
+        verbose: int = 0,
+    ) -> "RegimeDisplay":
         """Evaluate a fitted model and draw the result.
 
         Parameters
@@ -198,12 +181,12 @@ class RegimeDisplay:
             Fitted.
         X, train, y, cohort, exclude
             Held-out and training interactions; see `ranking_report`, which needs no `train` for a
-            model that remembers its interactions.
+            model that keeps its interactions.
         metric : str, default="AUC"
             `"AUC"`, `"NDCG@10"` or `"recall@10"`.
         name : str, default=None
-            Of the model. None: its class.
-        n_bootstrap, random_state, confidence
+            Name of the model. None: its class.
+        n_bootstrap, random_state, confidence_level
             As in `compare_reports`.
         regime_labels, ax
             As in :meth:`plot`.
@@ -240,13 +223,19 @@ class RegimeDisplay:
             metric=metric,
             n_bootstrap=n_bootstrap,
             random_state=random_state,
-            confidence=confidence,
+            confidence_level=confidence_level,
             regime_labels=regime_labels,
             ax=ax,
             verbose=verbose,
         )
 
-    def plot(self, ax=None, *, regime_labels=None, legend=True):
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        regime_labels: Mapping[str, str] | None = None,
+        legend: bool = True,
+    ) -> "RegimeDisplay":
         """Draw.
 
         Parameters
@@ -254,8 +243,8 @@ class RegimeDisplay:
         ax : matplotlib Axes, default=None
             Where to draw; None: a new figure.
         regime_labels : dict of str to str, default=None
-            What to call regimes, and in which order to draw them; those it does not name are left
-            out. None: all of which there is an estimate, in the words of this package.
+            Names of regimes, in the order to draw them; other regimes are omitted. None: all
+            regimes with an estimate, and the names of this package.
         legend : bool, default=True
             Whether to name the models.
 
@@ -271,15 +260,7 @@ class RegimeDisplay:
         ImportError
             Without matplotlib.
         """
-        known = self.estimates.index.unique(1)
-        if regime_labels is None:
-            there = set(self.estimates["value"].dropna().index.unique(1))
-            labels = {regime: name for regime, name in _REGIME_LABELS.items() if regime in there}
-        else:
-            labels = regime_labels
-        unknown = [regime for regime in labels if regime not in known]
-        if unknown:
-            raise ValueError(f"regime_labels must name {known.to_list()}; got {unknown[0]!r}.")
+        labels = self._regime_labels(regime_labels)
         models = self.estimates.index.unique(0)
         height = 1.6 + len(labels) * (0.45 + 0.18 * len(models))
         self.figure_, ax = make_axes(self, ax, figsize=(6.4, height))
@@ -288,23 +269,13 @@ class RegimeDisplay:
             ax.axvline(0, color="0.3", linewidth=1)
         step = min(0.28, 0.7 / len(models))
         for number, model in enumerate(models):
-            rows = self.estimates.loc[model].reindex(list(labels))
-            value, low, high = rows[["value", "low", "high"]].to_numpy(dtype=float).T
-            ax.errorbar(
-                value,
-                np.arange(len(labels)) + step * (number - (len(models) - 1) / 2),
-                xerr=np.maximum([value - low, high - value], 0),
-                linestyle="none",
-                color=COLORS[number % len(COLORS)],
-                marker=MARKERS[number % len(MARKERS)],
-                markersize=6,
-                label=str(model),
-            )
+            offset = step * (number - (len(models) - 1) / 2)
+            self._draw_model(model, list(labels), number, offset)
         ax.set_yticks(range(len(labels)), labels.values())
         ax.set_ylim(len(labels) - 0.5, -0.5)
         plain_axes(ax)
         ax.grid(axis="x", color="0.9")
-        interval = f"with {100 * self.confidence:g}% intervals"
+        interval = f"with {100 * self.confidence_level:g}% intervals"
         if self.reference is None:
             ax.set_xlabel(f"{self.metric}, {interval}")
         else:
@@ -313,3 +284,63 @@ class RegimeDisplay:
         if legend:
             legend_above(ax)
         return self
+
+    def _regime_labels(self, labels):
+        """Return the regimes to draw, and what to call them."""
+        if labels is None:
+            estimated = set(self.estimates["value"].dropna().index.unique(1))
+            return {regime: name for regime, name in _REGIME_LABELS.items() if regime in estimated}
+        known = self.estimates.index.unique(1)
+        unknown = [regime for regime in labels if regime not in known]
+        if unknown:
+            raise ValueError(f"regime_labels must name {known.to_list()}; got {unknown[0]!r}.")
+        return labels
+
+    def _draw_model(self, model, regimes, number, offset):
+        """Draw the estimates of a model, `offset` below the middle of each regime."""
+        rows = self.estimates.loc[model].reindex(regimes)
+        value, low, high = rows[["value", "low", "high"]].to_numpy(dtype=float).T
+        self.ax_.errorbar(
+            value,
+            np.arange(len(regimes)) + offset,
+            xerr=np.maximum([value - low, high - value], 0),
+            linestyle="none",
+            color=COLORS[number % len(COLORS)],
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=6,
+            label=str(model),
+        )
+
+
+def _check_reports(reports, reference):
+    """Return the reports of models as a dict; raise if there is nothing to draw."""
+    if isinstance(reports, RankingReport):
+        reports = {"model": reports}
+    if not isinstance(reports, dict):
+        raise TypeError(
+            f"reports must be a RankingReport or a dict of names to such; got {name_kind(reports)}."
+        )
+    if reference is not None and reference not in reports:
+        raise ValueError(f"reference must be one of the models {list(reports)}; got {reference!r}.")
+    if not set(reports) - {reference}:
+        least = "at least one" if reference is None else "at least one besides the reference"
+        raise ValueError(f"reports must hold {least}; got none.")
+    return reports
+
+
+def _estimate(reports, metric, reference, bootstrap):
+    """Bootstrap a metric of each model, or its difference from the reference."""
+    others = {name: report for name, report in reports.items() if name != reference}
+    tables, first = {}, next(iter(others.values()))
+    for name, report in others.items():
+        if reference is None:
+            table = report_intervals(report, **bootstrap)
+            warn_of_other_catalog(report, first)
+        else:
+            table = compare_reports(report, reports[reference], **bootstrap)
+        if metric not in table.columns.levels[0]:
+            raise ValueError(
+                f"metric must be one of {table.columns.unique(0).to_list()}; got {metric!r}."
+            )
+        tables[name] = table[metric].set_axis(["value", "low", "high"], axis=1)
+    return pd.concat(tables, names=["model", "regime"])

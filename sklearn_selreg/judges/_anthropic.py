@@ -1,24 +1,35 @@
 """A judge that asks Claude."""
 
-import json
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from .._utils._progress import tqdm
+from ..exceptions import JudgeError
 from ._batches import BATCH_DISCOUNT, Batches, pause_of, read_message
 from ._live import LiveJudge
-from ._run import Work
+from ._run import AskingRun
 from ._service import (
+    Reply,
+    TransientError,
+    bound_body,
     hide,
     no_connection,
     no_key,
     not_sent,
+    read_body,
     retry_after,
     server_message,
     transient_or_fatal,
+    without_traceback,
 )
-from ._slate import check_slates
+from ._slate import Slate, check_slates
 
 # USD per million tokens, input and output, from platform.claude.com/docs, "Models & pricing".
 _PRICES_DATE = "2026-11-24"
@@ -37,8 +48,8 @@ _THINKING_TOKENS = 4_000  # allowed to models that cannot be told not to think
 class AnthropicJudge(LiveJudge):
     """Judge that asks Claude, by the official `anthropic` client.
 
-    A question shows the user's history and the candidates as JSON data, and asks for one rating
-    for each candidate; the answer's form is forced by a JSON schema. Each question is asked in
+    A prompt shows the user's history and the candidates as JSON data, and asks for one rating
+    for each candidate; the answer's form is forced by a JSON schema. Each slate is asked in
     `n_orders` orders of the candidates, because models favor what they read first; the ratings
     are averaged, and how well they agree is known to the gate.
 
@@ -116,42 +127,44 @@ class AnthropicJudge(LiveJudge):
 
     def __init__(
         self,
-        model="claude-haiku-5-5",
+        model: str = "claude-haiku-5-5",
         *,
-        max_requests=None,
-        max_cost=None,
-        cache="default",
-        batch=False,
-        concurrency=8,
-        n_orders=2,
-        max_item_chars=300,
-        max_tokens=None,
-        options=None,
-        price=None,
-        timeout=60.0,
-        max_retries=6,
-        base_url=None,
-        api_key_env=None,
-        batch_poll=30.0,
-        verbose=0,
+        max_requests: int | None = None,
+        max_cost: float | None = None,
+        cache: str | os.PathLike | None = "default",
+        batch: bool = False,
+        concurrency: int = 8,
+        n_orders: int = 2,
+        max_item_chars: int = 300,
+        max_tokens: int | None = None,
+        options: dict | None = None,
+        price: tuple[float, float] | None = None,
+        timeout: float = 60.0,
+        max_retries: int = 6,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        batch_poll: float = 30.0,
+        verbose: int = 0,
     ):
-        self.model = model
-        self.max_requests = max_requests
-        self.max_cost = max_cost
-        self.cache = cache
+        super().__init__(
+            model,
+            max_requests=max_requests,
+            max_cost=max_cost,
+            cache=cache,
+            concurrency=concurrency,
+            n_orders=n_orders,
+            max_item_chars=max_item_chars,
+            max_tokens=max_tokens,
+            options=options,
+            price=price,
+            timeout=timeout,
+            max_retries=max_retries,
+            base_url=base_url,
+            api_key_env=api_key_env,
+            verbose=verbose,
+        )
         self.batch = batch
-        self.concurrency = concurrency
-        self.n_orders = n_orders
-        self.max_item_chars = max_item_chars
-        self.max_tokens = max_tokens
-        self.options = options
-        self.price = price
-        self.timeout = timeout
-        self.max_retries = max_retries
-        self.base_url = base_url
-        self.api_key_env = api_key_env
         self.batch_poll = batch_poll
-        self.verbose = verbose
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -180,7 +193,7 @@ class AnthropicJudge(LiveJudge):
         return BATCH_DISCOUNT if self.batch else 1.0
 
     def _arguments(self, slate):
-        """Return the arguments of `messages.create` for one question."""
+        """Return the arguments of `messages.create` for one prompt."""
         system, message, schema = self._instructions(slate)
         options = dict(self._options())
         output = {"format": {"type": "json_schema", "schema": schema}}
@@ -194,12 +207,22 @@ class AnthropicJudge(LiveJudge):
         }
 
     def _make_client(self):
-        import anthropic
-
+        try:
+            import anthropic
+        except ImportError:
+            raise ImportError(
+                "AnthropicJudge needs anthropic; install it by: pip install anthropic"
+            ) from None
         key = self._key_from_environment()
+        http = anthropic.DefaultHttpxClient(event_hooks={"response": [bound_body]})
         try:
             client = anthropic.Anthropic(
-                api_key=key, base_url=self.base_url, timeout=self.timeout, max_retries=0
+                api_key=key,
+                base_url=self.base_url,
+                timeout=self.timeout,
+                max_retries=0,
+                default_headers={"accept-encoding": "gzip"},
+                http_client=http,
             )
         except anthropic.AnthropicError as error:
             failure = not_sent(hide(str(error), key))
@@ -209,17 +232,16 @@ class AnthropicJudge(LiveJudge):
             if names & {"x-api-key", "authorization"} or getattr(client, "credentials", None):
                 return client
             failure = no_key(_KEY)
+        http.close()
+        key = None  # tracebacks may show it
         raise failure
 
-    def _send(self, client, slate):
+    def _send(self, client: Any, slate: Slate) -> Reply:
         response = self._call(
             client, lambda: client.messages.with_raw_response.create(**self._arguments(slate))
         )
-        try:
-            body = json.loads(response.http_response.content)
-        except ValueError:
-            body = {}
-        return read_message(body, pause_of(response.headers))
+        reply = read_body(response.http_response.content, read_message)
+        return replace(reply, pause=pause_of(response.headers))
 
     def _call(self, client, f):
         """Call the client; its exceptions (which hold the key) become ours."""
@@ -235,26 +257,29 @@ class AnthropicJudge(LiveJudge):
                 key=client.api_key,
                 service=self.api_key_env or _KEY,
             )
+            failure.status = error.status_code
         except anthropic.APIConnectionError as error:
             failure = no_connection(error, client.api_key)
         except TypeError as error:  # an option that the client does not know
             failure = not_sent(hide(str(error), client.api_key))
+        except JudgeError as error:
+            failure = without_traceback(error)
         raise failure
 
-    def count_tokens(self, slates):
-        """Count the input tokens of questions exactly, by a free call of the service for each.
+    def count_tokens(self, slates: Iterable[Slate]) -> np.ndarray:
+        """Count the input tokens of prompts exactly, by a free call of the service for each.
 
         Parameters
         ----------
         slates : iterable of Slate
-            The questions. :meth:`estimate_cost` goes by their length in characters, and asks
-            nobody; a few dozen questions tell how far it is off, say with texts that are not
+            What to rate. :meth:`estimate_cost` goes by their length in characters, and asks
+            nobody; a few dozen slates show how far it is off, say with texts that are not
             English.
 
         Returns
         -------
         tokens : ndarray of shape (n_slates,), int64
-            Of one request for each question, in the order in which the candidates are listed.
+            Of one request for each slate, in the order in which the candidates are listed.
 
         Raises
         ------
@@ -269,33 +294,38 @@ class AnthropicJudge(LiveJudge):
         >>> AnthropicJudge(max_cost=1.0, cache=None).count_tokens([])
         array([], dtype=int64)
         """
-        slates = check_slates(slates)
-        if not slates:
+        asked = check_slates(slates)
+        if not asked:
             return np.array([], dtype=np.int64)
         self._check_parameters()
-        client, work = self._client(), Work(self, self._cache(), {})
+        with self._client() as client:
+            run = AskingRun(self, self._cache(), {}, client)
 
-        def count(slate):
-            arguments = self._arguments(slate)
-            del arguments["max_tokens"]
-            counted = work.attempts(
-                lambda: self._call(client, lambda: client.messages.count_tokens(**arguments))
-            )
-            return counted.input_tokens
+            def count(slate):
+                arguments = self._arguments(slate)
+                del arguments["max_tokens"]
+                api = client.messages
+                try:
+                    return run.attempts(
+                        lambda: self._call(client, lambda: api.count_tokens(**arguments))
+                    ).input_tokens
+                except TransientError as error:
+                    failure = JudgeError(f"{self.model} does not answer: {error}")
+                raise failure
 
-        with ThreadPoolExecutor(min(self.concurrency, len(slates))) as pool:
-            counts = tqdm(
-                pool.map(count, slates),
-                total=len(slates),
-                disable=not self.verbose,
-                desc="counting tokens",
-                unit="question",
-            )
-            return np.array(list(counts), dtype=np.int64)
+            with ThreadPoolExecutor(min(self.concurrency, len(asked))) as pool:
+                counts = tqdm(
+                    pool.map(count, asked),
+                    total=len(asked),
+                    disable=not self.verbose,
+                    desc="counting tokens",
+                    unit="prompt",
+                )
+                return np.array(list(counts), dtype=np.int64)
 
     # -- batches -------------------------------------------------------------------------------
 
-    def _work(self, work):
-        Batches(self, work).run(send=self.batch)
+    def _work(self, run):
+        Batches(self, run).run(send=self.batch)
         if not self.batch:
-            work.ask_live()
+            run.ask_live()

@@ -1,22 +1,52 @@
 """Anthropic's batches: sent, found again and collected."""
 
-import json
 import logging
-import time
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 import numpy as np
 
-from ..exceptions import JudgeError
-from ._cache import ANSWERED, GRANTED, OVER
-from ._service import Reply, TransientError, as_sentence, hide, read_reply, read_tokens
+from .._utils._warn import warn
+from ..exceptions import JudgeError, JudgmentWarning
+from ._batch_table import BatchTable
+from ._cache import ANSWERED, TAKEN, Unwritable
+from ._service import (
+    Reply,
+    TransientError,
+    as_sentence,
+    hide,
+    read_or_empty,
+    read_reply,
+    read_tokens,
+)
 
 _log = logging.getLogger("sklearn_selreg")
 BATCH_DISCOUNT = 0.5
 _BATCH_REQUESTS = 10_000  # the service allows 100,000, and 256 MB
 _BATCH_BYTES = 100_000_000
-_CLOCKS = 3600.0  # seconds that the server's clock may differ from ours
 _RATE_LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
+
+
+@dataclass
+class Batch:
+    """A batch that is under way.
+
+    Attributes
+    ----------
+    intent : str
+        By which the cache knows it.
+    id : str or None
+        That of the service; None if it is not known whether it was sent.
+    prompts : dict of str to (int, int or None)
+        Reserved cost and number of candidates (None in caches of older versions) by key.
+    newest : str or None
+        The newest batch that the service listed before this one was sent.
+    """
+
+    intent: str
+    id: str | None
+    prompts: dict[str, tuple[int, int | None]]
+    newest: str | None
 
 
 class Batches:
@@ -26,135 +56,152 @@ class Batches:
     taken out when its results are stored. So whatever kills this process, another one finds it.
     """
 
-    def __init__(self, judge, work):
+    def __init__(self, judge, run):
         self.judge = judge
-        self.work = work
-        self.cache = work.cache
+        self.asking = run
+        self.cache = run.cache
+        self.table = BatchTable(run.cache)
         self.attempts = {}  # of each key
         self.best = {}  # bad answers of keys that are asked once more
-        self.active = []  # (intent, id or None, {key: reserved cost}, time)
+        self.active = []
 
     def run(self, send):
         """Collect batches that others have left; with `send`, send what remains, and collect."""
-        work = self.work
-        while not work.stop.is_set():
-            waiting = self._pending()
-            self.active += self.cache.adopt_batches(work.identity, waiting)
+        try:
+            self._run(send)
+            return
+        except Unwritable as error:
+            self.asking.spent(str(error))
+            return
+        except TransientError as error:
+            failure = JudgeError(f"{self.judge.model} does not answer: {error} Try again later.")
+        raise failure
+
+    def _run(self, send):
+        run = self.asking
+        while not run.stop.is_set():
+            waiting = [key for key in run.todo if key not in run.found]
+            for intent, batch, prompts, newest in self.table.adopt(run.identity, waiting):
+                sizes = {k: v if isinstance(v, list) else (v, None) for k, v in prompts.items()}
+                self.active.append(Batch(intent, batch, sizes, newest))
             n_taken = 0
             if send and not self.active and waiting:
                 n_taken = self._send(waiting)
             if self.active:
                 self._collect(self.active.pop())
             elif n_taken:
-                work.stop.wait(min(1.0, self.judge.batch_poll))
+                run.stop.wait(min(1.0, self.judge.batch_poll))
             else:
                 return
 
-    def _pending(self):
-        return [key for key in self.work.todo if key not in self.work.found]
+    # -- sending -------------------------------------------------------------------------------
 
     def _send(self, keys):
-        """Send batches of what is free; return how many questions others are asking."""
-        work, judge = self.work, self.judge
-        # What failed too often, or was answered badly twice, is left alone.
-        costs = [judge._worst_cost(work.todo[key]) for key in keys]
-        states = dict(zip(keys, self.cache.begin(keys, costs, **work.limits), strict=True))
-        answered = [key for key, state in states.items() if state == ANSWERED]
-        for key, ratings in self.cache.get(answered).items():
-            work._arrived(key, ratings)
-        cost_of = dict(zip(keys, costs, strict=True))
-        granted = {key: cost_of[key] for key, state in states.items() if state == GRANTED}
-        n_taken = sum(state not in (ANSWERED, GRANTED, OVER) for state in states.values())
-        if not granted and not n_taken and OVER in states.values():
-            work.spent()
-        for requests in self._split(granted):
-            intent = self.cache.intend_batch(work.identity, requests)
-            self.active.append((intent, self._post(intent, requests), requests, time.time()))
+        """Send batches of what is free; return how many prompts others are asking."""
+        run, n_taken = self.asking, 0
+        newest = self._newest()
+        for prompts in self._split(keys):
+            intent, granted, states = self.table.intend(run.identity, prompts, newest, **run.limits)
+            answered = [k for k, s in zip(prompts, states, strict=True) if s == ANSWERED]
+            for key, ratings in self.cache.get(answered).items():
+                run.arrived(key, ratings)
+            n_taken += states.count(TAKEN)
+            if intent is not None:
+                batch = self._post(intent, granted, newest)
+                self.active.append(Batch(intent, batch, granted, newest))
+        # While batches are under way, some of their budget may be given back.
+        if not self.active and not n_taken and len(run.found) < len(run.todo):
+            run.spent()
         return n_taken
 
-    def _split(self, requests):
-        """Split requests at the size limits of a batch."""
+    def _split(self, keys):
+        """Split prompts at the size limits of a batch."""
         part, n_bytes = {}, 0
-        for key, cost in requests.items():
-            size = len(self.judge._request_text(self.work.todo[key]).encode()) * 2 + 1_000
+        for key in keys:
+            slate = self.asking.todo[key]
+            size = len(self.judge._request_text(slate).encode()) * 2 + 1_000
             if part and (len(part) == _BATCH_REQUESTS or n_bytes + size > _BATCH_BYTES):
                 yield part
                 part, n_bytes = {}, 0
-            part[key] = cost
+            part[key] = self.judge._worst_cost(slate), len(slate.candidates)
             n_bytes += size
         if part:
             yield part
 
-    def _post(self, intent, requests):
+    def _post(self, intent, prompts, newest):
         """Send a batch, at most once, and return its id."""
-        client = self.judge._client()
         items = [
-            {"custom_id": key, "params": self.judge._arguments(self.work.todo[key])}
-            for key in requests
+            {"custom_id": key, "params": self.judge._arguments(self.asking.todo[key])}
+            for key in prompts
         ]
-        since = time.time()
+        api = self.asking.client.messages.batches
 
         def post():
             try:
-                return self.judge._call(
-                    client, lambda: client.messages.batches.create(requests=items)
-                ).id
+                return self._call(lambda: api.create(requests=items)).id
             except TransientError as error:
                 if not error.billed:
                     raise
                 # Nobody knows whether it got there.
                 failure = error
-            found = self._find(since, requests)
+            found = self._find(prompts, newest)
             if found is None:
                 raise failure
             return found
 
         try:
-            batch = self.work.attempts(post)
+            batch = self.asking.attempts(post)
         except (TransientError, JudgeError) as error:
-            unused = {"cost": -sum(requests.values()), "requests": -len(requests)}
-            self.cache.end_batch(intent, unused)
+            self._give_back(intent, prompts)
             failure = JudgeError(f"The batch was not accepted: {error}")
         else:
-            self.cache.sent_batch(intent, batch)
-            _log.info("Sent batch %s of %d requests.", batch, len(requests))
+            self.table.sent(intent, batch)
+            _log.info("Sent batch %s of %d requests.", batch, len(prompts))
             return batch
         raise failure
 
-    def _find(self, since, requests):
+    def _give_back(self, intent, prompts):
+        """Take out a batch that was never accepted."""
+        unused = {"cost": -sum(cost for cost, _ in prompts.values()), "requests": -len(prompts)}
+        self.table.end(intent, self.asking.identity, counts=unused)
+
+    def _newest(self):
+        """Return the newest batch of the service, None if it has none."""
+        listing = self._patiently(lambda: self.asking.client.messages.batches.list(limit=1))
+        return listing.data[0].id if listing.data else None
+
+    def _find(self, prompts, newest):
         """Look for a batch that was sent, but whose id is not known; None if there is none."""
-        client = self.judge._client()
-        known = self.cache.known_batches()
-        listing = self._patiently(lambda: client.messages.batches.list(limit=100))
-        n_wanted = len(requests)
-        candidates = []
-        for batch in self._patiently(lambda: _until(listing, since - _CLOCKS)):
-            n_requests = sum(batch.request_counts.to_dict().values())
-            if batch.id not in known and n_requests == n_wanted:
-                candidates.append(batch.id)
-        for batch in candidates:
-            self._wait(batch)
-            if any(entry["custom_id"] in requests for entry in self._results(batch)[:1]):
-                return batch
+        api = self.asking.client.messages.batches
+        known = self.table.known()
+        listing = self._patiently(lambda: api.list(limit=100))
+        for batch in self._patiently(lambda: _until(listing, newest)):
+            n_prompts = sum(batch.request_counts.to_dict().values())
+            if batch.id in known or n_prompts != len(prompts):
+                continue
+            self._wait(batch.id)
+            if any(key in prompts for key, _, _ in self._results(batch.id)[:1]):
+                return batch.id
         return None
+
+    # -- collecting ----------------------------------------------------------------------------
 
     def _wait(self, batch):
         """Wait until a batch has ended."""
-        client = self.judge._client()
-        while not self.work.stop.is_set():
-            state = self._patiently(lambda: client.messages.batches.retrieve(batch))
+        while not self.asking.stop.is_set():
+            state = self._patiently(lambda: self.asking.client.messages.batches.retrieve(batch))
             if state.processing_status == "ended":
                 return
-            self.work.stop.wait(self.judge.batch_poll)
+            self.asking.stop.wait(self.judge.batch_poll)
 
     def _results(self, batch):
-        """Return all results of a batch, a list of dict."""
-        client = self.judge._client()
+        """Return the results of a batch, a list of (key, type, Reply or message of an error)."""
+        client = self.asking.client
 
         def read():
             try:
-                entries = self.judge._call(client, lambda: client.messages.batches.results(batch))
-                return [entry.to_dict(warnings=False) for entry in entries]
+                entries = self._call(lambda: client.messages.batches.results(batch))
+                return [_read_entry(entry.to_dict(warnings=False)) for entry in entries]
             except (TransientError, JudgeError):
                 raise
             except Exception as error:  # the stream breaks off, as one of many exceptions
@@ -163,86 +210,111 @@ class Batches:
                 )
             raise failure
 
-        return self.work.attempts(read)
+        return self.asking.attempts(read)
+
+    def _call(self, f):
+        return self.judge._call(self.asking.client, f)
 
     def _patiently(self, f):
-        return self.work.attempts(lambda: self.judge._call(self.judge._client(), f))
+        return self.asking.attempts(lambda: self._call(f))
 
-    def _collect(self, sent):
-        """Wait for a batch and store its answers."""
-        intent, batch, requests, since = sent
-        work = self.work
-        if batch is None:
-            batch = self._find(since, requests)
-            if batch is None:  # it was never sent
-                self.cache.end_batch(
-                    intent, {"cost": -sum(requests.values()), "requests": -len(requests)}
-                )
+    def _collect(self, batch):
+        """Wait for a batch and store its answers, which happens once."""
+        run = self.asking
+        if batch.id is None:
+            batch.id = self._find(batch.prompts, batch.newest)
+            if batch.id is None:  # it was never sent
+                self._give_back(batch.intent, batch.prompts)
                 return
-            self.cache.sent_batch(intent, batch)
-        self._wait(batch)
-        stored = self.cache.get(requests)
-        counts, fatal = {}, None
-        for entry in self._results(batch):
-            key, result = entry["custom_id"], entry["result"]
-            if key not in requests or key in stored:
+            self.table.sent(batch.intent, batch.id)
+        try:
+            self._wait(batch.id)
+            results = self._results(batch.id)
+        except JudgeError as error:
+            if getattr(error, "status", None) != 404:
+                raise
+            self._is_gone(batch)
+            return
+        answers, counts, left, fatal = {}, {}, {}, None
+        for key, kind, reply in results:
+            reserved, n_candidates = batch.prompts.get(key, (0, None))
+            if key in run.todo:
+                n_candidates = len(run.todo[key].candidates)
+            if key not in batch.prompts:
                 continue
-            if result["type"] == "succeeded":
-                self._read(key, read_message(result["message"], 0.0), requests[key], counts)
-                continue
-            _add(counts, {"cost": -requests[key], f"batch {result['type']}": 1})
-            error = result.get("error", {}).get("error", {})
-            if error.get("type") == "invalid_request_error":
-                fatal = JudgeError(f"The service answered 400: {error.get('message')}")
-            self._failed(key, f"batch item {result['type']}")
-        self.cache.end_batch(intent, counts)
-        _log.info("Batch %s has ended.", batch)
-        for key, ratings in self.cache.get(requests).items():
-            if key in work.todo and key not in work.found:
-                work._arrived(key, ratings)
+            if kind != "succeeded":
+                _add(counts, {"cost": -reserved, f"batch {kind}": 1})
+                if kind == "invalid":
+                    fatal = JudgeError(f"The service answered 400: {reply}")
+                self._failed(key, f"batch item {kind}")
+            elif n_candidates is None:  # asked by another call of an older version
+                left[key] = reserved
+            else:
+                self._read(key, reply, reserved, n_candidates, answers, counts)
+        try:
+            self.table.end(batch.intent, run.identity, answers, counts, left)
+        except Unwritable:  # it will be collected again
+            for key in answers.keys() & run.todo.keys():
+                run.arrived(key, answers[key][0])
+            raise
+        _log.info("Batch %s has ended.", batch.id)
+        for key, ratings in self.cache.get(batch.prompts).items():
+            if key in run.todo and key not in run.found:
+                run.arrived(key, ratings)
         if fatal is not None:
             raise fatal
 
-    def _read(self, key, reply, reserved, counts):
-        """Store an answer, or ask once more."""
-        work = self.work
-        n_candidates = len(work.todo[key].candidates) if key in work.todo else None
-        if n_candidates is None:  # of another call: its number of candidates is that of its answer
-            try:
-                n_candidates = max(len(json.loads(reply.text)), 1)
-            except (ValueError, TypeError):
-                _add(counts, work.spending(reply, reserved))
-                return
+    def _is_gone(self, batch):
+        """Give up a batch that the service does not have; what it cost stays counted."""
+        self.table.end(batch.intent, self.asking.identity)
+        warn(
+            f"The service no longer has the batch {batch.id} of {len(batch.prompts)} prompts; was "
+            "it sent with another key or base_url? What was reserved for it stays counted, and its "
+            "prompts are asked again.",
+            JudgmentWarning,
+        )
+
+    def _read(self, key, reply, reserved, n_candidates, answers, counts):
+        """Read an answer; a bad one is asked for once more."""
         ratings, problem = read_reply(reply, n_candidates)
-        spent = work.spending(reply, reserved)
+        _add(counts, self.asking.spending(reply, reserved))
         if problem is not None:
-            spent[problem] = 1
-            if key in work.todo and key not in self.best:
+            _add(counts, {problem: 1})
+            if key in self.asking.todo and key not in self.best:
                 self.best[key] = ratings
-                _add(counts, spent)
                 return
             before = self.best.get(key)
             if before is not None and np.isnan(before).sum() < np.isnan(ratings).sum():
                 ratings = before
-        work.store(key, ratings, problem=problem, counts=spent)
+        answers[key] = ratings, problem
 
     def _failed(self, key, message):
-        """Count a failed attempt of the service."""
+        """Count a failed attempt of the service; what failed too often is left out."""
         self.attempts[key] = self.attempts.get(key, 0) + 1
         if self.attempts[key] > self.judge.max_retries:
-            self.work.n_unanswered += 1
-            self.work.last_failure = message
-            self.work.todo.pop(key, None)
+            self.asking.n_unanswered += 1
+            self.asking.last_failure = message
+            self.asking.todo.pop(key, None)
 
 
-def _until(listing, oldest):
-    """Return the batches of a listing, newest first, that are not older."""
+def _until(listing, newest):
+    """Return the batches of a listing, newest first, that are newer than one."""
     batches = []
     for batch in listing:
-        if batch.created_at.timestamp() < oldest:
+        if batch.id == newest:
             break
         batches.append(batch)
     return batches
+
+
+def _read_entry(entry):
+    """Return (key, type, Reply or message) of one result of a batch."""
+    key, result = entry["custom_id"], entry["result"]
+    if result["type"] == "succeeded":
+        return key, "succeeded", read_or_empty(result.get("message"), read_message)
+    error = (result.get("error") or {}).get("error") or {}
+    invalid = error.get("type") == "invalid_request_error"
+    return key, "invalid" if invalid else result["type"], error.get("message")
 
 
 def _add(counts, more):
@@ -250,7 +322,7 @@ def _add(counts, more):
         counts[name] = counts.get(name, 0) + value
 
 
-def read_message(message, pause):
+def read_message(message):
     """Make a Reply of a message of the service, a dict."""
     usage = message.get("usage")
     usage = usage if isinstance(usage, dict) else {}
@@ -272,7 +344,6 @@ def read_message(message, pause):
         problem=problems.get(message.get("stop_reason")),
         input_tokens=None if None in read else sum(read),
         output_tokens=read_tokens(usage.get("output_tokens")),
-        pause=pause,
     )
 
 

@@ -9,7 +9,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import LLMJudge
+from ._llm import LLMJudge
 from ._prompt import slate_texts
 
 
@@ -26,9 +26,9 @@ class ContentJudge(LLMJudge):
         Makes vectors of a list of texts: a scikit-learn transformer, fitted or not; an object with
         a method `encode`, as the models of sentence-transformers; or a function that returns an
         array of shape (n_texts, n_columns). None: TF-IDF of the words. A transformer that is not
-        fitted is fitted on each slate's own texts, so that an answer depends on its question alone.
+        fitted is fitted on each slate's own texts, so that an answer depends only on its slate.
     verbose : int, default=0
-        Above 0: a progress bar over the questions.
+        Above 0: a progress bar over the slates.
 
     See Also
     --------
@@ -44,7 +44,7 @@ class ContentJudge(LLMJudge):
 
     reads_texts = True
 
-    def __init__(self, vectorizer=None, verbose=0):
+    def __init__(self, vectorizer: object = None, verbose: int = 0):
         self.vectorizer = vectorizer
         self.verbose = verbose
 

@@ -1,5 +1,8 @@
 """A judge that carries answers given before: what is sent to other processes and machines."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,10 +10,10 @@ import numpy as np
 from .._utils._params import name_kind
 from .._utils._warn import warn
 from ..exceptions import JudgmentWarning
-from ._base import LLMJudge
+from ._base import BaseJudge
+from ._orders import sha256, slate_content
 from ._precomputed import stack_answers
-from ._question import sha256
-from ._slate import check_slates
+from ._slate import Slate, check_slates
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +48,7 @@ class AnswerTable:
         return f"<{len(self.keys)} {slates} answered by {self.judge}>"
 
 
-class FrozenJudge(LLMJudge):
+class FrozenJudge(BaseJudge):
     """Judge that carries the answers to certain slates, and asks nothing.
 
     It needs neither cache file nor key nor network, so a fit or a search with it runs anywhere, as
@@ -72,21 +75,19 @@ class FrozenJudge(LLMJudge):
     True
     """
 
-    _remembers = False  # the table is its memory
-
-    def __init__(self, table):
+    def __init__(self, table: AnswerTable):
         self.table = table
 
     @classmethod
-    def record(cls, judge, slates):
+    def record(cls, judge: BaseJudge, slates: Iterable[Slate]) -> FrozenJudge:
         """Ask a judge, and keep its answers.
 
         Parameters
         ----------
-        judge : LLMJudge
+        judge : BaseJudge
             Asked for what its cache does not have, within its budget.
         slates : iterable of Slate
-            The questions.
+            What to rate.
 
         Returns
         -------
@@ -96,10 +97,10 @@ class FrozenJudge(LLMJudge):
         Raises
         ------
         TypeError, ValueError, JudgeError
-            As :meth:`LLMJudge.answers` of that judge.
+            As `answers` of that judge.
         """
-        if not isinstance(judge, LLMJudge):
-            raise TypeError(f"judge must be an LLMJudge; got {name_kind(judge)}.")
+        if not isinstance(judge, BaseJudge):
+            raise TypeError(f"judge must be one of sklearn_selreg.judges; got {name_kind(judge)}.")
         slates = list(dict.fromkeys(check_slates(slates)))
         answers = judge.answers(slates)
         keys = _keys(slates)
@@ -115,22 +116,22 @@ class FrozenJudge(LLMJudge):
         return cls(table)
 
     @property
-    def reads_texts(self):
+    def reads_texts(self) -> bool:  # type: ignore[override]
         """Whether the judge that was asked goes by the items' texts."""
         return self.table.reads_texts
 
-    def answers(self, slates):
+    def answers(self, slates: Iterable[Slate]) -> list[np.ndarray]:
         """Return the answers that were recorded; NaN for slates that were not.
 
         Parameters
         ----------
         slates : iterable of Slate
-            The questions.
+            What to rate.
 
         Returns
         -------
         answers : list of ndarray of shape (n_candidates, n_answers), float64
-            As :meth:`LLMJudge.answers`.
+            As `answers`.
 
         Raises
         ------
@@ -144,11 +145,11 @@ class FrozenJudge(LLMJudge):
             If a slate is not among those recorded.
         """
         self._check_parameters()
-        slates = check_slates(slates)
-        table, keys = self.table, _keys(slates)
+        asked = check_slates(slates)
+        table, keys = self.table, _keys(asked)
         places = np.searchsorted(table.keys, keys)
         answers, unknown = [], 0
-        for slate, key, place in zip(slates, keys, places, strict=True):
+        for slate, key, place in zip(asked, keys, places, strict=True):
             if place < len(table.keys) and table.keys[place] == key:
                 answers.append(table.ratings[table.indptr[place] : table.indptr[place + 1]].copy())
             else:
@@ -156,7 +157,7 @@ class FrozenJudge(LLMJudge):
                 unknown += 1
         if unknown:
             warn(
-                f"{unknown} of {len(slates)} slates are not among the {len(table.keys)} that "
+                f"{unknown} of {len(asked)} slates are not among the {len(table.keys)} that "
                 f"{table.judge} answered; there is no opinion on them. Plan with the X, y, cv, "
                 "item data and slate parameters that are used: plan_judging(X, y, cv=cv).ask().",
                 JudgmentWarning,
@@ -173,10 +174,7 @@ class FrozenJudge(LLMJudge):
     def _n_answered(self, slates):
         return int(np.isin(_keys(slates), self.table.keys).sum())
 
-    def _rate(self, slates):
-        raise NotImplementedError("`answers` does all.")
-
 
 def _keys(slates):
     """Return the SHA-256 of each slate, (n_slates,) bytes."""
-    return np.array([sha256(LLMJudge._content(None, slate)) for slate in slates], dtype="S64")
+    return np.array([sha256(slate_content(slate)) for slate in slates], dtype="S64")

@@ -1,24 +1,31 @@
 """What judges that ask a paid service have in common: budget, concurrency, retries, progress.
 
-A subclass knows one service: how a question is sent to it, and what its errors mean.
+A subclass knows one service: how a prompt is sent to it, and what its errors mean.
 """
+
+from __future__ import annotations
 
 import json
 import logging
 import math
 import os
 from abc import abstractmethod
+from collections.abc import Mapping
+from contextlib import contextmanager
 from numbers import Integral, Real
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from .._utils._sklearn import InvalidParameterError
-from ._base import LLMJudge
+from ._cache import NANO
+from ._cached import CachedJudge
+from ._orders import sha256
 from ._prompt import PROMPT_VERSION, SYSTEM, clean_text, ratings_schema, slate_texts, user_message
-from ._question import sha256
-from ._run import Work
-from ._service import NANO, not_sent
-from ._slate import CostEstimate
+from ._run import AskingRun
+from ._service import Reply, not_sent
+from ._slate import CostEstimate, Slate
 
 _log = logging.getLogger("sklearn_selreg")  # no text of an item, and never a key
 _LONGEST_PROMPT = 90_000  # bytes, so fewer tokens than where the price of a prompt rises
@@ -27,37 +34,125 @@ _CHARS_PER_TOKEN = 3.0  # of the expected cost, for English; tokens are shorter 
 _TOKENS_PER_RATING = 8
 
 
-class LiveJudge(LLMJudge):
-    """Base class of the judges that ask a service; see `AnthropicJudge` for the parameters."""
+class LiveJudge(CachedJudge):
+    """Base class of judges that ask a paid service.
 
-    _not_identity = (
+    It brings the prompt, the budget, the cache, concurrency, retries and progress. A subclass
+    knows one service, and writes two methods: `_make_client` and `_send`.
+
+    ``_make_client(self)`` returns a client of the service: any object with a method `close`. It is
+    made when the first request of a call is due, used by several threads, and closed at the end of
+    the call. The client must not try again by itself. The key is looked up here,
+    ``self._key_from_environment()`` returns the one that `api_key_env` names.
+
+    ``_send(self, client, slate)`` sends one request with the prompt of a slate, and returns a
+    :class:`Reply`. ``self._instructions(slate)`` are the system prompt, the user message and the
+    JSON schema of the answer; ``self._output_limit(slate)`` is the number of output tokens to
+    allow. It raises :class:`TransientError` for what may pass, which is tried again, and
+    :class:`JudgeError` for what will not. Each call is counted against the budget before it is
+    made, so it must not send more than one request.
+
+    Two class attributes may be set: `_prices`, a dict of (input, output) in USD per million tokens
+    by model, and `_prices_date`, a string.
+
+    Parameters
+    ----------
+    model : str
+        The model, as the service calls it.
+    max_requests, max_cost, cache, concurrency, n_orders, max_item_chars, max_tokens, options, \
+price, timeout, max_retries, base_url, api_key_env, verbose
+        As in :class:`AnthropicJudge`.
+
+    See Also
+    --------
+    LLMJudge : Base class of judges that need no budget.
+    sklearn_selreg.judges.testing.JudgeContract : Tests that any judge should pass.
+
+    Examples
+    --------
+    A service that is asked by HTTP:
+
+    >>> import json, urllib.error, urllib.request
+    >>> from contextlib import nullcontext
+    >>> from sklearn_selreg.judges import LiveJudge, Reply, Slate, TransientError
+    >>> class MyService:
+    ...     def __init__(self, key):
+    ...         self.headers = {"authorization": f"Bearer {key}"}
+    ...     def close(self):
+    ...         pass
+    >>> class MyJudge(LiveJudge):
+    ...     _prices = {"small": (0.1, 0.5)}
+    ...     def _make_client(self):
+    ...         return MyService(self._key_from_environment())
+    ...     def _send(self, client, slate):
+    ...         system, message, schema = self._instructions(slate)
+    ...         body = json.dumps({"system": system, "text": message, "schema": schema})
+    ...         request = urllib.request.Request(self.base_url, body.encode(), client.headers)
+    ...         try:
+    ...             with urllib.request.urlopen(request, timeout=self.timeout) as response:
+    ...                 answer = json.load(response)
+    ...         except urllib.error.URLError as error:
+    ...             raise TransientError(str(error), billed=True) from None
+    ...         return Reply(answer["text"], None, answer["tokens_in"], answer["tokens_out"])
+    >>> judge = MyJudge("small", max_cost=1.0, cache=None, base_url="http://localhost:8000")
+    >>> judge.estimate_cost([Slate(7, ["Alien"], ["Aliens", "Heidi"])]).requests
+    2
+    """
+
+    _not_identity: tuple[str, ...] = (
         *("cache", "max_requests", "max_cost", "price", "concurrency", "batch", "verbose"),
         *("timeout", "max_retries", "base_url", "api_key_env", "n_orders", "max_tokens"),
     )
     reads_texts = True
-    _prices: dict = {}  # noqa: RUF012 (of the class, never changed)
-    _prices_date = ""
+    _prices: Mapping[str, tuple[float, float]] = MappingProxyType({})
+    _prices_date: str = ""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        max_requests: int | None = None,
+        max_cost: float | None = None,
+        cache: str | os.PathLike | None = "default",
+        concurrency: int = 8,
+        n_orders: int = 2,
+        max_item_chars: int = 300,
+        max_tokens: int | None = None,
+        options: dict | None = None,
+        price: tuple[float, float] | None = None,
+        timeout: float = 60.0,
+        max_retries: int = 6,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        verbose: int = 0,
+    ):
+        self.model = model
+        self.max_requests = max_requests
+        self.max_cost = max_cost
+        self.cache = cache
+        self.concurrency = concurrency
+        self.n_orders = n_orders
+        self.max_item_chars = max_item_chars
+        self.max_tokens = max_tokens
+        self.options = options
+        self.price = price
+        self.timeout = timeout
+        self.max_retries = max_retries
+        self.base_url = base_url
+        self.api_key_env = api_key_env
+        self.verbose = verbose
 
     # -- what a subclass says ------------------------------------------------------------------
 
     @abstractmethod
     def _make_client(self):
-        """Return a client of the service, without retries of its own."""
+        """Return a client of the service, with a method `close`, without retries of its own."""
 
     @abstractmethod
-    def _send(self, client, slate):
-        """Send one question.
+    def _send(self, client: Any, slate: Slate) -> Reply:
+        """Send one request with the prompt of a slate; raise TransientError or JudgeError."""
 
-        Returns
-        -------
-        reply : Reply
-
-        Raises
-        ------
-        TransientError, JudgeError
-        """
-
-    # -- questions -----------------------------------------------------------------------------
+    # -- prompts -----------------------------------------------------------------------------
 
     def _identity(self):
         return {**super()._identity(), "prompt": PROMPT_VERSION, "system": sha256(SYSTEM)}
@@ -87,14 +182,12 @@ class LiveJudge(LLMJudge):
                     orders.append(order)
         return orders
 
-    def _rate(self, slates):
-        raise NotImplementedError("_ask answers the questions of a live judge.")
-
     def _check_ready(self):
         super()._check_ready()
         # With some answers in the cache, a key may not be needed.
         if not self._cache().has_answers(self._identity_hash()):
-            self._client()
+            with self._client():
+                pass
 
     def _check_parameters(self):
         if self.max_requests is None and self.max_cost is None:
@@ -179,22 +272,22 @@ class LiveJudge(LLMJudge):
         n_bytes = len(self._request_text(slate).encode("utf-8", "replace"))
         if n_bytes > _LONGEST_PROMPT:
             raise ValueError(
-                f"A question has {n_bytes} bytes, more than {_LONGEST_PROMPT}: show fewer items, "
+                f"A prompt has {n_bytes} bytes, more than {_LONGEST_PROMPT}: show fewer items, "
                 f"or make max_item_chars={self.max_item_chars} smaller."
             )
         # A token is at least one byte.
         return self._nano_cost(n_bytes + _OVERHEAD_TOKENS, self._output_limit(slate))
 
-    def _estimate(self, n_slates, n_questions, todo):
+    def _estimate(self, n_slates, n_prompts, todo):
         n_input = sum(round(len(self._request_text(q)) / _CHARS_PER_TOKEN) for q in todo)
         n_output = sum(_TOKENS_PER_RATING * len(q.candidates) for q in todo)
         cost = worst = None
         if self.price is not None or self.model in self._prices:
             cost = self._nano_cost(n_input, n_output) / NANO
             worst = sum(self._worst_cost(q) for q in todo) / NANO
-        n_cached = n_questions - len(todo)
+        n_cached = n_prompts - len(todo)
         return CostEstimate(
-            n_slates, n_questions, n_cached, len(todo), n_input, n_output, cost, worst
+            n_slates, n_prompts, n_cached, len(todo), n_input, n_output, cost, worst
         )
 
     def _limits(self):
@@ -212,39 +305,37 @@ class LiveJudge(LLMJudge):
     # -- asking --------------------------------------------------------------------------------
 
     def _ask(self, cache, todo):
-        if not cache.read_only:
-            self._client()  # without a key nothing is reserved
-        work = Work(self, cache, todo)
         if cache.read_only:  # what cannot be written down is not paid for
-            cache.trouble = "it is read-only"
-            work.spent()
+            run = AskingRun(self, cache, todo)
+            run.spent("it is read-only")
         else:
-            _log.info("%s: asking %d questions.", self.model, len(todo))
-            with cache.at_work(), work.progress:
-                self._work(work)
+            with self._client() as client:  # without a key nothing is reserved
+                run = AskingRun(self, cache, todo, client)
+                _log.info("%s: asking %d prompts.", self.model, len(todo))
+                with cache.at_work(), run.progress:
+                    self._work(run)
         totals = cache.totals()
         _log.info(
-            "%s: %d of %d questions answered. Spent with this cache: %d requests, $%.4f.",
+            "%s: %d of %d prompts answered. Spent with this cache: %d requests, $%.4f.",
             self.model,
-            len(work.found),
+            len(run.found),
             len(todo),
             totals.get("requests", 0),
             totals.get("cost", 0) / NANO,
         )
-        work.report()
-        return work.found
+        run.report()
+        return run.found
 
-    def _work(self, work):
-        work.ask_live()
+    def _work(self, run):
+        run.ask_live()
 
+    @contextmanager
     def _client(self):
-        """Return the client of this process, made when it is first needed."""
-        made = getattr(self, "_made_client", None)
-        settings = (os.getpid(), self.base_url, self.api_key_env, self.timeout)
-        if made is None or made[0] != settings:
-            made = settings, self._make_client()
-            self._made_client = made
-        return made[1]
+        client = self._make_client()
+        try:
+            yield client
+        finally:
+            client.close()
 
     def _key_from_environment(self):
         """Return the key in the variable that `api_key_env` names, None if it names none."""
@@ -257,11 +348,6 @@ class LiveJudge(LLMJudge):
                 "set."
             )
         return key
-
-    def __getstate__(self):
-        state = super().__getstate__().copy()
-        state.pop("_made_client", None)
-        return state
 
     def _instructions(self, slate):
         return (

@@ -1,20 +1,28 @@
 """A judge that asks GPT, or any model behind an API of that kind."""
 
-import json
-import os
+from __future__ import annotations
 
+import os
+from typing import Any
+
+from ..exceptions import JudgeError
 from ._live import LiveJudge
 from ._service import (
     Reply,
+    TransientError,
+    bound_body,
     hide,
     no_connection,
     no_key,
     not_sent,
+    read_body,
     read_tokens,
     retry_after,
     server_message,
     transient_or_fatal,
+    without_traceback,
 )
+from ._slate import Slate
 
 # USD per million tokens, input and output, from developers.openai.com/api/docs/pricing.
 _PRICES_DATE = "2026-11-24"
@@ -46,10 +54,8 @@ class OpenAIJudge(LiveJudge):
     ----------
     model : str
         The model, as the server calls it.
-    max_requests, max_cost, cache, concurrency, n_orders, max_item_chars, price, timeout, \
-max_retries, api_key_env, verbose
-        As in :class:`AnthropicJudge`. Prices are known of some models of OpenAI; with `max_cost`
-        others need `price`, which is (0, 0) for a server of your own.
+    max_requests, max_cost, cache, concurrency, n_orders, max_item_chars
+        As in :class:`AnthropicJudge`.
     max_tokens : int or None, default=None
         Length of an answer. None: 64 + 16 per candidate, and 4,000 more for OpenAI's own models,
         which may think first; on a server of your own, models that think need more, too.
@@ -59,9 +65,14 @@ max_retries, api_key_env, verbose
     json_schema : bool, default=True
         Whether to ask for an answer of a given JSON schema. If the server does not know that, it is
         not asked for again.
+    price, timeout, max_retries
+        As in :class:`AnthropicJudge`. Prices are known of some models of OpenAI; with `max_cost`
+        others need `price`, which is (0, 0) for a server of your own.
     base_url : str or None, default=None
         Address of the server, such as ``"http://localhost:8000/v1"``. None: the client's own, which
         is that of the environment variable `OPENAI_BASE_URL`, else OpenAI's.
+    api_key_env, verbose
+        As in :class:`AnthropicJudge`.
 
     See Also
     --------
@@ -83,40 +94,42 @@ max_retries, api_key_env, verbose
 
     def __init__(
         self,
-        model,
+        model: str,
         *,
-        max_requests=None,
-        max_cost=None,
-        cache="default",
-        concurrency=8,
-        n_orders=2,
-        max_item_chars=300,
-        max_tokens=None,
-        options=None,
-        json_schema=True,
-        price=None,
-        timeout=60.0,
-        max_retries=6,
-        base_url=None,
-        api_key_env=None,
-        verbose=0,
+        max_requests: int | None = None,
+        max_cost: float | None = None,
+        cache: str | os.PathLike | None = "default",
+        concurrency: int = 8,
+        n_orders: int = 2,
+        max_item_chars: int = 300,
+        max_tokens: int | None = None,
+        options: dict | None = None,
+        json_schema: bool = True,
+        price: tuple[float, float] | None = None,
+        timeout: float = 60.0,
+        max_retries: int = 6,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        verbose: int = 0,
     ):
-        self.model = model
-        self.max_requests = max_requests
-        self.max_cost = max_cost
-        self.cache = cache
-        self.concurrency = concurrency
-        self.n_orders = n_orders
-        self.max_item_chars = max_item_chars
-        self.max_tokens = max_tokens
-        self.options = options
+        super().__init__(
+            model,
+            max_requests=max_requests,
+            max_cost=max_cost,
+            cache=cache,
+            concurrency=concurrency,
+            n_orders=n_orders,
+            max_item_chars=max_item_chars,
+            max_tokens=max_tokens,
+            options=options,
+            price=price,
+            timeout=timeout,
+            max_retries=max_retries,
+            base_url=base_url,
+            api_key_env=api_key_env,
+            verbose=verbose,
+        )
         self.json_schema = json_schema
-        self.price = price
-        self.timeout = timeout
-        self.max_retries = max_retries
-        self.base_url = base_url
-        self.api_key_env = api_key_env
-        self.verbose = verbose
 
     def _identity(self):
         return {**super()._identity(), "judge": "openai"}
@@ -133,14 +146,23 @@ max_retries, api_key_env, verbose
                 "OpenAIJudge needs openai; install it by: pip install openai"
             ) from None
         key = self._key_from_environment()
-        address = {"base_url": self.base_url, "timeout": self.timeout, "max_retries": 0}
+        http = openai.DefaultHttpxClient(event_hooks={"response": [bound_body]})
+        settings = {
+            "base_url": self.base_url,
+            "timeout": self.timeout,
+            "max_retries": 0,
+            "default_headers": {"accept-encoding": "gzip"},
+            "http_client": http,
+        }
         try:
-            return openai.OpenAI(api_key=key, **address)
+            return openai.OpenAI(api_key=key, **settings)
         except openai.OpenAIError as error:
             failure = not_sent(hide(str(error), key)) if key else self._no_key()
-        if self.base_url is None:
-            raise failure
-        return openai.OpenAI(api_key=_NO_KEY, **address)
+        key = None  # tracebacks may show it
+        if self.base_url is not None:
+            return openai.OpenAI(api_key=_NO_KEY, **settings)
+        http.close()
+        raise failure
 
     @staticmethod
     def _no_key():
@@ -172,61 +194,48 @@ max_retries, api_key_env, verbose
             **(self.options or {}),
         }
 
-    def _send(self, client, slate):
-        schema = self.json_schema and not getattr(client, "_selreg_no_schema", False)
-        try:
-            response = self._call(client, slate, schema)
-        except _NoSchemaError:
-            client._selreg_no_schema = True
-            response = None
-        if response is None:
-            # The server has refused the request unread: it is the same request, asked once.
-            response = self._call(client, slate, False)
-        try:
-            body = json.loads(response.http_response.content)
-        except ValueError:
-            body = {}
-        return _reply(body)
-
-    def _call(self, client, slate, json_schema):
-        """Call the client; its exceptions (which hold the key) become ours."""
+    def _send(self, client: Any, slate: Slate) -> Reply:
         import openai
 
+        schema = self.json_schema and not getattr(client, "_selreg_no_schema", False)
         try:
-            return client.chat.completions.with_raw_response.create(
-                **self._arguments(slate, json_schema)
+            response = client.chat.completions.with_raw_response.create(
+                **self._arguments(slate, schema)
             )
+            return read_body(response.http_response.content, _read_completion)
         except openai.APIStatusError as error:
-            message = server_message(error.response.text)
-            told = retry_after(error.response.headers)
-            status = error.status_code
-            failure = None
+            failure = self._failure(error.status_code, error.response, client.api_key, schema)
         except openai.APIConnectionError as error:
             failure = no_connection(error, client.api_key)
         except TypeError as error:  # an option that the client does not know
             failure = not_sent(hide(str(error), client.api_key))
-        if failure is None:
-            if json_schema and status in (400, 422, 501) and _is_about_schema(message):
-                raise _NoSchemaError
-            failure = transient_or_fatal(
-                status,
-                message,
-                retry_after=told,
-                key=client.api_key,
-                service=self.api_key_env or _KEY,
-            )
+        except JudgeError as error:
+            failure = without_traceback(error)
+        if isinstance(failure, TransientError) and failure.refused_form:
+            client._selreg_no_schema = True
         raise failure
 
-
-class _NoSchemaError(Exception):
-    """The server does not know JSON schemas."""
+    def _failure(self, status, response, key, json_schema):
+        """Return the exception for an answer that is no success."""
+        message = server_message(response.text)
+        if json_schema and status in (400, 422, 501) and _is_about_schema(message):
+            return TransientError(
+                "The service knows no JSON schema.", billed=False, refused_form=True
+            )
+        return transient_or_fatal(
+            status,
+            message,
+            retry_after=retry_after(response.headers),
+            key=key,
+            service=self.api_key_env or _KEY,
+        )
 
 
 def _is_about_schema(message):
     return any(word in message.lower() for word in ("schema", "response_format"))
 
 
-def _reply(body):
+def _read_completion(body):
     """Make a Reply of a completion, a dict."""
     choice = (body.get("choices") or [{}])[0]
     message = choice.get("message") or {}

@@ -3,7 +3,8 @@
 import gzip
 import json
 import os
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,16 @@ import pandas as pd
 
 from .._data._json_ids import id_from_json
 from .._utils._params import name_kind
-from ._base import LLMJudge
-from ._slate import check_candidates, check_ratings
+from ._base import BaseJudge
+from ._slate import Slate, check_candidates, check_ratings, check_slates
 
+_LONGEST_LINE = 16 << 20  # bytes; a record has a few hundred
 _KEYS = ("user", "history", "candidates", "ratings")
 
 
 @dataclass(frozen=True, eq=False)
 class JudgedSlates:
-    """Questions and their answers in columns: one row a slate, or one row a candidate.
+    """Slates and their answers in columns: one row a slate, or one row a candidate.
 
     The candidates of slate s are the rows `indptr[s]` to `indptr[s + 1] - 1`, its history is
     `history[history_indptr[s]:history_indptr[s + 1]]`. Id columns are int64 where all their ids
@@ -44,10 +46,10 @@ class JudgedSlates:
         Each candidate's ratings in [0, 1], one column an answer; NaN for no opinion and where the
         slate has fewer answers.
     n_answers : ndarray of shape (n_slates,), int64
-        How often each question was answered.
+        How often each slate was answered.
     ratings : ndarray of shape (n_candidates,), float64
         Mean of each candidate's ratings; NaN where it has none.
-    agreement : ndarray of shape (n_candidates,), float64
+    rating_std : ndarray of shape (n_candidates,), float64
         Standard deviation of each candidate's ratings: 0 where all answers agree; NaN where there
         are fewer than two.
 
@@ -57,7 +59,7 @@ class JudgedSlates:
     >>> asked = PrecomputedJudge([
     ...     {"user": 7, "history": [1], "candidates": [2, 3], "ratings": [0.75, 0.25]},
     ...     {"user": 8, "history": [], "candidates": [1, 3, 4], "ratings": [0.5, 1, None]},
-    ... ]).questions()
+    ... ]).judged_slates()
     >>> asked.user, asked.indptr, asked.candidates
     (array([7, 8]), array([0, 2, 5]), array([2, 3, 1, 3, 4]))
     >>> asked.ratings
@@ -72,19 +74,19 @@ class JudgedSlates:
     answers: np.ndarray
     n_answers: np.ndarray
     ratings: np.ndarray
-    agreement: np.ndarray
+    rating_std: np.ndarray
 
 
-class PrecomputedJudge(LLMJudge):
+class PrecomputedJudge(BaseJudge):
     """Judge that gives answers recorded before.
 
     Each record holds a `user` id, the item ids `history` (liked, oldest first) and `candidates`,
     and `ratings`: one number in [0, 1] for each candidate, None or NaN for no opinion. Other keys
     are ignored. Records of the same user, history and *set* of candidates are several answers to
-    one question, as when it was asked again with the candidates in another order: they are
-    averaged, and their agreement is kept.
+    one slate, as when it was asked again with the candidates in another order: they are
+    averaged, and how far they differ is kept.
 
-    The records are read when the first question is asked. They are not part of the pickle (unless
+    The records are read when they are first needed. They are not part of the pickle (unless
     they are the parameter itself), and not read again while `judgments` stays the same object.
 
     Parameters
@@ -94,7 +96,7 @@ class PrecomputedJudge(LLMJudge):
         Parquet file (named `.parquet`; it takes pyarrow), a list of records, or a pandas or polars
         DataFrame with one record a row.
     drawn : "otherwise" or "alike", default="otherwise"
-        How the candidates of calibration questions were drawn. "alike": the hidden likes by the
+        How the candidates of calibration slates were drawn. "alike": the hidden likes by the
         same recipe as the others, as by :class:`~sklearn_selreg.SelectiveLLMRegularizedMF`, so of
         what a judge exports that it asked. "otherwise": by any other; the estimator finds out how.
 
@@ -111,15 +113,14 @@ class PrecomputedJudge(LLMJudge):
     ... ])
     >>> judge.rate([Slate(user=7, history=[1], candidates=[2, 3])])
     [array([0.875, 0.375])]
-    >>> questions = judge.questions()
-    >>> questions.candidates, questions.n_answers, questions.agreement
+    >>> judged = judge.judged_slates()
+    >>> judged.candidates, judged.n_answers, judged.rating_std
     (array([2, 3]), array([2]), array([0.125, 0.125]))
     """
 
     is_recorded = True
-    _remembers = False  # the record is its memory
 
-    def __init__(self, judgments, drawn="otherwise"):
+    def __init__(self, judgments: object, drawn: str = "otherwise"):
         self.judgments = judgments
         self.drawn = drawn
 
@@ -131,13 +132,13 @@ class PrecomputedJudge(LLMJudge):
         if self.drawn not in ("otherwise", "alike"):
             raise ValueError(f"drawn must be 'otherwise' or 'alike'; got {self.drawn!r}.")
 
-    def questions(self):
-        """Return all recorded questions with their answers.
+    def judged_slates(self) -> JudgedSlates:
+        """Return all recorded slates with their answers.
 
         Returns
         -------
-        questions : JudgedSlates
-            In the order in which the questions are first recorded.
+        judged : JudgedSlates
+            In the order in which the slates are first recorded.
 
         Raises
         ------
@@ -152,22 +153,38 @@ class PrecomputedJudge(LLMJudge):
         """
         return self._load()[0]
 
-    def _rate(self, slates):
-        """Look the slates up; an unknown question gets no opinion."""
+    def answers(self, slates: Iterable[Slate]) -> list[np.ndarray]:
+        """Return the recorded ratings, averaged over the answers; NaN where there is no record.
+
+        Parameters
+        ----------
+        slates : iterable of Slate
+            What to rate.
+
+        Returns
+        -------
+        answers : list of ndarray of shape (n_candidates, 1), float64
+            In [0, 1]; NaN for no opinion.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`judged_slates`, and if `slates` is not an iterable of :class:`Slate`.
+        """
         table, number_of = self._load()
         answers = []
-        for slate in slates:
-            number = number_of.get(_question(slate.user, slate.history, slate.candidates))
-            if number is None:
-                answers.append(np.full(len(slate.candidates), np.nan))
-                continue
-            rows = slice(table.indptr[number], table.indptr[number + 1])
-            rating = dict(zip(table.candidates[rows], table.ratings[rows], strict=True))
-            answers.append([rating[candidate] for candidate in slate.candidates])
+        for slate in check_slates(slates):
+            number = number_of.get(_slate_key(slate.user, slate.history, slate.candidates))
+            ratings = np.full((len(slate.candidates), 1), np.nan)
+            if number is not None:
+                rows = slice(table.indptr[number], table.indptr[number + 1])
+                rating = dict(zip(table.candidates[rows], table.ratings[rows], strict=True))
+                ratings[:, 0] = [rating[candidate] for candidate in slate.candidates]
+            answers.append(ratings)
         return answers
 
     def _load(self):
-        """Return the table of questions and the number of each; read once per `judgments`."""
+        """Return the table of slates and the number of each; read once per `judgments`."""
         source, loaded = getattr(self, "_loaded", (None, None))
         if loaded is None or source is not self.judgments:
             loaded = _tabulate(_read(self.judgments))
@@ -180,8 +197,8 @@ class PrecomputedJudge(LLMJudge):
         return state
 
 
-def _question(user, history, candidates):
-    """Return what makes two records the same question."""
+def _slate_key(user, history, candidates):
+    """Return what makes two records the same slate."""
     return user, tuple(history), frozenset(candidates)
 
 
@@ -216,6 +233,10 @@ def _read_parquet(path):
             f"Reading {path} takes pyarrow, which is not installed: pip install pyarrow, or pass a "
             "DataFrame, such as polars.read_parquet(path)."
         ) from error
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as a Parquet file: {error}") from None
 
 
 def _read_lines(path):
@@ -223,20 +244,40 @@ def _read_lines(path):
 
     Some programs of Windows begin a file with a byte order mark.
     """
-    with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            where = f"Line {number} of {path}"
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+    number = 0
+    try:
+        with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as lines:
+            while line := lines.readline(_LONGEST_LINE + 1):
+                number += 1
+                where = f"Line {number} of {path}"
+                if len(line) > _LONGEST_LINE:
+                    raise ValueError(f"{where} is longer than {_LONGEST_LINE >> 20} MiB.")
+                text = _decode_line(line, where, "utf-8-sig" if number == 1 else "utf-8")
                 if text.strip():
-                    yield where, json.loads(text)
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"{where} must be text in UTF-8; got other bytes ({error}). Convert the file, "
-                    'as by path.write_text(path.read_text(encoding="utf-16"), encoding="utf-8").'
-                ) from None
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{where} is not JSON: {error}.") from None
+                    yield where, _parse_line(text, where)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{path} is damaged after line {number}: {error}") from None
+
+
+def _decode_line(line, where, encoding):
+    try:
+        return line.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{where} must be text in UTF-8; got other bytes ({error}). Convert the file, "
+            'as by path.write_text(path.read_text(encoding="utf-16"), encoding="utf-8").'
+        ) from None
+
+
+def _parse_line(text, where):
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError(
+            f"{where} is not JSON that can be read: it is nested too deeply."
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{where} is not JSON: {error}.") from None
 
 
 def _check_keys(where, keys):
@@ -249,7 +290,7 @@ def _check_keys(where, keys):
 
 
 def _tabulate(records):
-    """Check the records and gather those of one question.
+    """Check the records and gather those of one slate.
 
     Parameters
     ----------
@@ -259,9 +300,9 @@ def _tabulate(records):
     Returns
     -------
     table : JudgedSlates
-        The questions, in order of first appearance.
+        The slates, in order of first appearance.
     number_of : dict
-        Number in `table` of each question, by the key that `_question` makes.
+        Number in `table` of each question, by its `_slate_key`.
     """
     number_of, users, histories, candidates, answers = {}, [], [], [], []
     for where, record in records:
@@ -296,13 +337,13 @@ def _tabulate(records):
         answers=padded,
         n_answers=n_answers,
         ratings=mean,
-        agreement=deviation,
+        rating_std=deviation,
     )
     return table, number_of
 
 
 def _check_record(where, record):
-    """Return a record's question, candidates and ratings, after checking them."""
+    """Return a record's key, candidates and ratings, after checking them."""
     if not isinstance(record, Mapping):
         raise ValueError(f"{where} must be an object with the keys {list(_KEYS)}; got {record!r}.")
     _check_keys(where, record)
@@ -315,7 +356,7 @@ def _check_record(where, record):
         ratings = check_ratings(record["ratings"], len(candidates))
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    return _question(user, history, candidates), candidates, ratings
+    return _slate_key(user, history, candidates), candidates, ratings
 
 
 def _id_tuple(name, ids):

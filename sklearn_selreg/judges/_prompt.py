@@ -22,7 +22,11 @@ SYSTEM = (
 _HIGHEST = 99
 _REMOVED = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, formats, surrogates, line separators
 _KEPT = "\u200c\u200d"  # joiners, which some scripts and emoji need
-_LONGEST_ANSWER = 200_000  # characters; no answer to a question is longer
+# Variation selectors, fillers of Hangul, vowels and joiners that are never shown.
+_FILLERS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_LONGEST_ANSWER = 200_000  # characters; no answer to a prompt is longer
 _MOST_STARTS = 50  # places where JSON may begin that are tried
 
 
@@ -38,6 +42,16 @@ def clean_text(text, max_chars):
     return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
 
 
+def without_fillers(text):
+    """Return a text without characters that nobody sees, such as variation selectors.
+
+    Keys of answers are made of texts with them, as they always were.
+    """
+    return (
+        text if text.isascii() else " ".join(_FILLERS.sub("", text).replace("\u2800", " ").split())
+    )
+
+
 def slate_texts(slate):
     """Return the texts of a slate's history and candidates; ids where it has no texts."""
     history = slate.history_texts or [str(item) for item in slate.history]
@@ -46,9 +60,10 @@ def slate_texts(slate):
 
 
 def user_message(slate, max_item_chars):
-    """Return a question as one line of JSON."""
+    """Return a prompt as one line of JSON."""
     history, candidates = (
-        [clean_text(text, max_item_chars) for text in texts] for texts in slate_texts(slate)
+        [without_fillers(clean_text(text, max_item_chars)) for text in texts]
+        for texts in slate_texts(slate)
     )
     numbered = {str(number): text for number, text in enumerate(candidates, start=1)}
     return json.dumps({"history": history, "candidates": numbered}, ensure_ascii=False)

@@ -1,8 +1,10 @@
-"""Replies and errors of services, and their prices in billionths of a dollar."""
+"""Replies and errors of services, in one form."""
 
 import json
 import math
+import zlib
 from dataclasses import dataclass
+from importlib import import_module
 from numbers import Real
 
 import numpy as np
@@ -10,49 +12,83 @@ import numpy as np
 from ..exceptions import JudgeError
 from ._prompt import parse_ratings
 
-NANO = 1_000_000_000  # costs are counted in billionths of a dollar
 _TRANSIENT = {408, 409, 429, *range(500, 600)}
+_LONGEST_BODY = 16 << 20  # bytes; an answer has a few hundred
+_LONGEST_RESULTS = 1 << 30  # bytes; of a batch
+_LONGEST_MESSAGE = 2_000  # characters
 # Exceptions of httpx for connections that were never made, so that nothing was sent.
 _NO_CONNECTION = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 
 
 class TransientError(Exception):
-    """A failure that may pass: worth another attempt.
+    """A failure of a service that may pass: worth another attempt.
+
+    A method `_send` of a :class:`LiveJudge` raises it.
 
     Parameters
     ----------
     message : str
+        What went wrong. It may be shown and logged, so it must not hold a key.
     billed : bool
         Whether the service may charge for the request.
-    sent : bool
+    sent : bool, default=True
         False if the request surely never left: there was no connection.
-    retry_after : float or None
+    retry_after : float or None, default=None
         Seconds to wait, if the service has said so.
-    limited : bool
+    limited : bool, default=False
         Whether the service asks for fewer requests.
+    refused_form : bool, default=False
+        Whether the service has refused the form of the request only, and the next one will have
+        another: it is sent at once, and is no further attempt.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.judges import TransientError
+    >>> raise TransientError("503: Not available.", billed=False, retry_after=2.0)
+    Traceback (most recent call last):
+    sklearn_selreg.judges...TransientError: 503: Not available.
     """
 
-    def __init__(self, message, *, billed, sent=True, retry_after=None, limited=False):
+    def __init__(
+        self,
+        message: str,
+        *,
+        billed: bool,
+        sent: bool = True,
+        retry_after: float | None = None,
+        limited: bool = False,
+        refused_form: bool = False,
+    ):
         super().__init__(message)
         self.billed = billed
         self.sent = sent
         self.retry_after = retry_after
         self.limited = limited
+        self.refused_form = refused_form
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a service answered to one question.
+    """What a service answered to one prompt.
+
+    A method `_send` of a :class:`LiveJudge` returns it.
 
     Attributes
     ----------
     text : str
+        One rating from 0 to 99 for each candidate, as JSON: an object by the numbers of the
+        candidates, from 1, or a list. Reasoning, code fences and prose around it do no harm.
     problem : str or None
         "refusal" or "truncated", if it did not finish.
     input_tokens, output_tokens : int or None
-        None: the service does not say, or not in numbers.
-    pause : float
+        None: the service does not say; the request then costs the worst case.
+    pause : float, default=0.0
         Seconds that the service's rate limit asks to wait before the next request.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.judges import Reply
+    >>> reply = Reply('{"1": 37, "2": 81}', problem=None, input_tokens=250, output_tokens=12)
     """
 
     text: str
@@ -110,9 +146,18 @@ def transient_or_fatal(status, message, *, retry_after, key, service):
 
 
 def no_connection(error, key):
-    """Return the exception for a client's connection error, whose cause tells how far it got."""
+    """Return the exception for a client's connection error, whose cause shows how far it got."""
+    if isinstance(error.__cause__, JudgeError):  # ours, see `bound_body`
+        return without_traceback(error.__cause__)
     sent = type(error.__cause__).__name__ not in _NO_CONNECTION
     return TransientError(as_sentence(hide(str(error), key)), billed=sent, sent=sent)
+
+
+def without_traceback(error):
+    """Return a JudgeError without its traceback, in which there may be a key."""
+    failure = JudgeError(str(error))
+    failure.sent, failure.billed = error.sent, error.billed
+    return failure
 
 
 def not_sent(message):
@@ -157,6 +202,71 @@ def server_message(body):
     """Return the message in an error's body, which may be anything."""
     try:
         error = json.loads(body)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, KeyError, TypeError):
+        return str(error["message"] if isinstance(error, dict) else error)[:_LONGEST_MESSAGE]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return str(body)[:300]
+
+
+def read_body(content, read):
+    """Return the Reply that `read` makes of the JSON in a body, an empty one of anything else."""
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        data = None
+    return read_or_empty(data, read)
+
+
+def read_or_empty(data, read):
+    """Return the Reply that `read` makes of JSON data, an empty one if they are no answer."""
+    try:
+        return read(data)
+    except (ValueError, TypeError, AttributeError, LookupError):
+        return Reply("", None, None, None)
+
+
+def bound_body(response):
+    """Read no more of a response than a bound, unpacked: a hook for clients of httpx."""
+    # There are several versions of httpx, under several names.
+    httpx = import_module(type(response).__module__.partition(".")[0])
+    longest = _LONGEST_RESULTS if response.url.path.endswith("/results") else _LONGEST_BODY
+    encoding = response.headers.pop("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip"):
+        raise _too_long(f"The service packs its answers by {encoding!r}, though asked for gzip.")
+
+    class Bounded(httpx.SyncByteStream):
+        def __init__(self, stream):
+            self.stream = stream
+
+        def __iter__(self):
+            n_bytes = 0
+            for part in _unpacked(self.stream, encoding):
+                n_bytes += len(part)
+                if n_bytes > longest:
+                    raise _too_long(
+                        f"The service's answer is longer than {longest >> 20} MiB: is base_url "
+                        "right?"
+                    )
+                yield part
+
+        def close(self):
+            self.stream.close()
+
+    response.stream = Bounded(response.stream)
+
+
+def _too_long(message):
+    failure = JudgeError(message)
+    failure.billed = True  # it may well be
+    return failure
+
+
+def _unpacked(stream, encoding):
+    """Yield the bytes of a stream in parts of at most 1 MiB if they are packed."""
+    if encoding == "identity":
+        yield from stream
+        return
+    unpack = zlib.decompressobj(31)
+    for packed in stream:
+        while packed:
+            yield unpack.decompress(packed, 1 << 20)
+            packed = unpack.unconsumed_tail

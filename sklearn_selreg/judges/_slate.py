@@ -1,6 +1,6 @@
 """Slates, answers and costs: what judges take and give, checked."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from .._utils._params import name_kind
 
 @dataclass(frozen=True)
 class Slate:
-    """One question to a judge: how much would a user like each of some items.
+    """A list of candidates for a judge to rate: how much would a user like each of them.
 
     Sequences are stored as tuples, so slates compare and hash by value.
 
@@ -43,11 +43,11 @@ class Slate:
           history_texts=(), candidate_texts=())
     """
 
-    user: object
-    history: tuple
-    candidates: tuple
-    history_texts: tuple = ()
-    candidate_texts: tuple = ()
+    user: Hashable
+    history: Sequence[Hashable]
+    candidates: Sequence[Hashable]
+    history_texts: Sequence[str] = ()
+    candidate_texts: Sequence[str] = ()
 
     def __post_init__(self):
         for name in ("history", "candidates", "history_texts", "candidate_texts"):
@@ -102,10 +102,11 @@ class CostEstimate:
     ----------
     slates : int
         Number of slates.
-    questions : int
-        Distinct questions they make: each slate is asked in several orders, equal ones once.
+    prompts : int
+        Number of prompts, a prompt being a slate in one order: each slate is asked in several
+        orders, equal ones once.
     cached : int
-        Questions that are answered already.
+        Prompts that are answered already.
     requests : int
         Requests to a paid service, if none fails.
     input_tokens, output_tokens : int
@@ -122,12 +123,12 @@ class CostEstimate:
     >>> from sklearn_selreg.judges import AnthropicJudge, Slate
     >>> judge = AnthropicJudge(max_cost=1.0, cache=None)
     >>> estimate = judge.estimate_cost([Slate(7, ["Alien"], ["Aliens", "Heidi"])])
-    >>> estimate.questions, estimate.requests, estimate.cost < estimate.max_cost < 0.01
+    >>> estimate.prompts, estimate.requests, estimate.cost < estimate.max_cost < 0.01
     (2, 2, True)
     """
 
     slates: int
-    questions: int
+    prompts: int
     cached: int
     requests: int
     input_tokens: int
@@ -141,37 +142,6 @@ def row_means(answers):
     count = np.sum(~np.isnan(answers), axis=1)
     with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN wanted
         return np.nansum(answers, axis=1) / count
-
-
-def slate_pairs(indptr):
-    """List all pairs of candidates within each slate, without a Python loop.
-
-    Parameters
-    ----------
-    indptr : ndarray of shape (n_slates + 1,), int
-        Candidates of slate s have the numbers `indptr[s]` to `indptr[s + 1] - 1`.
-
-    Returns
-    -------
-    slate, first, second : ndarray of shape (n_pairs,), int64
-        Number of the slate and of the two candidates of each pair; `first < second`, in
-        lexicographic order. A slate of k candidates has k (k - 1) / 2 pairs.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_selreg.judges._base import slate_pairs
-    >>> slate_pairs(np.array([0, 3, 4, 6]))
-    (array([0, 0, 0, 2]), array([0, 0, 1, 4]), array([1, 2, 2, 5]))
-    """
-    sizes = np.diff(indptr)
-    slate = np.repeat(np.arange(len(sizes)), sizes)
-    candidate = np.arange(indptr[-1])
-    n_after = indptr[1:][slate] - candidate - 1  # candidates after this one in its slate
-    first = np.repeat(candidate, n_after)
-    run_start = np.repeat(np.cumsum(n_after) - n_after, n_after)
-    second = first + 1 + np.arange(len(first)) - run_start
-    return slate[first], first, second
 
 
 def check_candidates(candidates):
@@ -209,6 +179,8 @@ def check_ratings(ratings, n_candidates):
     """
     try:
         array = np.array(ratings, dtype=np.float64)
+    except OverflowError:
+        raise ValueError("ratings must be in [0, 1]; got a number that is far larger.") from None
     except (TypeError, ValueError):
         raise ValueError(f"ratings must be a list of numbers in [0, 1]; got {ratings!r}.") from None
     if array.ndim != 1:
@@ -224,7 +196,7 @@ def check_ratings(ratings, n_candidates):
     return array
 
 
-def check_slates(slates):
+def check_slates(slates: Iterable[Slate]) -> list[Slate]:
     """Return the slates as a list, after checking that they are slates."""
     if isinstance(slates, Slate):
         raise TypeError("slates must be an iterable of Slate; got a single Slate.")
@@ -235,11 +207,6 @@ def check_slates(slates):
         if not isinstance(slate, Slate):
             raise TypeError(f"slates must be an iterable of Slate; got {name_kind(slate)}.")
     return slates
-
-
-def check_answers(slates, answers):
-    """Return a judge's answers as a list of arrays, after checking them against the slates."""
-    return list(checked_answer(slates, answers))
 
 
 def check_iterable(answers):

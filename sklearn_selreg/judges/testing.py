@@ -8,7 +8,8 @@ import numpy as np
 from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
 
-from ._base import LLMJudge
+from ._base import BaseJudge
+from ._cached import CachedJudge
 from ._slate import Slate
 
 
@@ -16,7 +17,7 @@ class JudgeContract:
     """Mixin of tests for a judge.
 
     Derive a class whose name begins with ``Test`` in a test module of pytest, and say how the judge
-    is made. It is asked six short questions, and again after cloning and pickling: a live judge
+    is made. It is asked about six short slates, and again after cloning and pickling: a live judge
     should have a cache of its own, and a small budget.
 
     Examples
@@ -24,17 +25,17 @@ class JudgeContract:
     >>> from sklearn_selreg.judges import ContentJudge
     >>> from sklearn_selreg.judges.testing import JudgeContract
     >>> class TestContentJudge(JudgeContract):
-    ...     def make_judge(self):
+    ...     def make_judge(self) -> BaseJudge:
     ...         return ContentJudge()
     >>> TestContentJudge().test_rates_each_candidate()
     """
 
-    def make_judge(self):
+    def make_judge(self) -> BaseJudge:
         """Return the judge to test."""
         raise NotImplementedError("A class of tests must say how its judge is made.")
 
-    def make_slates(self):
-        """Return the questions to ask; six by default.
+    def make_slates(self) -> list[Slate]:
+        """Return the slates to ask about; six by default.
 
         Returns
         -------
@@ -45,14 +46,15 @@ class JudgeContract:
         for user in range(6):
             history = [user, (user + 1) % 6]
             candidates = [item for item in range(6) if item not in history][: 2 + user % 3]
-            texts = [titles[item] for item in history], [titles[item] for item in candidates]
-            slates.append(Slate(user, history, candidates, *texts))
+            shown = [titles[item] for item in history]
+            texts = [titles[item] for item in candidates]
+            slates.append(Slate(user, history, candidates, shown, texts))
         return slates
 
     def test_is_a_judge_with_parameters(self):
         """Parameters are stored as they are, and survive cloning."""
         judge = self.make_judge()
-        assert isinstance(judge, LLMJudge)
+        assert isinstance(judge, BaseJudge)
         copy = clone(judge)
         assert type(copy) is type(judge)
         assert joblib.hash(copy.get_params()) == joblib.hash(judge.get_params())
@@ -141,7 +143,7 @@ class JudgeContract:
         from ._precomputed import PrecomputedJudge
 
         judge, slates = self.make_judge(), self.make_slates()
-        if not judge._remembers:
+        if not isinstance(judge, CachedJudge):
             return
         ratings = judge.rate(slates)
         frame = judge.export(tmp_path / "judgments.jsonl")

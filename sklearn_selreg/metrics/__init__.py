@@ -1,7 +1,9 @@
-"""Full-catalog ranking metrics by regime, and paired comparisons of two models."""
+"""Full-catalog ranking metrics by regime, their intervals, and comparisons of models."""
 
-from ._baseline_table import compare_baselines
-from ._comparison import compare_reports, users_needed
+from ._baseline_comparison import compare_baselines
+from ._bootstrap import report_intervals
+from ._comparison import compare_reports
+from ._power import users_needed
 from ._report import RankingReport, ranking_report
 from ._scorers import auc_scorer, ndcg_at_k_scorer, recall_at_k_scorer
 
@@ -13,5 +15,6 @@ __all__ = [
     "ndcg_at_k_scorer",
     "ranking_report",
     "recall_at_k_scorer",
+    "report_intervals",
     "users_needed",
 ]

@@ -1,34 +1,16 @@
-"""Ranks of held-out items, ties in expectation."""
+"""Ranks of held-out items among the candidates of their users."""
 
 import numpy as np
 import pandas as pd
 
-from .._data._ids import encode
 from .._utils._progress import tqdm
 
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _COMPARISONS_PER_BLOCK = 2**21  # stays near the processor's cache
 
 
-# Pairs as numbers
-
-
-def positions_of(matrix):
-    """User and item positions of a CSR matrix's entries, users ascending."""
-    matrix = matrix.tocoo()
-    return matrix.row.astype(np.intp), matrix.col.astype(np.intp)
-
-
-def counts_by_id(ids, known_ids, counts):
-    """Look up the counts of `known_ids` for `ids`; unknown ids have 0."""
-    return np.append(counts, 0)[encode(known_ids, ids)]  # unknown is -1: the 0 at the end
-
-
-# Ranks
-
-
-def rank_held_out(score, user, item, removed, n_users, n_items, verbose=0):
-    """Find the place of every relevant item in its user's ranking of the candidates.
+def rank_held_out(score, user, item, excluded, n_users, n_items, verbose=0):
+    """Find the position of every relevant item in its user's ranking of the candidates.
 
     Parameters
     ----------
@@ -36,26 +18,41 @@ def rank_held_out(score, user, item, removed, n_users, n_items, verbose=0):
         From a slice of user positions to an array (n_rows, n_items) of finite floats to write to.
     user, item : intp arrays of shape (n_pairs,)
         Relevant pairs, users ascending; item -1: not in the catalog.
-    removed : intp array
+    excluded : intp array
         Pairs `user * n_items + item` that are no candidates, unless relevant.
     n_users, n_items : int
         Shape of all scores.
 
     Returns
     -------
-    above, level : float64 arrays of shape (n_pairs,)
+    n_above, n_tied : float64 arrays of shape (n_pairs,)
         How many of the user's other candidates score higher, and how many the same.
     auc : float64 array of shape (n_pairs,)
         Fraction of the user's negatives (candidates not relevant) that score lower, ties half.
-        For items outside the catalog `above` is infinite and `auc` 0.
+        For items outside the catalog `n_above` is infinite and `auc` 0.
     """
-    above, level, auc = np.full(len(user), np.inf), np.zeros(len(user)), np.zeros(len(user))
+    n_above, n_tied = np.full(len(user), np.inf), np.zeros(len(user))
+    auc = np.zeros(len(user))
     inside = np.flatnonzero(item >= 0)
     user, item = user[inside], item[inside]
-    relevant = user * n_items + item
-    masked = np.union1d(removed, relevant)
-    n_negatives = n_items - np.bincount(masked // n_items, minlength=n_users)
-    own = np.empty(len(user))
+    no_negatives = np.union1d(excluded, user * n_items + item)
+    n_negatives = n_items - np.bincount(no_negatives // n_items, minlength=n_users)
+    values, n_above[inside], n_tied[inside] = _rank_among_negatives(
+        score, user, item, no_negatives, n_users, n_items, verbose
+    )
+    with np.errstate(invalid="ignore"):  # a user without negatives: 0 / 0
+        auc[inside] = 1 - (n_above[inside] + n_tied[inside] / 2) / n_negatives[user]
+    # The user's other relevant items are candidates too.
+    of_user = pd.Series(values).groupby(user)
+    lowest_rank = of_user.rank(method="min", ascending=False).to_numpy()
+    n_above[inside] += lowest_rank - 1
+    n_tied[inside] += of_user.rank(method="max", ascending=False).to_numpy() - lowest_rank
+    return n_above, n_tied, auc
+
+
+def _rank_among_negatives(score, user, item, no_negatives, n_users, n_items, verbose):
+    """Return the scores of pairs, and how many of the user's negatives score above and the same."""
+    own, n_above, n_tied = np.empty((3, len(user)))
     chunk = max(1, _SCORES_PER_CHUNK // n_items)
     for start in tqdm(range(0, n_users, chunk), desc="ranking", disable=not verbose):
         rows = slice(start, min(start + chunk, n_users))
@@ -65,48 +62,20 @@ def rank_held_out(score, user, item, removed, n_users, n_items, verbose=0):
         scores = score(rows)
         row = user[pairs] - start
         values = scores[row, item[pairs]]
-        first, last = np.searchsorted(masked, [start * n_items, rows.stop * n_items])
-        np.put(scores, masked[first:last] - start * n_items, -np.inf)
+        first, last = np.searchsorted(no_negatives, [start * n_items, rows.stop * n_items])
+        np.put(scores, no_negatives[first:last] - start * n_items, -np.inf)
         own[pairs] = values
-        above[inside[pairs]], level[inside[pairs]] = _count_above(scores, row, values)
-
-    with np.errstate(invalid="ignore"):  # a user without negatives: 0 / 0
-        auc[inside] = 1 - (above[inside] + level[inside] / 2) / n_negatives[user]
-    # Up to here against negatives; the user's other relevant items are candidates too.
-    among = pd.Series(own).groupby(user)
-    lowest_rank = among.rank(method="min", ascending=False).to_numpy()
-    above[inside] += lowest_rank - 1
-    level[inside] += among.rank(method="max", ascending=False).to_numpy() - lowest_rank
-    return above, level, auc
+        n_above[pairs], n_tied[pairs] = _count_above(scores, row, values)
+    return own, n_above, n_tied
 
 
 def _count_above(scores, row, values):
     """Count, for each value, the entries of its row of `scores` above it and equal to it."""
-    above, level = np.empty((2, len(values)))
+    n_above, n_tied = np.empty((2, len(values)))
     block = max(1, _COMPARISONS_PER_BLOCK // scores.shape[1])
     for start in range(0, len(values), block):
         part = slice(start, start + block)
         compared, threshold = scores[row[part]], values[part, None]
-        above[part] = np.count_nonzero(compared > threshold, axis=1)
-        level[part] = np.count_nonzero(compared == threshold, axis=1)
-    return above, level
-
-
-# Metrics
-
-
-def dcg_discounts(k):
-    """Discounts 1 / log2(1 + position) of the positions 1 to k."""
-    return 1 / np.log2(np.arange(2, k + 2))
-
-
-def expected_worth(worth, above, level):
-    """Average `worth` of the positions an item takes as ties are broken at random.
-
-    It takes the positions above + 1 to above + level + 1 with equal probability; those beyond
-    len(worth) are worth nothing.
-    """
-    cumulative = np.append(0, np.cumsum(worth))
-    first = np.minimum(above, len(worth)).astype(np.intp)
-    last = np.minimum(above + level + 1, len(worth)).astype(np.intp)
-    return (cumulative[last] - cumulative[first]) / (level + 1)
+        n_above[part] = np.count_nonzero(compared > threshold, axis=1)
+        n_tied[part] = np.count_nonzero(compared == threshold, axis=1)
+    return n_above, n_tied

@@ -1,19 +1,21 @@
-"""Metrics as scorers, for searches."""
+"""Metrics as scorers, for `scoring` in searches."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._utils._params import check_integer
 from .._utils._warn import warn
-from ._report import MEANINGS, REGIMES, evaluate
-
-# Scorers
+from ._regimes import MEANINGS, REGIMES
+from ._report import make_report
+from ._task import read_task
 
 
 @dataclass(frozen=True)
 class RankingScorer:
-    """A metric of `ranking_report` as a scorer; made by `ndcg_at_k_scorer` and its like.
+    """A metric of `ranking_report` as a scorer, e.g. made by `ndcg_at_k_scorer`.
 
     Attributes
     ----------
@@ -27,7 +29,7 @@ class RankingScorer:
     k: int
     regime: str
 
-    def __call__(self, estimator, X, y=None):
+    def __call__(self, estimator: Any, X: Any, y: ArrayLike | None = None) -> float:
         """Score a fitted estimator on held-out interactions.
 
         Parameters
@@ -49,43 +51,46 @@ class RankingScorer:
         DataWarning
             If the score is NaN, or most users or items are unknown, as in :func:`ranking_report`.
         """
-        report, _ = evaluate(estimator, X, y=y, k=self.k)  # searches score training rows, too
-        score = float(report.loc[self.regime, self.metric + f"@{self.k}" * (self.metric != "AUC")])
-        if np.isnan(score):
+        task, score, _ = read_task(estimator, X, y=y)  # no warning: searches score training rows
+        report = make_report(task, score, self.k)
+        column = self.metric if self.metric == "AUC" else f"{self.metric}@{self.k}"
+        result = float(report.loc[self.regime, column])
+        if np.isnan(result):
+            meaning = MEANINGS.get(self.regime)
             warn(
-                f"{self.metric} is NaN, as nothing held out is in the regime {self.regime!r}. "
-                + MEANINGS.get(self.regime, "")
-                + " Hold out others, as by the splitters of sklearn_selreg.model_selection, or "
-                "take regime=None."
+                f"{self.metric} is NaN: no held-out interaction is in the regime {self.regime!r}. "
+                + ("" if meaning is None else f"{meaning} ")
+                + "Hold out others, e.g. with the splitters of sklearn_selreg.model_selection, or "
+                "set regime=None."
             )
-        return score
+        return result
 
 
-def ndcg_at_k_scorer(k=10, *, regime=None):
+def ndcg_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
     """Make a scorer of NDCG@k, for `scoring` in cross-validation and searches.
 
-    The fitted model tells which interactions it was fitted on; the whole catalog `items_` without
-    those is ranked, as in :func:`ranking_report`.
+    The whole catalog `items_` is ranked, except for the interactions that the model was fitted on,
+    as in :func:`ranking_report`.
 
     Parameters
     ----------
     k : int, default=10
         Cutoff, >= 1.
-    regime : {"cold", "warm", "tail", "zero"} or None, default=None
-        Only users with fewer than 3 training interactions, or with at least 3; only interactions
-        with items of at most 3, or of no, training users. None: all.
+    regime : {"cold", "warm", "tail", "new"} or None, default=None
+        Cold or warm: only users with fewer than 3, or at least 3, training interactions. Tail or
+        new: only interactions with items of at most 3, or no, training users. None: all.
 
     Returns
     -------
     scorer : callable
         `scorer(estimator, X, y=None)` -> float in [0, 1], larger is better. NaN, with a warning, if
-        nothing of `X` is in the regime. It sees through Pipelines and fitted searches; it can be
+        nothing of `X` is in the regime. It accepts Pipelines and fitted searches, and can be
         pickled.
 
     Raises
     ------
     ValueError, TypeError
-        For a `k` or a regime other than these.
+        If `k` or `regime` has another value.
 
     Examples
     --------
@@ -107,15 +112,15 @@ def ndcg_at_k_scorer(k=10, *, regime=None):
     return _make_scorer("NDCG", k, regime)
 
 
-def recall_at_k_scorer(k=10, *, regime=None):
+def recall_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
     """Make a scorer of recall@k; see :func:`ndcg_at_k_scorer`.
 
     Parameters
     ----------
     k : int, default=10
         Cutoff, >= 1.
-    regime : {"cold", "warm", "tail", "zero"} or None, default=None
-        Whom and what to look at. None: all.
+    regime : {"cold", "warm", "tail", "new"} or None, default=None
+        As in :func:`ndcg_at_k_scorer`.
 
     Returns
     -------
@@ -125,7 +130,7 @@ def recall_at_k_scorer(k=10, *, regime=None):
     Raises
     ------
     ValueError, TypeError
-        For a `k` or a regime other than these.
+        If `k` or `regime` has another value.
 
     Examples
     --------
@@ -136,15 +141,15 @@ def recall_at_k_scorer(k=10, *, regime=None):
     return _make_scorer("recall", k, regime)
 
 
-def auc_scorer(*, regime=None):
-    """Make a scorer of AUC: the share of other items below a held-out one.
+def auc_scorer(*, regime: str | None = None) -> RankingScorer:
+    """Make a scorer of AUC: the fraction of other items that score below a held-out one.
 
     See :func:`ndcg_at_k_scorer`.
 
     Parameters
     ----------
-    regime : {"cold", "warm", "tail", "zero"} or None, default=None
-        Whom and what to look at. None: all.
+    regime : {"cold", "warm", "tail", "new"} or None, default=None
+        As in :func:`ndcg_at_k_scorer`.
 
     Returns
     -------
@@ -154,13 +159,13 @@ def auc_scorer(*, regime=None):
     Raises
     ------
     ValueError
-        For a regime other than these.
+        If `regime` has another value.
 
     Examples
     --------
     >>> from sklearn_selreg.metrics import auc_scorer
-    >>> auc_scorer(regime="zero").regime
-    'zero'
+    >>> auc_scorer(regime="new").regime
+    'new'
     """
     return _make_scorer("AUC", 10, regime)
 

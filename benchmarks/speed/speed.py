@@ -1,0 +1,695 @@
+"""Time and memory against other recommenders, side by side.
+
+Run ``make benchmark-speed``, or ``python benchmarks/speed/speed.py [SIZE ...] [--factors K ...]``
+for some numbers of interactions only. Updates ``benchmarks/results/speed.json`` size by size; with
+``--show`` prints it as the tables in ``benchmarks/README.md``. What the machine could do, and which
+parts of a sweep are serial, is measured by ``benchmarks/speed/roofline.py``.
+
+Each method runs in a process of its own, on the same matrix of a world of `make_interactions` (50
+interactions a user on average, 5 users an item, popularity falling like 1 / rank), with the same
+number of factors. In each round every method does one sweep, in turn; shown are the medians over
+the rounds, and the medians of the rounds' ratios to `implicit`. A first sweep, in the fit, does not
+count. All have all cores; BLAS is limited to one thread where `implicit` asks for that.
+
+- *fit*: from a CSR matrix (and the table of items) to factors, with 5 sweeps (2 and 1 at 5 and 20
+  million). Ours is
+  `SelectiveLLMRegularizedMF.fit` without item bias, weights of missing entries and recency, which
+  `implicit` does not have. With slates it is the regularized problem, from matrix and slates of 20
+  items to factors; what judge, gate and calibration take is in ``judging.py``.
+- *peak memory* of the process (resident), from its start to the end of the fit: with the imports,
+  and with the matrix that the caller holds.
+- *time to the objective*: how long ours and `implicit` take to the objective that `implicit` has
+  after `OBJECTIVE_SWEEPS` sweeps (others have other objectives).
+- *time to the best*: each learns until NDCG@10 on held-out interactions has not risen for
+  `PATIENCE` sweeps or epochs; shown is how long each takes to the lowest of these bests (evaluation
+  not counted), with the settings of this table and, for ours, with the defaults. None was tuned for
+  these worlds.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+import repository
+
+RESULTS = repository.RESULTS / "speed.json"
+SIZES = (100_000, 1_000_000, 5_000_000, 20_000_000)
+ROUNDS = {100_000: 15, 1_000_000: 7, 5_000_000: 3, 20_000_000: 2}
+RACES = (100_000, 1_000_000)  # sizes at which the times to an objective and a best are measured
+MOST_FOR_PEERS = 5_000_000  # above, LightFM and cmfrec would take half of the time
+ALPHA, REGULARIZATION = 14.0, 60.0
+FACTORS = int(os.environ.get("SPEED_FACTORS", 64))
+FIT_SWEEPS = {100_000: 5, 1_000_000: 5, 5_000_000: 2, 20_000_000: 1}
+LLM_WEIGHT, MARGIN = 20.0, 0.06
+SLATE_SIZE, BATCH = 20, 10_000
+PATIENCE, MOST_EPOCHS = 4, 40
+OBJECTIVE_SWEEPS = 15
+SEED = 0
+REFERENCE = "implicit"
+SHARES = {"ours, slates 1 %": 0.01, "ours, slates 10 %": 0.1, "ours, slates 100 %": 1.0}
+METHODS = (
+    *(REFERENCE, "ours, plain", "ours, features", "ours, features and weights", *SHARES),
+    *("irspack", "LightFM", "cmfrec"),
+)
+OF_LARGEST = (REFERENCE, "ours, plain", "ours, features", "irspack")  # at 20 million
+RACERS = ("LightFM", REFERENCE, "irspack", "ours, plain", "ours, features", "ours, defaults")
+NAMES = {"user_col": "user", "item_col": "item"}
+PLAIN = {"item_bias": 0, "backbone__missing_power": 0, "backbone__recency_power": 0}
+
+
+# -- what runs in a process of its own -----------------------------------------------------------
+
+
+def make_world(folder, n_interactions):
+    """Write a world's matrix, the held-out part and the item data into a folder."""
+    import scipy.sparse as sp
+
+    from sklearn_selreg.datasets import make_interactions
+
+    data = make_interactions(
+        n_interactions // 50, max(n_interactions // 250, 1000), n_interactions, random_state=SEED
+    )
+    users, items = (data.X[name].to_numpy() for name in ("user", "item"))
+    shape = users.max() + 1, len(data.item_data)
+    held_out = np.random.default_rng(SEED).random(len(users)) < 0.1
+    if n_interactions not in RACES:
+        held_out[:] = False
+    for name, part in (("train", ~held_out), ("valid", held_out)):
+        entries = np.ones(part.sum(), np.float32), (users[part], items[part])
+        sp.save_npz(folder / name, sp.csr_matrix(entries, shape), compressed=False)
+    data.item_data.to_pickle(folder / "items")
+
+
+def peak_memory():
+    """Return the largest resident size of this process so far, in MB."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1e3
+    except OSError:
+        pass
+    import resource
+
+    kilo = 1e6 if sys.platform == "darwin" else 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilo
+
+
+class Method:
+    """A method in its process: `fit`, then `sweep`, `recommend` and `race` as they are asked."""
+
+    def __init__(self, folder):
+        import scipy.sparse as sp
+
+        self.folder = folder
+        self.imported = peak_memory()
+        self.matrix = sp.load_npz(folder / "train.npz")
+        self.fit_sweeps = FIT_SWEEPS.get(self.matrix.nnz, 5)  # races hold out a part
+
+    def ready(self):
+        """Do nothing: who has an answer knows that all is loaded."""
+
+    def sweep(self):
+        """Do one more sweep, and return its seconds, and those of all processors."""
+        start = time.perf_counter(), time.process_time()
+        self.step()
+        return time.perf_counter() - start[0], time.process_time() - start[1]
+
+    def race(self):
+        """Learn until NDCG@10 has not risen for a while.
+
+        Returns
+        -------
+        course : list of tuples (seconds, processor seconds, NDCG@10)
+            After each sweep.
+        """
+        import scipy.sparse as sp
+
+        valid = sp.load_npz(self.folder / "valid.npz")
+        self.begin()
+        course, best = [], 0
+        while len(course) < MOST_EPOCHS and len(course) - best < PATIENCE:
+            took = self.sweep()
+            before = course[-1] if course else (0.0, 0.0)
+            value = ndcg(*self.factors(), self.matrix, valid)
+            course.append((before[0] + took[0], before[1] + took[1], value))
+            if value >= max(other for _, _, other in course):
+                best = len(course)
+        return course
+
+    def descend(self, goal=None):
+        """Do sweeps until the objective is reached, None: as many as are to be compared with.
+
+        Returns
+        -------
+        result : tuple (seconds, processor seconds, sweeps, objective)
+        """
+        from internals import RegularizedALS
+
+        self.begin()
+        spent, value = np.zeros(2), np.inf
+        for done in range(1, MOST_EPOCHS + 1):
+            spent += self.sweep()
+            problem = RegularizedALS(
+                self.matrix * np.float32(ALPHA), *self.factors(), regularization=REGULARIZATION
+            )
+            value = problem.loss()
+            if value <= goal if goal is not None else done == OBJECTIVE_SWEEPS:
+                break
+        return (*spent, done, value)
+
+
+class Implicit(Method):
+    def begin(self, iterations=1):
+        from implicit.cpu.als import AlternatingLeastSquares
+        from threadpoolctl import threadpool_limits
+
+        self.limit = lambda: threadpool_limits(1, "blas")
+        with self.limit():
+            self.model = AlternatingLeastSquares(
+                factors=FACTORS, regularization=REGULARIZATION, alpha=ALPHA, iterations=iterations,
+                random_state=SEED,
+            )  # fmt: skip
+
+    def fit(self):
+        self.begin(self.fit_sweeps)
+        start = time.perf_counter()
+        with self.limit():
+            self.model.fit(self.matrix, show_progress=False)
+        return time.perf_counter() - start
+
+    def step(self):
+        """Do what `fit` of implicit does in an iteration, without making the matrices anew."""
+        model = self.model
+        if not hasattr(self, "sides"):
+            self.sides = ALPHA * self.matrix, (ALPHA * self.matrix).T.tocsr()
+        if model.user_factors is None:
+            rng = np.random.default_rng(SEED)
+            model.user_factors, model.item_factors = (
+                rng.random((n, FACTORS), dtype=np.float32) * 0.01 for n in self.matrix.shape
+            )
+        users, items = model.user_factors, model.item_factors
+        with self.limit():
+            model.solver(self.sides[0], users, items, REGULARIZATION, num_threads=0)
+            model.solver(self.sides[1], items, users, REGULARIZATION, num_threads=0)
+
+    def factors(self):
+        return self.model.user_factors, self.model.item_factors
+
+    def recommend(self):
+        rows = np.random.default_rng(SEED).choice(self.matrix.shape[0], BATCH)
+        seen = self.matrix[rows]
+        start = time.perf_counter()
+        with self.limit():
+            self.model.recommend(rows, seen, N=10)
+        return time.perf_counter() - start
+
+
+class Ours(Method):
+    features = False
+    terms = {}  # noqa: RUF012
+
+    def __init__(self, folder):
+        from internals import compiled
+
+        compiled()  # from the cache; it counts as an import
+        super().__init__(folder)
+
+    def _item_data(self):
+        import pandas as pd
+
+        return pd.read_pickle(self.folder / "items") if self.features else None
+
+    def fit(self):
+        from sklearn_selreg import SelectiveLLMRegularizedMF
+
+        items = self._item_data()
+        if items is not None:
+            items = items.set_index("item")
+        start = time.perf_counter()
+        self.model = SelectiveLLMRegularizedMF(
+            factors=FACTORS, regularization=REGULARIZATION, alpha=ALPHA, iterations=self.fit_sweeps,
+            random_state=SEED, item_data=items, tuning=None,
+        ).set_params(**PLAIN | self.terms)  # fmt: skip
+        self.model.fit(self.matrix)
+        return time.perf_counter() - start
+
+    def begin(self):
+        from internals import RegularizedALS, encode_items, read_item_data
+
+        terms = {}
+        items = self._item_data()
+        if items is not None:
+            table = read_item_data(items, "item")
+            terms["features"] = encode_items("auto", table, np.arange(self.matrix.shape[1]))[0]
+        if self.terms:
+            popularity = 5 + self.matrix.getnnz(axis=0)
+            terms["missing_weights"] = (popularity / popularity.mean()) ** 0.5
+        rng = np.random.default_rng(SEED)
+        start = (rng.random((n, FACTORS), dtype=np.float32) * 0.01 for n in self.matrix.shape)
+        self.problem = RegularizedALS(
+            self.matrix * np.float32(ALPHA), *start, regularization=REGULARIZATION, **terms
+        )
+
+    def step(self):
+        if not hasattr(self, "problem"):
+            self.begin()
+        self.problem.sweep()
+
+    def factors(self):
+        return self.problem.user_factors, self.problem.item_factors
+
+    def recommend(self):
+        rows = np.random.default_rng(SEED).choice(self.matrix.shape[0], BATCH)
+        start = time.perf_counter()
+        self.model.recommend(rows, 10)
+        return time.perf_counter() - start
+
+
+class Features(Ours):
+    features = True
+
+
+class Weighted(Features):
+    """With weights of missing entries, too."""
+
+    terms = {"missing_power": 0.5}  # noqa: RUF012
+
+
+class Defaults(Features):
+    """In races alone: our defaults, with weights of missing entries and item bias."""
+
+    def begin(self):
+        from internals import encode_items, read_item_data, with_bias
+
+        from sklearn_selreg import SelectiveLLMRegularizedMF
+
+        table = read_item_data(self._item_data(), "item")
+        features = encode_items("auto", table, np.arange(self.matrix.shape[1]))[0]
+        backbone = SelectiveLLMRegularizedMF(time_col="time")._resolve()[1]
+        start = backbone.start(*self.matrix.shape, np.random.default_rng(SEED))
+        self.problem = backbone.problem(self.matrix, features, start)
+        bias = backbone.bias(self.matrix.getnnz(axis=0)[:, np.newaxis], features)
+        self.factors = lambda: with_bias(self.problem.user_factors, self.problem.item_factors, bias)
+
+
+class Slates(Ours):
+    def __init__(self, folder, share):
+        from sweeps import random_slates
+
+        super().__init__(folder)
+        n_users, n_items = self.matrix.shape
+        rng = np.random.default_rng(SEED)
+        self.terms = random_slates(rng, n_users, n_items, round(share * n_users))
+
+    def fit(self):
+        import scipy.sparse as sp
+        from internals import RegularizedALS
+
+        start = time.perf_counter()
+        rng = np.random.default_rng(SEED)
+        factors = (rng.random((n, FACTORS), dtype=np.float32) * 0.01 for n in self.matrix.shape)
+        # As the estimator makes it: indices are shared.
+        matrix = self.matrix
+        parts = np.float32(ALPHA) * matrix.data, matrix.indices, matrix.indptr
+        confidence = sp.csr_matrix(parts, matrix.shape)
+        self.problem = RegularizedALS(
+            confidence, *factors, regularization=REGULARIZATION,
+            slates=self.terms, llm_weight=LLM_WEIGHT,
+        )  # fmt: skip
+        for _ in range(self.fit_sweeps):
+            self.problem.sweep()
+        return time.perf_counter() - start
+
+
+class Irspack(Method):
+    """Its implicit ALS by conjugate gradients, the fastest of its solvers."""
+
+    def begin(self):
+        from irspack import IALSRecommender
+
+        self.model = IALSRecommender(
+            self.matrix, n_components=FACTORS, alpha0=0.1, reg=0.003, n_threads=os.cpu_count(),
+            random_seed=SEED,
+        )  # fmt: skip
+        self.model.start_learning()
+
+    def fit(self):
+        start = time.perf_counter()
+        self.begin()
+        for _ in range(self.fit_sweeps):
+            self.step()
+        return time.perf_counter() - start
+
+    def step(self):
+        self.model.run_epoch()
+
+    def factors(self):
+        trained = self.model.trainer.core_trainer
+        return np.asarray(trained.user), np.asarray(trained.item)
+
+
+class LightFM(Method):
+    """WARP, with features in races; its matrix is COO, and each epoch shuffles it."""
+
+    def begin(self, features=True):
+        import scipy.sparse as sp
+        from lightfm import LightFM as Model
+
+        self.model = Model(no_components=FACTORS, loss="warp", random_state=SEED)
+        self.features = None
+        if features:
+            import pandas as pd
+            from internals import encode_items, read_item_data
+
+            table = read_item_data(pd.read_pickle(self.folder / "items"), "item")
+            made = encode_items("auto", table, np.arange(self.matrix.shape[1]))[0]
+            self.features = sp.hstack(
+                [sp.eye(self.matrix.shape[1], dtype=np.float32), made], format="csr"
+            )
+        self.pairs = self.matrix.tocoo()
+
+    def step(self):
+        self.model.fit_partial(
+            self.pairs, item_features=self.features, epochs=1, num_threads=os.cpu_count()
+        )
+
+    def fit(self):
+        start = time.perf_counter()
+        self.begin(features=False)
+        for _ in range(self.fit_sweeps):
+            self.step()
+        return time.perf_counter() - start
+
+    def factors(self):
+        bias, items = self.model.get_item_representations(self.features)
+        _, users = self.model.get_user_representations()
+        return (
+            np.column_stack([users, np.ones(len(users), np.float32)]),
+            np.column_stack([items, bias]),
+        )
+
+
+class Cmfrec(Method):
+    """Its implicit model, by conjugate gradients as all; it cannot go on from where it was."""
+
+    def fit(self, iterations=None):
+        from cmfrec import CMF_implicit
+
+        start = time.perf_counter()
+        CMF_implicit(
+            k=FACTORS, lambda_=REGULARIZATION, alpha=ALPHA, use_cg=True,
+            niter=iterations or self.fit_sweeps,
+            finalize_chol=False, precompute_for_predictions=False, nthreads=os.cpu_count(),
+            random_state=SEED, verbose=False,
+        ).fit(self.matrix.tocoo())  # fmt: skip
+        return time.perf_counter() - start
+
+    def sweep(self):
+        start = time.process_time()
+        one = self.fit(1)
+        middle = time.process_time()
+        return self.fit(2) - one, time.process_time() - 2 * middle + start
+
+
+MODULES = {
+    REFERENCE: "implicit.cpu.als", "irspack": "irspack", "LightFM": "lightfm", "cmfrec": "cmfrec",
+}  # fmt: skip
+
+
+def installed(names):
+    """Return the methods whose packages are there, and say which are not."""
+    found = [n for n in names if find_spec(MODULES.get(n, "sklearn_selreg").split(".")[0])]
+    for name in set(names) - set(found):
+        print(f"{name} is not installed: left out", flush=True)
+    return found
+
+
+def make_method(name, folder):
+    """Return a method by its name, after the imports it needs."""
+    import_module(MODULES.get(name, "sklearn_selreg"))
+    if name in SHARES:
+        return Slates(folder, SHARES[name])
+    return {
+        REFERENCE: Implicit, "ours, plain": Ours, "ours, features": Features,
+        "ours, features and weights": Weighted, "ours, defaults": Defaults,
+        "irspack": Irspack, "LightFM": LightFM, "cmfrec": Cmfrec,
+    }[name](folder)  # fmt: skip
+
+
+def ndcg(user_factors, item_factors, seen, valid, n=10, most_users=5000):
+    """Return the mean NDCG@10 of unseen items, over users with held-out ones."""
+    users = np.flatnonzero(np.diff(valid.indptr))[:most_users]
+    discounts = 1 / np.log2(np.arange(2, n + 2))
+    total = 0.0
+    for start in range(0, len(users), 500):
+        rows = users[start : start + 500]
+        scores = user_factors[rows] @ item_factors.T
+        scores[seen[rows].nonzero()] = -np.inf
+        top = np.argpartition(-scores, n, axis=1)[:, :n]
+        order = np.argsort(-np.take_along_axis(scores, top, 1), axis=1)
+        top = np.take_along_axis(top, order, 1)
+        relevant = valid[rows]
+        hits = np.take_along_axis(relevant.toarray() > 0, top, 1)
+        ideal = np.cumsum(discounts)[np.minimum(relevant.getnnz(axis=1), n) - 1]
+        total += np.sum((hits * discounts).sum(axis=1) / ideal)
+    return float(total / len(users))
+
+
+def serve(name, folder):
+    """Do what is asked on the standard input, a line each, until it ends."""
+    method = make_method(name, folder)
+    for line in sys.stdin:
+        command, *arguments = json.loads(line)
+        answer = getattr(method, command)(*arguments)
+        result = {"answer": answer, "peak": peak_memory(), "imported": method.imported}
+        print(json.dumps(result), flush=True)
+
+
+# -- what asks -----------------------------------------------------------------------------------
+
+
+class Child:
+    """A process with a method."""
+
+    def __init__(self, name, folder):
+        self.name = name
+        arguments = [sys.executable, __file__, "--serve", name, "--folder", str(folder)]
+        self.process = subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.ask("ready")  # not to load beside what others measure
+
+    def ask(self, *command):
+        """Have a method called, and return its answer and the peak memory."""
+        print(json.dumps(command), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} has died of {command}.")
+        return json.loads(line)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def measure(size, folder):
+    """Measure all methods at one size, and return the rows of the table."""
+    from contextlib import ExitStack
+
+    names = installed(METHODS if size <= MOST_FOR_PEERS else OF_LARGEST)
+    with ExitStack() as stack:
+        children = {name: stack.enter_context(Child(name, folder)) for name in names}
+        rows = {}
+        for name, child in children.items():
+            fit = child.ask("fit")
+            rows[name] = {
+                "size": size, "factors": FACTORS, "method": name, "fit": fit["answer"],
+                "peak": fit["peak"],
+                "beyond_imports": fit["peak"] - fit["imported"], "fit_sweeps": FIT_SWEEPS[size],
+            }  # fmt: skip
+            print(f"{size:>11,}  {name:<20} fit {fit['answer']:9.3f} s", flush=True)
+        rounds = {name: [] for name in names}
+        for _ in range(ROUNDS[size]):
+            for name, child in children.items():
+                rounds[name].append(child.ask("sweep")["answer"])
+        batches = {name: [] for name in (REFERENCE, "ours, plain")}
+        for _ in range(5):
+            for name, seconds in batches.items():
+                seconds.append(children[name].ask("recommend")["answer"])
+    for name, row in rows.items():
+        wall, cpu = np.transpose(rounds[name])
+        others, others_cpu = np.transpose(rounds[REFERENCE])
+        row["sweep"], row["sweep_cpu"] = float(np.median(wall)), float(np.median(cpu))
+        row["sweep_ratio"] = float(np.median(wall / others))
+        row["sweep_cpu_ratio"] = float(np.median(cpu / others_cpu))
+        row["fit_ratio"] = row["fit"] / rows[REFERENCE]["fit"]
+        for memory in ("peak", "beyond_imports"):
+            row[f"{memory}_ratio"] = row[memory] / rows[REFERENCE][memory]
+        if name in batches:
+            took = np.array(batches[name])
+            row["users_per_second"] = float(BATCH / np.median(took))
+            row["recommend_ratio"] = float(np.median(took / batches[REFERENCE]))
+        print(row, flush=True)
+    return list(rows.values())
+
+
+def race(size, folder):
+    """Measure how long methods take to the lowest of the best NDCG@10 that each reaches."""
+    courses, rows = {}, []
+    for name in installed(RACERS):
+        with Child(name, folder) as child:
+            courses[name] = child.ask("race")["answer"]
+    goal = min(max(value for *_, value in course) for course in courses.values())
+    for name, course in courses.items():
+        at = next(n for n, (*_, value) in enumerate(course) if value >= goal)
+        seconds, cpu, value = course[at]
+        best = max(value for *_, value in course)
+        row = {"seconds": seconds, "cpu": cpu, "sweeps": at + 1, "ndcg": value, "best": best}
+        rows.append({"size": size, "factors": FACTORS, "method": name, **row})
+        print(rows[-1], flush=True)
+    return rows
+
+
+def descend(size, folder):
+    """Measure how long ours takes to the objective of `implicit`."""
+    rows, goal = [], None
+    for name in (REFERENCE, "ours, plain"):
+        with Child(name, folder) as child:
+            seconds, cpu, sweeps, value = child.ask("descend", goal)["answer"]
+        goal = value if goal is None else goal
+        row = {"seconds": seconds, "cpu": cpu, "sweeps": sweeps, "objective": value}
+        rows.append({"size": size, "factors": FACTORS, "method": name, **row})
+        print(rows[-1], flush=True)
+    return rows
+
+
+def versions():
+    """Return the versions of what was measured."""
+    found = {"python": platform.python_version()}
+    for name in (
+        "implicit",
+        "irspack",
+        "lightfm-next",
+        "cmfrec",
+        "numba",
+        "numpy",
+        "scipy",
+        "sklearn_selreg",
+    ):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def table(columns, rows):
+    """Print a table."""
+    print("\n| " + " | ".join(columns) + " |\n|---" + "|--:" * (len(columns) - 1) + "|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+
+
+def show(results):
+    """Print the tables of the README."""
+    columns = (
+        *("", "s / sweep", "ratio", "processor s", "ratio", "ns / interaction"),
+        *("fit, s", "ratio", "peak, MB", "ratio", "beyond imports"),
+    )
+    for size, factors in sorted({(row["size"], row["factors"]) for row in results["rows"]}):
+        some = [r for r in results["rows"] if (r["size"], r["factors"]) == (size, factors)]
+        print(f"\n{size:,} interactions, {factors} factors, {some[0]['date']}")
+        table(columns, [[
+            r["method"], f"{r['sweep']:.3g}", f"{r['sweep_ratio']:.2f}x", f"{r['sweep_cpu']:.3g}",
+            f"{r['sweep_cpu_ratio']:.2f}x", f"{r['sweep_cpu'] / size * 1e9:,.0f}",
+            f"{r['fit']:.3g}", f"{r['fit_ratio']:.2f}x", f"{r['peak']:,.0f}",
+            f"{r['peak_ratio']:.2f}x", f"{r['beyond_imports_ratio']:.2f}x",
+        ] for r in some])  # fmt: skip
+    print("\nRecommend, batches of 10,000 users")
+    table(("interactions", "factors", "users / s", "ratio"), [
+        [f"{r['size']:,}", str(r["factors"]), f"{r['users_per_second']:,.0f}",
+         f"{r['recommend_ratio']:.2f}x"]
+        for r in results["rows"] if "recommend_ratio" in r and r["method"] != REFERENCE
+    ])  # fmt: skip
+    print("\nTime to the objective of implicit")
+    table(("interactions", "", "seconds", "processor s", "sweeps"), [
+        [f"{r['size']:,}", r["method"], f"{r['seconds']:.2f}", f"{r['cpu']:.2f}", str(r["sweeps"])]
+        for r in results["objectives"]
+    ])  # fmt: skip
+    print("\nTime to the lowest of the best NDCG@10")
+    table(("interactions", "", "seconds", "processor s", "sweeps", "its own best"), [
+        [f"{r['size']:,}", r["method"], f"{r['seconds']:.2f}", f"{r['cpu']:.2f}",
+         str(r["sweeps"]), f"{r['best']:.4f}"]
+        for r in results["races"]
+    ])  # fmt: skip
+
+
+def main():
+    """Measure, and update the file of results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sizes", nargs="*", type=int, help=f"of {SIZES}; none: all")
+    parser.add_argument("--factors", nargs="+", type=int, default=[64, 128])
+    parser.add_argument("--output", type=Path, default=RESULTS, help="JSON file to update")
+    parser.add_argument("--show", action="store_true", help="print the results there are")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--make", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.serve:
+        return serve(args.serve, args.folder)
+    if args.make:
+        return make_world(args.folder, args.make)
+    results = {"rows": [], "races": [], "objectives": []}
+    if args.output.exists():
+        results |= json.loads(args.output.read_text())
+    for size in () if args.show else args.sizes or SIZES:
+        for factors in args.factors if size <= MOST_FOR_PEERS else args.factors[:1]:
+            run(size, factors, results)
+            args.output.write_text(json.dumps(results, indent=1) + "\n")
+    show(results)
+
+
+def run(size, factors, results):
+    """Measure at one size, and put what is found in the place of what there is."""
+    global FACTORS
+    FACTORS = factors
+    os.environ["SPEED_FACTORS"] = str(factors)  # for the children
+    with tempfile.TemporaryDirectory() as folder:
+        # This process stays small: on Linux a child's peak begins with its parent's size.
+        command = [sys.executable, __file__, "--make", str(size), "--folder", folder]
+        subprocess.run(command, check=True)
+        found = {"rows": measure(size, folder)}
+        if size in RACES and factors == 64:
+            found |= {"races": race(size, folder), "objectives": descend(size, folder)}
+    for key, rows in found.items():
+        rows = [{**row, "date": date.today().isoformat()} for row in rows]
+        kept = [r for r in results[key] if (r["size"], r.get("factors")) != (size, factors)]
+        results[key] = sorted(kept + rows, key=lambda row: (row["size"], row["factors"]))
+    results |= {
+        "seed": SEED, "cores": os.cpu_count(), "machine": platform.machine(),
+        "versions": versions(),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

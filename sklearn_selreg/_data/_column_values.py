@@ -1,0 +1,156 @@
+"""Values of a column: what type of content they are, and how they are read."""
+
+from __future__ import annotations
+
+import datetime
+from contextlib import suppress
+
+import numpy as np
+import pandas as pd
+
+from ._numbers import check_finite_numbers, is_number
+from ._vectors import as_vectors
+
+
+def content_type(values: pd.Series) -> str:
+    """Return what a column contains.
+
+    Parameters
+    ----------
+    values : Series of shape (n,)
+        The column as the user gave it.
+
+    Returns
+    -------
+    str
+        "number", "date", "text", "flag" (booleans), "list", "vector", "nothing" (all missing),
+        or the name of a type that is not read.
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return "text" if values.notna().any() else "nothing"
+    present = values.dropna().astype(object)
+    inferred = pd.api.types.infer_dtype(present)
+    if inferred.startswith("mixed") and inferred != "mixed-integer-float":
+        return _content_of_objects(values, present)
+    return _CONTENT_OF_DTYPE.get(inferred, inferred)
+
+
+def _content_of_objects(values, present):
+    """Return what a column of various Python objects contains; `present` are those not missing."""
+    types = set(present.map(type))
+    if np.ndarray in types and any(np.ndim(e) > 1 for e in present if type(e) is np.ndarray):
+        return "array of several dimensions"
+    if types <= {list, tuple, set, frozenset, np.ndarray}:
+        entries = pd.api.types.infer_dtype(present.iloc[:100].explode().dropna())
+        if entries in ("floating", "mixed-integer-float"):
+            return "vector"
+        if entries in ("integer", "boolean") and as_vectors(values) is not None:
+            return "vector"
+        return "list"
+    if all(issubclass(t, (str, int, float, np.number, np.bool_)) for t in types):
+        return "text"
+    return " and ".join(sorted(t.__name__ for t in types))
+
+
+_CONTENT_OF_DTYPE = {  # by the name that pandas infers
+    "empty": "nothing",
+    "integer": "number",
+    "floating": "number",
+    "mixed-integer-float": "number",
+    "decimal": "number",
+    "datetime": "date",
+    "datetime64": "date",
+    "date": "date",
+    "boolean": "flag",
+    "string": "text",
+}
+
+
+def read_numbers(values: pd.Series, decimal: str = ".") -> np.ndarray:
+    """Read numbers, or dates as decimal years (UTC): float64 of shape (n,), NaN where missing.
+
+    `decimal`, "." or ",", is the decimal separator of numbers in texts.
+    """
+    match content_type(values):
+        case "date":
+            days = _timestamps(values) - np.datetime64(0, "us")
+            return 1970 + days / np.timedelta64(1, "us") / (365.2425 * 86_400e6)
+        case "text":
+            thousands = "," if decimal == "." else "."
+            written = read_strings(values).str.replace(rf"[{thousands}$€£¥%A-Z\s]", "", regex=True)
+            written = written.str.replace(",", ".")
+            values = pd.to_numeric(written, errors="coerce").rename(values.name)
+    numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
+    check_finite_numbers(numbers, values.name)
+    return numbers
+
+
+def _timestamps(values):
+    """Read dates as datetimes in UTC, (n,) datetime64[us].
+
+    Nanoseconds only cover the years 1678 to 2262, and "9999-12-31" is a common "no end".
+    """
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    if values.dtype.kind == "M":
+        return values.to_numpy().astype("M8[us]")
+    return np.array([_timestamp(value) for value in values], dtype="M8[us]")
+
+
+def _timestamp(value):
+    """Convert a date, datetime or Timestamp, or a missing value."""
+    if pd.isna(value):
+        return np.datetime64("NaT", "us")
+    if getattr(value, "tzinfo", None) is not None:
+        with suppress(OverflowError):  # the first or last day there is
+            value = value.astimezone(datetime.timezone.utc)
+        value = value.replace(tzinfo=None)
+    if isinstance(value, pd.Timestamp):
+        value = value.to_datetime64()
+    return np.datetime64(value).astype("M8[us]")
+
+
+def read_strings(values: pd.Series, separator: str = ", ") -> pd.Series:
+    """Write values as people do: an object Series of str, NaN where missing or blank.
+
+    Whole numbers have no decimal point, dates no time of day at midnight; lists are joined
+    by `separator`.
+    """
+    present = values.dropna()
+    match content_type(values):
+        case "number":
+            texts = pd.Series(read_numbers(present), index=present.index).map("{:.15g}".format)
+        case "date":
+            times = np.datetime_as_string(_timestamps(present).astype("M8[s]"))
+            texts = pd.Series(times, index=present.index).str.replace("T", " ")
+            texts = texts.str.removesuffix(" 00:00:00")
+        case "list":
+            texts = present.map(lambda entries: _join(entries, separator))
+        case _:
+            texts = present.astype(object).map(str)
+    texts = texts.astype(object)
+    return texts[texts.str.strip() != ""].reindex(values.index)
+
+
+def _join(entries, separator):
+    """Join the entries of one list, tuple, array or set (sorted: sets have no stable order)."""
+    if isinstance(entries, (set, frozenset)):
+        entries = sorted(entries, key=str)
+    return separator.join(str(entry) for entry in entries if entry is not None)
+
+
+def objects_to_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Convert columns of numbers that are objects, e.g. Decimals, to a dtype of numbers."""
+    objects = [name for name in frame.columns if frame[name].dtype == object]
+    numbers = [name for name in objects if content_type(frame[name]) == "number"]
+    return _read_columns_as_numbers(frame, numbers)
+
+
+def dates_to_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Convert the dates in a frame of numbers and dates to numbers."""
+    dates = [name for name in frame.columns if not is_number(frame[name])]
+    return _read_columns_as_numbers(frame, dates)
+
+
+def _read_columns_as_numbers(frame, names):
+    return frame.assign(**{name: read_numbers(frame[name]) for name in names}) if names else frame

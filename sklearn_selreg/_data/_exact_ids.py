@@ -1,0 +1,129 @@
+"""Ids that are floats where others are integers: exact ones are converted, others are an error."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+import pandas as pd
+
+from ._arrays import LEAVE_OUT, check_no_missing, example_of, to_numpy
+
+READ_AS_INTEGERS = (
+    'Read the column as integers, as by pd.read_csv(path, dtype={column: "Int64"}), or in all '
+    "tables as text (dtype=str)."
+)
+_NO_FLOATS = "string", "bytes", "integer", "boolean", "decimal", "date", "datetime", "empty"
+
+
+def check_ids(ids: np.ndarray, label: str) -> None:
+    """Raise a ValueError for ids, called `label`, that are missing, infinite or inexact floats."""
+    remedy = LEAVE_OUT
+    if ids.dtype.kind == "f":  # without such rows the others would still be floats
+        remedy = f"{READ_AS_INTEGERS} Then leave such rows out, as by dropna."
+    check_no_missing(ids, label, remedy)
+    _check_exact(ids, label)
+
+
+def align_numbers(ids: np.ndarray, more: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Convert the floats of one side to integers if the other side is integers.
+
+    A column of integers becomes one of floats where a value is missing, as in a CSV file with a
+    hole. From 2**53 on (float32: 2**24) different integers are the same float, so that another id
+    would be found, or none.
+
+    Parameters
+    ----------
+    ids, more : ndarrays of shape (n,) and (m,)
+
+    Returns
+    -------
+    ids, more : ndarrays
+        Of the same dtypes, except that such floats are int64.
+
+    Raises
+    ------
+    ValueError
+        If such a float is not whole, or so large that it may have been another integer; for
+        floats as large among objects, such as text.
+    """
+    ids, more = to_numpy(ids), to_numpy(more)
+    kinds = _id_kind(ids, more), _id_kind(more, ids)
+    if kinds == ("integer", "float"):
+        return ids, _to_integers(more)
+    if kinds == ("float", "integer"):
+        return _to_integers(ids), more
+    for mixed in (ids, more):  # columns of dtype float are checked where they are read
+        if mixed.dtype == object:
+            _check_exact(mixed)
+    return ids, more
+
+
+def _id_kind(ids, others):
+    """Return "integer" or "float" for ids that are such; None where that does not matter.
+
+    Objects are only inspected if the others may be numbers, because it takes time.
+    """
+    kind = {"i": "integer", "u": "integer", "f": "float"}.get(ids.dtype.kind)
+    if ids.dtype != object or others.dtype.kind not in "iufO" or not (len(ids) and len(others)):
+        return kind
+    if others.dtype == object and not isinstance(others[0], numbers.Real):
+        return None
+    inferred = pd.api.types.infer_dtype(ids, skipna=False)
+    return {"integer": "integer", "floating": "float", "mixed-integer-float": "float"}.get(inferred)
+
+
+def _to_integers(ids):
+    """Convert exact floats to int64; in an array of objects, only the floats."""
+    is_float = _find_floats(ids)
+    limit = _exactness_limit(ids[is_float])
+    floats = ids[is_float].astype(np.float64)
+    wrong = ~((np.abs(floats) < limit) & (floats == np.floor(floats)))
+    if wrong.any():
+        raise ValueError(
+            "Ids are integers in one table and floats in another, as of a column of integers that "
+            f"has missing values. {wrong.sum()} of the floats are no whole numbers below "
+            f"2**{int(np.log2(np.min(limit)))}, such as {example_of(floats[wrong])}, and may stand "
+            f"for other integers. {READ_AS_INTEGERS}"
+        )
+    if is_float.all():
+        return floats.astype(np.int64)
+    ids = ids.copy()
+    ids[is_float] = floats.astype(np.int64).tolist()
+    return ids
+
+
+def _check_exact(ids, label="Ids"):
+    """Raise a ValueError for floats that may stand for several integers, also among objects."""
+    is_float = _find_floats(ids)
+    if not is_float.any():
+        return
+    floats = ids[is_float]
+    limit, values = _exactness_limit(floats), floats.astype(np.float64)
+    wrong = np.abs(values) >= limit
+    if is_float.all() and (values != np.floor(values)).any():
+        return  # no integers in another dtype
+    if wrong.any():
+        least = int(np.log2(np.min(limit)))
+        raise ValueError(
+            f"{label} must not be floats of 2**{least} or more, where different integers are the "
+            "same float: they would match other integers, or floats in another table; got "
+            f"{wrong.sum()}, such as {example_of(floats[wrong])}. A column of integers becomes one "
+            f"of floats where a value is missing. {READ_AS_INTEGERS}"
+        )
+
+
+def _exactness_limit(floats):
+    """Return from where on different integers are the same float; for objects, (n,) float64."""
+    if floats.dtype != object:
+        return 2.0 ** (np.finfo(floats.dtype).nmant + 1)
+    return np.array([2.0 ** (np.finfo(type(value)).nmant + 1) for value in floats])
+
+
+def _find_floats(ids):
+    """Return which ids are floats, (n,) bool; objects are inspected one by one if needed."""
+    if ids.dtype != object:
+        return np.full(len(ids), ids.dtype.kind == "f")
+    if pd.api.types.infer_dtype(ids, skipna=False) in _NO_FLOATS:
+        return np.zeros(len(ids), dtype=bool)
+    return np.array([isinstance(value, float | np.floating) for value in ids], dtype=bool)

@@ -1,0 +1,196 @@
+"""Ids that users ask for: how they are read, and messages about unknown ones."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from .._utils._warn import warn
+from ._arrays import example_of
+from ._exact_ids import check_ids
+from ._ids import encode
+
+_CHECK_TYPE = "Check the id type: 1 and '1' are different ids."
+
+
+def read_ids(values: Any, name: str, known: np.ndarray) -> np.ndarray:
+    """Read a 1-D collection of ids, without changing any.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_ids,) or set
+    name : str
+        Name of the argument, for the error.
+    known : ndarray of shape (n_known,)
+        Ids of the model. Tuples are ids if some of these are.
+
+    Returns
+    -------
+    ids : ndarray of shape (n_ids,)
+
+    Raises
+    ------
+    ValueError
+        If it is not 1-D, or an id is missing.
+    """
+    array = as_id_array(values, known)
+    if array.ndim != 1:
+        kind = "user" if name == "users" else "item"
+        raise ValueError(f"{name} must be a 1-D array of {kind} ids; got {describe_shape(array)}.")
+    check_ids(array, name)
+    return array
+
+
+def read_id(value: Any, name: str, known: np.ndarray) -> np.ndarray:
+    """Read a single id as an array of one.
+
+    Parameters
+    ----------
+    value : user or item id
+    name, known
+        As in `read_ids`.
+
+    Returns
+    -------
+    ids : ndarray of shape (1,)
+
+    Raises
+    ------
+    ValueError
+        If it is a collection, or missing.
+    """
+    is_id = isinstance(value, str | bytes) or (isinstance(value, tuple) and has_tuples(known))
+    if not is_id and np.ndim(value):
+        raise ValueError(f"{name} must be a single {name} id; got {value!r}: call it for each.")
+    return read_ids([value], name, known)
+
+
+def as_id_array(values: Any, known: np.ndarray) -> np.ndarray:
+    """Convert ids to an array; lists and sets to objects, since np.asarray(["ann", 1]) is strings.
+
+    Tuples are ids if some of `known` are, else rows.
+    """
+    if not isinstance(values, list | tuple | set | frozenset):
+        return np.asarray(values)
+    values = list(values)
+    if any(isinstance(value, tuple) for value in values) and has_tuples(known):
+        array = np.empty(len(values), dtype=object)
+        array[:] = values
+        return array
+    return np.array(values, dtype=object)
+
+
+def has_tuples(ids: np.ndarray) -> bool:
+    """Return whether some ids are tuples."""
+    return ids.dtype == object and any(isinstance(value, tuple) for value in ids)
+
+
+def describe_shape(array: np.ndarray) -> str:
+    """Describe the shape of an invalid input."""
+    if array.ndim:
+        return f"shape {array.shape}"
+    return f"{array.item()!r}. Pass a list of it, [{array.item()!r}]"
+
+
+def find_known(known: np.ndarray, ids: np.ndarray, what: str) -> np.ndarray:
+    """Look up ids that must be known.
+
+    Parameters
+    ----------
+    known, ids : ndarrays of shape (n_known,) and (n_ids,)
+    what : str
+        Kind of the ids, for the error: "item".
+
+    Returns
+    -------
+    positions : ndarray of shape (n_ids,), int
+
+    Raises
+    ------
+    KeyError
+        If any is unknown.
+    """
+    positions = encode(known, ids)
+    unknown = ids[positions < 0].tolist()
+    if unknown:
+        examples = ", ".join(map(repr, unknown[:5]))
+        raise UnknownIdError(
+            f"{len(unknown)} of {len(ids)} {what} ids are unknown to the model: {examples}. "
+            f"{hint_at_known(known)}"
+        )
+    return positions
+
+
+class UnknownIdError(KeyError):
+    """A KeyError that prints its message as it is; a plain one prints the `repr` of it."""
+
+    def __str__(self):
+        return str(self.args[0])
+
+
+def hint_at_known(known: np.ndarray) -> str:
+    """Say what known ids look like, in errors about unknown ones."""
+    return f"Known ids look like {example_of(known)}. {_CHECK_TYPE}"
+
+
+def message_none_known(items: np.ndarray, known: np.ndarray) -> str:
+    """Return the error message for items of which the model knows none."""
+    return (
+        f"items must hold an id that the model knows; got {len(items)} unknown ones (e.g. "
+        f"{example_of(items)}). {hint_at_known(known)}"
+    )
+
+
+def warn_of_unknown(
+    what: str,
+    unknown: np.ndarray,
+    n_ids: int,
+    known: np.ndarray,
+    consequence: str,
+    *,
+    tolerated: Literal["none", "half", "same type"] = "none",
+) -> None:
+    """Warn of ids that a model does not know.
+
+    Parameters
+    ----------
+    what : str
+        Kind of the ids, in the plural: "users".
+    unknown : ndarray of shape (n_unknown,)
+        Ids that were not found.
+    n_ids : int
+        Number of ids that were looked up.
+    known : ndarray of shape (n_known,)
+        Ids of the model.
+    consequence : str
+        What happens to them: "they are left out".
+    tolerated : {"none", "half", "same type"}, default="none"
+        Unknown ids that are no reason to warn: none, up to half of all, or those of a type that
+        ids of the model have. Ids of another type are hardly new; they were read differently.
+    """
+    if not len(unknown) or (tolerated == "half" and len(unknown) <= n_ids / 2):
+        return
+    unknown = unknown.tolist()
+    to_compare = known if known.dtype == object else known[:1].tolist()
+    # `all` stops at the first known id of the type, usually the very first.
+    foreign_types = {
+        kind
+        for kind in set(map(_comparable_type, unknown))
+        if all(_comparable_type(id_) != kind for id_ in to_compare)
+    }
+    foreign = [id_ for id_ in unknown if _comparable_type(id_) in foreign_types]
+    if tolerated == "same type" and not foreign:
+        return
+    example, hint = unknown[0], f"Known ids look like {example_of(known)}."
+    if foreign:
+        example, hint = foreign[0], hint_at_known(known)
+    warn(
+        f"{len(unknown)} of {n_ids} {what} are unknown to the model (e.g. {example!r}); "
+        f"{consequence}. {hint}"
+    )
+
+
+def _comparable_type(value):
+    """Return the type of an id; one for all numbers, as numbers of different types may be equal."""
+    return "number" if isinstance(value, int | float) else type(value).__name__

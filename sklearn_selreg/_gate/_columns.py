@@ -1,0 +1,84 @@
+"""Which columns of a gate's table hold the gap, the prior evidence, the context and the offset."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class GateColumns:
+    """Positions of the columns; `offset` None: there is none."""
+
+    gap: int
+    prior: list[int]
+    context: list[int]
+    offset: int | None
+
+    def split(self, Z):
+        """Return gap, prior, context and offset of pairs; only context may be NaN."""
+        offset = np.zeros(len(Z)) if self.offset is None else np.nan_to_num(Z[:, self.offset])
+        gap, prior = np.nan_to_num(Z[:, self.gap]), np.nan_to_num(Z[:, self.prior])
+        return gap, prior, Z[:, self.context], offset
+
+
+def find_columns(names, n_columns, gap_col, prior_cols, offset_col):
+    """Find the columns that the parameters of `ReliabilityGate` name.
+
+    Parameters
+    ----------
+    names : list of str
+        Empty for a table without names.
+    n_columns : int
+    gap_col, prior_cols, offset_col
+        See `ReliabilityGate`.
+
+    Returns
+    -------
+    columns : GateColumns
+    """
+    gap, prior, offset = _fill_defaults(names, n_columns, gap_col, prior_cols, offset_col)
+    gap_at = _find(gap, "gap_col", names, n_columns)
+    prior_at = [_find(column, "prior_cols", names, n_columns) for column in prior]
+    if gap_at in prior_at:
+        raise ValueError(
+            f"gap_col must not be among prior_cols; got gap_col={gap!r}, prior_cols={prior!r}."
+        )
+    offset_at = None if offset is None else _find(offset, "offset_col", names, n_columns)
+    used = {gap_at, *prior_at}
+    if offset_at in used:
+        raise ValueError(
+            "offset_col must be neither gap_col nor among prior_cols; got "
+            f"offset_col={offset!r}, gap_col={gap!r}, prior_cols={prior!r}."
+        )
+    context = [i for i in range(n_columns) if i not in used and i != offset_at]
+    return GateColumns(gap_at, prior_at, context, offset_at)
+
+
+def _fill_defaults(names, n_columns, gap, prior, offset):
+    """Return what the parameters stand for: where they are None, columns by name or position."""
+    is_named = "gap" in names
+    if gap is None:
+        gap = "gap" if is_named else 0
+    if prior is None and is_named:
+        prior = [name for name in names if name.startswith("prior")]
+    elif prior is None:
+        prior = [i for i in (1, 2) if i < n_columns and i != gap]
+    if offset is None and "offset" in names:
+        offset = "offset"
+    return gap, prior, offset
+
+
+def _find(column, parameter, names, n_columns):
+    """Return the position of a column, given by position or name."""
+    if isinstance(column, str) and column not in names:
+        raise ValueError(
+            f"{parameter} must be among the columns of Z, "
+            f"{names or 'which have no names'}; got {column!r}."
+        )
+    position = names.index(column) if isinstance(column, str) else column
+    if not 0 <= position < n_columns:
+        raise ValueError(
+            f"{parameter} must be among the {n_columns} columns of Z, at "
+            f"positions from 0; got {column!r}."
+        )
+    return position

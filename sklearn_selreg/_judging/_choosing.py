@@ -1,0 +1,44 @@
+"""The slates that a judge is asked about, with texts."""
+
+import logging
+
+from .._data._item_texts import hidden_columns
+from ._asking import check_texts, describe, make_slates
+from ._sampler import sample_slates
+
+_log = logging.getLogger("sklearn_selreg")
+
+
+def choose_slates(sampler, judge, interactions, features, table, *, num_threads, verbose):
+    """Choose the slates to ask a judge.
+
+    Parameters
+    ----------
+    sampler : SlateSampler
+    judge : BaseJudge
+    interactions : Interactions
+    features : csr_matrix of shape (n_items, n_features) or None
+    table : ItemTable or None
+        Of which texts are made.
+    num_threads, verbose : int
+
+    Returns
+    -------
+    slates : list of Slate
+    """
+    texts = describe(interactions.items, table, sampler.item_text)
+    shown = table is None or sampler.item_text is not None
+    hidden = () if shown else hidden_columns(table)
+    check_texts(texts, interactions, judge, *hidden)
+    chosen = sample_slates(
+        interactions,
+        features,
+        max_slates=sampler.max_slates,
+        size=sampler.size,
+        calibration_fraction=sampler.calibration_fraction,
+        random_state=sampler.random_state,
+        num_threads=num_threads,
+        verbose=verbose,
+    )
+    _log.info("Chose %d slates for a judge.", len(chosen))
+    return make_slates(chosen, interactions, texts)

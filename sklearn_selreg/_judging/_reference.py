@@ -1,0 +1,72 @@
+"""The fixed reference model, by which slates are chosen: items fitted, users folded in."""
+
+import numpy as np
+
+from .._data._csr import count_interactions
+from .._factorization._als import top_k
+from .._factorization._als_backbone import ALSBackbone
+from .._factorization._factors import with_bias
+
+REFERENCE = {
+    "factors": 32,
+    "regularization": 140.0,
+    "alpha": 50.0,
+    "iterations": 10,
+    "prior_strength": 1.2,
+    "item_bias": 0.15,
+    "missing_power": 0.5,
+    "recency_power": 0.0,
+}
+"""Settings of the reference model: the estimator's defaults, with fewer factors and sweeps."""
+
+
+N_BEST = 100  # best items of a user whose scores tell how sure the model is
+_TAIL_FRACTION = 0.1  # of the items, the least popular ones
+_TAIL_COUNT = 3  # interactions up to which an item is in the tail in any case
+_USERS_PER_TOP = 10_000
+
+
+class ReferenceModel:
+    """The reference model of some interactions.
+
+    Attributes
+    ----------
+    popularity : ndarray of shape (n_items,), int
+    tail : ndarray of shape (n_items,), bool
+        Whether an item is in the long tail.
+    """
+
+    def __init__(self, matrix, features, random_state, num_threads):
+        self.popularity = count_interactions(matrix)
+        self._num_threads = num_threads
+        self._backbone = ALSBackbone(**REFERENCE, num_threads=num_threads)
+        start = self._backbone.start(*matrix.shape, np.random.default_rng(random_state))
+        problem = self._backbone.problem(matrix, features, start)
+        for _ in range(self._backbone.iterations):
+            problem.sweep()
+        self._items = problem.item_factors
+        self._bias = self._backbone.bias(self.popularity[:, np.newaxis], features)
+        n_tail = int(np.ceil(_TAIL_FRACTION * matrix.shape[1]))
+        rank = np.argsort(np.argsort(self.popularity, kind="stable"), kind="stable")
+        self.tail = (self.popularity <= _TAIL_COUNT) | (rank < n_tail)
+
+    def _factors(self, matrix):
+        confidence = self._backbone.confidence(matrix)
+        users = self._backbone.fold_in(confidence, self._items, self.popularity)
+        return with_bias(users, self._items, self._bias)
+
+    def scores(self, matrix):
+        """Return the scores of all items for users with some interactions, (n_users, n_items)."""
+        users, items = self._factors(matrix)
+        return users @ items.T
+
+    def sureness(self, matrix):
+        """Return how far apart the scores of each user's best new items are, (n_users,)."""
+        spread = np.zeros(matrix.shape[0])
+        for start in range(0, len(spread), _USERS_PER_TOP):
+            part = matrix[start : start + _USERS_PER_TOP]
+            n_best = min(N_BEST, matrix.shape[1])
+            _, best = top_k(*self._factors(part), n_best, seen=part, num_threads=self._num_threads)
+            known = ~np.isnan(best).all(axis=1)
+            spread[start : start + _USERS_PER_TOP][known] = np.nanstd(best[known], axis=1)
+        return spread

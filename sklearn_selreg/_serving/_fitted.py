@@ -1,0 +1,171 @@
+"""What a fitted model is: one object, which recommends, folds in, explains and is saved."""
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+import scipy.sparse as sp
+
+from .._data._histories import Histories
+from .._data._ids import concatenate_ids
+from .._data._periods import mean_user
+from .._data._strengths import StrengthScale
+from .._factorization._als_backbone import ALSBackbone
+from .._factorization._preferences import PreferenceLoss
+from .._factorization._sampled_backbones import SampledBackbone
+from ._given import GivenFactors
+
+_SCORES_PER_CHUNK = 2**24  # 64 MB of float32
+_PAIRS_PER_CHUNK = 2**18
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """A fitted model.
+
+    Attributes
+    ----------
+    users, items : ndarrays of shape (n_users,) and (n_items,)
+        Ids; users who were folded in come after those who were fitted.
+    user_factors, item_factors : ndarrays of shape (n_users, k) and (n_items, k), float32
+        `backbone.factors` columns, and those of biases.
+    histories : Histories
+        What is known of the users.
+    popularity : ndarray of shape (n_items,), int
+        Numbers of interactions, as in the fit.
+    backbone : ALSBackbone or SampledBackbone
+    scale : StrengthScale
+    periods : ndarray of shape (n_periods,), float64
+        Their centers; one of them if popularity does not depend on time.
+    uses_last_period : bool
+        Whether all users are in the last one.
+    id_names : tuple of (str, str)
+        What users and items are called in tables.
+    time_kind : str or None
+        What the times were; None without.
+    time_span : tuple of (float, float) or None
+        The first and the last one.
+    features : csr_matrix of shape (n_items, n_features), float32, or None
+    feature_names : ndarray of shape (n_features,), object
+    user_gram : ndarray of shape (k, k), float64, or None
+        Of the users that items were solved against; None without features.
+    own_bias : ndarray of shape (n_items,), float32, or None
+        What the backbone learned of the biases.
+    fold_in_scale : float
+        By which the backbone scales folded-in users.
+    preferences : PreferenceLoss or None
+        That of the last update of the users.
+    as_of_fit : ndarray of shape (n_fitted_users,), bool
+        Whether a user's factors are still those of the fit.
+    given : GivenFactors or None
+        None if the factors were fitted here.
+    item_cache : dict
+        What was computed of the items, and takes seconds.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    user_factors: np.ndarray
+    item_factors: np.ndarray
+    histories: Histories
+    popularity: np.ndarray
+    backbone: ALSBackbone | SampledBackbone
+    scale: StrengthScale
+    periods: np.ndarray
+    uses_last_period: bool
+    id_names: tuple
+    time_kind: str | None = None
+    time_span: tuple | None = None
+    features: sp.csr_matrix | None = None
+    feature_names: np.ndarray = field(default_factory=partial(np.empty, 0, object))
+    user_gram: np.ndarray | None = None
+    own_bias: np.ndarray | None = None
+    fold_in_scale: float = 1.0
+    preferences: PreferenceLoss | None = None
+    as_of_fit: np.ndarray = field(default_factory=partial(np.empty, 0, bool))
+    given: GivenFactors | None = None
+    item_cache: dict = field(default_factory=dict)
+
+    @property
+    def matrix(self):
+        """Strengths, a csr_matrix of shape (n_users, n_items), float32."""
+        return self.histories.matrix
+
+    @property
+    def weighted(self):
+        """What `alpha` is multiplied by, as `matrix`."""
+        return self.scale.apply(self.matrix)
+
+    @property
+    def plain_factors(self):
+        """Factors of users and items without columns of biases."""
+        k = self.backbone.factors
+        return self.user_factors[:, :k], self.item_factors[:, :k]
+
+    @property
+    def bias(self):
+        """Biases of the items in each period, (n_items, n_periods); of 0 periods if none."""
+        return self.item_factors[:, self.backbone.factors :]
+
+    @property
+    def seen(self):
+        """The matrix with an empty last row, which -1 stands for: unknown users."""
+        indptr = np.append(self.matrix.indptr, self.matrix.indptr[-1])
+        shape = self.matrix.shape[0] + 1, self.matrix.shape[1]
+        return sp.csr_matrix((self.matrix.data, self.matrix.indices, indptr), shape)
+
+    @property
+    def mean_user(self):
+        """Factors of a user of whom nothing is known."""
+        return mean_user(self.user_factors, len(self.periods))
+
+    def user_rows(self, rows):
+        """Return factors by row; -1 is the mean user."""
+        factors = self.user_factors[rows]
+        if (rows < 0).any():
+            factors[rows < 0] = self.mean_user
+        return factors
+
+    def score(self, rows):
+        """Return the scores of all items for some users, (n, n_items) float32."""
+        return self.user_rows(rows) @ self.item_factors.T
+
+    def score_pairs(self, rows, columns):
+        """Return the scores of pairs, (n,) float32."""
+        scores = np.empty(len(rows), dtype=np.float32)
+        for start in range(0, len(rows), _PAIRS_PER_CHUNK):
+            part = slice(start, start + _PAIRS_PER_CHUNK)
+            users, items = self.user_rows(rows[part]), self.item_factors[columns[part]]
+            scores[part] = np.einsum("nk,nk->n", users, items)
+        return scores
+
+    def lowest_scores(self, rows):
+        """Return each user's lowest score, (n,) float32."""
+        users, which = np.unique(rows, return_inverse=True)
+        chunk = max(1, _SCORES_PER_CHUNK // len(self.items))
+        parts = np.split(users, range(chunk, len(users), chunk))
+        return np.concatenate([self.score(part).min(axis=1) for part in parts])[which]
+
+    def is_judged(self, rows):
+        """Return for which users (-1: a new one) a judge's preferences act, (n,) bool."""
+        judged = (rows >= 0) & (rows < len(self.as_of_fit))
+        judged[judged] = self.as_of_fit[rows[judged]]
+        if self.preferences is None:
+            return np.zeros_like(judged)
+        return judged & np.isin(rows, self.preferences.slates.users)
+
+    def with_items(self, ids, factors, own_bias, features):
+        """Return the model with more items, which nobody has."""
+        n_new, matrix = len(ids), self.matrix
+        shape = matrix.shape[0], matrix.shape[1] + n_new
+        wider = sp.csr_matrix((matrix.data, matrix.indices, matrix.indptr), shape)
+        return replace(
+            self,
+            items=concatenate_ids(self.items, ids),
+            item_factors=np.concatenate([self.item_factors, factors]),
+            own_bias=None if own_bias is None else np.concatenate([self.own_bias, own_bias]),
+            popularity=np.pad(self.popularity, (0, n_new)),
+            features=sp.vstack([self.features, features], format="csr"),
+            histories=replace(self.histories, matrix=wider),
+            item_cache={},
+        )

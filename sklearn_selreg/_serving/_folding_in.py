@@ -1,0 +1,208 @@
+"""Folding in: users from interactions that come after the fit, and items from their features."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .._data._histories import lose_strength
+from .._data._ids import concatenate_ids, encode
+from .._data._periods import latest_positions, period_weights
+from .._data._requested_ids import warn_of_unknown
+from .._data._time_units import check_times
+from .._factorization._als_backbone import ALSBackbone
+from .._factorization._factors import Factors
+from .._factorization._finite import check_finite_factors
+from .._utils._warn import warn
+from ._given import GivenFactors
+
+
+def fold_in_users(model, added, known, time_col):
+    """Compute the factors of users from their interactions, items fixed.
+
+    Parameters
+    ----------
+    model : FittedModel
+    added : Interactions
+    known : "append", "replace" or None
+        What becomes of interactions of known users; None: replaced, with a warning.
+    time_col : int, str or None
+        For messages.
+
+    Returns
+    -------
+    model : FittedModel
+    """
+    columns, rows = encode(model.items, added.items), encode(model.users, added.users)
+    new = rows < 0
+    _warn_of_new_ids(model, added, columns, new)
+    _warn_of_times(model, added, known, time_col)
+    more = added.select_items(columns, len(model.items))
+    before, after = model.histories[rows], more
+    if known == "append":
+        _check_appendable(model, added.users, rows, before)
+        after = before.add(more)
+    elif known is None:
+        lost = lose_strength(before.matrix, after.matrix) | model.is_judged(rows)
+        if model.given is not None:  # factors that nobody can solve for again
+            lost |= (rows >= 0) & (np.diff(before.matrix.indptr) == 0)
+        _warn_of_replaced(added.users, lost)
+    before = before if known == "append" else None
+    weights = _user_periods(model, added, before)
+    factors = _solve(model, rows, before, after, weights)
+    as_of_fit = model.as_of_fit
+    if known == "append":  # of whom nothing is added nothing changes
+        same = (rows >= 0) & (np.diff(more.matrix.indptr) == 0)
+        factors[same] = model.user_factors[rows[same]]
+    else:
+        as_of_fit = as_of_fit.copy()
+        as_of_fit[rows[~new & (rows < len(as_of_fit))]] = False
+    rows[new] = len(model.users) + np.arange(np.sum(new))
+    source = np.arange(len(model.users) + np.sum(new))  # where each user's row comes from
+    source[rows] = len(model.users) + np.arange(len(rows))
+    return replace(
+        model,
+        users=concatenate_ids(model.users, added.users[new]),
+        user_factors=np.concatenate([model.user_factors, factors])[source],
+        histories=model.histories.stack(after)[source],
+        as_of_fit=as_of_fit,
+        given=None if model.given is None else GivenFactors(),  # its rows may be replaced
+    )
+
+
+def _warn_of_new_ids(model, added, columns, new):
+    """Warn of unknown items, and of new users with ids of another type than all known ones."""
+    unknown = columns < 0
+    left_out = "their interactions are left out"
+    warn_of_unknown("items", added.items[unknown], len(columns), model.items, left_out)
+    warn_of_unknown(
+        "users",
+        added.users[new],
+        len(new),
+        model.users,
+        "they are added as new users",
+        tolerated="same type",
+    )
+
+
+def _warn_of_times(model, added, known, time_col):
+    """Warn of times far from those of the fit, where they matter."""
+    told = check_times(model.time_kind, model.time_span, added, time_col)
+    by_time = not model.uses_last_period and len(model.periods) > 1
+    if told is not None and (by_time or known == "append"):
+        warn(told)
+
+
+def _check_appendable(model, users, rows, before):
+    """Raise if nothing is known of the interactions of users that others gave factors to."""
+    blank = (rows >= 0) & (np.diff(before.matrix.indptr) == 0)
+    if model.given is not None and blank.any():
+        raise ValueError(
+            "known='append' adds to interactions, of which from_factors knows none: "
+            f"{blank.sum()} users of X have only factors, such as "
+            f"{users[blank].tolist()[0]!r}. Pass all of their interactions, with "
+            "known='replace'."
+        )
+
+
+def _warn_of_replaced(users, replaced):
+    """Warn that histories are lost."""
+    if replaced.any():
+        warn(
+            f"{replaced.sum()} of {len(users)} users of X are known to the model, such as "
+            f"{users[replaced].tolist()[0]!r}, and X replaces more than it holds: items that "
+            "they may now be recommended again, strengths, what a judge said, or given "
+            "factors. Pass known='append' to add X to what is known, or known='replace' if "
+            "that is meant."
+        )
+
+
+def _user_periods(model, added, before):
+    """Return the periods of users: that of their newest interaction, else the last one."""
+    times = added.times
+    if times is not None:
+        times = np.where(added.matrix.data > 0, times, -np.inf)
+    where = latest_positions(added.matrix, times, model.periods)
+    if before is not None:
+        where = np.maximum(where, latest_positions(before.matrix, before.times, model.periods))
+    last = len(model.periods) - 1
+    if model.uses_last_period:
+        where[:] = last
+    return period_weights(np.where(where < 0, np.float32(last), where), last + 1)
+
+
+def _solve(model, rows, before, after, weights):
+    """Solve for users whose interactions are as in `after`.
+
+    Parameters
+    ----------
+    model : FittedModel
+    rows : ndarray of shape (n,), int
+        Of the users; -1 for new ones.
+    before : Histories or None
+        What was known of them, if `after` adds to it.
+    after : Histories
+    weights : ndarray of shape (n, n_periods), float32
+    """
+    backbone, weigh = model.backbone, model.scale.apply
+    fixed = Factors(None, model.plain_factors[1], None, gain=model.fold_in_scale)
+    matrix = weigh(after.matrix)
+    factors = backbone.solve_users(matrix, fixed, model.popularity, after.recency_rank)
+    by_equations = isinstance(backbone, ALSBackbone) and model.given is None
+    if before is not None and not by_equations:
+        moved = np.flatnonzero((rows >= 0) & (np.diff(before.matrix.indptr) > 0))
+        old = before[moved]
+        solved = backbone.solve_users(weigh(old.matrix), fixed, model.popularity, old.recency_rank)
+        factors[moved] += model.plain_factors[0][rows[moved]] - solved
+    elif before is not None:
+        _solve_judged(model, rows, after, weights, factors)
+    check_finite_factors(backbone, matrix.data, factors)
+    if model.bias.shape[1]:
+        factors = np.hstack([factors, weights])
+    nobody = np.diff(after.matrix.indptr) == 0
+    factors[nobody] = model.mean_user
+    return factors
+
+
+def _solve_judged(model, rows, after, weights, factors):
+    """Go on from factors of users of whom a judge has preferences, in place."""
+    judged = np.flatnonzero(model.is_judged(rows))
+    judged = judged[np.argsort(rows[judged])]
+    if not len(judged):
+        return
+    slates = model.preferences.slates.of_users(rows[judged], weights[judged], model.bias)
+    some = after[judged]
+    factors[judged] = model.backbone.solve_judged(
+        model.scale.apply(some.matrix),
+        some.recency_rank,
+        factors[judged],
+        model.plain_factors[1],
+        model.popularity,
+        replace(model.preferences, slates=slates),
+    )
+
+
+def fold_in_new_items(model, ids, features):
+    """Place items that nobody has by their features, users fixed.
+
+    Parameters
+    ----------
+    model : FittedModel
+        With features.
+    ids : ndarray of shape (n_new,)
+    features : csr_matrix of shape (n_new, n_features), float32
+
+    Returns
+    -------
+    model : FittedModel
+    """
+    items, bias, own_bias = model.backbone.place_items(
+        features,
+        model.features,
+        model.user_gram,
+        model.plain_factors[1],
+        model.bias,
+        model.own_bias,
+        model.popularity,
+    )
+    check_finite_factors(model.backbone, model.weighted.data, items, bias)
+    return model.with_items(ids, np.hstack([items, bias]), own_bias, features)

@@ -1,0 +1,1 @@
+"""From interactions and a judge's answers to a fitted model."""

@@ -1,0 +1,82 @@
+"""What a model is trained on, and how."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from .._data._interactions import Interactions
+from .._data._item_table import ItemTable
+from .._factorization._als_backbone import ALSBackbone
+from .._factorization._sampled_backbones import SampledBackbone
+from ._preferences import preference_losses
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Interactions, and what is known of items.
+
+    Attributes
+    ----------
+    interactions : Interactions
+    table : ItemTable or None
+    features : csr_matrix of shape (n_items, n_features), float32, or None
+    encoder : transformer or None
+        That made the features.
+    feature_names : ndarray of shape (n_features,), object
+    id_names : tuple of (str, str)
+        What users and items are called.
+    """
+
+    interactions: Interactions
+    table: ItemTable | None
+    features: sp.csr_matrix | None
+    encoder: object
+    feature_names: np.ndarray
+    id_names: tuple
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSettings:
+    """How to train.
+
+    Attributes
+    ----------
+    backbone : ALSBackbone or SampledBackbone
+        That does what comes before the regularized sweeps.
+    n_refine : int
+        Number of regularized sweeps; 0 without judge.
+    strengths : {"raw", "log", "binary"}
+    n_periods : int
+    uses_last_period : bool
+    judge : BaseJudge or None
+    gate : "auto", gate or None
+    llm_weight, margin : float
+    random_state : int, RandomState, Generator or None
+    compute_loss : bool
+    verbose : int
+    make_losses : callable
+        As `preference_losses`: the seam for other losses.
+    """
+
+    backbone: ALSBackbone | SampledBackbone
+    n_refine: int
+    strengths: str
+    n_periods: int
+    uses_last_period: bool
+    judge: object
+    gate: object
+    llm_weight: float
+    margin: float
+    random_state: object
+    compute_loss: bool
+    verbose: int
+    make_losses: Callable = preference_losses
+
+    @property
+    def preference_settings(self):
+        """With which settings a judge's preferences act; none without a judge: for messages."""
+        if self.judge is None:
+            return {}
+        return {"llm_weight": self.llm_weight, "margin": self.margin}

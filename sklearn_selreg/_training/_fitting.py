@@ -1,0 +1,265 @@
+"""Fitting: a backbone first, then the judge's preferences where the gate trusts them.
+
+Knows matrices and answers; nothing of tables or of the estimator.
+"""
+
+import copy
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .._data._csr import count_interactions
+from .._data._histories import Histories
+from .._data._ids import encode
+from .._data._periods import PopularityOverTime, mean_user
+from .._data._strengths import StrengthScale
+from .._factorization._als_backbone import ALSBackbone
+from .._factorization._factors import with_bias
+from .._factorization._finite import check_finite_factors
+from .._judging._design import Standing
+from .._judging._standing import FOLDS, cross_fitted_standing, rank_items
+from .._judging._supervision import NO_ANSWERS, Supervision, supervise
+from .._serving._fitted import FittedModel
+from .._utils._warn import warn
+from ..exceptions import ParameterWarning
+from ._sweeps import SweepWatcher
+
+_log = logging.getLogger("sklearn_selreg")
+_ENOUGH_TO_FIT = 1000  # interactions; with fewer, nobody wonders at factors of about 0
+_VANISHED = 0.02  # what the factors add to the score of a fitted pair
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What training gives.
+
+    Attributes
+    ----------
+    model : FittedModel
+    supervision : Supervision or None
+        None if no judge had an opinion.
+    judge_stats : dict of str to int
+        Empty without judge.
+    losses : list of float
+    n_iter : int
+    """
+
+    model: FittedModel
+    supervision: Supervision | None
+    judge_stats: dict
+    losses: list
+    n_iter: int
+
+
+def train(data, answers, settings, old=None):
+    """Fit a model.
+
+    Parameters
+    ----------
+    data : TrainingData
+    answers : Answers or None
+        None without judge.
+    settings : TrainingSettings
+    old : tuple or None
+        Ids and factors to go on from: users, items, `Factors`.
+
+    Returns
+    -------
+    trained : Trained
+    """
+    return _Training(data, answers, settings).run(old)
+
+
+class _Training:
+    """One fit: what its steps share."""
+
+    def __init__(self, data, answers, settings):
+        self.data, self.answers, self.settings = data, answers, settings
+        self.backbone = settings.backbone
+        interactions, features = data.interactions, data.features
+        self.features, self.recency_rank = features, interactions.recency_rank
+        self.scale = StrengthScale.of(settings.strengths, interactions.matrix.data)
+        self.matrix = self.scale.apply(interactions.matrix)
+        self.popularity = count_interactions(self.matrix)
+        self.interactions = replace(interactions, matrix=self.matrix)
+        n_periods = settings.n_periods if self.backbone.item_bias > 0 else 1
+        at = "last" if settings.uses_last_period else "user"
+        self.trend = PopularityOverTime.of(self.interactions, n_periods, at=at)
+        self.period_weights = self.trend.user_weights()
+        self.generator = as_generator(settings.random_state)
+        self.judged = answers is not None and answers.judged is not None
+        self.is_gated = self.judged and settings.gate is not None
+        _log.info(
+            "Fitting %d interactions of %d users with %d items of %d features.",
+            self.matrix.nnz,
+            *self.matrix.shape,
+            len(data.feature_names),
+        )
+
+    def run(self, old):
+        settings, backbone = self.settings, self.backbone
+        # What old factors know of hidden interactions must not calibrate the gate: it starts anew.
+        untouched = copy.deepcopy(self.generator) if self.is_gated else None
+        n_fits = 1 + FOLDS if self.is_gated else 1
+        n_sweeps = n_fits * backbone.watched + (1 + self.is_gated) * settings.n_refine
+        with SweepWatcher(settings, self.matrix.data, n_sweeps) as sweeps:
+            watch = sweeps.watch if settings.judge is not None else sweeps.watch_last
+            factors = backbone.fit(
+                self.matrix,
+                self.features,
+                self._start(old),
+                watch,
+                by_period=self.trend.counts_by_period(),
+            )
+            supervision = first = last = None
+            if self.judged:
+                supervision, weights = self._supervise(factors, untouched, watch)
+                if weights.any():
+                    first, last = self._preferences(supervision, weights, factors, watch)
+            if settings.n_refine:
+                factors = backbone.refine(
+                    self.matrix, self.features, factors, settings.n_refine, first,
+                    sweeps.watch_last,
+                )  # fmt: skip
+        n_iter = backbone.iterations + settings.n_refine
+        _log.info("Fitted by %d sweeps or epochs.", n_iter)
+        model = self._finish(factors, last)
+        stats = {} if settings.judge is None else dict(NO_ANSWERS)
+        if supervision is not None:
+            stats = supervision.stats
+        elif self.answers is not None:
+            stats["slates"] = self.answers.n_silent
+        return Trained(model, supervision, stats, sweeps.losses, n_iter)
+
+    def _start(self, old):
+        """Return what the backbone starts from."""
+        new = self.backbone.start(*self.matrix.shape, self.generator)
+        if old is None:
+            return new
+        aligned = _align(old, self.interactions)
+        return self.backbone.resume(self.matrix, self.features, *aligned, self.generator)
+
+    def _supervise(self, factors, generator, watch):
+        """Return the supervision, and its weights."""
+
+        def rank(slates):
+            users, items = with_bias(
+                factors.users[slates.users], *factors[1:3], self.period_weights[slates.users]
+            )
+            ranks = rank_items(slates.items, users, items, self.matrix[slates.users])
+            return Standing(ranks, self.popularity[slates.items])
+
+        def cross_fit(items, slates):
+            start = self.backbone.start(*self.matrix.shape, generator)
+            return cross_fitted_standing(
+                items, slates, self.backbone, self.trend, self.features, start, watch
+            )
+
+        settings = self.settings
+        return supervise(
+            self.answers, self.interactions, settings.judge, settings.gate, rank, cross_fit
+        )
+
+    def _preferences(self, supervision, weights, factors, watch):
+        """Return the preferences of the sweeps, and those of the last update of the users."""
+        backbone, settings = self.backbone, self.settings
+        plain = final = factors
+        if self.is_gated:  # by how much a preference moves a score is told by as many sweeps
+            plain = backbone.refine(
+                self.matrix, self.features, factors, settings.n_refine, None, watch
+            )
+            final = backbone.finish(self.matrix, self.recency_rank, plain, None)
+        return settings.make_losses(
+            supervision,
+            weights,
+            plain,
+            final,
+            self.period_weights,
+            seen=self.matrix,
+            weight=settings.llm_weight * backbone.preference_unit,
+            margin=settings.margin,
+            num_threads=backbone.num_threads,
+        )
+
+    def _finish(self, factors, preferences):
+        """Solve for the users a last time, check the factors, and return the model."""
+        backbone, data, interactions = self.backbone, self.data, self.data.interactions
+        gram = None
+        if self.features is not None:  # of the users that the items were solved against
+            gram = factors.users.T.astype(np.float64) @ factors.users
+        factors = backbone.finish(self.matrix, self.recency_rank, factors, preferences)
+        biases = () if factors.bias is None else (factors.bias,)
+        check_finite_factors(
+            backbone,
+            self.matrix.data,
+            *factors[:2],
+            *biases,
+            judged=self.settings.preference_settings,
+        )
+        if isinstance(backbone, ALSBackbone):
+            warn_of_vanished_factors(self.matrix, factors, backbone)
+        user_factors, item_factors = with_bias(*factors[:3], self.period_weights)
+        # Nobody knows anything about a user without interactions.
+        empty = np.diff(self.matrix.indptr) == 0
+        periods = self.trend.centers
+        user_factors[empty] = mean_user(user_factors[~empty], len(periods))
+        times = interactions.times
+        return FittedModel(
+            users=interactions.users,
+            items=interactions.items,
+            user_factors=user_factors,
+            item_factors=item_factors,
+            histories=Histories(interactions.matrix, self.recency_rank, times),
+            popularity=self.popularity,
+            backbone=backbone,
+            scale=self.scale,
+            periods=periods,
+            uses_last_period=self.settings.uses_last_period,
+            id_names=data.id_names,
+            time_kind=interactions.time_kind,
+            time_span=None if times is None else (float(times.min()), float(times.max())),
+            features=self.features,
+            feature_names=data.feature_names,
+            user_gram=gram,
+            own_bias=factors.own_bias,
+            fold_in_scale=factors.gain,
+            preferences=preferences,
+            as_of_fit=np.ones(len(interactions.users), dtype=bool),
+        )
+
+
+def warn_of_vanished_factors(matrix, factors, backbone):
+    """Warn if the factors hardly add to the scores of fitted pairs, which should be 1."""
+    if matrix.nnz < _ENOUGH_TO_FIT:
+        return
+    entries = np.linspace(0, matrix.nnz - 1, _ENOUGH_TO_FIT).astype(int)
+    users = np.searchsorted(matrix.indptr, entries, side="right") - 1
+    items = matrix.indices[entries]
+    scores = np.einsum("ij,ij->i", factors.users[users], factors.items[items])
+    if scores.mean() < _VANISHED:
+        warn(
+            "The factors have collapsed toward zero, so all users get nearly the same "
+            "recommendations: regularization is too large for these interactions and alpha: "
+            f"regularization={backbone.regularization:g}, alpha={backbone.alpha:g}. Lower it, "
+            "or raise alpha.",
+            ParameterWarning,
+        )
+
+
+def as_generator(random_state):
+    """Return a Generator; an int seeds it as `implicit` does."""
+    if isinstance(random_state, np.random.RandomState):
+        random_state = random_state.randint(2**31)
+    return np.random.default_rng(random_state)
+
+
+def _align(old, interactions):
+    """Bring old factors into the rows of new interactions, and return which were known."""
+    users, items, factors = old
+    rows, columns = encode(users, interactions.users), encode(items, interactions.items)
+    own_bias = None if factors.own_bias is None else factors.own_bias[columns]
+    aligned = factors._replace(
+        users=factors.users[rows], items=factors.items[columns], own_bias=own_bias
+    )
+    return aligned, (rows >= 0, columns >= 0)

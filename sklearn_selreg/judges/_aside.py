@@ -1,0 +1,105 @@
+"""Answers that a cache has no room for: kept in another file until it has, as JSON Lines."""
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from ._cache_file import private_opener
+
+
+def files_aside(path):
+    """Return all files that have answers of a cache."""
+    files = []
+    for folder in _folders(path):
+        with suppress(OSError):
+            files += folder.glob(f"{_prefix(path)}-*.jsonl")
+    return files
+
+
+def put_aside(path, owner, answers, file=None):
+    """Write answers to a file of their own.
+
+    Parameters
+    ----------
+    path : Path
+        Of the cache.
+    owner : str
+        Random name of who asked.
+    answers : dict of str to (str, ndarray, str or None, dict of str to int)
+        Key, and judge, ratings, problem and what to add to the totals.
+    file : Path or None
+        Where earlier ones are.
+
+    Returns
+    -------
+    file : Path or None
+        None if there is no room anywhere.
+    """
+    files = [folder / _name(path, owner) for folder in _folders(path)]
+    for place in files if file is None else [file]:
+        try:
+            n_bytes = place.stat().st_size if place.exists() else 0
+            with open(place, "a", encoding="utf-8", opener=private_opener) as lines:
+                lines.write(_as_lines(answers))
+        except OSError:
+            with suppress(OSError):  # no half a line
+                os.truncate(place, n_bytes)
+                if not n_bytes:
+                    place.unlink()
+        else:
+            return place
+    return None
+
+
+def read_aside(file):
+    """Return the answers in a file, a list of (key, judge, ratings, problem, counts)."""
+    if os.name == "posix" and os.stat(file).st_uid != os.getuid():
+        return []  # others may write into the folder of temporary files
+    records = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            record = json.loads(line)
+            ratings = [math.nan if r is None else float(r) for r in record["ratings"]]
+            counts = {str(name): int(value) for name, value in record["counts"].items()}
+            records.append((record["key"], record["judge"], ratings, record["problem"], counts))
+    return records
+
+
+def told_aside(path, owner, answers, file):
+    """Return what to tell the user at the end of the process."""
+    message = f"sklearn_selreg: {len(answers)} answers could not be written to {path}"
+    if file is not None:
+        return f"{message}. They are in {file}, and read when that cache is next opened."
+    return (
+        f"{message}, and there is no room elsewhere. Save these lines as "
+        f"{path.parent / _name(path, owner)}: they are read when that cache is next opened.\n"
+        f"{_as_lines(answers)}"
+    )
+
+
+def _prefix(path):
+    return f"sklearn_selreg-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
+
+
+def _name(path, owner):
+    return f"{_prefix(path)}-{owner}.jsonl"
+
+
+def _folders(path):
+    folders = [path.parent, Path(tempfile.gettempdir())]
+    with suppress(RuntimeError):  # there may be no home
+        folders.append(Path.home())
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+
+
+def _as_lines(answers):
+    lines = []
+    for key, (judge, ratings, problem, counts) in answers.items():
+        known = [None if math.isnan(rating) else float(rating) for rating in ratings]
+        record = {"key": key, "judge": judge, "ratings": known, "problem": problem}
+        lines.append(json.dumps({**record, "counts": counts}) + "\n")
+    return "".join(lines)

@@ -1,0 +1,90 @@
+"""A slate in the orders it is asked in, and the keys of the answers."""
+
+import hashlib
+import json
+
+import joblib
+import numpy as np
+
+from .._data._json_ids import id_to_json
+from ._slate import Slate
+
+
+class SlatePrompts:
+    """A slate in all the orders it is asked in.
+
+    Attributes
+    ----------
+    prompts : list of Slate
+        The slate in each order.
+    keys : list of str
+        SHA-256 of what determines the answer to each.
+    links : list of (str, str, str, str)
+        Key, and ids as JSON; empty where JSON cannot hold the ids.
+    """
+
+    def __init__(self, judge, identity, slate):
+        self._orders = judge._orders(slate)
+        self.prompts = [_reorder(slate, order) for order in self._orders]
+        self.keys = [sha256([identity, judge._content(prompt)]) for prompt in self.prompts]
+        self.links = []
+        for key, prompt in zip(self.keys, self.prompts, strict=True):
+            try:
+                ids = (
+                    id_to_json(prompt.user),
+                    [id_to_json(item) for item in prompt.history],
+                    [id_to_json(item) for item in prompt.candidates],
+                )
+                self.links.append((key, *(json.dumps(part, allow_nan=False) for part in ids)))
+            except (TypeError, ValueError):
+                pass
+
+    def answers(self, found):
+        """Return the answers in the slate's own order, (n_candidates, n_answers)."""
+        answers = np.full((len(self.prompts[0].candidates), len(self.keys)), np.nan)
+        for column, (key, order) in enumerate(zip(self.keys, self._orders, strict=True)):
+            if key in found:
+                answers[order, column] = found[key]
+        return answers
+
+
+def _reorder(slate, order):
+    """Return the slate with its candidates in another order."""
+    if (order == np.arange(len(order))).all():
+        return slate
+    texts = tuple(slate.candidate_texts[i] for i in order) if slate.candidate_texts else ()
+    candidates = tuple(slate.candidates[i] for i in order)
+    return Slate(slate.user, slate.history, candidates, slate.history_texts, texts)
+
+
+def slate_content(slate):
+    """Return all of a slate, as JSON data."""
+    return [
+        repr(plain_scalar(slate.user)),
+        [repr(plain_scalar(item)) for item in slate.history],
+        [repr(plain_scalar(item)) for item in slate.candidates],
+        slate.history_texts,
+        slate.candidate_texts,
+    ]
+
+
+def plain_scalar(value):
+    """Return a scalar of numpy as one of Python."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def json_or_hash(value):
+    """Return the parameter if JSON can hold it, else a hash of it."""
+    try:
+        return json.loads(json.dumps(plain_scalar(value)))
+    except (TypeError, ValueError):
+        try:
+            return joblib.hash(value)
+        except Exception:  # whatever pickling it may raise
+            return repr(value)
+
+
+def sha256(data):
+    """Return the SHA-256 of JSON data as a hex string."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))  # ASCII: any unicode is fine
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

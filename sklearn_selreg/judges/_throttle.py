@@ -1,0 +1,64 @@
+"""How many requests are sent at a time, and when the next attempt is due."""
+
+import random
+import threading
+import time
+
+_LONGEST_WAIT = 60.0  # seconds between two attempts, if the service does not ask for more
+
+
+class Stopped(Exception):
+    """The work was stopped: by the user, the budget or an error."""
+
+
+class Throttle:
+    """How many requests are sent at a time.
+
+    Starts at the limit; halves when the service asks for less, and grows again by one for each
+    round that goes well.
+    """
+
+    def __init__(self, limit):
+        self._limit = limit
+        self._allowed = float(limit)
+        self._in_flight = 0
+        self._not_before = 0.0
+        self._condition = threading.Condition()
+
+    def enter(self, stop):
+        """Wait until a request may be sent."""
+        with self._condition:
+            while True:
+                if stop.is_set():
+                    raise Stopped
+                pause = self._not_before - time.monotonic()
+                if pause <= 0 and self._in_flight < max(1, int(self._allowed)):
+                    self._in_flight += 1
+                    return
+                self._condition.wait(min(pause, 0.5) if pause > 0 else 0.5)
+
+    def leave(self):
+        """Count a request that was answered, or has failed."""
+        with self._condition:
+            self._in_flight -= 1
+            self._condition.notify()
+
+    def went_well(self, pause):
+        """Allow a little more; heed the pause that the service asks for."""
+        with self._condition:
+            self._allowed = min(self._limit, self._allowed + 1 / max(1.0, self._allowed))
+            self._not_before = max(self._not_before, time.monotonic() + pause)
+
+    def slow_down(self, retry_after):
+        """Allow half as many; heed the pause that the service asks for."""
+        with self._condition:
+            self._allowed = max(1.0, self._allowed / 2)
+            if retry_after:
+                self._not_before = max(self._not_before, time.monotonic() + retry_after)
+
+
+def seconds_to_wait(n_failures, retry_after):
+    """Return how long to wait before another attempt: as told, else ever longer, at random."""
+    if retry_after is not None:
+        return retry_after
+    return random.uniform(0, min(_LONGEST_WAIT, 0.5 * 2 ** min(n_failures, 10)))

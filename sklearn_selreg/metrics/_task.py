@@ -1,0 +1,166 @@
+"""What a model is asked to do: rank held-out items among the candidates of their users."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from .._data._ids import encode
+from .._data._interactions import index_interactions
+from .._utils._params import name_kind
+from ._models import unwrap, view_model, warn_of_unknown_ids
+from ._ndcg import dcg_discounts, expected_gain
+from ._pairs import pair_numbers, positions_of
+from ._ranks import rank_held_out
+from ._regimes import assign_regimes
+from ._scores import make_scorer, popularity_scorer
+
+
+@dataclass(frozen=True, eq=False)
+class RankingTask:
+    """Held-out interactions, and who may be recommended what.
+
+    Attributes
+    ----------
+    pairs : DataFrame of shape (n_pairs, 6)
+        The held-out interactions, by user: ids of `user` and `item`, and whether they are `cold`,
+        `warm`, `tail` and `new`.
+    users, catalog : ndarrays of shape (n_users,) and (n_items,)
+        Ids of the held-out users, and of all items that are ranked.
+    user, item : intp arrays of shape (n_pairs,)
+        Positions of the pairs in `users` and `catalog`; item -1: not in the catalog.
+    excluded : intp array
+        Pairs `user * n_items + item` that are no candidates, unless held out.
+    n_fitted : int
+        How many of the pairs are training interactions.
+    """
+
+    pairs: pd.DataFrame
+    users: np.ndarray
+    catalog: np.ndarray
+    user: np.ndarray
+    item: np.ndarray
+    excluded: np.ndarray
+    n_fitted: int
+
+    def rank(self, score, k, verbose=0):
+        """Return the pairs with what each is worth in the ranking by `score`.
+
+        Parameters
+        ----------
+        score : callable
+            From user ids to scores of the catalog.
+        k : int
+        verbose : int
+
+        Returns
+        -------
+        details : DataFrame of shape (n_pairs, 9)
+            See `RankingReport`.
+        """
+        n_above, n_tied, auc = rank_held_out(
+            lambda rows: score(self.users[rows]),
+            self.user,
+            self.item,
+            self.excluded,
+            len(self.users),
+            len(self.catalog),
+            verbose,
+        )
+        return self.pairs.assign(
+            gain=expected_gain(dcg_discounts(k), n_above, n_tied),
+            hit=expected_gain(np.ones(k), n_above, n_tied),
+            auc=auc,
+        )
+
+
+def read_task(
+    model,
+    X,
+    *,
+    train=None,
+    y=None,
+    cohort=None,
+    items=None,
+    exclude=None,
+    user_col=None,
+    item_col=None,
+):
+    """Read what is to be ranked and by whom; for the parameters see `ranking_report`.
+
+    Returns
+    -------
+    task : RankingTask
+    score : callable
+        From user ids to the model's scores of the catalog.
+    view : ModelView
+    """
+    model, steps = unwrap(model)
+    for transformer in steps:
+        X = transformer.transform(X)
+        train, exclude = (t if t is None else transformer.transform(t) for t in (train, exclude))
+    view = view_model(model)
+    score, catalog = make_scorer(model, view, items)
+    if sparse.issparse(X):
+        raise TypeError(
+            "X must be a table: the rows of a sparse matrix do not say which users they are. "
+            "`X, y = interactions_from_sparse(csr)` makes one."
+        )
+    columns = {
+        "user_col": view.user_col if user_col is None else user_col,
+        "item_col": view.item_col if item_col is None else item_col,
+        "usual_width": view.n_columns,  # fit has warned
+    }
+    held_out = index_interactions(X, y, **columns, negatives=view.negatives)
+    training = _read_training(model, view, train, columns)
+    if view.users is not None:
+        known = view.users, view.items
+        positions = encode(known[0], held_out.users), encode(known[1], held_out.items)
+        warn_of_unknown_ids(held_out, *positions, *known)
+    others = None if exclude is None else _index_other("exclude", exclude, columns)
+    task = _make_task(held_out, training, others, catalog, cohort)
+    return task, popularity_scorer(training, catalog) if score is None else score, view
+
+
+def _read_training(model, view, train, columns):
+    """Return the training interactions: those given, else those that the model keeps."""
+    if train is not None:
+        return _index_other("train", train, columns)
+    if view.interactions is None:
+        what = repr(model) if isinstance(model, str) else name_kind(model)
+        raise ValueError(
+            "train must be given, the interactions that the model was fitted on: "
+            f"{what} does not keep them; got None."
+        )
+    return view.interactions
+
+
+def _index_other(name, table, columns):
+    """Index a table of interactions that is not X, and name it in errors."""
+    try:
+        return index_interactions(table, **columns)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name} is a table, read as X is. {error}") from error
+
+
+def _make_task(held_out, training, others, catalog, cohort):
+    """Make the task of ranking held-out interactions; `others`: no candidates either, or None."""
+    user, item = positions_of(held_out.matrix)
+    regimes = assign_regimes(held_out, training, user, item, cohort)
+    column = encode(catalog, held_out.items)[item]
+    fitted = pair_numbers(training, held_out.users, catalog)
+    excluded = [fitted]
+    if others is not None:
+        excluded.append(pair_numbers(others, held_out.users, catalog))
+    inside = column >= 0
+    return RankingTask(
+        pairs=pd.DataFrame({"user": held_out.users[user], "item": held_out.items[item], **regimes}),
+        users=held_out.users,
+        catalog=catalog,
+        user=user,
+        item=column,
+        excluded=np.concatenate(excluded),
+        n_fitted=np.count_nonzero(np.isin((user * len(catalog) + column)[inside], fitted)),
+    )
