@@ -127,7 +127,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         LMF. BPR, to which strengths do not matter, has none.
     iterations : "auto", int or None, default="auto"
         For ALS the number of sweeps, each over users, items and feature prior; for BPR and LMF that
-        of their epochs, which are not searched for. Fixed, and None: 30 for ALS, 100 for BPR, 50
+        of their epochs, which are not searched for. Fixed, and None: 20 for ALS, 100 for BPR, 50
         for LMF.
     backbone : "als", "bpr", "lmf", ALS, BPR or LMF, default="als"
         What is factorized with: alternating least squares, or `implicit`'s Bayesian personalized

@@ -134,10 +134,11 @@ def bodies():
 
 
 def test_functions_and_files_are_short():
-    """But for the estimator, whose lines are documentation, and the solver of sweeps."""
-    assert {name: n for name, n in bodies() if n > 60} == {}
+    """Except for the estimator, whose lines are documentation, and the compiled loops."""
+    long = {name for name, n in bodies() if n > 60}
+    assert long <= {"_factorization/_kernel.py: _solve_rows"}
     lengths = {
         path.relative_to(PACKAGE).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
         for path in PACKAGE.rglob("*.py")
     }
-    assert {name for name, n in lengths.items() if n > 600} <= {"_mf.py", "_factorization/_als.py"}
+    assert {name for name, n in lengths.items() if n > 600} <= {"_mf.py"}

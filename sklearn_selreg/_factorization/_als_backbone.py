@@ -11,9 +11,10 @@ import numpy as np
 
 from .._data._csr import count_interactions, with_data
 from .._data._finite import quiet
-from ._als import CG_STEPS, FeaturePrior, RegularizedALS, fold_in
+from ._als import CG_STEPS, RegularizedALS, fold_in
 from ._anchoring import resume_factors
 from ._factors import POPULARITY_PAD, Factors, counted, expected_bias, no_watch, popularity_bias
+from ._feature_prior import FeaturePrior
 from ._finite import explain_not_finite
 from ._preferences import as_arguments
 
@@ -40,7 +41,7 @@ class ALSBackbone:
         "factors": 64,
         "regularization": 85.0,
         "alpha": 50.0,
-        "iterations": 30,
+        "iterations": 20,
     }
     found: ClassVar[set] = {
         *("factors", "regularization", "alpha", "iterations", "prior_strength", "item_bias"),
@@ -217,7 +218,8 @@ class ALSBackbone:
             problem.sweep()
             watch(problem)
         by_period = counted(matrix, by_period)
-        return Factors(*problem.release(), self.bias(by_period, features))
+        bias = self.bias(by_period, features)
+        return Factors(problem.user_factors, problem.item_factors, bias)
 
     def refine(self, matrix, features, factors, n_sweeps, preferences, watch=no_watch):
         """Go on from factors, regularized by preferences.
@@ -241,7 +243,7 @@ class ALSBackbone:
         return factors._replace(users=problem.user_factors, items=problem.item_factors)
 
     def finish(self, matrix, age, factors, preferences):
-        """Solve for the users once more, by what is recent; their items stay.
+        """Solve for the users to convergence, by what is recent; their items stay.
 
         Parameters
         ----------
@@ -254,8 +256,6 @@ class ALSBackbone:
         -------
         factors : Factors
         """
-        if self.recency_power == 0:
-            return factors
         recent = self.recent_confidence(matrix, age)
         # Users are solved against fixed items, which need no prior.
         problem = self.problem(
@@ -345,12 +345,10 @@ class ALSBackbone:
         own_bias : None
         """
         weights = self.missing_weights(popularity)
-        root = np.ones(len(items)) if weights is None else np.sqrt(weights)
-        prior = FeaturePrior(features, root.astype(np.float32))
-        prior.fit((root[:, np.newaxis] * items).astype(np.float32))
+        coefficients = FeaturePrior(features, weights).coefficients(items)
         penalty = self.regularization * self.prior_strength
         one = np.eye(len(gram))
-        placed = prior.predict(new) @ np.linalg.solve(gram + penalty * one, penalty * one)
+        placed = new @ coefficients @ np.linalg.solve(gram + penalty * one, penalty * one)
         return placed.astype(np.float32), expected_bias(new, features, bias, popularity), None
 
     def fold_in(self, confidence, item_factors, popularity, **solver):

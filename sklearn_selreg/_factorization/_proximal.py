@@ -17,9 +17,8 @@ With the covariance of the items as A, and the second moment of the users as B, 
 are the mean squared change of a user's and of an item's scores: what a preference asks for is done
 where other scores notice it least. Rows without pairs have a closed form, which does not depend on
 B. Only those with pairs are in the least squares problems, so that without features nothing else is
-read or touched. They are solved by ``implicit``'s conjugate gradient kernel as in ``_als``, each
-row divided by its weight. The rows that the kernel makes its Gram matrix of are those of a Cholesky
-factor of the metric; all others are pseudo-rows.
+read or touched. They are solved as in ``_als``, in the basis of a Cholesky factor
+of the metric, in which that is the identity.
 """
 
 from dataclasses import replace
@@ -28,7 +27,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._data._finite import are_finite
-from ._als import CG_STEPS, DIRECTION_SCALE, FeaturePrior, HalfSweep, PairLoss, single_threaded_blas
+from ._feature_prior import FeaturePrior
+from ._half_sweep import HalfSweep, aligned
+from ._slate_terms import kernel_terms, pair_loss
+from ._threads import threads, useful_threads
+
+_CG_STEPS = 3
 
 
 class ProximalProblem:
@@ -79,7 +83,7 @@ class ProximalProblem:
         slates=None,
         llm_weight=0.0,
         num_threads=0,
-        cg_steps=CG_STEPS,
+        cg_steps=_CG_STEPS,
     ):
         self.num_threads, self.cg_steps = num_threads, cg_steps
         self._centers = user_center, item_center
@@ -95,89 +99,52 @@ class ProximalProblem:
         if features is not None:
             self.items = np.arange(len(item_center))
         start = item_center if items_start is None else items_start
-        self._x, self._x_center = user_center[self.users], user_center[self.users]
-        self._y, self._y_center = start[self.items].copy(), item_center[self.items]
-        self._x_weight = user_weights[self.users].astype(np.float32)[:, np.newaxis]
-        self._y_weight = item_weights[self.items].astype(np.float32)[:, np.newaxis]
-        self._prior, self._prior_weight = None, 0.0
+        self._x = user_center[self.users].astype(np.float64)
+        self._y = start[self.items].astype(np.float64)
+        self._x_center, self._y_center = self._x.copy(), item_center[self.items].astype(np.float64)
+        self._x_weight = user_weights[self.users].astype(np.float32)
+        self._y_weight = item_weights[self.items].astype(np.float32)
+        self._prior, self._prior_weight = None, np.float32(0)
         if features is not None:
-            self._prior_weight = np.float32(prior_weight)
-            self._prior = FeaturePrior(features, np.ones(len(item_center), dtype=np.float32))
-            self._prior.fit(self._y)
+            self._prior, self._prior_weight = FeaturePrior(features), np.float32(prior_weight)
         self._pairs = None
         if slates is not None:
             items = np.searchsorted(self.items, np.where(used, slates.items, self.items[:1]))
             users = users.astype(np.intp)
-            compact = replace(slates, users=users, items=items)
-            ones = np.ones(len(self.items), dtype=np.float32)
-            self._pairs = PairLoss(compact, llm_weight, ones, num_threads=num_threads)
+            self._pairs = replace(slates, users=users, items=items), llm_weight
             self._build()
 
     def _build(self):
-        """Make the kernel's matrices, each row divided by its weight."""
-        factors, pairs = self._x.shape[1], self._pairs
-        n_users = len(self.users)
-        directions = pairs.directions(slice(0, n_users), slice(0, len(pairs.users)))
-        rows = np.repeat(np.arange(n_users), np.diff(directions.indptr))
-        directions.data /= self._x_weight[rows, 0]
-        self._user_half = HalfSweep(
-            sp.csr_matrix((n_users, factors), dtype=np.float32),
-            factors,
-            rhs_rows=np.arange(n_users),
-            directions=directions,
-        )
-        n_rows = len(pairs.item_rows)
-        curvature = pairs.item_entries(n_users)[pairs.item_rows]
-        rows = np.repeat(np.arange(n_rows), np.diff(curvature.indptr))
-        curvature.data /= (self._y_weight[pairs.item_rows, 0] + self._prior_weight)[rows]
-        self._item_half = HalfSweep(
-            sp.csr_matrix((n_rows, factors), dtype=np.float32),
-            factors,
-            rhs_rows=np.arange(n_rows),
-            directions=curvature,
-        )
-        # What stays the same in all sweeps: the right-hand sides that keep rows at their centers.
-        user_metric, item_metric = (metric.astype(np.float32) for metric in self._metrics)
-        self._x_stay = self._x_center @ user_metric
-        self._y_stay = self._y_center[pairs.item_rows] @ item_metric
-        # The kernel makes the metrics of these rows, as the Gram matrix of all that it is given.
-        self._user_half.others[:] = np.linalg.cholesky(self._metrics[0]).T
-        self._item_half.others[:] = np.linalg.cholesky(self._metrics[1]).T
+        shape = len(self._x), len(self._y)
+        nothing = sp.csr_matrix(shape, dtype=np.float32)
+        of_users, of_items = kernel_terms(*self._pairs, *shape)
+        self._user_half = HalfSweep(nothing, self._x_weight, pairs=of_users)
+        item_weight = self._y_weight + self._prior_weight
+        self._item_half = HalfSweep(nothing.T.tocsr(), item_weight, pairs=of_items)
 
     def sweep(self):
         """Update the users, then the items, then the feature prior."""
-        with single_threaded_blas():
-            if self._pairs is not None:
-                self._sweep_users()
-            self._sweep_items()
+        n_products = self._x.size + self._y.size
+        with threads(useful_threads(self.num_threads, n_products)) as run:
+            target = self._y_center
             if self._prior is not None:
-                self._prior.fit(self._y)
+                share = (self._y_weight / (self._y_weight + self._prior_weight))[:, np.newaxis]
+                target = share * target + (1 - share) * self._prior.expected(self._y)
+            if self._pairs is None:
+                self._y = target
+                return
+            for half, metric, side in (
+                (self._user_half, self._metrics[0], (self._x, self._y, self._x_center)),
+                (self._item_half, self._metrics[1], (self._y, self._x, target)),
+            ):
+                self._solve(half, np.linalg.cholesky(metric), *side, run)
 
-    def _sweep_users(self):
-        pull = self._pairs.user_side(self._x, self._y, self._user_half.directions)
-        pull /= self._x_weight
-        pull += self._x_stay
-        self._user_half.set_rhs(pull)
-        self._user_half.solve(self._x, 0.0, self.num_threads, self.cg_steps)
-
-    def _sweep_items(self):
-        weight = self._y_weight + self._prior_weight
-        target = self._y_center
-        if self._prior is not None:
-            target = (self._y_weight * target + self._prior_weight * self._prior.mean()) / weight
-        if self._pairs is None:
-            self._y[:] = target
-            return
-        rows = self._pairs.item_rows
-        pull = self._pairs.item_side(self._x, self._y)
-        pull /= weight[rows]
-        pull += self._y_stay if self._prior is None else target[rows] @ self._metrics[1]
-        solved = self._y[rows]
-        np.multiply(self._x, np.float32(DIRECTION_SCALE), out=self._item_half.directions)
-        self._item_half.set_rhs(pull)
-        self._item_half.solve(solved, 0.0, self.num_threads, self.cg_steps)
-        self._y[:] = target
-        self._y[rows] = solved
+    def _solve(self, half, root, rows, others, center, run):
+        """Solve for rows in place, where the metric root @ root.T is the identity."""
+        inverse = np.linalg.inv(root)
+        solved, near = aligned(rows @ root), (center @ root).astype(np.float32)
+        half.solve(solved, aligned(others @ inverse.T), prior=near, steps=self.cg_steps, run=run)
+        rows[:] = center + (solved - near.astype(np.float64)) @ inverse
 
     @property
     def user_factors(self):
@@ -196,14 +163,14 @@ class ProximalProblem:
 
     def loss(self):
         """Return the objective at the current factors, summed in float64."""
-        x, y = self._x.astype(np.float64), self._y.astype(np.float64)
-        loss = _squares(x - self._x_center, self._metrics[0]) @ self._x_weight[:, 0]
-        loss += _squares(y - self._y_center, self._metrics[1]) @ self._y_weight[:, 0]
+        x, y = self._x, self._y
+        loss = _squares(x - self._x_center, self._metrics[0]) @ self._x_weight
+        loss += _squares(y - self._y_center, self._metrics[1]) @ self._y_weight
         if self._prior is not None:
             root = np.linalg.cholesky(self._metrics[1])
             loss += self._prior_weight * self._prior.loss(y, root)
         if self._pairs is not None:
-            loss += self._pairs.loss(x, y)
+            loss += pair_loss(*self._pairs, x, y)
         return float(loss)
 
 
@@ -229,10 +196,8 @@ def shrink_to_features(factors, weights, features, prior_weight):
     factors : ndarray of shape (n_items, k), float32
     """
     share = (weights / (weights + prior_weight)).astype(np.float32)
-    root = np.sqrt(share)
-    prior = FeaturePrior(features, root)
-    prior.fit(root[:, np.newaxis] * factors)
-    return share[:, np.newaxis] * factors + (1 - share[:, np.newaxis]) * prior.predict(features)
+    expected = FeaturePrior(features, share).expected(factors)
+    return share[:, np.newaxis] * factors + (1 - share[:, np.newaxis]) * expected
 
 
 def _squares(rows, metric):

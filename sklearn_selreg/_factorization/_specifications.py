@@ -23,7 +23,7 @@ class ALS(DisplayMixin, BaseEstimator):
         In a last update of the users, their r-th newest interaction (from 0) has the confidence
         `3 * alpha / (1 + r) ** recency_power`. 0: no such update. Without `time_col`, "auto" is 0:
         the order of the rows need not be that of time. Fixed: .65.
-    cg_steps : int, default=3
+    cg_steps : int, default=2
         Steps >= 1 of the conjugate gradient method in a sweep.
     refine_iterations : int or None, default=None
         How many of the sweeps, the last ones, are regularized by the judge's preferences; fewer
@@ -58,7 +58,7 @@ class ALS(DisplayMixin, BaseEstimator):
         missing_power: float | Literal["auto"] = "auto",
         recency_power: float | Literal["auto"] = "auto",
         *,
-        cg_steps: int = 3,
+        cg_steps: int = 2,
         refine_iterations: int | None = None,
         compute_loss: bool = False,
     ) -> None:

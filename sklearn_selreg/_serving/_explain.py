@@ -25,7 +25,7 @@ import scipy.linalg
 
 from .._data._arrays import as_objects
 from .._data._csr import gram
-from .._factorization._als import FEATURE_RIDGE
+from .._factorization._feature_prior import FEATURE_RIDGE
 
 _SMALLEST_MOVE = 1e-3  # relative singular value; what is below is numerical noise
 
@@ -129,7 +129,7 @@ def _user_parts(model, matrix, row, user, items):
         push = np.bincount(place, weights=pushes[_has_pairs(model, which)])
     terms = np.vstack([confidence[:, np.newaxis] * items[history], items[candidates]])
     own, moves = np.split(_solve(system, terms), [len(history)])
-    if len(candidates) and model.backbone.recency_power > 0:
+    if len(candidates):
         # The last update of the users is exact, but for hinges as they were before it. So what the
         # history does not explain is due to preferences: to the pushes nearest to those of now.
         rest = user - own.sum(axis=0) - push @ moves

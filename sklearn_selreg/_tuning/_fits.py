@@ -79,15 +79,14 @@ class ALSFits:
         seen = matrix[hold_out.users]
 
         def evaluate(settings: dict[str, Any], biases: Sequence[float]) -> list[Result]:
-            power, recent_users = settings["recency_power"], users
-            if power > 0:
-                recent_users = replace(backbone, recency_power=power).solve_users(
-                    seen,
-                    Factors(users, items, None),
-                    hold_out.popularity,
-                    hold_out.evaluated_recency_rank,
-                    cg_steps=_CG_STEPS,
-                )
+            power = settings["recency_power"]
+            recent_users = replace(backbone, recency_power=power).solve_users(
+                seen,
+                Factors(users, items, None),
+                hold_out.popularity,
+                hold_out.evaluated_recency_rank,
+                cg_steps=_CG_STEPS,
+            )
             n_periods, n_threads = settings["popularity_periods"], backbone.num_threads
             return hold_out.evaluate(recent_users, items, biases, n_periods, n_threads)
 

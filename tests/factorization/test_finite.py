@@ -23,15 +23,15 @@ def model(**parameters):
 
 def one_large(n):
     y = np.ones(n)
-    y[0] = 1e9
+    y[0] = 1e30
     return y
 
 
 @pytest.mark.parametrize(
     ("strengths", "largest"),
     [
-        (one_large, "1e[+]09"),
-        (lambda n: np.full(n, 1e8), "1.6e[+]09"),
+        (one_large, "1e[+]30"),
+        (lambda n: np.full(n, 1e20), "1.6e[+]21"),
         (lambda n: np.full(n, 3e38), "inf"),
     ],
 )
@@ -42,19 +42,26 @@ def test_strengths_that_no_float32_can_bear_are_named(log, strengths, largest, f
         model(item_data=kinds, iterations=30).fit(log, strengths(len(log)))
 
 
+@pytest.mark.parametrize("strength", [1e6, 1e8])
+def test_strengths_that_are_large_alike_are_borne(log, strength):
+    fitted = model(strengths="raw", backbone__compute_loss=True).fit(log, np.full(len(log), strength))
+    assert np.isfinite(fitted.user_factors_).all()
+    assert (np.diff(fitted.loss_curve_) < 0).all()
+
+
 def test_cross_fits_for_the_gate_are_watched_too(log):
     judge = LLMJudge.from_callable(
         lambda slate: np.arange(len(slate.candidates)) / 100, name="order", version="1",
         reads_texts=False,
     )  # fmt: skip
     with pytest.raises(ValueError, match="largest strength"):
-        model(judge=judge, slates__max_slates=20).fit(log, np.full(len(log), 1e8))
+        model(judge=judge, slates__max_slates=20).fit(log, np.full(len(log), 1e20))
 
 
 @pytest.mark.parametrize(
     "setting",
     [
-        {"alpha": 1e12},
+        {"alpha": 1e25},
         {"regularization": 1e300},
         {"backbone__missing_power": 50},
         {"item_bias": 1e300},
@@ -83,8 +90,8 @@ JUDGED = {
 @pytest.mark.parametrize(
     ("named", "setting"),
     [
-        ("alpha=1e+12", {"alpha": 1e12, "strengths": "log"}),
-        ("alpha=1e+12", {"alpha": 1e12, "strengths": "binary"}),
+        ("alpha=1e+25", {"alpha": 1e25, "strengths": "log"}),
+        ("alpha=1e+25", {"alpha": 1e25, "strengths": "binary"}),
         ("learning_rate=1e+20", {"backbone": "lmf", "backbone__learning_rate": 1e20}),
         ("learning_rate=1e+20", {"backbone": "bpr", "backbone__learning_rate": 1e20}),
         ("llm_weight=1e+30", {**JUDGED, "llm_weight": 1e30}),

@@ -10,13 +10,13 @@ from sklearn_selreg._factorization import _als
 
 @pytest.mark.parametrize(("n_users", "expected"), [(60, 1), (6000, 2)])
 def test_threads_are_for_large_work_alone_and_change_no_number(monkeypatch, n_users, expected):
-    used, kernel = [], _als._least_squares_cg
+    used, threads = [], _als.threads
 
-    def recorded(*args, num_threads, **kwargs):
+    def recorded(num_threads):
         used.append(num_threads)
-        return kernel(*args, num_threads=num_threads, **kwargs)
+        return threads(num_threads)
 
-    monkeypatch.setattr(_als, "_least_squares_cg", recorded)
+    monkeypatch.setattr(_als, "threads", recorded)
     rng = np.random.default_rng(0)
     X, y = interactions_from_sparse(sp.random_array((n_users, 100), density=0.3, rng=rng))
     one, two = (

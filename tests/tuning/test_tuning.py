@@ -35,7 +35,7 @@ FIXED = {
     "factors": 64,
     "regularization": 85.0,
     "alpha": 50.0,
-    "iterations": 30,
+    "iterations": 20,
     "prior_strength": 2.5,
     "item_bias": 0.25,
     "backbone__missing_power": 0.5,

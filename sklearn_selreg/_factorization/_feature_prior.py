@@ -1,0 +1,61 @@
+"""Ridge regression of factors on features: what items are expected to be."""
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+
+from .._data._csr import gram, is_dense
+from ._threads import single_threaded_blas
+
+# Items that a feature must have, about, to count half. With 1 features explain what is noise of
+# the items they are learned from, and nothing is left to regularize.
+FEATURE_RIDGE = 8.0
+
+
+class FeaturePrior:
+    """Ridge regression of item factors on features, items weighted.
+
+    Parameters
+    ----------
+    features : csr_matrix of shape (n_items, n_features), float32
+    weights : ndarray of shape (n_items,) or None
+        None: 1.
+
+    Raises
+    ------
+    LinAlgError
+        For weights that are not finite, or nearly so.
+    """
+
+    def __init__(self, features, weights=None):
+        self._weights = np.ones(features.shape[0]) if weights is None else weights
+        with single_threaded_blas():  # the number of threads would decide about the last bits
+            moments = gram(features, self._weights.astype(np.float64))
+            moments[np.diag_indices_from(moments)] += FEATURE_RIDGE
+            self._gram = scipy.linalg.cho_factor(moments, overwrite_a=True, check_finite=False)
+        if is_dense(features):  # such as embeddings: BLAS is faster by far
+            self._features = features.toarray()
+            self._transposed = self._features.T
+        else:
+            self._features = sp.csr_matrix(features, dtype=np.float32)
+            self._transposed = self._features.T.tocsr()
+
+    def coefficients(self, y):
+        """Return the coefficients W of item factors, (n_features, k) float32."""
+        weighted = self._weights.astype(np.float32)[:, np.newaxis] * y
+        rhs = (self._transposed @ weighted).astype(np.float64)
+        # Factors that are not finite are told of by who watches the sweeps.
+        return scipy.linalg.cho_solve(self._gram, rhs, check_finite=False).astype(np.float32)
+
+    def expected(self, y):
+        """Return what items are expected to be from their features, (n_items, k) float32."""
+        return self._features @ self.coefficients(y)
+
+    def loss(self, y, root=None):
+        """Return the ridge regression's objective; `root` @ `root`.T is a metric, None: 1."""
+        coefficients = self.coefficients(y).astype(np.float64)
+        distance = y - self._features @ coefficients
+        if root is not None:
+            distance, coefficients = distance @ root, coefficients @ root
+        weighted = np.sum(distance**2, axis=1) @ self._weights
+        return weighted + FEATURE_RIDGE * np.sum(coefficients**2)

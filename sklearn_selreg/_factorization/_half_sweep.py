@@ -1,0 +1,245 @@
+r"""Least squares for the rows of one side of a factorization.
+
+Knows rows, entries and weights; nothing of users, items or judges. For a row :math:`x`, given the
+rows :math:`y_i` of the other side, a half-sweep goes towards the minimum of
+
+.. math::
+
+    \sum_{i\ observed} c_i (1 - x \cdot y_i)^2 + \sum_{i\ missing} s\, w_i (x \cdot y_i)^2
+    + p\, |x - \bar x|^2 + \mu \sum_{i \succ j} a_{ij} \max(0, m_{ij} - x \cdot (y_i - y_j))^2
+
+Both sides are rotated into the eigenbasis of the Gram matrix :math:`G = \sum_i w_i y_i y_i^T`.
+Conjugate gradients do not change under a rotation, but there a product with G costs k instead of
+:math:`k^2` multiplications, and its diagonal, with the mean of what the entries add, preconditions
+so well that two steps do what three did. The rows of the other side are gathered once.
+
+From the current row to the solution the objective falls along a line as a parabola does, the
+minimum at the solution: conjugate gradients minimize over a space in which the line is. So going
+:math:`\omega` times as far, :math:`0 < \omega < 2`, never raises it: the reduction is
+:math:`\omega (2 - \omega)` times that of the solution.
+
+Blocks of rows of equal cost are solved by as many threads as there are; what is summed over blocks
+is summed in their order, so that no bit depends on the threads.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._kernel import compiled
+
+_F = np.float32
+_ROW = 8  # entries that take as long as what a row takes without them
+_BLOCK = 2**20  # numbers that a block of rows reads, about: a millisecond
+_MOST_BLOCKS = 256
+_COUNTED = 2**22  # entries that are counted at once: each takes 8 bytes
+# A row with more entries is shared between threads, in chunks, if it is more than a part of all.
+_SHORT, _SHARE, _CHUNK = 2**15, 128, 2**13
+
+
+class Pairs(NamedTuple):
+    """Weighted pairs of candidates in slates, by the row of their user or that of each item.
+
+    Slates of a user u are ``ptr[u] : ptr[u + 1]``, and arrays as in `SlateTerms`. Candidates that
+    are item i are ``term_ptr[i] : term_ptr[i + 1]``: their users, and places in `pulls`, by which
+    unmet pairs pulled them up where the users were solved last, and in `curvature`, that of the
+    objective along the candidates' scores, at most. What is not there has no rows.
+    """
+
+    ptr: np.ndarray = np.empty(0, np.int64)
+    candidates: np.ndarray = np.empty((0, 1), np.int32)
+    weights: np.ndarray = np.empty((0, 1), _F)
+    margins: np.ndarray = np.empty((0, 1), _F)
+    bias: np.ndarray = np.empty((0, 1), _F)
+    weight: np.float32 = _F(0)
+    pulls: np.ndarray = np.empty(0, _F)
+    curvature: np.ndarray = np.empty(0, _F)
+    term_ptr: np.ndarray = np.empty(0, np.int64)
+    term_rows: np.ndarray = np.empty(0, np.int32)
+    term_at: np.ndarray = np.empty(0, np.int64)
+
+
+class HalfSweep:
+    """The rows of one side: their entries, and what weighs on them.
+
+    Parameters
+    ----------
+    confidence : csr_matrix of shape (n_rows, n_others), float32
+    penalty : ndarray of shape (n_rows,), float32
+        Of the distance from the prior.
+    scale, missing : ndarrays of shape (n_rows,) and (n_others,), float32, or None
+        Their product weighs missing entries; None: 1.
+    pairs : Pairs or None
+    """
+
+    def __init__(self, confidence, penalty, *, scale=None, missing=None, pairs=None):
+        n_rows, n_others = confidence.shape
+        self._entries = (
+            confidence.indptr.astype(np.int64),
+            np.ascontiguousarray(confidence.indices, np.int32),
+            np.ascontiguousarray(confidence.data, np.float32),
+        )
+        self._scale = np.ones(n_rows, _F) if scale is None else scale
+        self._missing = np.ones(n_others, _F) if missing is None else missing
+        self._penalty, self._pairs = penalty, pairs or Pairs()
+        indices = self._entries[1]
+        self._counts = np.zeros(n_others, _F)  # entries of each row of the other side
+        for start in range(0, len(indices), _COUNTED):
+            self._counts += np.bincount(indices[start : start + _COUNTED], minlength=n_others)
+        sizes, in_slates = np.diff(self._entries[0]), 0
+        if len(self._pairs.term_ptr):
+            sizes = sizes + np.diff(self._pairs.term_ptr)
+        if len(self._pairs.ptr):
+            in_slates = np.diff(self._pairs.ptr) * self._pairs.candidates.shape[1]
+        cost = sizes + _ROW + in_slates
+        self._longest = max(_SHORT, int(cost.sum()) // _SHARE)
+        is_long = (sizes > self._longest) & (in_slates == 0)
+        self._long, self._cost = np.flatnonzero(is_long), np.where(is_long, _ROW, cost)
+
+    def solve(self, x, y, gram=None, *, prior=None, steps, tolerance=0.0, relaxation=1.0, run):
+        """Solve for rows, from where they are; both sides are rotated.
+
+        Parameters
+        ----------
+        x, y : ndarrays of shape (n_rows, k) and (n_others, k), float32
+            The rows, and those of the other side.
+        gram : ndarray of shape (k, k), float64, or None
+            Of `y` with the weights of missing entries. None: 0, and nothing is rotated.
+        prior : ndarray of shape (n_rows, k), float32, or None
+            It is rotated, too; None: 0.
+        steps : int
+            Of conjugate gradients, at most.
+        tolerance : float
+            Of the squared residual, relative to that at the start.
+        relaxation : float
+            How far rows go, relative to the solution.
+        run : callable
+            From ``_threads.threads``.
+
+        Returns
+        -------
+        gram : ndarray of shape (k, k), float64
+            Of `x`, weighted by `scale`.
+        rotation : ndarray of shape (k, k), float64, or None
+            By which both sides were multiplied.
+        """
+        k = x.shape[1]
+        values, rotation = (np.zeros(k, _F), None) if gram is None else _eigenbasis(gram)
+
+        def rotate(rows):
+            if rotation is not None:
+                rows[:] = rows @ rotation.astype(_F)
+            return rows
+
+        squares = run(lambda s, e: self._counts[s:e] @ np.square(rotate(y[s:e])), _equal(len(y), k))
+        spread = (sum(squares, np.zeros(k)) / max(len(self._entries[2]), 1)).astype(_F)
+        if prior is not None:
+            run(lambda s, e: rotate(prior[s:e]), _equal(len(prior), k))
+        row = _Row(self, y, values, spread, _NO_PRIOR if prior is None else prior)
+        settled = {
+            u: row.solve(u, rotate(x[u : u + 1].copy())[0], steps, tolerance, relaxation, run)
+            for u in self._long
+        }
+        settings = (
+            x, y, values, spread, self._scale, self._penalty, row.prior, self._missing,
+            steps, _F(tolerance), _F(relaxation),
+        )  # fmt: skip
+
+        def do(start, stop):
+            part = rotate(x[start:stop])
+            solve, _ = compiled()
+            solve(start, stop, self._longest, *self._entries, *settings, *self._pairs)
+            for u in self._long[slice(*np.searchsorted(self._long, [start, stop]))]:
+                x[u] = settled[u]
+            return part.T @ (self._scale[start:stop, np.newaxis] * part)
+
+        return sum(run(do, _cut(self._cost, k)), np.zeros((k, k))), rotation
+
+
+class _Row:
+    """Solves for single rows as `_solve_rows` does, their entries shared between threads."""
+
+    def __init__(self, half, y, values, spread, prior):
+        self._half, self._y, self._values, self._spread = half, y, values, spread
+        self.prior = prior
+
+    def solve(self, u, start, steps, tolerance, relaxation, run):
+        half, pairs = self._half, self._half._pairs
+        indptr, indices, confidence = half._entries
+        entries = slice(indptr[u], indptr[u + 1])
+        index, f = indices[entries], confidence[entries]
+        w = v = f - half._scale[u] * half._missing[index]
+        if len(pairs.term_ptr):
+            terms = slice(pairs.term_ptr[u], pairs.term_ptr[u + 1])
+            at = pairs.term_at[terms]
+            index, f = np.append(index, pairs.term_rows[terms]), np.append(f, pairs.pulls[at])
+            v, w = np.append(v, np.zeros(len(at), _F)), np.append(w, pairs.curvature[at])
+        bounds = np.append(np.arange(0, len(index), _CHUNK), len(index))
+        _, multiply = compiled()
+
+        def products(w, f, x):
+            x = x.astype(_F)
+            parts = run(lambda s, e: multiply(s, e, index, w, f, self._y, x), bounds)
+            return sum(parts, np.zeros(len(x)))
+
+        own, no_f = half._scale[u] * self._values + half._penalty[u], np.zeros_like(f)
+        r = half._scale[u] * self._values * start + half._penalty[u] * start + products(v, f, start)
+        if len(self.prior):
+            r -= half._penalty[u] * self.prior[u]
+        inverse = 1 / (own + max(w.sum(dtype=float), 0) * self._spread)
+        moved, p = np.zeros(len(r)), inverse * r
+        rz = r @ p
+        limit = tolerance * rz
+        for _ in range(steps):
+            if rz <= limit:
+                break
+            product = own * p + products(w, no_f, p)
+            length, before = rz / (p @ product), rz
+            moved -= length * p
+            r = r - length * product
+            rz = r @ (inverse * r)
+            p = inverse * r + rz / before * p
+        return start + relaxation * moved
+
+
+def aligned(rows):
+    """Return a copy of rows as float32 that starts at a cache line."""
+    line = 16
+    raw = np.empty(rows.size + line, np.float32)
+    first = -(raw.ctypes.data // 4) % line
+    made = raw[first : first + rows.size].reshape(rows.shape)
+    made[:] = rows
+    return made
+
+
+def _eigenbasis(gram):
+    """Return eigenvalues, float32, and eigenvectors of a Gram matrix; NaN if it is not finite."""
+    if not np.isfinite(gram).all():
+        return np.full(len(gram), np.nan, np.float32), np.eye(len(gram))
+    values, vectors = np.linalg.eigh(gram)
+    return np.maximum(values, 0).astype(np.float32), vectors
+
+
+def weighted_gram(rows, weights, run):
+    """Return the Gram matrix of rows with weights (None: 1), (k, k) float64; `run` as above."""
+
+    def do(start, stop):
+        part = rows[start:stop]
+        return part.T @ (part if weights is None else weights[start:stop, np.newaxis] * part)
+
+    return sum(run(do, _equal(*rows.shape)), np.zeros((rows.shape[1],) * 2))
+
+
+def _equal(n_rows, factors):
+    return np.append(np.arange(0, n_rows, max(1, _BLOCK // factors)), n_rows)
+
+
+def _cut(cost, factors):
+    """Cut rows into consecutive ranges of about the same cost."""
+    total = np.append(0, np.cumsum(cost))
+    n_blocks = min(max(total[-1] * factors // _BLOCK, 1), _MOST_BLOCKS)
+    inner = np.searchsorted(total, np.arange(1, n_blocks) * (total[-1] / n_blocks))
+    return np.unique(np.concatenate([[0], inner, [len(cost)]]))
+
+
+_NO_PRIOR = np.empty((0, 1), _F)

@@ -1,0 +1,85 @@
+"""Threads of our own, and BLAS without its own."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import scipy.linalg  # noqa: F401  its BLAS, which implicit uses, has to be there to be found
+from threadpoolctl import ThreadpoolController
+
+_POOLS = ThreadpoolController()  # finding the libraries takes milliseconds: once
+_PRODUCTS_WORTH_THREADS = 2**20  # some milliseconds; waking threads may take longer
+
+
+def useful_threads(num_threads, n_products):
+    """Return 1 for small work, which threads take longer to share than to do.
+
+    Parameters
+    ----------
+    num_threads : int
+        0: all cores.
+    n_products : int
+        Multiplications to do, about.
+    """
+    return 1 if n_products < _PRODUCTS_WORTH_THREADS else num_threads
+
+
+class _SingleThreaded:
+    """Limits BLAS to one thread while any thread is inside; the limit is one of the process."""
+
+    def __init__(self):
+        self._lock, self._inside, self._limiter = threading.Lock(), 0, None
+
+    def __enter__(self):
+        with self._lock:
+            if not self._inside:
+                _in_passing(self._limit)
+            self._inside += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                _in_passing(self._limiter.restore_original_limits)
+
+    def _limit(self):
+        self._limiter = _POOLS.limit(limits=1, user_api="blas")
+
+
+def _in_passing(call):
+    """Call in a thread that ends: threadpoolctl obeys no second one while the first is alive."""
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+
+
+_SINGLE_THREADED = _SingleThreaded()
+
+
+def single_threaded_blas():
+    """Return a context in which BLAS has one thread."""
+    return _SINGLE_THREADED
+
+
+@contextmanager
+def threads(num_threads):
+    """Give a function that calls another for consecutive ranges of rows, on several threads.
+
+    Parameters
+    ----------
+    num_threads : int
+        0: all cores.
+
+    Yields
+    ------
+    run : callable
+        ``run(function, bounds)`` returns ``function(bounds[i], bounds[i + 1])`` of all i, a list.
+    """
+    num_threads = num_threads or os.cpu_count()
+    with single_threaded_blas():
+        if num_threads == 1:
+            yield lambda function, bounds: list(map(function, bounds[:-1], bounds[1:]))
+            return
+        with ThreadPoolExecutor(num_threads) as pool:
+            yield lambda function, bounds: list(pool.map(function, bounds[:-1], bounds[1:]))
