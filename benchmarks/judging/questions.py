@@ -49,7 +49,7 @@ from internals import (
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import load_movielens_coldstart, make_interactions
-from sklearn_selreg.judges import ContentJudge, PrecomputedJudge, Slate
+from sklearn_selreg.judges import ContentJudge, PrecomputedJudge
 from sklearn_selreg.metrics import compare_reports
 
 FOLDS = ("valid", "test")
@@ -114,7 +114,7 @@ def random_questions(interactions, like, random):
 
 def answered(questions, interactions, texts):
     """Have `ContentJudge` answer, and return a judge of the answers."""
-    slates = make_slates(questions, interactions, texts, Slate)
+    slates = make_slates(questions, interactions, texts)
     judged = gather(slates, ContentJudge().answers(slates), interactions)
     return PrecomputedJudge(demo.bad_judges.records(judged, judged.answers))
 
@@ -184,9 +184,7 @@ class Simulated:
 
     def answers(self, questions):
         """Ask the judge, who needs no texts."""
-        slates = make_slates(
-            questions, self.interactions, np.full(len(self.items), "", object), Slate
-        )
+        slates = make_slates(questions, self.interactions, np.full(len(self.items), "", object))
         return gather(slates, self.world.judge.answers(slates), self.interactions)
 
     def measure(self, model):

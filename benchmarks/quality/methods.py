@@ -93,6 +93,7 @@ def everywhere(data, seed, judge=None, **settings):
 
 def fixed_rule(data, seed, **settings):
     """Fit ours with the paper's rule as gate."""
+    settings.pop("gate_rate", None)
     model = _ours(data, seed, data.judge, FixedMarginMF, gate=FixedRule(), **settings)
     return model.fit(data.train)
 

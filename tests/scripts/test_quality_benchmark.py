@@ -190,6 +190,40 @@ def test_learning_asks_for_the_shares_and_the_calibration(load):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["ours, no LLM", "pointwise", "joint gate", "fixed rule"])
+def test_drawn_settings_are_those_of_the_method(load, tiny, name):
+    """The settings that are drawn are what the model has, whatever its part of the LLM."""
+    method = load("methods").METHODS[name]
+    drawn = method.draw(name, 0) | {"iterations": 2, "factors": 8}
+    settings = method.fit(tiny, 0, **drawn).get_params()
+    llm_part = ["llm_weight", "margin"] if name != "ours, no LLM" else []
+    for key in ("alpha", "item_bias", "backbone__missing_power", "iterations", *llm_part):
+        assert settings[key] == drawn[key]
+    ratio = settings["regularization"] / settings["alpha"]
+    assert ratio == pytest.approx(drawn["regularization_per_alpha"])
+
+
+def test_recipes_are_compared_by_expected_metrics(load, monkeypatch):
+    """NDCG and AUC of the next item are expectations over all that it may be."""
+    questions = load("questions")
+    monkeypatch.setattr(questions, "N_SIMULATED", (60,))
+    monkeypatch.setattr(questions, "RECIPES", {questions.BEFORE: questions.RECIPES["13 of 100"]})
+    with questions.tqdm(disable=True) as progress:
+        users, (fact,) = questions.simulate("tiny", 0, progress)
+    assert users["recipe"].unique().tolist() == ["no judge", "13 of 100"]
+    assert 0 < fact["hidden"] <= 4 and 0 < fact["top 10"] <= 1 and fact["pairs"] > 0
+    world = questions.Simulated("tiny", 0)
+    model = world.fit(None, None)
+    new = np.flatnonzero(world.new[3])
+    scores = (model.user_factors_[3] @ model.item_factors_.T)[new]
+    above = (scores[None, :] > scores[:, None]).sum(axis=1)
+    gain = np.where(above < 10, 1 / np.log2(above + 2), 0)
+    p = world.next[3, new]
+    found = world.measure(model).loc[3]
+    np.testing.assert_allclose(found["NDCG@10"], p @ gain)
+    np.testing.assert_allclose(found["AUC"], p @ (1 - above / (len(new) - 1)))
+
+
 def test_smallest_run_is_resumed_and_reported(load, monkeypatch, tmp_path):
     quality, evaluation = load("quality"), load("evaluation")
     for module in (evaluation, load("tables"), load("figures")):
