@@ -1,6 +1,6 @@
 """What the machine could do, what a sweep makes of it, and which parts of it are serial.
 
-    python benchmarks/roofline.py [--interactions 20000000] [--factors 64]
+    python benchmarks/speed/roofline.py [--interactions 20000000] [--factors 64]
 
 All on one thread, in processor time. Prints, and adds to ``benchmarks/results/speed.json``:
 
@@ -13,6 +13,7 @@ All on one thread, in processor time. Prints, and adds to ``benchmarks/results/s
 
 import argparse
 import json
+import sys
 import time
 from contextlib import contextmanager
 from itertools import pairwise
@@ -25,9 +26,9 @@ from speed import ALPHA, REGULARIZATION, RESULTS
 from sweeps import zipf_matrix
 from threadpoolctl import threadpool_limits
 
-from sklearn_selreg._factorization import _als
-from sklearn_selreg._factorization._als import RegularizedALS
-from sklearn_selreg._factorization._kernel import _gather
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+
+from internals import RegularizedALS, gather_rows, sweeps_module
 
 TABLES = (4, 16, 64, 256)  # MB
 SWEEPS = 2
@@ -49,7 +50,7 @@ def fastest(call, repeat=5):
 def gather(table, indices, out):
     """Gather rows into the same few places, as the rows of a user."""
     for start in range(0, len(indices) - ROW + 1, ROW):
-        _gather(table, indices, start, ROW, out, 0)
+        gather_rows(table, indices, start, ROW, out, 0)
 
 
 def machine(factors, size=1500):
@@ -104,12 +105,12 @@ def parts(n_interactions, factors):
         with threadpool_limits(1, "blas"):
             yield timed
 
-    kept, _als.threads = _als.threads, threads
+    kept, sweeps_module.threads = sweeps_module.threads, threads
     began = time.thread_time()
     for _ in range(SWEEPS):
         problem.sweep()
     total = (time.thread_time() - began) / SWEEPS
-    _als.threads = kept
+    sweeps_module.threads = kept
     rows, names = [], {"do": "rows", "<lambda>": "rotation"}
     for name in dict.fromkeys(name for name, _ in timed.calls):
         some = [seconds for other, seconds in timed.calls if other == name]

@@ -156,7 +156,7 @@ class Method:
         -------
         result : tuple (seconds, processor seconds, sweeps, objective)
         """
-        from sklearn_selreg._factorization._als import RegularizedALS
+        from internals import RegularizedALS
 
         self.begin()
         spent, value = np.zeros(2), np.inf

@@ -44,7 +44,9 @@ def test_strengths_that_no_float32_can_bear_are_named(log, strengths, largest, f
 
 @pytest.mark.parametrize("strength", [1e6, 1e8])
 def test_strengths_that_are_large_alike_are_borne(log, strength):
-    fitted = model(strengths="raw", backbone__compute_loss=True).fit(log, np.full(len(log), strength))
+    fitted = model(strengths="raw", backbone__compute_loss=True).fit(
+        log, np.full(len(log), strength)
+    )
     assert np.isfinite(fitted.user_factors_).all()
     assert (np.diff(fitted.loss_curve_) < 0).all()
 
