@@ -37,6 +37,7 @@ import time
 from datetime import date
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -418,10 +419,22 @@ class Cmfrec(Method):
         return self.fit(2) - one, time.process_time() - 2 * middle + start
 
 
+MODULES = {
+    REFERENCE: "implicit.cpu.als", "irspack": "irspack", "LightFM": "lightfm", "cmfrec": "cmfrec",
+}  # fmt: skip
+
+
+def installed(names):
+    """Return the methods whose packages are there, and say which are not."""
+    found = [n for n in names if find_spec(MODULES.get(n, "sklearn_selreg").split(".")[0])]
+    for name in set(names) - set(found):
+        print(f"{name} is not installed: left out", flush=True)
+    return found
+
+
 def make_method(name, folder):
     """Return a method by its name, after the imports it needs."""
-    modules = {REFERENCE: "implicit.cpu.als", "LightFM": "lightfm"}
-    import_module(modules.get(name, name if name in ("irspack", "cmfrec") else "sklearn_selreg"))
+    import_module(MODULES.get(name, "sklearn_selreg"))
     if name in SHARES:
         return Slates(folder, SHARES[name])
     return {
@@ -495,7 +508,7 @@ def measure(size, folder):
     """Measure all methods at one size, and return the rows of the table."""
     from contextlib import ExitStack
 
-    names = METHODS if size <= MOST_FOR_PEERS else OF_LARGEST
+    names = installed(METHODS if size <= MOST_FOR_PEERS else OF_LARGEST)
     with ExitStack() as stack:
         children = {name: stack.enter_context(Child(name, folder)) for name in names}
         rows = {}
@@ -535,7 +548,7 @@ def measure(size, folder):
 def race(size, folder):
     """Measure how long methods take to the lowest of the best NDCG@10 that each reaches."""
     courses, rows = {}, []
-    for name in RACERS:
+    for name in installed(RACERS):
         with Child(name, folder) as child:
             courses[name] = child.ask("race")["answer"]
     goal = min(max(value for *_, value in course) for course in courses.values())

@@ -33,17 +33,17 @@ class FeaturePrior:
             moments = gram(features, self._weights.astype(np.float64))
             moments[np.diag_indices_from(moments)] += FEATURE_RIDGE
             self._gram = scipy.linalg.cho_factor(moments, overwrite_a=True, check_finite=False)
+        scale = self._weights.astype(np.float32)
         if is_dense(features):  # such as embeddings: BLAS is faster by far
             self._features = features.toarray()
-            self._transposed = self._features.T
+            self._weighted = self._features.T * scale
         else:
             self._features = sp.csr_matrix(features, dtype=np.float32)
-            self._transposed = self._features.T.tocsr()
+            self._weighted = (self._features.T @ sp.diags(scale)).tocsr()
 
     def coefficients(self, y):
         """Return the coefficients W of item factors, (n_features, k) float32."""
-        weighted = self._weights.astype(np.float32)[:, np.newaxis] * y
-        rhs = (self._transposed @ weighted).astype(np.float64)
+        rhs = (self._weighted @ y).astype(np.float64)
         # Factors that are not finite are told of by who watches the sweeps.
         return scipy.linalg.cho_solve(self._gram, rhs, check_finite=False).astype(np.float32)
 

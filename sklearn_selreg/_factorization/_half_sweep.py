@@ -95,6 +95,7 @@ class HalfSweep:
         self._longest = max(_SHORT, int(cost.sum()) // _SHARE)
         is_long = (sizes > self._longest) & (in_slates == 0)
         self._long, self._cost = np.flatnonzero(is_long), np.where(is_long, _ROW, cost)
+        self._bounds = None
 
     def solve(self, x, y, gram=None, *, prior=None, steps, tolerance=0.0, relaxation=1.0, run):
         """Solve for rows, from where they are; both sides are rotated.
@@ -153,7 +154,9 @@ class HalfSweep:
                 x[u] = settled[u]
             return part.T @ (self._scale[start:stop, np.newaxis] * part)
 
-        return sum(run(do, _cut(self._cost, k)), np.zeros((k, k))), rotation
+        if self._bounds is None:
+            self._bounds = _cut(self._cost, k)
+        return sum(run(do, self._bounds), np.zeros((k, k))), rotation
 
 
 class _Row:

@@ -319,7 +319,7 @@ def test_tuning_none_is_the_fixed_settings(log, kinds):
 def test_none_is_the_backbones_own_value(log):
     model = make_model(factors=None, regularization=None, alpha=None, iterations=None).fit(log)
     values = model.factors_, model.regularization_, model.alpha_, model.iterations_
-    assert values == (64, 85.0, 50.0, 30)
+    assert values == (64, 85.0, 50.0, 20)
 
 
 def test_too_little_to_hold_out_is_told(caplog):
