@@ -222,6 +222,12 @@ class Ours(Method):
     features = False
     terms = {}  # noqa: RUF012
 
+    def __init__(self, folder):
+        from internals import compiled
+
+        compiled()  # from the cache; it counts as an import
+        super().__init__(folder)
+
     def _item_data(self):
         import pandas as pd
 
