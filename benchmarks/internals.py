@@ -7,12 +7,13 @@ from sklearn_selreg._data._interactions import index_interactions
 from sklearn_selreg._data._item_features import encode_items
 from sklearn_selreg._data._item_table import read_item_data
 from sklearn_selreg._data._periods import PopularityOverTime
-from sklearn_selreg._factorization import _als as sweeps_module
 from sklearn_selreg._factorization._als import RegularizedALS
 from sklearn_selreg._factorization._als_backbone import ALSBackbone
 from sklearn_selreg._factorization._factors import popularity_bias, with_bias
 from sklearn_selreg._factorization._feature_prior import FEATURE_RIDGE
+from sklearn_selreg._factorization._half_sweep import HalfSweep
 from sklearn_selreg._factorization._kernel import _gather as gather_rows
+from sklearn_selreg._factorization._kernel import compiled
 from sklearn_selreg._factorization._make import BACKBONES
 from sklearn_selreg._factorization._preferences import PreferenceLoss
 from sklearn_selreg._factorization._slate_terms import SlateTerms, pack_pairs
@@ -56,6 +57,5 @@ __all__ = [
     "rank_items",
     "read_item_data",
     "sample_slates",
-    "sweeps_module",
     "with_bias",
 ]

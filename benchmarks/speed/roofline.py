@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
 
-from internals import RegularizedALS, gather_rows, sweeps_module
+from internals import RegularizedALS, gather_rows
 
 TABLES = (4, 16, 64, 256)  # MB
 SWEEPS = 2
@@ -105,12 +105,13 @@ def parts(n_interactions, factors):
         with threadpool_limits(1, "blas"):
             yield timed
 
-    kept, sweeps_module.threads = sweeps_module.threads, threads
+    module = sys.modules[RegularizedALS.__module__]
+    kept, module.threads = module.threads, threads
     began = time.thread_time()
     for _ in range(SWEEPS):
         problem.sweep()
     total = (time.thread_time() - began) / SWEEPS
-    sweeps_module.threads = kept
+    module.threads = kept
     rows, names = [], {"do": "rows", "<lambda>": "rotation"}
     for name in dict.fromkeys(name for name, _ in timed.calls):
         some = [seconds for other, seconds in timed.calls if other == name]

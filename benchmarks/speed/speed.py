@@ -1,7 +1,7 @@
 """Time and memory against other recommenders, side by side.
 
 Run ``make benchmark-speed``, or ``python benchmarks/speed/speed.py [SIZE ...] [--factors K ...]``
-for some numbers of interactions only. Updates ``benchmarks/results/speed.json`` size by size;
+for some numbers of interactions only. Updates ``benchmarks/results/speed.json`` size by size; with
 ``--show`` prints it as the tables in ``benchmarks/README.md``. What the machine could do, and which
 parts of a sweep are serial, is measured by ``benchmarks/speed/roofline.py``.
 
