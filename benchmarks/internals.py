@@ -7,19 +7,16 @@ from sklearn_selreg._data._interactions import index_interactions
 from sklearn_selreg._data._item_features import encode_items
 from sklearn_selreg._data._item_table import read_item_data
 from sklearn_selreg._data._periods import PopularityOverTime
-from sklearn_selreg._factorization._als import (
-    FEATURE_RIDGE,
-    RegularizedALS,
-    SlateTerms,
-    pack_pairs,
-)
+from sklearn_selreg._factorization._als import RegularizedALS
 from sklearn_selreg._factorization._als_backbone import ALSBackbone
 from sklearn_selreg._factorization._factors import popularity_bias, with_bias
+from sklearn_selreg._factorization._feature_prior import FEATURE_RIDGE
 from sklearn_selreg._factorization._half_sweep import HalfSweep
 from sklearn_selreg._factorization._kernel import _gather as gather_rows
 from sklearn_selreg._factorization._kernel import compiled
 from sklearn_selreg._factorization._make import BACKBONES
 from sklearn_selreg._factorization._preferences import PreferenceLoss
+from sklearn_selreg._factorization._slate_terms import SlateTerms, pack_pairs
 from sklearn_selreg._gate._evidence import CONTEXT, PRIOR
 from sklearn_selreg._judging._asking import describe, gather, make_slates
 from sklearn_selreg._judging._design import Standing

@@ -286,7 +286,7 @@ class Features(Ours):
 class Weighted(Features):
     """With weights of missing entries, too."""
 
-    terms = {"missing_power": 0.5}  # noqa: RUF012
+    terms = {"backbone__missing_power": 0.5}  # noqa: RUF012
 
 
 class Defaults(Features):

@@ -25,16 +25,10 @@ from functools import cached_property
 import numpy as np
 
 from .._data._finite import are_finite, quiet
-from ._feature_prior import FEATURE_RIDGE as FEATURE_RIDGE
-from ._feature_prior import FeaturePrior as FeaturePrior
+from ._feature_prior import FeaturePrior
 from ._half_sweep import HalfSweep, aligned, weighted_gram
-from ._slate_terms import SlateTerms as SlateTerms
 from ._slate_terms import kernel_terms, pair_loss
-from ._slate_terms import pack_pairs as pack_pairs
-from ._threads import single_threaded_blas as single_threaded_blas
-from ._threads import threads
-from ._threads import useful_threads as useful_threads
-from ._top_k import top_k as top_k
+from ._threads import single_threaded_blas, threads, useful_threads
 
 CG_STEPS = 2  # of a half-sweep, warm-started
 RELAXATION = 1.5  # how far rows go in a sweep, relative to the solution

@@ -11,9 +11,10 @@ import numpy as np
 
 from .._data._csr import count_interactions, with_data
 from .._data._finite import quiet
-from ._als import CG_STEPS, FeaturePrior, RegularizedALS, fold_in
+from ._als import CG_STEPS, RegularizedALS, fold_in
 from ._anchoring import resume_factors
 from ._factors import POPULARITY_PAD, Factors, counted, expected_bias, no_watch, popularity_bias
+from ._feature_prior import FeaturePrior
 from ._finite import explain_not_finite
 from ._preferences import as_arguments
 
@@ -242,7 +243,7 @@ class ALSBackbone:
         return factors._replace(users=problem.user_factors, items=problem.item_factors)
 
     def finish(self, matrix, age, factors, preferences):
-        """Solve for the users once more, to convergence and by what is recent; their items stay.
+        """Solve for the users to convergence, by what is recent; their items stay.
 
         Parameters
         ----------

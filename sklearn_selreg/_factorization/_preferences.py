@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._als import SlateTerms
+from ._slate_terms import SlateTerms
 
 LOG_RANKS = 3.0
 """Log ranks that log-odds of 1 are worth: held-out interactions with items of a list have .2 to .5

@@ -11,7 +11,7 @@ from implicit.recommender_base import ModelFitError
 
 from .._data._csr import count_interactions, with_data
 from .._data._finite import quiet
-from ._als import FeaturePrior, fold_in, single_threaded_blas
+from ._als import fold_in
 from ._anchoring import (
     FEATURES_WORTH,
     ITEM_PULL,
@@ -22,9 +22,11 @@ from ._anchoring import (
     user_pull,
 )
 from ._factors import Factors, counted, expected_bias, no_watch, popularity_bias, with_bias
+from ._feature_prior import FeaturePrior
 from ._finite import check_finite_factors, explain_not_finite
 from ._preferences import as_arguments
 from ._proximal import ProximalProblem, shrink_to_features
+from ._threads import single_threaded_blas
 
 # Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/quality/backbones.py.
 _SPREADS_PER_UNIT = 10.0  # standard deviations of scores in a unit of margin and item bias

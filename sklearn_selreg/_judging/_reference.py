@@ -3,9 +3,9 @@
 import numpy as np
 
 from .._data._csr import count_interactions
-from .._factorization._als import top_k
 from .._factorization._als_backbone import ALSBackbone
 from .._factorization._factors import with_bias
+from .._factorization._top_k import top_k
 
 REFERENCE = {
     "factors": 32,

@@ -4,8 +4,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._data._csr import count_interactions
-from .._factorization._als import top_k
 from .._factorization._factors import no_watch, with_bias
+from .._factorization._top_k import top_k
 from ._design import Standing, log_rank
 
 FOLDS = 4

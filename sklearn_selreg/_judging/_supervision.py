@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from .._factorization._als import pack_pairs
+from .._factorization._slate_terms import pack_pairs
 from .._gate import ReliabilityGate
 from .._utils._warn import warn
 from ..exceptions import GateWarning, JudgmentWarning

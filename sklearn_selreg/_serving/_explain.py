@@ -25,7 +25,7 @@ import scipy.linalg
 
 from .._data._arrays import as_objects
 from .._data._csr import gram
-from .._factorization._als import FEATURE_RIDGE
+from .._factorization._feature_prior import FEATURE_RIDGE
 
 _SMALLEST_MOVE = 1e-3  # relative singular value; what is below is numerical noise
 

@@ -9,10 +9,10 @@ import numpy as np
 from .._data._histories import Histories
 from .._data._strengths import KINDS, StrengthScale
 from .._data._tables import TIME_KINDS
-from .._factorization._als import SlateTerms
 from .._factorization._finite import check_finite_model
 from .._factorization._make import BACKBONES
 from .._factorization._preferences import PreferenceLoss
+from .._factorization._slate_terms import SlateTerms
 from .._tuning._auto import fitted_settings
 from .._utils._warn import warn
 from ..exceptions import ModelVersionWarning

@@ -17,8 +17,8 @@ from .._data._requested_ids import (
     warn_of_unknown,
 )
 from .._data._tables import read_columns
-from .._factorization._als import top_k
 from .._factorization._finite import check_finite_model
+from .._factorization._top_k import top_k
 from .._utils._progress import tqdm
 
 DEFAULT_NAMES = "user", "item"

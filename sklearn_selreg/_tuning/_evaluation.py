@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._data._csr import entry_rows
-from .._factorization._als import single_threaded_blas, useful_threads
+from .._factorization._threads import single_threaded_blas, useful_threads
 
 _AUC_WEIGHT = 0.6  # of both AUC in the criterion, relative to NDCG
 _SCORES_PER_CHUNK = 2**18  # 1 MB of float32, stays in the cache

@@ -79,8 +79,8 @@ class ALSFits:
         seen = matrix[hold_out.users]
 
         def evaluate(settings: dict[str, Any], biases: Sequence[float]) -> list[Result]:
-            # As a fit ends: with users who are solved for once more.
-            recent_users = replace(backbone, recency_power=settings["recency_power"]).solve_users(
+            power = settings["recency_power"]
+            recent_users = replace(backbone, recency_power=power).solve_users(
                 seen,
                 Factors(users, items, None),
                 hold_out.popularity,

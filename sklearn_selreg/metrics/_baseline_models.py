@@ -12,7 +12,7 @@ from implicit.nearest_neighbours import CosineRecommender
 from implicit.utils import ParameterWarning
 
 from .._data._csr import count_interactions
-from .._factorization._als import single_threaded_blas
+from .._factorization._threads import single_threaded_blas
 
 _RECENT_FRACTION = 0.1  # of the interactions
 _NEIGHBORS = 100

@@ -14,16 +14,12 @@ from implicit.cpu.als import AlternatingLeastSquares
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from sklearn_selreg._factorization._als import (
-    RELAXATION,
-    RegularizedALS,
-    SlateTerms,
-    fold_in,
-    top_k,
-)
+from sklearn_selreg._factorization._als import RELAXATION, RegularizedALS, fold_in
 from sklearn_selreg._factorization._als_backbone import ALSBackbone
 from sklearn_selreg._factorization._factors import with_bias
 from sklearn_selreg._factorization._preferences import PreferenceLoss
+from sklearn_selreg._factorization._slate_terms import SlateTerms
+from sklearn_selreg._factorization._top_k import top_k
 
 N_USERS, N_ITEMS, N_FACTORS, N_FEATURES = 14, 18, 6, 5
 SLATE_USERS = [1, 1, 1, 2, 4, 5, 5, 7, 8, 13]  # of 13 nothing else is known, of 12 nothing

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from sklearn_selreg._factorization._als import SlateTerms
 from sklearn_selreg._factorization._proximal import ProximalProblem, shrink_to_features
+from sklearn_selreg._factorization._slate_terms import SlateTerms
 
 N_USERS, N_ITEMS, K, N_FEATURES = 12, 20, 4, 5
 

@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse as sp
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
-from sklearn_selreg._factorization._als import top_k
+from sklearn_selreg._factorization._top_k import top_k
 
 USERS = np.array([f"u{n:02}" for n in range(30)], dtype=object)
 ITEMS = 10 * np.arange(25)
