@@ -32,9 +32,10 @@ _F = np.float32
 _ROW = 8  # entries that take as long as what a row takes without them
 _BLOCK = 2**20  # numbers that a block of rows reads, about: a millisecond
 _MOST_BLOCKS = 256
-_COUNTED = 2**22  # entries that are counted at once: each takes 8 bytes
-# A row with more entries is shared between threads, in chunks, if it is more than a part of all.
-_SHORT, _SHARE, _CHUNK = 2**15, 128, 2**13
+_COUNTED = 2**20  # entries that are counted at once: each takes 8 bytes
+# A row is shared between threads, in chunks, if it has more entries than are gathered at once, or
+# more than a part of all.
+_SHORT, _MOST, _SHARE, _CHUNK = 2**15, 2**16, 128, 2**13
 
 
 class Pairs(NamedTuple):
@@ -92,7 +93,7 @@ class HalfSweep:
         if len(self._pairs.ptr):
             in_slates = np.diff(self._pairs.ptr) * self._pairs.candidates.shape[1]
         cost = sizes + _ROW + in_slates
-        self._longest = max(_SHORT, int(cost.sum()) // _SHARE)
+        self._longest = max(_SHORT, min(_MOST, int(cost.sum()) // _SHARE))
         is_long = (sizes > self._longest) & (in_slates == 0)
         self._long, self._cost = np.flatnonzero(is_long), np.where(is_long, _ROW, cost)
         self._bounds = None
