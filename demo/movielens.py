@@ -96,6 +96,15 @@ def ours(data, seed, judge=None, **settings):
     return model.set_params(**settings).fit(data.train)
 
 
+def settings_of(model):
+    """Return the settings of a model, and those of its parts as `backbone__recency_power`."""
+    return {
+        name: value
+        for name, value in model.get_params().items()
+        if name.partition("__")[0] not in NOT_SETTINGS and not hasattr(value, "get_params")
+    }
+
+
 def fit(method, data, seed, found, fold="test", weight=None):
     """Fit a method.
 

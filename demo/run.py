@@ -131,7 +131,7 @@ def run(fold, seeds, n_jobs):
 
 def describe(averaged, models, chosen, fold, seeds):
     """Gather everything worth keeping, as plain data in a fixed order."""
-    parameters = models[MOVIELENS, movielens.SELECTIVE].get_params(deep=False).items()
+    parameters = movielens.settings_of(models[MOVIELENS, movielens.SELECTIVE])
     packages = ("scikit-learn", "implicit", "numpy", "scipy", "pandas")
     lens = {method: models[MOVIELENS, method] for method in KEPT}
     return {
@@ -142,7 +142,7 @@ def describe(averaged, models, chosen, fold, seeds):
             "plain_als": movielens.PLAIN_ALS,
             "als_item_bias": movielens.ALS_ITEM_BIAS,
             "everywhere_tuned": {name: chosen[name] for name in ("weight", "weights_on_valid")},
-            "ours": {k: v for k, v in parameters if k not in movielens.NOT_SETTINGS},
+            "ours": parameters,
             "found": chosen["found"],
         },
         "versions": {
