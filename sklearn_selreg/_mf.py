@@ -26,7 +26,7 @@ from ._data._tables import check_same_columns, describe_columns, read_columns
 from ._factorization._als_backbone import ALSBackbone
 from ._factorization._factors import Factors
 from ._factorization._finite import check_finite_model
-from ._factorization._make import BACKBONES, make_backbone
+from ._factorization._make import BACKBONES, make_backbone, name_of
 from ._factorization._sampled_backbones import PROXIMAL_SWEEPS
 from ._factorization._specifications import ALS, BPR, LMF
 from ._gate import ReliabilityGate
@@ -581,7 +581,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             part._validate_params()
         fitted = None
         if self.warm_start and hasattr(self, "_fitted"):
-            fitted = {name: getattr(self, f"{name}_") for name in FIXED}
+            kind = BACKBONES[name_of(self._specification)]
+            if isinstance(self._fitted.backbone, kind):  # otherwise it is refused later
+                fitted = {name: getattr(self, f"{name}_") for name in FIXED}
         settings = resolve(self._given_settings(), self.time_col is not None, fitted)
         backbone = self._make_backbone(settings)
         if self.judge is not None and not is_auto(self.iterations):
@@ -672,7 +674,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         """Check the judge, and what goes with it, before anything is asked; return it."""
         if not isinstance(self.judge, BaseJudge):
             raise TypeError(
-                "judge must be an LLMJudge, such as PrecomputedJudge(judgments) of recorded "
+                "judge must be a BaseJudge, such as PrecomputedJudge(judgments) of recorded "
                 "answers, AnthropicJudge(max_cost=1) or LLMJudge.from_callable(f, name=, "
                 f"version=); got {name_kind(self.judge)}."
             )
@@ -894,7 +896,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             )
         if self.judge is None:
             raise ValueError(
-                "judge must be an LLMJudge to refine with; got None: set_params(judge=...)."
+                "judge must be a judge to refine with; got None: set_params(judge=...)."
             )
         self._resolve()
         answers = self._recorded_answers()

@@ -10,7 +10,7 @@ from sklearn_selreg.datasets import load_movielens_coldstart
 def pytest_collection_modifyitems(items):
     """Tests of `JudgeContract` that start processes are slow, too; it cannot mark them itself."""
     for item in items:
-        if item.originalname == "test_works_in_several_processes":
+        if getattr(item, "originalname", None) == "test_works_in_several_processes":
             item.add_marker(pytest.mark.slow)
 
 

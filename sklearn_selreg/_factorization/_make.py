@@ -11,6 +11,11 @@ SPECIFICATIONS = {ALS: "als", BPR: "bpr", LMF: "lmf"}
 _GIVEN = ("factors", "regularization", "alpha", "iterations")
 
 
+def name_of(specification):
+    """Return the name of a backbone, or of a subclass of it."""
+    return next(name for made, name in SPECIFICATIONS.items() if isinstance(specification, made))
+
+
 def make_backbone(specification, settings, *, num_threads, seeded):
     """Make a backbone.
 
@@ -30,7 +35,7 @@ def make_backbone(specification, settings, *, num_threads, seeded):
     ValueError
         For settings that the backbone does not have.
     """
-    name = next(name for made, name in SPECIFICATIONS.items() if isinstance(specification, made))
+    name = name_of(specification)
     kind = BACKBONES[name]
     resolved = dict(kind.defaults)
     for parameter in _GIVEN:

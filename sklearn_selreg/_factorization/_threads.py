@@ -26,10 +26,19 @@ def useful_threads(num_threads, n_products):
 
 
 class _SingleThreaded:
-    """Limits BLAS to one thread while any thread is inside; the limit is one of the process."""
+    """Limits BLAS to one thread while any thread is inside; the limit is one of the process.
+
+    A limit that an interrupt or a fork left behind is lifted before the next one is set.
+    """
 
     def __init__(self):
-        self._lock, self._inside, self._limiter = threading.Lock(), 0, None
+        self._limiter = None
+        self._reset()
+        if hasattr(os, "register_at_fork"):  # another thread may hold the lock just then
+            os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self):
+        self._lock, self._inside = threading.Lock(), 0
 
     def __enter__(self):
         with self._lock:
@@ -41,17 +50,27 @@ class _SingleThreaded:
         with self._lock:
             self._inside -= 1
             if not self._inside:
-                _in_passing(self._limiter.restore_original_limits)
+                _in_passing(self._lift)
 
     def _limit(self):
+        self._lift()
         self._limiter = _POOLS.limit(limits=1, user_api="blas")
+
+    def _lift(self):
+        limiter, self._limiter = self._limiter, None
+        if limiter is not None:
+            limiter.restore_original_limits()
 
 
 def _in_passing(call):
     """Call in a thread that ends: threadpoolctl obeys no second one while the first is alive."""
     thread = threading.Thread(target=call)
     thread.start()
-    thread.join()
+    try:
+        thread.join()
+    except BaseException:  # Ctrl-C: what was begun is done first
+        thread.join()
+        raise
 
 
 _SINGLE_THREADED = _SingleThreaded()

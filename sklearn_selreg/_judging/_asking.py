@@ -151,7 +151,7 @@ def ask(judge, slates, interactions):
     n_answered = len(slates) - len(silent) + n_silent
     if n_silent > n_answered / 2:
         warn(
-            f"{_sentence(judge)} gave no opinion on {_all_or(n_silent, n_answered)} questions "
+            f"{_sentence(judge)} gave no opinion on {_all_or(n_silent, n_answered)} slates "
             "that were answered: no rating, None or NaN for each candidate."
             + (" The model is fitted as without judge." if n_silent == n_answered else "")
             + " Look at what it is asked, and says: judge.rate(model.plan_judging(X).slates[:3]).",

@@ -3,6 +3,8 @@
 import logging
 
 from .._data._item_texts import hidden_columns
+from .._utils._warn import warn
+from ..exceptions import JudgmentWarning
 from ._asking import check_texts, describe, make_slates
 from ._sampler import sample_slates
 
@@ -41,4 +43,11 @@ def choose_slates(sampler, judge, interactions, features, table, *, num_threads,
         verbose=verbose,
     )
     _log.info("Chose %d slates for a judge.", len(chosen))
+    if not len(chosen):
+        warn(
+            "No slate could be made to ask the judge about: each needs a user with interactions "
+            "and at least 2 items that are new to the user. The model is fitted as without the "
+            "judge.",
+            JudgmentWarning,
+        )
     return make_slates(chosen, interactions, texts)

@@ -176,7 +176,7 @@ class _Sampler:
         self.random_state, self.num_threads = random_state, num_threads
         self.history = interactions.history.astype(np.intp)
         self.lengths = np.diff(self.matrix.indptr)
-        users = interactions.users.tolist()
+        users = map(_as_integer, interactions.users.tolist())
         self.seeds = np.array([zlib.crc32(repr(user).encode()) for user in users])
         users = np.argsort(_mix(self.seeds, random_state), kind="stable")
         self.users = users[self.lengths[users] > 0]
@@ -294,6 +294,11 @@ class _Sampler:
         kept[length > last] = False
         users = self.users[kept]
         return users[np.lexsort((model.sureness(self.matrix[users]), length[kept]))]
+
+
+def _as_integer(user):
+    """Return 1 for 1.0: ids that were read as floats are the same users, who are asked the same."""
+    return int(user) if isinstance(user, float) and user.is_integer() else user
 
 
 def _mix(seeds, random_state):

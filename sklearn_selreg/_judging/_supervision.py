@@ -226,9 +226,9 @@ def _why_not_calibrated(n_slates, is_recorded):
         )
         what = "Judge slates with known positives among the candidates, "
     else:
-        why = "No calibration question was asked and answered"
+        why = "No calibration slate was asked and answered"
         what = (
-            "Such questions need users with 4 or more interactions, calibration_fraction > 0, and "
+            "Such slates need users with 4 or more interactions, calibration_fraction > 0, and "
             "answers: allow more of them, "
         )
     alike = "set gate=None to trust all preferences alike."

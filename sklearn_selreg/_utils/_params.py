@@ -93,9 +93,14 @@ def check_nested(
     """
     for name, value in params.items():
         part, delimiter, _ = name.partition("__")
-        if not delimiter or part not in instances:
+        if not delimiter or not hasattr(estimator, part):
             continue
         current = params.get(part, getattr(estimator, part))
+        if not hasattr(current, "set_params") and part not in instances:
+            raise ValueError(
+                f"{name}={value!r} sets a parameter of {part}, which has none: it is "
+                f"{current!r:.80}."
+            )
         if not hasattr(current, "set_params"):
             kind = repr(current) if isinstance(current, str | None) else type(current).__name__
             raise ValueError(

@@ -558,7 +558,7 @@ def test_some_sweeps_must_be_the_backbones(world, iterations, refine):
 
 @pytest.mark.parametrize("judge", ["gpt", [{"user": "u1"}]])
 def test_judges_are_wrapped(world, judge):
-    with pytest.raises(TypeError, match=rf"must be an LLMJudge.*got a {type(judge).__name__}"):
+    with pytest.raises(TypeError, match=rf"must be a BaseJudge.*got a {type(judge).__name__}"):
         world.judged(judge=judge).fit(world.train)
 
 
@@ -1104,7 +1104,7 @@ def test_bad_input_to_fit_is_named(world, settings, X, y, message):
 @pytest.mark.parametrize(
     ("settings", "X", "y", "message"),
     [
-        ({"judge": World}, None, None, "judge must be an LLMJudge"),
+        ({"judge": World}, None, None, "judge must be a BaseJudge"),
         (
             {"judge": PrecomputedJudge([RECORD]), "gate": ReliabilityGate},
             None,

@@ -1,11 +1,17 @@
 """Threads are for large work alone, and change no number."""
 
+import os
+import signal
+import threading
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from threadpoolctl import threadpool_info
 
 from sklearn_selreg import SelectiveLLMRegularizedMF, interactions_from_sparse
 from sklearn_selreg._factorization import _als
+from sklearn_selreg._factorization._threads import single_threaded_blas
 
 
 @pytest.mark.parametrize(("n_users", "expected"), [(60, 1), (6000, 2)])
@@ -28,3 +34,36 @@ def test_threads_are_for_large_work_alone_and_change_no_number(monkeypatch, n_us
     assert max(used) == expected
     np.testing.assert_array_equal(one.user_factors_, two.user_factors_)
     np.testing.assert_array_equal(one.item_factors_, two.item_factors_)
+
+
+def n_blas_threads():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+def test_an_interrupt_leaves_no_limit_behind(monkeypatch):
+    """Ctrl-C that arrives while BLAS is being limited: the next call lifts the limit again."""
+    before, join = n_blas_threads(), threading.Thread.join
+
+    def interrupted(*args):
+        join(*args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt), single_threaded_blas():
+            pass
+    with single_threaded_blas():
+        assert set(n_blas_threads()) <= {1}
+    assert n_blas_threads() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_forked_while_another_thread_fits_does_not_hang():
+    with single_threaded_blas(), single_threaded_blas()._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(20)
+            with single_threaded_blas():
+                os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0

@@ -976,7 +976,7 @@ def test_answers_in_the_cache_need_no_key(server, world, tmp_path, monkeypatch):
     ("judge", "name"), [(None, "None"), (AnthropicJudge, "the class AnthropicJudge"), (3, "an int")]
 )
 def test_what_is_no_judge_is_named(world, judge, name):
-    with pytest.raises(TypeError, match=f"must be an LLMJudge.*got .*{name}"):
+    with pytest.raises(TypeError, match=f"must be a BaseJudge.*got .*{name}"):
         make_model(world, judge).plan_judging(world[0])
 
 

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
 
+from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg._data._interactions import index_interactions
 from sklearn_selreg._judging import _sampler
 from sklearn_selreg._judging._recipe import RECIPE, CandidateOdds, Recipe, _inclusion
 from sklearn_selreg._judging._sampler import _Sampler, sample_slates
 from sklearn_selreg.datasets import load_movielens_coldstart
+from sklearn_selreg.exceptions import JudgmentWarning
+from sklearn_selreg.judges import LLMJudge
 
 
 def make_interactions(n_users=80, n_items=200, seed=0, longest=30):
@@ -250,3 +253,19 @@ def test_movielens_is_asked_about_cold_users_first():
     users = interactions.users[chosen.users]
     cohort = dict(data.cohort) if cold is None else cold.to_dict()
     assert np.mean([cohort[user] == "cold" for user in users]) > 0.9
+
+
+def test_a_judge_that_nothing_can_be_asked_about_is_named():
+    full = np.array([(user, item) for user in range(20) for item in range(10)])
+    judge = LLMJudge.from_callable(lambda slate: [], name="unasked", version="1")
+    model = SelectiveLLMRegularizedMF(factors=2, tuning=None, judge=judge)
+    with pytest.warns(JudgmentWarning, match="No slate could be made"):
+        assert model.fit(full).judge_stats_["slates"] == 0
+
+
+def test_ids_that_are_read_as_floats_are_asked_the_same():
+    rows = np.column_stack([np.arange(600) % 60, np.arange(600) % 37])
+    whole, floats = (index_interactions(table) for table in (rows, rows.astype(float)))
+    one, two = (sample_slates(table, None, max_slates=30) for table in (whole, floats))
+    np.testing.assert_array_equal(one.users, two.users)
+    np.testing.assert_array_equal(one.candidates, two.candidates)

@@ -254,7 +254,7 @@ def test_bad_factors_are_named(given, change, message):
 
 
 def test_what_cannot_be_refined(given, X, judge):
-    with pytest.raises(ValueError, match="judge must be an LLMJudge to refine with; got None"):
+    with pytest.raises(ValueError, match="judge must be a judge to refine with; got None"):
         make(given).refine(X)
     with pytest.raises(ValueError, match="models made by from_factors"):
         SelectiveLLMRegularizedMF(factors=4, judge=judge, random_state=0).fit(X).refine(X)
