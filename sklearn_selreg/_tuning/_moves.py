@@ -70,8 +70,8 @@ class Effort:
 
 
 EFFORTS = {
-    "fast": Effort(200_000, 3000, 4, 1),
-    "thorough": Effort(1_000_000, 10_000, 6, 3),
+    "fast": Effort(200_000, 3000, 6, 1),
+    "thorough": Effort(1_000_000, 10_000, 8, 3),
 }
 
 
