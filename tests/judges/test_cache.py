@@ -28,6 +28,8 @@ from sklearn_selreg.judges import (
     _cache_file,
 )
 
+pytestmark = pytest.mark.slow  # of servers and processes
+
 # Of the first version, as it was written.
 SCHEMA_1 = """
 CREATE TABLE answers (

@@ -42,6 +42,8 @@ from sklearn_selreg.judges._run import AskingRun
 from sklearn_selreg.judges._service import as_sentence
 from sklearn_selreg.judges.testing import JudgeContract
 
+pytestmark = pytest.mark.slow  # of servers and processes
+
 KEY = "sk-secret-0123456789"
 WORDS = ["".join(letters) for letters in itertools.product("bdfgkl", "aeiou", "mnrs")]
 TITLES = [f"film {number}" for number in range(400)]
