@@ -900,7 +900,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             )
         self._resolve()
         answers = self._recorded_answers()
-        added = self._index(X, y)
+        added = _index_table(X, y, **self._columns, negatives=self.negatives)
         self._warn_of_what_a_file_lacked()
         model, asked = self._fitted, added.items[:0]
         if answers is None:
@@ -1644,9 +1644,6 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         state = dict(state)
         check_version(state.pop("_version", "(unknown)"), __version__)
         super().__setstate__(state)
-
-    def _index(self, X, y):
-        return _index_table(X, y, **self._columns, negatives=self.negatives)
 
 
 def _index_table(X, y, **columns):

@@ -34,10 +34,15 @@ def resume_factors(backbone, matrix, features, old, known, items, bias, populari
     return users, items, bias
 
 
+def covariance(factors):
+    """Return the covariance of the columns of factors, (k, k)."""
+    return np.atleast_2d(np.cov(factors, rowvar=False, bias=True))
+
+
 def score_spread(users, items, known):
     """Return the standard deviation of a user's scores over known items, root mean square."""
-    covariance = np.atleast_2d(np.cov(items[known], rowvar=False, bias=True))
-    variance = np.mean(np.einsum("uk,kl,ul->u", users, covariance, users, optimize=True))
+    among_items = covariance(items[known])
+    variance = np.mean(np.einsum("uk,kl,ul->u", users, among_items, users, optimize=True))
     return float(np.sqrt(max(variance, np.finfo(np.float32).tiny)))
 
 
@@ -59,5 +64,5 @@ def score_metrics(users, items):
     """
     items = items.astype(np.float64)
     users = users.astype(np.float64)
-    moments = np.atleast_2d(np.cov(items, rowvar=False, bias=True)), users.T @ users / len(users)
+    moments = covariance(items), users.T @ users / len(users)
     return [m + (1e-2 * np.trace(m) / len(m) + 1e-12) * np.eye(len(m)) for m in moments]

@@ -15,6 +15,7 @@ from ._als import fold_in
 from ._anchoring import (
     FEATURES_WORTH,
     ITEM_PULL,
+    covariance,
     item_pull,
     resume_factors,
     score_metrics,
@@ -206,8 +207,7 @@ class SampledBackbone:
             return 1.0
         folded = self.solve_users(matrix[able], factors, None).astype(np.float64)
         known = count_interactions(matrix) > 0
-        covariance = np.atleast_2d(np.cov(factors.items[known], rowvar=False, bias=True))
-        moved = folded @ covariance
+        moved = folded @ covariance(factors.items[known])
         size = np.sum(moved * folded)
         return float(max(np.sum(moved * factors.users[able]), 0) / size) if size > 0 else 1.0
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._data._arrays import as_objects
+from .._data._csr import count_interactions
 from .._data._ids import encode
 from .._data._item_texts import are_codes, item_texts
 from .._utils._warn import warn
@@ -87,7 +88,7 @@ def check_texts(texts, interactions, judge, hidden=(), nameable=()):
             f"seem{'s' * (len(hidden) == 1)} to hold identifiers. {show if some else ''}".rstrip(),
             DataWarning,
         )
-    used = interactions.matrix.getnnz(axis=0) > 0
+    used = count_interactions(interactions.matrix) > 0
     bare = interactions.items[used & (texts == "")]
     if len(bare) <= _FEW_BARE * used.sum() or not are_codes(bare):
         return

@@ -41,11 +41,7 @@ class ReferenceModel:
         self._num_threads = num_threads
         self._backbone = ALSBackbone(**REFERENCE, num_threads=num_threads)
         start = self._backbone.start(*matrix.shape, np.random.default_rng(random_state))
-        problem = self._backbone.problem(matrix, features, start)
-        for _ in range(self._backbone.iterations):
-            problem.sweep()
-        self._items = problem.item_factors
-        self._bias = self._backbone.bias(self.popularity[:, np.newaxis], features)
+        _, self._items, self._bias, *_ = self._backbone.fit(matrix, features, start)
         n_tail = int(np.ceil(_TAIL_FRACTION * matrix.shape[1]))
         rank = np.argsort(np.argsort(self.popularity, kind="stable"), kind="stable")
         self.tail = (self.popularity <= _TAIL_COUNT) | (rank < n_tail)

@@ -4,7 +4,7 @@ Knows slates, where their items stand, and gates; nothing of how a model is fitt
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ _SLATES_PER_CHUNK = 2**11  # of 20 candidates: 390,000 pairs, some 60 MB of evid
 _CERTAIN = 10.0  # log-odds that no judge has who sees only what it is shown
 _CLEARLY_WRONG = 0.4  # accuracy of a judge that may be read the wrong way around
 
-NO_ANSWERS = {"slates": 0, "answers": 0, "slates_used": 0, "pairs": 0}
+_NO_ANSWERS = {"slates": 0, "answers": 0, "slates_used": 0, "pairs": 0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +104,11 @@ class Supervision:
         return self.gate.summary(evidence, n_preferences=self.stats["pairs"])
 
 
+def stats_without_opinion(answers):
+    """Return the counts of a judge that gave no opinion on any slate; of no judge (None) none."""
+    return {} if answers is None else _NO_ANSWERS | {"slates": answers.n_silent}
+
+
 def supervise(answers, interactions, judge, gate, rank, cross_fit):
     """Place a judge's answers, calibrate the gate and weigh the pairs.
 
@@ -135,7 +140,7 @@ def supervise(answers, interactions, judge, gate, rank, cross_fit):
         stats |= counts
     found = Supervision(slates, standing, fitted_gate, gate is None, stats)
     weights, n_pairs, n_weighted = found.weights()
-    stats |= {"pairs": n_pairs, "pairs_weighted": n_weighted}
+    found = replace(found, stats=stats | {"pairs": n_pairs, "pairs_weighted": n_weighted})
     _log.info("%d of %d preferences weigh more than 0.", n_weighted, n_pairs)
     if isinstance(fitted_gate, ReliabilityGate) and _log.isEnabledFor(logging.INFO):
         _log.info("%s", found.summary())
@@ -166,7 +171,7 @@ def _place(answers, interactions):
             JudgmentWarning,
         )
     _log.info("Using %d of %d slates of the judge.", len(slates), n_slates)
-    return slates, NO_ANSWERS | {
+    return slates, _NO_ANSWERS | {
         "slates": answers.n_silent + n_slates,
         "answers": int(judged.n_answers.sum()),
         "slates_used": len(slates),

@@ -19,7 +19,7 @@ from .._factorization._factors import with_bias
 from .._factorization._finite import check_finite_factors
 from .._judging._design import Standing
 from .._judging._standing import FOLDS, cross_fitted_standing, rank_items
-from .._judging._supervision import NO_ANSWERS, Supervision, supervise
+from .._judging._supervision import Supervision, stats_without_opinion, supervise
 from .._serving._fitted import FittedModel
 from .._utils._warn import warn
 from ..exceptions import ParameterWarning
@@ -125,11 +125,7 @@ class _Training:
         n_iter = backbone.iterations + settings.n_refine
         _log.info("Fitted by %d sweeps or epochs.", n_iter)
         model = self._finish(factors, last)
-        stats = {} if settings.judge is None else dict(NO_ANSWERS)
-        if supervision is not None:
-            stats = supervision.stats
-        elif self.answers is not None:
-            stats["slates"] = self.answers.n_silent
+        stats = stats_without_opinion(self.answers) if supervision is None else supervision.stats
         return Trained(model, supervision, stats, sweeps.losses, n_iter)
 
     def _start(self, old):

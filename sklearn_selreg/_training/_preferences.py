@@ -71,6 +71,6 @@ def preference_losses(
         return PreferenceLoss(replace(terms, users=raters[terms.users]), weight)
 
     last = loss_of(users, items)
-    if plain is final:  # there is no last update, or no margin that depends on factors
+    if plain is final:  # no margin depends on factors, or no update follows the sweeps
         return last, last
     return loss_of(*with_biases(plain)), last

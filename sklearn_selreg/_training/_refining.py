@@ -21,7 +21,7 @@ from .._factorization._sampled_backbones import PROXIMAL_UNIT
 from .._judging._design import Standing
 from .._judging._slates import contains
 from .._judging._standing import rank_items
-from .._judging._supervision import NO_ANSWERS, supervise
+from .._judging._supervision import stats_without_opinion, supervise
 from .._serving._given import GivenFactors, Replaced
 from ._fitting import Trained
 from ._sweeps import SweepWatcher
@@ -96,20 +96,11 @@ def locate(interactions, users, items, candidates):
     kept = np.flatnonzero(rows >= 0)
     kept = kept[np.argsort(rows[kept], kind="stable")]
     found = np.union1d(columns[columns >= 0], asked[asked >= 0])
-    coo = interactions.matrix.tocoo()
-    new_row = np.full(len(rows), -1)
-    new_row[kept] = np.arange(len(kept))
-    new_column = np.where(columns >= 0, np.searchsorted(found, columns), -1)
-    entry = np.flatnonzero((new_row[coo.row] >= 0) & (new_column[coo.col] >= 0))
-    row, column = new_row[coo.row[entry]], new_column[coo.col[entry]]
-    entry = entry[np.lexsort((column, row))]
-    row, column = new_row[coo.row[entry]], new_column[coo.col[entry]]
-    indptr = np.append(0, np.cumsum(np.bincount(row, minlength=len(kept))))
-    recency_rank = interactions.recency_rank[entry]
-    newest_first = np.lexsort((recency_rank, row))  # without the unknown items ranks have gaps
-    recency_rank[newest_first] = np.arange(len(row)) - indptr[row[newest_first]]
-    matrix = sp.csr_matrix((coo.data[entry], column, indptr), (len(kept), len(found)))
-    small = Interactions(matrix, recency_rank, users=interactions.users[kept], items=items[found])
+    within = np.where(columns >= 0, np.searchsorted(found, columns), -1)
+    few = interactions.select_items(within, len(found))[kept]
+    small = Interactions(
+        few.matrix, few.recency_rank, users=interactions.users[kept], items=items[found]
+    )
     unknown = interactions.users[rows < 0], interactions.items[columns < 0]
     return Located(small, rows[kept], found, *unknown)
 
@@ -172,9 +163,8 @@ def train_given(model, answers, located, settings):
     """
     with model.given.as_given():
         model = _with_interactions(model, located)
-        stats = NO_ANSWERS | {"slates": answers.n_silent}
         if answers.judged is None:
-            return Trained(model, None, stats, [], 0)
+            return Trained(model, None, stats_without_opinion(answers), [], 0)
         supervision, weights = _supervise(model, answers, located, settings)
         if not weights.any() or settings.llm_weight == 0:
             return Trained(model, supervision, supervision.stats, [], 0)
