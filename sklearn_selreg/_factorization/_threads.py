@@ -63,7 +63,7 @@ class _SingleThreaded:
 
 
 def _in_passing(call):
-    """Call in a thread that ends: threadpoolctl obeys no second one while the first is alive."""
+    """Call in a thread that ends: threadpoolctl 3.8 obeys one, until it has lifted its limit."""
     thread = threading.Thread(target=call)
     thread.start()
     try:
