@@ -33,6 +33,14 @@ SETTINGS = {
     "batch_script": [],
     "broken_results": 0,  # how often the results of a batch break off in the middle
     "batch_post_fault": None,  # "lost": accepted, but the connection breaks; or a status
+    "port": 0,
+    "loading": 0.0,  # seconds after its start in which it says that it loads its model
+    "model": None,  # the name it tells, whatever it is asked for
+    "bounds": "ignored",  # of ratings in the schema; "refused", or "needed": it answers years without
+    "slots": None,  # how many it works on at a time
+    "context": None,  # tokens that a prompt may have, of 4 characters
+    "parts": False,  # whether its answers are lists of parts
+    "journal": None,  # file to which a line is added for each answer, before it is sent
     "echo_key": False,  # whether errors repeat the key, as careless services do
 }
 STATUS = {
@@ -56,6 +64,10 @@ ODD = {
     "brackets": ("[" * 200_000, {}),
     "strings": ('{"content": "abc", "choices": "abc", "usage": [1]}', {}),
     "bomb": (gzip.compress(bytes(1 << 28)), {"content-encoding": "gzip"}),
+    "error_200": ('{"error": {"code": 429, "message": "Rate limit exceeded upstream"}}', {}),
+    "html": ("<!doctype html><title>Sign in</title>", {"content-type": "text/html"}),
+    "empty": ("", {}),
+    "null_choices": ('{"id": "c1", "object": "chat.completion", "choices": null}', {}),
     "packed": ("x" * 100, {"content-encoding": "br"}),
 }
 
@@ -73,6 +85,8 @@ class State:
     def __init__(self, settings):
         self.settings = {**SETTINGS, **settings}
         self.batches = {}
+        self.started = time.monotonic()
+        self.slots = asyncio.Semaphore(self.settings["slots"] or 1_000_000)
         self.reset()
 
     def reset(self):
@@ -117,6 +131,8 @@ def question_of(body):
 
 def answer_text(question, kind):
     ratings = rate(question)
+    if kind == "years":
+        ratings = dict.fromkeys(ratings, 1994)
     if kind == "missing":
         ratings.popitem()
     elif kind == "out_of_range":
@@ -140,7 +156,7 @@ def message(state, body, kind):
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
-        "model": body["model"],
+        "model": state.settings["model"] or body["model"],
         "content": [{"type": "text", "text": answer}],
         "stop_reason": stop,
         "stop_sequence": None,
@@ -170,6 +186,9 @@ def completion(state, body, kind):
     if state.settings["prose"]:
         answer = f"Let me think {{about}} it.\n```json\n{answer}\n```\nAnything else?"
     refused = kind == "refusal"
+    if state.settings["parts"]:
+        thoughts = {"type": "thinking", "thinking": [{"type": "text", "text": '{"1": 5}'}]}
+        answer = [thoughts, {"type": "text", "text": answer}]
     reply = {"role": "assistant", "content": None if refused else answer}
     reply["refusal"] = "No." if refused else None
     used = {"prompt_tokens": len(text) // 4 + 20, "completion_tokens": 6 * len(rate(question))}
@@ -177,7 +196,7 @@ def completion(state, body, kind):
         "id": "c1",
         "object": "chat.completion",
         "created": 0,
-        "model": body["model"],
+        "model": state.settings["model"] or body["model"],
         "choices": [
             {
                 "index": 0,
@@ -232,7 +251,8 @@ class Server:
         self.state = State(settings)
 
     async def serve(self):
-        server = await asyncio.start_server(self.connection, "127.0.0.1", 0, limit=2**29)
+        port = self.state.settings["port"]
+        server = await asyncio.start_server(self.connection, "127.0.0.1", port, limit=2**29)
         print(server.sockets[0].getsockname()[1], flush=True)
         await server.serve_forever()
 
@@ -275,6 +295,9 @@ class Server:
             return self.write(writer, 200, {"input_tokens": n_tokens})
         if path not in ("/v1/messages", "/v1/chat/completions"):
             return self.error(writer, path, "404", key)
+        if time.monotonic() - state.started < state.settings["loading"]:
+            error = {"code": 503, "message": "Loading model", "type": "unavailable_error"}
+            return self.write(writer, 503, {"error": error})
         state.in_flight += 1
         state.max_in_flight = max(state.max_in_flight, state.in_flight)
         try:
@@ -287,11 +310,27 @@ class Server:
         if path.endswith("completions") and "response_format" in body:
             if not settings["json_schema"]:
                 return self.error(writer, path, "400", key, "response_format is not supported")
+            bounded = "minimum" in json.dumps(body["response_format"])
+            if bounded and settings["bounds"] == "refused":
+                return self.error(writer, path, "400", key, "'minimum' is not permitted")
+            years = not bounded and settings["bounds"] == "needed"
         elif path == "/v1/messages" and "schema" not in body["output_config"]["format"]:
             return self.error(writer, path, "400", key)
+        else:
+            years = False
         text, _ = question_of(body)
+        n_tokens = len(json.dumps(body["messages"])) // 4
+        if settings["context"] and n_tokens > settings["context"]:
+            error = {
+                "code": 400,
+                "message": "the request exceeds the available context size, try increasing it",
+                "type": "exceed_context_size_error",
+                "n_prompt_tokens": n_tokens,
+                "n_ctx": settings["context"],
+            }
+            return self.write(writer, 400, {"error": error})
         state.questions[text] = state.questions.get(text, 0) + 1
-        kind = state.fault(text)
+        kind = state.fault(text) or ("years" if years else None)
         if settings["requests_per_second"]:
             now = time.time()
             state.window = [t for t in state.window if t > now - 1]
@@ -299,7 +338,8 @@ class Server:
                 kind = "429"
             else:
                 state.window.append(now)
-        await asyncio.sleep(settings["slow"] if kind == "slow" else settings["delay"])
+        async with state.slots:
+            await asyncio.sleep(settings["slow"] if kind == "slow" else settings["delay"])
         state.statuses[str(kind)] = state.statuses.get(str(kind), 0) + 1
         if kind in STATUS:
             return self.error(writer, path, kind, key)
@@ -310,7 +350,11 @@ class Server:
         if kind in ODD:
             make(state, body, None)
             return self.write(writer, 200, *ODD[kind])
-        self.write(writer, 200, make(state, body, kind), broken=kind == "reset")
+        answer = make(state, body, kind)
+        if settings["journal"]:
+            with open(settings["journal"], "a", encoding="utf-8") as journal:
+                journal.write(json.dumps(text) + "\n")
+        self.write(writer, 200, answer, broken=kind == "reset")
 
     def batches(self, writer, verb, path, query, body):
         state = self.state
@@ -403,9 +447,23 @@ class LLMServer:
     """The server, from outside; a context manager."""
 
     def __init__(self, **settings):
-        command = [sys.executable, __file__, json.dumps(settings)]
+        self._settings = settings
+        self.start()
+
+    def start(self, **settings):
+        """Start the process; once more after `kill`, at the same address."""
+        self._settings |= settings
+        command = [sys.executable, __file__, json.dumps(self._settings)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
+        port = int(self._process.stdout.readline())
+        self._settings["port"] = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    def kill(self):
+        """Kill the process, as by `kill -9`: what is under way is never answered."""
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
 
     def _control(self, name, settings=None):
         data = json.dumps(settings or {}).encode()
@@ -433,9 +491,7 @@ class LLMServer:
         return self
 
     def __exit__(self, *_):
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
+        self.kill()
 
 
 if __name__ == "__main__":

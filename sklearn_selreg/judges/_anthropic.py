@@ -25,7 +25,6 @@ from ._service import (
     not_sent,
     read_body,
     retry_after,
-    server_message,
     transient_or_fatal,
     without_traceback,
 )
@@ -83,13 +82,18 @@ class AnthropicJudge(LiveJudge):
     options : dict or None, default=None
         Further arguments of the client's `messages.create`; they are part of what identifies an
         answer. None: thinking is turned off where the model allows it.
-    price : (float, float) or None, default=None
+    price : (float, float), 0 or None, default=None
         USD per million tokens of input and output. None: from a table of 2026-11-24; with
-        `max_cost`, a model that is not in it needs a price.
+        `max_cost`, a model that is not in it needs a price. 0: asking costs nothing, and needs no
+        budget.
     timeout : float, default=60
-        Seconds to wait for an answer.
+        Seconds to wait for an answer; up to ten times that while answers time out.
     max_retries : int, default=6
-        Further attempts after failures that may pass (408, 409, 429, 5xx, timeouts, resets).
+        Further attempts after failures that may pass (408, 409, 429, 5xx, timeouts, resets, answers
+        that are no completion).
+    max_wait : float, default=300
+        Seconds to wait for a service that is not there (refused connections, 503 without a time to
+        wait), as a server that restarts or loads its model. Nobody waits with ``max_retries=0``.
     base_url : str or None, default=None
         Another address of the service. None: the client's own.
     api_key_env : str or None, default=None
@@ -138,9 +142,10 @@ class AnthropicJudge(LiveJudge):
         max_item_chars: int = 300,
         max_tokens: int | None = None,
         options: dict | None = None,
-        price: tuple[float, float] | None = None,
+        price: float | tuple[float, float] | None = None,
         timeout: float = 60.0,
         max_retries: int = 6,
+        max_wait: float = 300.0,
         base_url: str | None = None,
         api_key_env: str | None = None,
         batch_poll: float = 30.0,
@@ -159,6 +164,7 @@ class AnthropicJudge(LiveJudge):
             price=price,
             timeout=timeout,
             max_retries=max_retries,
+            max_wait=max_wait,
             base_url=base_url,
             api_key_env=api_key_env,
             verbose=verbose,
@@ -183,10 +189,8 @@ class AnthropicJudge(LiveJudge):
     def _always_thinks(self):
         return self.model.startswith(("claude-opus-5-5", "claude-fable", "claude-mythos"))
 
-    def _output_limit(self, slate):
-        limit = super()._output_limit(slate)
-        thinks = self.max_tokens is None and self._always_thinks()
-        return limit + _THINKING_TOKENS if thinks else limit
+    def _default_limit(self, slate):
+        return super()._default_limit(slate) + (_THINKING_TOKENS if self._always_thinks() else 0)
 
     @property
     def _discount(self):
@@ -240,7 +244,8 @@ class AnthropicJudge(LiveJudge):
         response = self._call(
             client, lambda: client.messages.with_raw_response.create(**self._arguments(slate))
         )
-        reply = read_body(response.http_response.content, read_message)
+        address = self._address(client)
+        reply = read_body(response.http_response.content, read_message, address)
         return replace(reply, pause=pause_of(response.headers))
 
     def _call(self, client, f):
@@ -252,14 +257,15 @@ class AnthropicJudge(LiveJudge):
         except anthropic.APIStatusError as error:
             failure = transient_or_fatal(
                 error.status_code,
-                server_message(error.response.text),
+                error.response.text,
                 retry_after=retry_after(error.response.headers),
                 key=client.api_key,
-                service=self.api_key_env or _KEY,
+                source=self.api_key_env or _KEY,
+                address=self._address(client),
             )
             failure.status = error.status_code
         except anthropic.APIConnectionError as error:
-            failure = no_connection(error, client.api_key)
+            failure = no_connection(error, client.api_key, self._address(client))
         except TypeError as error:  # an option that the client does not know
             failure = not_sent(hide(str(error), client.api_key))
         except JudgeError as error:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ._cache_file import private_opener
 
+_FIELDS = ("problem", "max_tokens", "model", "address")  # of an answer, beside its ratings
+
 
 def files_aside(path):
     """Return all files that have answers of a cache."""
@@ -29,8 +31,8 @@ def put_aside(path, owner, answers, file=None):
         Of the cache.
     owner : str
         Random name of who asked.
-    answers : dict of str to (str, ndarray, str or None, dict of str to int)
-        Key, and judge, ratings, problem and what to add to the totals.
+    answers : dict of str to (str, Answer, dict of str to int)
+        Key, and judge, answer and what to add to the totals.
     file : Path or None
         Where earlier ones are.
 
@@ -56,7 +58,7 @@ def put_aside(path, owner, answers, file=None):
 
 
 def read_aside(file):
-    """Return the answers in a file, a list of (key, judge, ratings, problem, counts)."""
+    """Return the answers in a file, a list of (key, judge, fields of the answer, counts)."""
     if os.name == "posix" and os.stat(file).st_uid != os.getuid():
         return []  # others may write into the folder of temporary files
     records = []
@@ -65,7 +67,8 @@ def read_aside(file):
             record = json.loads(line)
             ratings = [math.nan if r is None else float(r) for r in record["ratings"]]
             counts = {str(name): int(value) for name, value in record["counts"].items()}
-            records.append((record["key"], record["judge"], ratings, record["problem"], counts))
+            fields = {name: record.get(name) for name in _FIELDS} | {"ratings": ratings}
+            records.append((record["key"], record["judge"], fields, counts))
     return records
 
 
@@ -98,8 +101,8 @@ def _folders(path):
 
 def _as_lines(answers):
     lines = []
-    for key, (judge, ratings, problem, counts) in answers.items():
-        known = [None if math.isnan(rating) else float(rating) for rating in ratings]
-        record = {"key": key, "judge": judge, "ratings": known, "problem": problem}
-        lines.append(json.dumps({**record, "counts": counts}) + "\n")
+    for key, (judge, answer, counts) in answers.items():
+        ratings = [None if math.isnan(rating) else float(rating) for rating in answer.ratings]
+        record = {"key": key, "judge": judge, "ratings": ratings, "counts": counts}
+        lines.append(json.dumps(record | {n: getattr(answer, n) for n in _FIELDS}) + "\n")
     return "".join(lines)

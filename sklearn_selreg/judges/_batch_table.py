@@ -72,8 +72,7 @@ class BatchTable:
         Parameters
         ----------
         intent, judge : str
-        answers : dict of str to (ndarray, str or None)
-            Ratings, and why some are missing.
+        answers : dict of str to Answer
         counts : dict of str to int
             What to add to the totals.
         left : dict of str to int or (int, int)
@@ -99,8 +98,8 @@ class BatchTable:
             batch, since, newest = row
             connection.execute(f"DELETE {mine}", (intent, self._cache.owner))
             n_new = sum(
-                self._cache.insert(connection, key, judge, ratings, problem)
-                for key, (ratings, problem) in dict(answers).items()
+                self._cache.insert(connection, key, judge, answer)
+                for key, answer in dict(answers).items()
             )
             self._cache.add(connection, {"answers": n_new, **dict(counts)})
             connection.executemany(

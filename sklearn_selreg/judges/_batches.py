@@ -9,15 +9,15 @@ import numpy as np
 from .._utils._warn import warn
 from ..exceptions import JudgeError, JudgmentWarning
 from ._batch_table import BatchTable
-from ._cache import ANSWERED, TAKEN, Unwritable
+from ._cache import ANSWERED, TAKEN, Answer, Unwritable
 from ._service import (
     Reply,
     TransientError,
     as_sentence,
     hide,
-    read_or_empty,
     read_reply,
     read_tokens,
+    text_of,
 )
 
 _log = logging.getLogger("sklearn_selreg")
@@ -243,7 +243,8 @@ class Batches:
             if key not in batch.prompts:
                 continue
             if kind != "succeeded":
-                _add(counts, {"cost": -reserved, f"batch {kind}": 1})
+                cost = 0 if kind == "no message" else -reserved  # nobody knows what that cost
+                _add(counts, {"cost": cost, f"batch {kind}": 1})
                 if kind == "invalid":
                     fatal = JudgeError(f"The service answered 400: {reply}")
                 self._failed(key, f"batch item {kind}")
@@ -255,12 +256,12 @@ class Batches:
             self.table.end(batch.intent, run.identity, answers, counts, left)
         except Unwritable:  # it will be collected again
             for key in answers.keys() & run.todo.keys():
-                run.arrived(key, answers[key][0])
+                run.arrived(key, answers[key].ratings)
             raise
         _log.info("Batch %s has ended.", batch.id)
         for key, ratings in self.cache.get(batch.prompts).items():
             if key in run.todo and key not in run.found:
-                run.arrived(key, ratings)
+                run.arrived(key, ratings, answers[key].problem if key in answers else None)
         if fatal is not None:
             raise fatal
 
@@ -286,7 +287,11 @@ class Batches:
             before = self.best.get(key)
             if before is not None and np.isnan(before).sum() < np.isnan(ratings).sum():
                 ratings = before
-        answers[key] = ratings, problem
+        limit = None
+        if key in self.asking.todo:
+            limit = self.judge._output_limit(self.asking.todo[key])
+        self.asking.models[reply.model] += 1
+        answers[key] = Answer(ratings, problem, limit, reply.model, self.asking.address)
 
     def _failed(self, key, message):
         """Count a failed attempt of the service; what failed too often is left out."""
@@ -311,7 +316,10 @@ def _read_entry(entry):
     """Return (key, type, Reply or message) of one result of a batch."""
     key, result = entry["custom_id"], entry["result"]
     if result["type"] == "succeeded":
-        return key, "succeeded", read_or_empty(result.get("message"), read_message)
+        try:
+            return key, "succeeded", read_message(result["message"])
+        except (ValueError, TypeError, AttributeError, LookupError):
+            return key, "no message", None
     error = (result.get("error") or {}).get("error") or {}
     invalid = error.get("type") == "invalid_request_error"
     return key, "invalid" if invalid else result["type"], error.get("message")
@@ -323,7 +331,9 @@ def _add(counts, more):
 
 
 def read_message(message):
-    """Make a Reply of a message of the service, a dict."""
+    """Make a Reply of a message of the service, a dict; raise what does not fit one."""
+    if message.get("type") == "error" or not isinstance(message["content"], list | str):
+        raise TypeError
     usage = message.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     # Those of the cache may be left out, or be null.
@@ -332,18 +342,17 @@ def read_message(message):
         read_tokens(usage.get("input_tokens")),
         *(read_tokens(usage.get(n) or 0) for n in names),
     ]
-    blocks = message.get("content") or []
-    text = "".join(block.get("text") or "" for block in blocks if block.get("type") == "text")
     problems = {
         "refusal": "refusal",
         "max_tokens": "truncated",
         "model_context_window_exceeded": "truncated",
     }
     return Reply(
-        text=text,
+        text=text_of(message["content"]),
         problem=problems.get(message.get("stop_reason")),
         input_tokens=None if None in read else sum(read),
         output_tokens=read_tokens(usage.get("output_tokens")),
+        model=message["model"] if isinstance(message.get("model"), str) else None,
     )
 
 

@@ -20,6 +20,7 @@ import threading
 import time
 import uuid
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,31 @@ GRANTED, ANSWERED, TAKEN = "granted", "answered", "taken"
 
 _open: dict[tuple, "JudgmentCache"] = {}  # by process and name
 _open_lock = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """An answer as it is kept, with what is known about it beside its key.
+
+    Attributes
+    ----------
+    ratings : ndarray of float
+        In the order asked.
+    problem : str or None
+        Why ratings are missing.
+    max_tokens : int or None
+        The length that the answer was allowed.
+    model : str or None
+        Which model answered, as the service says.
+    address : str or None
+        Of the service.
+    """
+
+    ratings: np.ndarray
+    problem: str | None = None
+    max_tokens: int | None = None
+    model: str | None = None
+    address: str | None = None
 
 
 class Unwritable(Exception):
@@ -227,12 +253,14 @@ class JudgmentCache:
 
     # -- answers -------------------------------------------------------------------------------
 
-    def get(self, keys):
+    def get(self, keys, settled=False):
         """Return the answers that there are.
 
         Parameters
         ----------
         keys : iterable of str
+        settled : bool, default=False
+            Whether to leave out those that are to be asked again.
 
         Returns
         -------
@@ -242,10 +270,11 @@ class JudgmentCache:
         keys = list(keys)
         with self.read() as connection:
             rows = connection.execute(
-                "SELECT key, ratings FROM answers WHERE key IN (SELECT value FROM json_each(?))",
+                "SELECT key, ratings FROM answers WHERE key IN (SELECT value FROM json_each(?))"
+                + " AND NOT again" * settled,
                 (json.dumps(keys),),
             ).fetchall()
-            unsaved = {key: self._unsaved[key][1] for key in keys if key in self._unsaved}
+            unsaved = {k: self._unsaved[k][1].ratings for k in keys if k in self._unsaved}
         return {key: np.frombuffer(blob, dtype="<f8") for key, blob in rows} | unsaved
 
     def forget(self, keys):
@@ -253,13 +282,71 @@ class JudgmentCache:
         with suppress(Unwritable), self.write() as connection:
             connection.executemany("DELETE FROM answers WHERE key = ?", [(key,) for key in keys])
 
+    def to_ask_again(self, keys, limits):
+        """Return the keys of answers that are only used until there is a better one.
+
+        Those are what :meth:`ask_again` has marked, and what a smaller limit cut off.
+
+        Parameters
+        ----------
+        keys : iterable of str
+        limits : dict of str to (int, int)
+            By key the length that an answer is allowed now, and that of older versions, which did
+            not write it down.
+
+        Returns
+        -------
+        keys : set of str
+        """
+        if self.read_only:
+            return set()
+        with self.read() as connection:
+            rows = connection.execute(
+                "SELECT key, again, max_tokens FROM answers WHERE (again OR problem = 'truncated') "
+                "AND key IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(keys)),),
+            ).fetchall()
+        longer = [k for k, again, n in rows if not again and limits[k][0] > (n or limits[k][1])]
+        if longer:
+            with suppress(Unwritable), self.write() as connection:
+                self._mark(connection, longer)
+        return {key for key, again, _ in rows if again}.union(longer)
+
+    def ask_again(self, judge, problems):
+        """Mark a judge's answers with these problems, and return how many they are."""
+        with self.write() as connection:
+            rows = connection.execute(
+                "SELECT key FROM answers WHERE judge = ? AND problem IN "
+                "(SELECT value FROM json_each(?))",
+                (judge, json.dumps(list(problems))),
+            ).fetchall()
+            self._mark(connection, [key for (key,) in rows])
+        return len(rows)
+
+    @staticmethod
+    def _mark(connection, keys):
+        connection.executemany("UPDATE answers SET again = 1 WHERE key = ?", [(k,) for k in keys])
+
+    def models(self, keys):
+        """Return how many of some answers each model gave, by the name that the service says."""
+        if self.read_only:
+            return {}
+        with self.read() as connection:
+            return dict(
+                connection.execute(
+                    "SELECT model, COUNT(*) FROM answers WHERE model IS NOT NULL AND "
+                    "key IN (SELECT value FROM json_each(?)) GROUP BY model ORDER BY model",
+                    (json.dumps(list(keys)),),
+                )
+            )
+
     def has_answers(self, judge):
         """Whether there is any answer of a judge, given by the hash of its identity."""
         with self.read() as connection:
             query = "SELECT EXISTS (SELECT 1 FROM answers WHERE judge = ?)"
             return bool(connection.execute(query, (judge,)).fetchone()[0])
 
-    def store(self, judge, key, ratings, *, problem=None, counts=()):
+    def store(self, judge, key, answer, *, counts=()):
         """Keep an answer, give up the claim on it, and add to the totals.
 
         Parameters
@@ -267,9 +354,7 @@ class JudgmentCache:
         judge : str
             Hash of the judge's identity.
         key : str
-        ratings : array-like of float
-        problem : str or None
-            Why ratings are missing.
+        answer : Answer
         counts : dict of str to int
             What to add to the totals.
 
@@ -279,37 +364,54 @@ class JudgmentCache:
             False if the file could not be written to. The answer is then kept in memory and, if
             there is room anywhere, in another file, and written as soon as that is possible.
         """
-        ratings, counts = np.array(ratings, dtype="<f8"), {"answers": 1, **dict(counts)}
+        counts = dict(counts)
         try:
             with self.write() as connection:
-                self.insert(connection, key, judge, ratings, problem)
-                self.add(connection, counts)
+                n_new = self.insert(connection, key, judge, answer)
+                self.add(connection, {"answers": n_new, **counts})
             return True
         except Unwritable as error:
             with self._lock:
                 self.trouble = str(error)
-                answer = {key: (judge, ratings, problem, counts)}
-                self._unsaved |= answer
+                kept = {key: (judge, answer, {"answers": 1, **counts})}
+                self._unsaved |= kept
                 if not self.read_only:
-                    self._aside = put_aside(self.path, self.owner, answer, self._aside)
+                    self._aside = put_aside(self.path, self.owner, kept, self._aside)
             return False
 
     @staticmethod
-    def insert(connection, key, judge, ratings, problem):
-        """Write an answer, if there is none; return whether there was none."""
+    def insert(connection, key, judge, answer):
+        """Write an answer; return 1 if there was none, and 0 if there was.
+
+        One that is to be asked again is replaced, unless it had fewer ratings missing.
+        """
         connection.execute("DELETE FROM claims WHERE key = ?", (key,))
-        return connection.execute(
-            "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)",
-            (key, judge, np.array(ratings, dtype="<f8").tobytes(), problem, time.time()),
-        ).rowcount
+        old = connection.execute(
+            "SELECT ratings, again FROM answers WHERE key = ?", (key,)
+        ).fetchone()
+        if old is not None and not old[1]:
+            return 0
+        ratings, problem = np.array(answer.ratings, dtype="<f8"), answer.problem
+        if old is not None:
+            before = np.frombuffer(old[0], dtype="<f8")
+            if len(before) == len(ratings) and np.isnan(before).sum() < np.isnan(ratings).sum():
+                ratings = before
+        connection.execute(
+            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+            (
+                *(key, judge, ratings.tobytes(), problem, time.time()),
+                *(answer.max_tokens, answer.model, answer.address),
+            ),
+        )
+        return int(old is None)
 
     def _save_unsaved(self):
         if not self._unsaved or self.read_only:
             return
         with self.write() as connection:
-            for key, (judge, ratings, problem, counts) in self._unsaved.items():
+            for key, (judge, answer, counts) in self._unsaved.items():
                 # Another process may have done it, from the file aside.
-                if self.insert(connection, key, judge, ratings, problem):
+                if self.insert(connection, key, judge, answer):
                     self.add(connection, counts)
         self._unsaved = {}
         if self._aside is not None:
@@ -351,8 +453,8 @@ class JudgmentCache:
             with suppress(OSError, Unwritable, ValueError):
                 records = read_aside(file)
                 with self.write() as connection:
-                    for key, *answer, counts in records:
-                        if self.insert(connection, key, *answer):
+                    for key, judge, kept, counts in records:
+                        if self.insert(connection, key, judge, Answer(**kept)):
                             self.add(connection, counts)
                 if records:
                     file.unlink()
@@ -396,7 +498,9 @@ class JudgmentCache:
         )
 
     def state(self, connection, key):
-        answered = connection.execute("SELECT 1 FROM answers WHERE key = ?", (key,)).fetchone()
+        answered = connection.execute(
+            "SELECT 1 FROM answers WHERE key = ? AND NOT again", (key,)
+        ).fetchone()
         if answered or key in self._unsaved:
             return ANSWERED
         claim = connection.execute(

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from ..exceptions import CacheError
 
-VERSION = 2
+VERSION = 3
 _BUSY = 60.0  # seconds to wait for another process's transaction
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
-    key TEXT PRIMARY KEY, judge TEXT NOT NULL, ratings BLOB NOT NULL, problem TEXT, time REAL
+    key TEXT PRIMARY KEY, judge TEXT NOT NULL, ratings BLOB NOT NULL, problem TEXT, time REAL,
+    max_tokens INTEGER, model TEXT, address TEXT, again INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS questions (
     key TEXT, user TEXT, history TEXT, candidates TEXT,
@@ -37,6 +38,12 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWI
 _FROM_1 = """
 DROP TABLE owners;
 ALTER TABLE batches ADD COLUMN newest TEXT;
+"""
+_FROM_2 = """
+ALTER TABLE answers ADD COLUMN max_tokens INTEGER;
+ALTER TABLE answers ADD COLUMN model TEXT;
+ALTER TABLE answers ADD COLUMN address TEXT;
+ALTER TABLE answers ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
 """
 _COPIED = ("answers", "questions", "claims", "owners", "batches")
 
@@ -169,7 +176,8 @@ def _bring_up_to_date(connection, path):
     try:
         version = check_version(connection, path)
         if version < VERSION:
-            for statement in ((_FROM_1 if version == 1 else "") + _SCHEMA).split(";"):
+            changes = (_FROM_1 if version == 1 else "") + (_FROM_2 if version in (1, 2) else "")
+            for statement in (changes + _SCHEMA).split(";"):
                 connection.execute(statement)
             identity = ("identity", uuid.uuid4().hex)
             connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", identity)
@@ -299,9 +307,7 @@ def copy_all(old, new):
 
 def _copy_rows(old, new):
     for table in _COPIED:
-        rows = old.execute(f"SELECT * FROM {table}")
-        marks = ", ".join("?" * len(rows.description))
-        new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
+        _insert_rows(new, table, old.execute(f"SELECT * FROM {table}"))
     name = old.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()[0]
     known = new.execute("SELECT 1 FROM meta WHERE value = ?", (name,)).fetchone()
     both = "MAX(value, excluded.value)" if known else "value + excluded.value"
@@ -310,6 +316,16 @@ def _copy_rows(old, new):
         old.execute("SELECT name, value FROM totals"),
     )
     new.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (f"copy of {name}", name))
+
+
+def _insert_rows(connection, table, rows):
+    """Insert the rows of a cursor, which may be of an older version's table."""
+    names = [column[0] for column in rows.description]
+    connection.executemany(
+        f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) "
+        f"VALUES ({', '.join('?' * len(names))})",
+        rows.fetchall(),
+    )
 
 
 def salvage(path):
@@ -337,9 +353,8 @@ def salvage(path):
                         rows = damaged.execute(
                             f"SELECT * FROM {table} WHERE key >= ? AND key < ?",
                             (prefix, f"{prefix}g"),
-                        ).fetchall()
-                        marks = ", ".join("?" * len(rows[0])) if rows else ""
-                        new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
+                        )
+                        _insert_rows(new, table, rows)
             knows_totals = True
             try:
                 totals = damaged.execute("SELECT name, value FROM totals").fetchall()

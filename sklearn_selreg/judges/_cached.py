@@ -41,21 +41,32 @@ class CachedJudge(BaseJudge):
             for prompts in asked
             for key, prompt in zip(prompts.keys, prompts.prompts, strict=True)
         }
-        found = self._found(cache, todo)
-        todo = {key: prompt for key, prompt in todo.items() if key not in found}
+        found, todo = self._divide(cache, todo)
         if todo:
             found |= self._ask(cache, todo)
         cache.tell()
+        self._look_over(cache, found)
         return [prompts.answers(found) for prompts in asked]
 
-    @staticmethod
-    def _found(cache, prompts):
-        """Return the answers that there are; what is no answer to its prompt is taken out."""
+    def _divide(self, cache, prompts):
+        """Return the answers that there are, and the prompts that are to be asked.
+
+        What is no answer to its prompt is taken out; what is to be asked again is in both.
+        """
         found = cache.get(prompts)
         wrong = [key for key in found if len(found[key]) != len(prompts[key].candidates)]
         if wrong:
             cache.forget(wrong)
-        return {key: ratings for key, ratings in found.items() if key not in wrong}
+        found = {key: ratings for key, ratings in found.items() if key not in wrong}
+        again = cache.to_ask_again(found, {key: self._limits_of(prompts[key]) for key in found})
+        return found, {k: p for k, p in prompts.items() if k not in found or k in again}
+
+    def _limits_of(self, prompt):
+        """Return the length that an answer is allowed now, and that of older versions."""
+        return 0, 0
+
+    def _look_over(self, cache, keys):
+        """Warn of what is odd about answers that are used."""
 
     @abstractmethod
     def _ask(self, cache, todo):
@@ -132,9 +143,8 @@ class CachedJudge(BaseJudge):
             for asked in self._prompts(slates)
             for key, prompt in zip(asked.keys, asked.prompts, strict=True)
         }
-        found = self._cache().get(prompts)
-        todo = [prompt for key, prompt in prompts.items() if key not in found]
-        return self._estimate(len(slates), len(prompts), todo)
+        _, todo = self._divide(self._cache(), prompts)
+        return self._estimate(len(slates), len(prompts), list(todo.values()))
 
     def _estimate(self, n_slates, n_prompts, todo):
         return CostEstimate(n_slates, n_prompts, n_prompts - len(todo), 0, 0, 0, 0.0, 0.0)

@@ -19,10 +19,21 @@ from typing import Any
 import numpy as np
 
 from .._utils._sklearn import InvalidParameterError
-from ._cache import NANO
+from ..exceptions import CacheError
+from ._address import check_address, without_password
+from ._cache import NANO, Unwritable
 from ._cached import CachedJudge
 from ._orders import sha256
-from ._prompt import PROMPT_VERSION, SYSTEM, clean_text, ratings_schema, slate_texts, user_message
+from ._prompt import (
+    PROMPT_ID,
+    PROMPT_VERSION,
+    SYSTEM,
+    clean_text,
+    ratings_schema,
+    slate_texts,
+    user_message,
+)
+from ._report import report, warn_of_several_models
 from ._run import AskingRun
 from ._service import Reply, not_sent
 from ._slate import CostEstimate, Slate
@@ -32,6 +43,12 @@ _LONGEST_PROMPT = 90_000  # bytes, so fewer tokens than where the price of a pro
 _OVERHEAD_TOKENS = 1_000  # more than a service adds to a request, say to explain the schema
 _CHARS_PER_TOKEN = 3.0  # of the expected cost, for English; tokens are shorter elsewhere
 _TOKENS_PER_RATING = 8
+_FREE = (0.0, 0.0)
+# Why ratings may be missing though the model did not refuse; older versions kept pages of gateways
+# as "broken JSON".
+_FAILURES = (
+    *("broken JSON", "missing rating", "rating out of range", "ranking", "truncated", "too long"),
+)
 
 
 class LiveJudge(CachedJudge):
@@ -42,7 +59,8 @@ class LiveJudge(CachedJudge):
 
     ``_make_client(self)`` returns a client of the service: any object with a method `close`. It is
     made when the first request of a call is due, used by several threads, and closed at the end of
-    the call. The client must not try again by itself. The key is looked up here,
+    the call. The client must not try again by itself. Its attribute `timeout`, in seconds, is set
+    to more while answers time out, if it has one. The key is looked up here,
     ``self._key_from_environment()`` returns the one that `api_key_env` names.
 
     ``_send(self, client, slate)`` sends one request with the prompt of a slate, and returns a
@@ -60,7 +78,7 @@ class LiveJudge(CachedJudge):
     model : str
         The model, as the service calls it.
     max_requests, max_cost, cache, concurrency, n_orders, max_item_chars, max_tokens, options, \
-price, timeout, max_retries, base_url, api_key_env, verbose
+price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         As in :class:`AnthropicJudge`.
 
     See Also
@@ -101,7 +119,8 @@ price, timeout, max_retries, base_url, api_key_env, verbose
 
     _not_identity: tuple[str, ...] = (
         *("cache", "max_requests", "max_cost", "price", "concurrency", "batch", "verbose"),
-        *("timeout", "max_retries", "base_url", "api_key_env", "n_orders", "max_tokens"),
+        *("timeout", "max_retries", "max_wait", "base_url", "api_key_env"),
+        *("n_orders", "max_tokens"),
     )
     reads_texts = True
     _prices: Mapping[str, tuple[float, float]] = MappingProxyType({})
@@ -119,9 +138,10 @@ price, timeout, max_retries, base_url, api_key_env, verbose
         max_item_chars: int = 300,
         max_tokens: int | None = None,
         options: dict | None = None,
-        price: tuple[float, float] | None = None,
+        price: float | tuple[float, float] | None = None,
         timeout: float = 60.0,
         max_retries: int = 6,
+        max_wait: float = 300.0,
         base_url: str | None = None,
         api_key_env: str | None = None,
         verbose: int = 0,
@@ -138,9 +158,11 @@ price, timeout, max_retries, base_url, api_key_env, verbose
         self.price = price
         self.timeout = timeout
         self.max_retries = max_retries
+        self.max_wait = max_wait
         self.base_url = base_url
         self.api_key_env = api_key_env
         self.verbose = verbose
+        check_address(base_url)  # a wrong one would cost a wait of minutes
 
     # -- what a subclass says ------------------------------------------------------------------
 
@@ -155,7 +177,7 @@ price, timeout, max_retries, base_url, api_key_env, verbose
     # -- prompts -----------------------------------------------------------------------------
 
     def _identity(self):
-        return {**super()._identity(), "prompt": PROMPT_VERSION, "system": sha256(SYSTEM)}
+        return {**super()._identity(), "prompt": PROMPT_VERSION, "system": PROMPT_ID}
 
     def _content(self, slate):
         history, candidates = slate_texts(slate)
@@ -190,11 +212,13 @@ price, timeout, max_retries, base_url, api_key_env, verbose
                 pass
 
     def _check_parameters(self):
-        if self.max_requests is None and self.max_cost is None:
+        check_address(self.base_url)
+        if self.max_requests is None and self.max_cost is None and not self._is_free():
             raise ValueError(
                 f"max_requests or max_cost (in USD) must be set, or both, as {type(self).__name__} "
                 "asks a service that may cost money; got None for both. They count over all that "
-                "was ever asked with the same cache file."
+                "was ever asked with the same cache file. A server of your own that costs nothing "
+                "needs no budget: say so with price=0."
             )
         for name, kind, least in (
             ("max_requests", Integral, 0),
@@ -205,6 +229,7 @@ price, timeout, max_retries, base_url, api_key_env, verbose
             ("max_retries", Integral, 0),
             ("max_tokens", Integral, 1),
             ("timeout", Real, 0),
+            ("max_wait", Real, 0),
             ("batch_poll", Real, 0),
         ):
             value = getattr(self, name, least)  # batches are not for all
@@ -221,7 +246,7 @@ price, timeout, max_retries, base_url, api_key_env, verbose
             raise InvalidParameterError(f"model must be the name of a model; got {self.model!r}.")
         if self.options is not None and not isinstance(self.options, dict):
             raise InvalidParameterError(f"options must be a dict or None; got {self.options!r}.")
-        if self.max_cost is not None:
+        if self.max_cost is not None or self.price is not None:
             self._price()
 
     # -- cost ----------------------------------------------------------------------------------
@@ -231,20 +256,26 @@ price, timeout, max_retries, base_url, api_key_env, verbose
         price = self._prices.get(self.model) if self.price is None else self.price
         if price is None:
             raise ValueError(
-                "price must be (input, output) in USD per million tokens, (0, 0) for a server of "
-                f"your own, as that of the model {self.model!r} is not known; got None. Known are "
-                f"prices of {self._prices_date} of {sorted(self._prices)}."
+                "price must be (input, output) in USD per million tokens, 0 for a server of your "
+                f"own that costs nothing, as that of the model {self.model!r} is not known; got "
+                f"None. Known are prices of {self._prices_date} of {sorted(self._prices)}."
             )
         try:
-            n_input, n_output = (float(part) for part in price)
+            n_input, n_output = (float(part) for part in (_FREE if _is_zero(price) else price))
         except (TypeError, ValueError):
             n_input = n_output = math.nan
         if not (0 <= n_input < math.inf and 0 <= n_output < math.inf):
             raise InvalidParameterError(
-                "price must be (input, output), two numbers >= 0 in USD per million tokens; got "
-                f"{price!r}."
+                "price must be (input, output), two numbers >= 0 in USD per million tokens, or 0; "
+                f"got {price!r}."
             )
         return n_input, n_output
+
+    def _is_free(self):
+        """Whether the user has said that asking costs nothing."""
+        return _is_zero(self.price) or (
+            isinstance(self.price, tuple | list) and tuple(self.price) == _FREE
+        )
 
     def _nano_cost(self, input_tokens, output_tokens):
         """Return a cost in billionths of a dollar, rounded up; 0 if the price is not known."""
@@ -259,9 +290,14 @@ price, timeout, max_retries, base_url, api_key_env, verbose
 
     def _output_limit(self, slate):
         """Return the number of output tokens that a request allows."""
-        if self.max_tokens is not None:
-            return self.max_tokens
+        return self._default_limit(slate) if self.max_tokens is None else self.max_tokens
+
+    def _default_limit(self, slate):
+        """Return the number of output tokens that a request allows if `max_tokens` is None."""
         return 64 + 2 * _TOKENS_PER_RATING * len(slate.candidates)
+
+    def _limits_of(self, prompt):
+        return self._output_limit(prompt), self._default_limit(prompt)
 
     def _request_text(self, slate):
         """Return all text of a request, for counting tokens."""
@@ -316,15 +352,48 @@ price, timeout, max_retries, base_url, api_key_env, verbose
                     self._work(run)
         totals = cache.totals()
         _log.info(
-            "%s: %d of %d prompts answered. Spent with this cache: %d requests, $%.4f.",
+            "%s: %d of %d prompts answered. Spent with this cache: %d requests%s.",
             self.model,
             len(run.found),
             len(todo),
             totals.get("requests", 0),
-            totals.get("cost", 0) / NANO,
+            "" if self._is_free() else f", ${totals.get('cost', 0) / NANO:.4f}",
         )
-        run.report()
+        report(run)
         return run.found
+
+    def _look_over(self, cache, keys):
+        warn_of_several_models(self, cache.models(keys))
+
+    def retry_failed(self) -> int:
+        """Have failed answers asked again when they are next needed; nothing is asked now.
+
+        Failed are answers that could not be read, that lack ratings or were cut off, and prompts
+        that were too long. What the model refused to answer stays. Until there are better ones
+        the answers that there are stay in use.
+
+        Returns
+        -------
+        n_answers : int
+            How many of the cached answers of this judge will be asked again.
+
+        Raises
+        ------
+        CacheError
+            If the cache cannot be written to.
+
+        Examples
+        --------
+        >>> from sklearn_selreg.judges import AnthropicJudge
+        >>> AnthropicJudge(max_cost=1.0, cache=None).retry_failed()
+        0
+        """
+        cache = self._cache()
+        try:
+            return cache.ask_again(self._identity_hash(), _FAILURES)
+        except Unwritable as error:
+            failure = CacheError(f"The cache {cache.path} cannot be written to: {error}.")
+        raise failure
 
     def _work(self, run):
         run.ask_live()
@@ -336,6 +405,11 @@ price, timeout, max_retries, base_url, api_key_env, verbose
             yield client
         finally:
             client.close()
+
+    def _address(self, client):
+        """Return the address that is asked, for messages, without a password in it."""
+        address = getattr(client, "base_url", None) or self.base_url or type(self).__name__
+        return without_password(str(address).rstrip("/"))
 
     def _key_from_environment(self):
         """Return the key in the variable that `api_key_env` names, None if it names none."""
@@ -355,3 +429,7 @@ price, timeout, max_retries, base_url, api_key_env, verbose
             user_message(slate, self.max_item_chars),
             ratings_schema(len(slate.candidates)),
         )
+
+
+def _is_zero(price):
+    return isinstance(price, Real) and not isinstance(price, bool) and price == 0

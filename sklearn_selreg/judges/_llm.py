@@ -13,7 +13,7 @@ import joblib
 from numpy.typing import ArrayLike
 
 from .._utils._progress import tqdm
-from ._cache import ANSWERED, GRANTED, TAKEN, Unwritable
+from ._cache import ANSWERED, GRANTED, TAKEN, Answer, Unwritable
 from ._cached import CachedJudge
 from ._slate import Slate, check_iterable, checked_answer
 
@@ -156,7 +156,7 @@ class LLMJudge(CachedJudge):
                 slates = [todo[key] for key in granted]
                 rated = self._rate(slates) if n_workers == 1 else self._rate_in_parallel(slates)
                 for key, ratings in zip(granted, checked_answer(slates, rated), strict=True):
-                    cache.store(judge, key, ratings)
+                    cache.store(judge, key, Answer(ratings))
                     found[key] = ratings
                     progress.update()
         _log.info("%s: %d prompts answered.", self._title(), len(found))

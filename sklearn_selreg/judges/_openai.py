@@ -6,7 +6,9 @@ import os
 from typing import Any
 
 from ..exceptions import JudgeError
+from ._address import host_of
 from ._live import LiveJudge
+from ._prompt import ratings_schema
 from ._service import (
     Reply,
     TransientError,
@@ -18,7 +20,7 @@ from ._service import (
     read_body,
     read_tokens,
     retry_after,
-    server_message,
+    text_of,
     transient_or_fatal,
     without_traceback,
 )
@@ -34,7 +36,10 @@ _PRICES = {
 }
 _KEY = "OPENAI_API_KEY"
 _THINKING_TOKENS = 4_000  # allowed to OpenAI's own models, which may think before they answer
+_HOST = "api.openai.com"  # OpenAI's own, also with a region before it
 _NO_KEY = "none"  # the client wants one, servers of one's own do not
+# What an answer's form is forced by, the next where a server refuses one.
+_BOUNDED, _PLAIN, _FREE_FORM = range(3)
 
 
 class OpenAIJudge(LiveJudge):
@@ -44,11 +49,13 @@ class OpenAIJudge(LiveJudge):
     llama.cpp), or another provider. Needs the package `openai`:
     ``pip install "sklearn_selreg[openai]"``.
 
-    Where the server forces answers into a JSON schema, that is used; where it refuses the schema,
-    the answer is read tolerantly from what the model writes.
+    Where the server forces answers into a JSON schema, that is used, with bounds for the ratings;
+    where it refuses the bounds or the schema, they are left out, and the answer is read tolerantly
+    from what the model writes.
 
-    The key comes from the environment (`OPENAI_API_KEY`, or the variable `api_key_env`); with
-    `base_url` it may be missing. It is never stored.
+    The key comes from the environment and is never stored. `OPENAI_API_KEY` is sent to OpenAI's own
+    address alone: for any other `base_url`, name the variable with the key as `api_key_env`, if the
+    server needs one.
 
     Parameters
     ----------
@@ -65,13 +72,17 @@ class OpenAIJudge(LiveJudge):
     json_schema : bool, default=True
         Whether to ask for an answer of a given JSON schema. If the server does not know that, it is
         not asked for again.
-    price, timeout, max_retries
+    price, timeout, max_retries, max_wait
         As in :class:`AnthropicJudge`. Prices are known of some models of OpenAI; with `max_cost`
-        others need `price`, which is (0, 0) for a server of your own.
+        others need `price`. With ``price=0``, for a server of your own that costs nothing, no
+        budget is needed.
     base_url : str or None, default=None
         Address of the server, such as ``"http://localhost:8000/v1"``. None: the client's own, which
         is that of the environment variable `OPENAI_BASE_URL`, else OpenAI's.
-    api_key_env, verbose
+    api_key_env : str or None, default=None
+        Environment variable with the key. None: `OPENAI_API_KEY` for OpenAI's own address, no key
+        for another one.
+    verbose
         As in :class:`AnthropicJudge`.
 
     See Also
@@ -82,7 +93,7 @@ class OpenAIJudge(LiveJudge):
     --------
     >>> from sklearn_selreg.judges import OpenAIJudge, Slate
     >>> judge = OpenAIJudge("llama3.2", base_url="http://localhost:11434/v1",
-    ...                     max_requests=100, price=(0, 0), cache=None)
+    ...                     price=0, cache=None)
     >>> slate = Slate(7, [1], [2, 3], ["Alien (1979)"], ["Aliens (1986)", "Heidi (1937)"])
     >>> judge.estimate_cost([slate]).cost  # asks nothing
     0.0
@@ -105,9 +116,10 @@ class OpenAIJudge(LiveJudge):
         max_tokens: int | None = None,
         options: dict | None = None,
         json_schema: bool = True,
-        price: tuple[float, float] | None = None,
+        price: float | tuple[float, float] | None = None,
         timeout: float = 60.0,
         max_retries: int = 6,
+        max_wait: float = 300.0,
         base_url: str | None = None,
         api_key_env: str | None = None,
         verbose: int = 0,
@@ -125,6 +137,7 @@ class OpenAIJudge(LiveJudge):
             price=price,
             timeout=timeout,
             max_retries=max_retries,
+            max_wait=max_wait,
             base_url=base_url,
             api_key_env=api_key_env,
             verbose=verbose,
@@ -134,9 +147,8 @@ class OpenAIJudge(LiveJudge):
     def _identity(self):
         return {**super()._identity(), "judge": "openai"}
 
-    def _output_limit(self, slate):
-        thinks = self.max_tokens is None and self.base_url is None
-        return super()._output_limit(slate) + (_THINKING_TOKENS if thinks else 0)
+    def _default_limit(self, slate):
+        return super()._default_limit(slate) + (_THINKING_TOKENS if self.base_url is None else 0)
 
     def _make_client(self):
         try:
@@ -145,106 +157,121 @@ class OpenAIJudge(LiveJudge):
             raise ImportError(
                 "OpenAIJudge needs openai; install it by: pip install openai"
             ) from None
-        key = self._key_from_environment()
+        key, source = self._key()
         http = openai.DefaultHttpxClient(event_hooks={"response": [bound_body]})
-        settings = {
-            "base_url": self.base_url,
-            "timeout": self.timeout,
-            "max_retries": 0,
-            "default_headers": {"accept-encoding": "gzip"},
-            "http_client": http,
-        }
+        headers = {"accept-encoding": "gzip"}
+        if source != _KEY:  # the client's own variables are not for others, either
+            headers |= dict.fromkeys(("OpenAI-Organization", "OpenAI-Project"), openai.Omit())
         try:
-            return openai.OpenAI(api_key=key, **settings)
+            client = openai.OpenAI(
+                api_key=key,
+                base_url=self.base_url,
+                timeout=self.timeout,
+                max_retries=0,
+                default_headers=headers,
+                http_client=http,
+            )
         except openai.OpenAIError as error:
-            failure = not_sent(hide(str(error), key)) if key else self._no_key()
-        key = None  # tracebacks may show it
-        if self.base_url is not None:
-            return openai.OpenAI(api_key=_NO_KEY, **settings)
+            failure = not_sent(hide(str(error), key))
+        else:
+            client._selreg_source, client._selreg_form = source, _BOUNDED
+            return client
         http.close()
+        key = None  # tracebacks may show it
         raise failure
 
-    @staticmethod
-    def _no_key():
-        """Return the exception for a missing key; a server of one's own may need none."""
-        address = os.environ.get("OPENAI_BASE_URL")
-        hint = (
-            f" If the server of the environment variable OPENAI_BASE_URL, {address}, needs no key, "
-            "name it as base_url."
-        )
-        return no_key(_KEY, hint * bool(address))
+    def _key(self):
+        """Return the key to send, and the variable it comes from; OpenAI's is for OpenAI alone."""
+        key = self._key_from_environment()
+        if key is not None:
+            return key, self.api_key_env
+        address = self.base_url or os.environ.get("OPENAI_BASE_URL")
+        host = _HOST if address is None else host_of(address)
+        if host != _HOST and not host.endswith(f".{_HOST}"):
+            return _NO_KEY, None
+        key = os.environ.get(_KEY)
+        if not key:
+            raise no_key(_KEY)
+        return key, _KEY
 
-    def _arguments(self, slate, json_schema):
-        system, message, schema = self._instructions(slate)
-        form = {"name": "ratings", "strict": True, "schema": schema}
-        return {
+    def _arguments(self, slate, form):
+        system, message, _ = self._instructions(slate)
+        length = "max_completion_tokens" if self.base_url is None else "max_tokens"
+        arguments = {
             "model": self.model,
-            "max_completion_tokens" if self.base_url is None else "max_tokens": self._output_limit(
-                slate
-            ),
+            length: self._output_limit(slate),
             "messages": [
                 {"role": "system", "content": system},
                 {"role": "user", "content": message},
             ],
-            **(
-                {"response_format": {"type": "json_schema", "json_schema": form}}
-                if json_schema
-                else {}
-            ),
-            **(self.options or {}),
         }
+        if form != _FREE_FORM:
+            schema = ratings_schema(len(slate.candidates), bounded=form == _BOUNDED)
+            named = {"name": "ratings", "strict": True, "schema": schema}
+            arguments["response_format"] = {"type": "json_schema", "json_schema": named}
+        return arguments | (self.options or {})
 
     def _send(self, client: Any, slate: Slate) -> Reply:
         import openai
 
-        schema = self.json_schema and not getattr(client, "_selreg_no_schema", False)
+        form = client._selreg_form if self.json_schema else _FREE_FORM
+        address = self._address(client)
         try:
             response = client.chat.completions.with_raw_response.create(
-                **self._arguments(slate, schema)
+                **self._arguments(slate, form)
             )
-            return read_body(response.http_response.content, _read_completion)
+            return read_body(response.http_response.content, _read_completion, address)
         except openai.APIStatusError as error:
-            failure = self._failure(error.status_code, error.response, client.api_key, schema)
+            failure = self._failure(error.response, client, form)
         except openai.APIConnectionError as error:
-            failure = no_connection(error, client.api_key)
+            failure = no_connection(error, client.api_key, address)
         except TypeError as error:  # an option that the client does not know
             failure = not_sent(hide(str(error), client.api_key))
         except JudgeError as error:
             failure = without_traceback(error)
-        if isinstance(failure, TransientError) and failure.refused_form:
-            client._selreg_no_schema = True
         raise failure
 
-    def _failure(self, status, response, key, json_schema):
+    def _failure(self, response, client, form):
         """Return the exception for an answer that is no success."""
-        message = server_message(response.text)
-        if json_schema and status in (400, 422, 501) and _is_about_schema(message):
+        status, text = response.status_code, response.text
+        simpler = _simpler_form(form, text) if status in (400, 422, 501) else None
+        if simpler is not None:
+            client._selreg_form = max(client._selreg_form, simpler)
             return TransientError(
-                "The service knows no JSON schema.", billed=False, refused_form=True
+                "The service does not know this JSON schema.", billed=False, refused_form=True
             )
         return transient_or_fatal(
             status,
-            message,
+            text,
             retry_after=retry_after(response.headers),
-            key=key,
-            service=self.api_key_env or _KEY,
+            key=client.api_key,
+            source=client._selreg_source,
+            address=self._address(client),
         )
 
 
-def _is_about_schema(message):
-    return any(word in message.lower() for word in ("schema", "response_format"))
+def _simpler_form(form, message):
+    """Return what to ask for where a server refuses a form; None if it means something else."""
+    message = message.lower()
+    if form == _BOUNDED and ("minimum" in message or "invalid schema" in message):
+        return _PLAIN
+    if form != _FREE_FORM and any(word in message for word in ("schema", "response_format")):
+        return _FREE_FORM
+    return None
 
 
 def _read_completion(body):
-    """Make a Reply of a completion, a dict."""
-    choice = (body.get("choices") or [{}])[0]
-    message = choice.get("message") or {}
+    """Make a Reply of a completion, a dict; None if it is none."""
+    choice = body["choices"][0]
+    message = choice["message"]
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     problem = {"length": "truncated", "content_filter": "refusal"}.get(choice.get("finish_reason"))
+    model = body.get("model")
     return Reply(
-        text=message.get("content") or "",
+        text=text_of(message.get("content")),
         problem="refusal" if message.get("refusal") else problem,
         input_tokens=read_tokens(usage.get("prompt_tokens")),
         output_tokens=read_tokens(usage.get("completion_tokens")),
+        model=model if isinstance(model, str) and model else None,
     )

@@ -7,7 +7,10 @@ import unicodedata
 
 import numpy as np
 
+# What keys of answers hold in place of the wording below: one that asks for the same keeps them, as
+# nothing that was paid for is asked again for a word.
 PROMPT_VERSION = "1"
+PROMPT_ID = "e78f9dbbd8be7a327e7aa9ab14b9447a26e0947968766f61a18eac5345bfc099"
 SYSTEM = (
     "You judge what a person would like. The user message is one JSON object: `history` lists "
     "descriptions of items that the person liked, oldest first (it may be empty); `candidates` "
@@ -26,8 +29,10 @@ _KEPT = "\u200c\u200d"  # joiners, which some scripts and emoji need
 _FILLERS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+_TRAILING_COMMA = re.compile(r",\s*([}\]])")
 _LONGEST_ANSWER = 200_000  # characters; no answer to a prompt is longer
 _MOST_STARTS = 50  # places where JSON may begin that are tried
+_RANKING = {"ranking": None}  # in place of ratings by number
 
 
 def clean_text(text, max_chars):
@@ -69,12 +74,16 @@ def user_message(slate, max_item_chars):
     return json.dumps({"history": history, "candidates": numbered}, ensure_ascii=False)
 
 
-def ratings_schema(n_candidates):
-    """Return the JSON schema of an answer: one integer for each candidate, nothing else."""
+def ratings_schema(n_candidates, bounded=False):
+    """Return the JSON schema of an answer: one integer for each candidate, nothing else.
+
+    With `bounded` the integers have bounds, which some services enforce and others refuse.
+    """
     names = [str(number) for number in range(1, n_candidates + 1)]
+    rating = {"type": "integer", **({"minimum": 0, "maximum": _HIGHEST} if bounded else {})}
     return {
         "type": "object",
-        "properties": {name: {"type": "integer"} for name in names},
+        "properties": {name: dict(rating) for name in names},
         "required": names,
         "additionalProperties": False,
     }
@@ -93,21 +102,25 @@ def parse_ratings(text, n_candidates):
     Returns
     -------
     ratings : ndarray of shape (n_candidates,), float64
-        In [0, 1]; NaN where there is none.
+        In [0, 1]; NaN where there is none. Numbers from 99 to 100 count as 99. Candidates may be
+        numbered from 0.
     problem : str or None
-        "broken JSON", "missing rating" or "rating out of range".
+        "broken JSON", "missing rating", "rating out of range", or "ranking" for a list that is an
+        order of the candidates, which says nothing of how far they are apart.
     """
     ratings = np.full(n_candidates, np.nan)
     given = _find_ratings(text[-_LONGEST_ANSWER:], n_candidates)
     if given is None:
         return ratings, "broken JSON"
+    if given is _RANKING:
+        return ratings, "ranking"
     out_of_range = False
     for number in range(1, n_candidates + 1):
         value = _number(given.get(str(number)))
         if value is None:
             continue
-        if 0 <= value <= _HIGHEST:
-            ratings[number - 1] = value / _HIGHEST
+        if 0 <= value <= _HIGHEST + 1:
+            ratings[number - 1] = min(value, _HIGHEST) / _HIGHEST
         else:
             out_of_range = True
             given[str(number)] = math.inf  # given, though of no use
@@ -120,6 +133,7 @@ def parse_ratings(text, n_candidates):
 def _find_ratings(text, n_candidates):
     """Return the last ratings by number in a text, a dict of str, or None."""
     text = text.rsplit("</think>", 1)[-1]
+    text = _TRAILING_COMMA.sub(r"\1", text)
     whole = _decode(text.strip())
     found = _as_ratings(whole, n_candidates) if whole is not None else None
     if found is not None:
@@ -133,7 +147,7 @@ def _find_ratings(text, n_candidates):
         except (ValueError, RecursionError):
             continue
         found = _as_ratings(value, n_candidates)
-        if found and (best is None or len(found) >= len(best)):
+        if found and (best is None or best is _RANKING or len(found) >= len(best)):
             best = found
     return best
 
@@ -148,21 +162,44 @@ def _decode(text):
 def _as_ratings(value, n_candidates, depth=0):
     """Take JSON data for ratings by number, if it looks like that."""
     if isinstance(value, list):
-        if len(value) == n_candidates and not any(isinstance(v, dict | list) for v in value):
-            return {str(number): v for number, v in enumerate(value, start=1)}
-        pairs = {}
-        for entry in value:
-            if isinstance(entry, dict) and "rating" in entry:
-                name = next((entry[k] for k in ("candidate", "number", "id") if k in entry), None)
-                pairs[str(name)] = entry["rating"]
-        return pairs or None
-    if isinstance(value, dict):
-        if any(str(number) in value for number in range(1, n_candidates + 1)):
-            return dict(value)
-        if depth < 2:
-            nested = (_as_ratings(v, n_candidates, depth + 1) for v in list(value.values())[:20])
-            return next((found for found in nested if found), None)
+        return _listed(value, n_candidates)
+    if not isinstance(value, dict):
+        return None
+    names = {str(number) for number in range(n_candidates + 1)} & value.keys()
+    if names:
+        shift = "0" in names and str(n_candidates) not in names
+        ratings = {str(int(name) + shift): _unwrapped(value[name]) for name in names}
+        return None if "0" in ratings else ratings
+    if depth < 2:
+        nested = (_as_ratings(v, n_candidates, depth + 1) for v in list(value.values())[:20])
+        return next((found for found in nested if found), None)
     return None
+
+
+def _listed(values, n_candidates):
+    """Take a list for ratings in the order of the candidates, or of objects with their numbers."""
+    if len(values) == n_candidates and not any(isinstance(v, dict | list) for v in values):
+        numbers = sorted(n for n in map(_number, values) if n is not None)
+        if n_candidates > 1 and numbers in (
+            list(range(n_candidates)),
+            list(range(1, n_candidates + 1)),
+        ):
+            return _RANKING
+        return {str(number): v for number, v in enumerate(values, start=1)}
+    pairs = {}
+    for entry in values:
+        if isinstance(entry, dict) and "rating" in entry:
+            name = next((entry[k] for k in ("candidate", "number", "id") if k in entry), None)
+            pairs[str(name)] = entry["rating"]
+    return pairs or None
+
+
+def _unwrapped(value):
+    """Return the number in an object such as {"rating": 90}."""
+    if isinstance(value, dict):
+        numbers = [value[name] for name in ("rating", "score", "value") if name in value]
+        return numbers[0] if numbers else None
+    return value
 
 
 def _number(value):
@@ -170,7 +207,7 @@ def _number(value):
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        value = value.strip()[:30]
+        value = value.strip()[:30].removesuffix("%")
     elif not isinstance(value, int | float):
         return None
     try:

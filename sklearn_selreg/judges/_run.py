@@ -10,16 +10,19 @@ import numpy as np
 
 from .._utils._progress import tqdm
 from .._utils._warn import warn
-from ..exceptions import BudgetWarning, JudgeError, JudgmentWarning
-from ._cache import ANSWERED, GRANTED, NANO, Unwritable
-from ._service import TransientError, read_reply
-from ._throttle import Stopped, Throttle, seconds_to_wait
+from ..exceptions import JudgeError, JudgmentWarning
+from ._cache import ANSWERED, GRANTED, NANO, Answer, Unwritable
+from ._service import NoCompletion, TooLong, TransientError, read_reply
+from ._shorten import shortened
+from ._throttle import Outage, Stopped, Throttle, seconds_to_wait
 
 _log = logging.getLogger("sklearn_selreg")  # no text of an item, and never a key
 _POLL = 0.05  # seconds between looks at the budget
 _TICK = 0.2  # seconds between looks for Ctrl-C
 _POLL_OTHERS = 0.2  # seconds between looks for answers that other processes are getting
 _GIVE_UP = 3  # prompts in a row that fail for good, after which the service counts as down
+_TELL_AFTER = 5.0  # seconds of waiting for a service that is not there, after which it is told
+_LONGEST_TIMEOUT = 10  # times that of the judge
 
 
 class AskingRun:
@@ -49,10 +52,17 @@ class AskingRun:
         self.error = None
         self.n_unanswered = 0  # prompts that failed after all attempts
         self.last_failure = ""
+        self.problems = collections.Counter()  # of answers that are kept though ratings are missing
+        self.too_long = []  # what the service said of prompts that are too long
+        self.no_completions = []  # successes that were no answers of a model
+        self.models = collections.Counter()  # of answers, by the name that the service says
+        self.timeout = judge.timeout  # lengthened while answers take longer
+        self.address = judge._address(client)
         self._failures_in_a_row = 0
         self._reserved = 0  # requests whose true cost is not known yet
         self._lock = threading.Lock()
         self._throttle = Throttle(judge.concurrency)
+        self._outage = Outage(judge.max_wait)
         self.progress = tqdm(
             total=len(todo),
             disable=not judge.verbose,
@@ -67,7 +77,7 @@ class AskingRun:
         pending = list(self.todo)
         while pending and not self.stop.is_set():
             taken = self._ask_once(pending)
-            answered = self.cache.get(taken)
+            answered = self.cache.get(taken, settled=True)
             for key, ratings in answered.items():
                 self.arrived(key, ratings)
             pending = [key for key in taken if key not in answered]
@@ -84,8 +94,8 @@ class AskingRun:
         with ThreadPoolExecutor(n_threads, thread_name_prefix="judge") as pool:
             futures = [pool.submit(self._drain, queue, taken) for _ in range(n_threads)]
             try:
-                while wait(futures, timeout=_TICK).not_done:
-                    pass  # an endless wait would not hear Ctrl-C on every system
+                while wait(futures, timeout=_TICK).not_done:  # an endless one may not hear Ctrl-C
+                    self._tell_waiting()
             except BaseException:  # Ctrl-C: what is under way is paid, and stored before we go
                 self.stop.set()
                 raise
@@ -135,69 +145,112 @@ class AskingRun:
 
     def _settle(self, key, worst):
         """Get an answer to a claimed prompt; a bad one is asked for once more."""
-        slate, best, problem = self.todo[key], None, None
+        slate, best = self.todo[key], None
         for again in (False, True):
             try:
                 reply = self._answer(slate, worst)
+            except TooLong:
+                best = best or self.kept(slate, np.full(len(slate.candidates), np.nan), "too long")
+                break
             except BaseException:
                 if best is None:
                     self.cache.release([key])
                 else:  # what there is was paid for
-                    self.store(key, best, problem=problem, counts={})
+                    self.store(key, best)
                 raise
             if reply is None:
                 break
             ratings, problem = read_reply(reply, len(slate.candidates))
-            if best is None or np.isnan(ratings).sum() < np.isnan(best).sum():
-                best = ratings
             counts = self.spending(reply, worst)
             if problem is not None:
                 counts[problem] = 1
+            if best is None or np.isnan(ratings).sum() < np.isnan(best.ratings).sum():
+                best = self.kept(slate, ratings, problem, reply.model)
             with self._settled():
                 if problem is None or again:
-                    problem = problem if np.isnan(best).any() else None
-                    self.store(key, best, problem=problem, counts=counts)
+                    self.store(key, best, counts=counts)
                     return
                 self.cache.count(counts)
         if best is None:
             self.cache.release([key])
         else:
-            self.store(key, best, problem=problem, counts={})
+            self.store(key, best)
+
+    def kept(self, slate, ratings, problem, model=None):
+        """Return an answer as it is kept."""
+        problem = problem if np.isnan(ratings).any() else None
+        limit = self.judge._output_limit(slate)
+        return Answer(ratings, problem, limit, model, self.address)
 
     def _answer(self, slate, worst):
-        """Send a prompt until it is answered; None if the service fails for good."""
+        """Send a prompt until it is answered, shortened if it is too long.
+
+        None if the service fails for good; raises TooLong if it cannot be shortened enough.
+        """
         try:
-            return self.attempts(
-                lambda: self._request(slate, worst), lambda: self.cache.count({"retries": 1})
-            )
+            try:
+                return self._until_answered(slate, worst)
+            except TooLong as error:
+                failure = error
+            with self._lock:
+                self.too_long.append(failure)
+            shorter = shortened(slate, self.judge, failure)
+            if shorter is None:
+                raise failure
+            return self._until_answered(shorter, worst)
         except TransientError as error:
             if not self.stop.is_set():
                 self._failed(str(error))
             return None
 
+    def _until_answered(self, slate, worst):
+        return self.attempts(
+            lambda: self._request(slate, worst), lambda: self.cache.count({"retries": 1})
+        )
+
     def attempts(self, f, before_retry=lambda: None):
-        """Call a function again while it raises TransientError."""
+        """Call a function again while it raises TransientError.
+
+        Attempts are counted, but for a service that is not there: it is waited for by time.
+        """
         n_failures = 0
         while True:
             try:
-                return f()
+                result = f()
             except TransientError as error:
                 failure = error
+            else:
+                self._outage.end()
+                return result
             if failure.refused_form:  # asked for in another form, it is no further attempt
                 continue
-            n_failures += 1
-            if n_failures > self.judge.max_retries or self.stop.is_set():
-                raise failure
-            seconds = seconds_to_wait(n_failures, failure.retry_after)
+            if failure.unavailable and self.judge.max_retries and self._outage.goes_on(failure):
+                seconds = self._outage.pause
+            else:
+                n_failures += 1
+                if n_failures > self.judge.max_retries or self.stop.is_set():
+                    raise failure
+                seconds = seconds_to_wait(n_failures, failure.retry_after)
             _log.info("Attempt %d failed: %s Next in %.1f s.", n_failures, failure, seconds)
             if self.stop.wait(seconds):
                 raise failure
             before_retry()
 
+    def _tell_waiting(self):
+        """Say once that a service is waited for, and what for."""
+        if self._outage.lasts(_TELL_AFTER) and not self._outage.told:
+            self._outage.told = True
+            self.progress.set_postfix_str(f"waiting for {self.address}")
+            warn(
+                f"Waiting for {self.judge.model}, up to {self.judge.max_wait:g} s (max_wait): "
+                f"{self._outage.failure}",
+                JudgmentWarning,
+            )
+
     def _request(self, slate, worst):
         """Send one request, which is counted before; its reservation stands if it is answered."""
         self._throttle.enter(self.stop)
-        failure = None
+        failure, timeout = None, self.timeout
         try:
             self._reserve(worst)
             reply = self.judge._send(self.client, slate)
@@ -208,15 +261,32 @@ class AskingRun:
         if failure is None:
             self._failures_in_a_row = 0
             self._throttle.went_well(reply.pause)
+            with self._lock:
+                self.models[reply.model] += 1
             return reply
         with self._settled():
             if not failure.sent:
                 self.cache.count({"cost": -worst, "requests": -1})
             elif not failure.billed:
                 self.cache.count({"cost": -worst})
-        if isinstance(failure, TransientError) and failure.limited:
-            self._throttle.slow_down(failure.retry_after)
+        if isinstance(failure, NoCompletion):
+            with self._lock:
+                self.no_completions.append(failure)
+        if isinstance(failure, TransientError):
+            self._ask_less(failure, timeout)
         raise failure
+
+    def _ask_less(self, failure, timeout):
+        """Ask less at a time, and give more time, as a failure tells."""
+        if failure.unavailable:
+            self._throttle.one_at_a_time(self._outage.pause)
+        elif failure.limited or failure.timed_out:
+            self._throttle.slow_down(failure.retry_after)
+        with self._lock:
+            if failure.timed_out and timeout == self.timeout:
+                self.timeout = min(2 * timeout, _LONGEST_TIMEOUT * self.judge.timeout)
+                if hasattr(self.client, "timeout"):
+                    self.client.timeout = self.timeout
 
     def _reserve(self, worst):
         """Reserve the worst cost; wait while what is under way might give back some of it."""
@@ -250,22 +320,26 @@ class AskingRun:
         cost = self.judge._nano_cost(*tokens.values()) if known else worst
         return {"cost": cost - worst, **{name: count or 0 for name, count in tokens.items()}}
 
-    def store(self, key, ratings, *, problem, counts):
+    def store(self, key, answer, counts=()):
         """Keep an answer; if that fails it is not lost, but no other prompt is asked."""
-        stored = self.cache.store(self.identity, key, ratings, problem=problem, counts=counts)
-        self.arrived(key, np.asarray(ratings, dtype=np.float64))
+        stored = self.cache.store(self.identity, key, answer, counts=counts)
+        self.arrived(key, np.asarray(answer.ratings, dtype=np.float64), answer.problem)
         if not stored:
             self.spent(self.cache.trouble)
         return stored
 
-    def arrived(self, key, ratings):
+    def arrived(self, key, ratings, problem=None):
         """Take note of an answer."""
         self.found[key] = ratings
+        if problem is not None:
+            with self._lock:
+                self.problems[problem] += 1
         n_rated = np.sum(~np.isnan(ratings))
         _log.debug("Prompt %.12s: %d of %d items rated.", key, n_rated, len(ratings))
         self.progress.update()
         if self.judge.verbose:
-            self.progress.set_postfix(cost=f"${self.cache.totals().get('cost', 0) / NANO:.4f}")
+            spent = self.cache.totals().get("cost", 0) / NANO
+            self.progress.set_postfix_str("" if self.judge._is_free() else f"cost=${spent:.4f}")
 
     def _failed(self, message):
         with self._lock:
@@ -279,34 +353,3 @@ class AskingRun:
                     "Answers so far are in the cache; try again later."
                 )
                 self.stop.set()
-
-    # -- the end -------------------------------------------------------------------------------
-
-    def report(self):
-        """Say in one warning what was not asked."""
-        missing = len(self.todo) - len(self.found)
-        name, category = type(self.judge).__name__, JudgmentWarning
-        if self.trouble and (self.over or missing):
-            where = self.cache.path or "in memory"
-            message = (
-                f"The cache {where} cannot be written to ({self.trouble}), so {name} asks "
-                f"nothing more; {missing} of {len(self.todo)} prompts are without answer. Make "
-                "room or name another file as cache, and ask again."
-            )
-        elif self.over and missing:
-            totals, category = self.cache.totals(), BudgetWarning
-            message = (
-                f"{name} has reached its budget: {missing} of {len(self.todo)} prompts were not "
-                f"asked. Spent so far with this cache: {totals.get('requests', 0)} requests, "
-                f"${totals.get('cost', 0) / NANO:.4f} (max_requests={self.judge.max_requests}, "
-                f"max_cost={self.judge.max_cost}). Raise it, or ask less with a smaller max_slates."
-            )
-        elif self.n_unanswered:
-            message = (
-                f"{self.n_unanswered} of {len(self.todo)} prompts got no answer from "
-                f"{self.judge.model}, the last because of: {self.last_failure} They will be asked "
-                "again next time."
-            )
-        else:
-            return
-        warn(message, category)

@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from numbers import Real
@@ -13,9 +15,17 @@ from ..exceptions import JudgeError
 from ._prompt import parse_ratings
 
 _TRANSIENT = {408, 409, 429, *range(500, 600)}
+_TIMEOUTS = {408, 504}
 _LONGEST_BODY = 16 << 20  # bytes; an answer has a few hundred
 _LONGEST_RESULTS = 1 << 30  # bytes; of a batch
 _LONGEST_MESSAGE = 2_000  # characters
+# What services call a prompt that is too long: OpenAI, llama.cpp, vLLM, Anthropic and others.
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|exceed_context_size|context (size|length|window)|prompt is too long",
+    re.IGNORECASE,
+)
+_NUMBERS = re.compile(r"\d[\d,]*")
+_LEAST_CONTEXT = 128  # tokens; smaller numbers in a message mean something else
 # Exceptions of httpx for connections that were never made, so that nothing was sent.
 _NO_CONNECTION = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 
@@ -40,6 +50,11 @@ class TransientError(Exception):
     refused_form : bool, default=False
         Whether the service has refused the form of the request only, and the next one will have
         another: it is sent at once, and is no further attempt.
+    timed_out : bool, default=False
+        Whether the service took too long: it is then asked less at a time, and given more time.
+    unavailable : bool, default=False
+        Whether the service is not there at all, as a server that restarts or loads its model: it
+        is waited for by time (`max_wait` of the judge), whatever the number of attempts.
 
     Examples
     --------
@@ -58,6 +73,8 @@ class TransientError(Exception):
         retry_after: float | None = None,
         limited: bool = False,
         refused_form: bool = False,
+        timed_out: bool = False,
+        unavailable: bool = False,
     ):
         super().__init__(message)
         self.billed = billed
@@ -65,6 +82,34 @@ class TransientError(Exception):
         self.retry_after = retry_after
         self.limited = limited
         self.refused_form = refused_form
+        self.timed_out = timed_out
+        self.unavailable = unavailable
+
+
+class NoCompletion(TransientError):
+    """A success that is no answer of a model; what it cost is not known."""
+
+    def __init__(self, address, body, advice=""):
+        said = as_sentence(server_message(body).strip() or "an empty body")
+        message = f"{address} answered 200, but not with a completion: {said} {advice}"
+        super().__init__(message.rstrip(), billed=True)
+
+
+class TooLong(JudgeError):
+    """A prompt is longer than what the service can read; nothing was billed.
+
+    Attributes
+    ----------
+    n_tokens, limit : int or None
+        Length of the prompt, and what the service can read, in tokens, if it says so.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(message)
+        self.billed = False
+        numbers = [int(digits.replace(",", "")) for digits in _NUMBERS.findall(message)]
+        numbers = sorted(number for number in numbers if number >= _LEAST_CONTEXT)
+        self.limit, self.n_tokens = (numbers[0], numbers[-1]) if len(numbers) > 1 else (None, None)
 
 
 @dataclass(frozen=True)
@@ -84,6 +129,8 @@ class Reply:
         None: the service does not say; the request then costs the worst case.
     pause : float, default=0.0
         Seconds that the service's rate limit asks to wait before the next request.
+    model : str or None, default=None
+        Which model answered, as the service says; None: it does not say.
 
     Examples
     --------
@@ -96,6 +143,7 @@ class Reply:
     input_tokens: int | None
     output_tokens: int | None
     pause: float = 0.0
+    model: str | None = None
 
 
 def read_tokens(count):
@@ -116,41 +164,69 @@ def read_reply(reply, n_candidates):
     return ratings, problem
 
 
-def transient_or_fatal(status, message, *, retry_after, key, service):
+def transient_or_fatal(status, body, *, retry_after, key, source, address):
     """Return the exception for a status that is no success.
 
     Parameters
     ----------
     status : int
-    message : str
-        Of the server.
+    body : str
+        Of the response.
     retry_after : float or None
     key : str or None
         Taken out of the message, should the server repeat it.
-    service : str
-        What to look up, for the user.
+    source : str or None
+        Where the key comes from, for the user; None: there is none.
+    address : str
+        That was asked.
     """
-    message = as_sentence(hide(message, key))
+    message = as_sentence(hide(server_message(body), key))
+    said = f"{address} answered {status}: {message}"
+    if status == 503 and retry_after is None:
+        return TransientError(said, billed=False, limited=True, unavailable=True)
     if status in _TRANSIENT:
-        limited = status in (429, 503, 529)
         return TransientError(
-            f"{status}: {message}", billed=False, retry_after=retry_after, limited=limited
+            said,
+            billed=False,
+            retry_after=retry_after,
+            limited=status in (429, 503, 529),
+            timed_out=status in _TIMEOUTS,
         )
+    if status in (400, 413, 422) and _TOO_LONG.search(body):
+        return TooLong(hide(f"{status}: {_details(body)}", key))
+    unsaid = "It was asked without a key: name one with api_key_env." if source is None else ""
     advice = {
         400: "The request is not valid for this model: see `options`, `max_tokens` and `model`.",
-        401: f"Is the key right? It comes from {service}.",
-        403: "The key may not use this model or service.",
+        401: unsaid or f"Is the key right? It comes from {source}.",
+        403: unsaid or "The key may not use this model or service.",
         404: "Is the name of the model right, and base_url?",
     }.get(status, "It would not pass on another attempt.")
-    return JudgeError(f"The service answered {status}: {message} {advice}")
+    return JudgeError(f"{said} {advice}")
 
 
-def no_connection(error, key):
+def no_connection(error, key, address):
     """Return the exception for a client's connection error, whose cause shows how far it got."""
-    if isinstance(error.__cause__, JudgeError):  # ours, see `bound_body`
-        return without_traceback(error.__cause__)
-    sent = type(error.__cause__).__name__ not in _NO_CONNECTION
-    return TransientError(as_sentence(hide(str(error), key)), billed=sent, sent=sent)
+    cause = error.__cause__
+    if isinstance(cause, JudgeError):  # ours, see `bound_body`
+        return without_traceback(cause)
+    sent = type(cause).__name__ not in _NO_CONNECTION
+    why = "" if cause is None or not str(cause) else f" ({type(cause).__name__}: {cause})"
+    return TransientError(
+        as_sentence(hide(f"{address}: {str(error).rstrip('.')}{why}", key)),
+        billed=sent,
+        sent=sent,
+        timed_out=sent and "Timeout" in type(cause).__name__,
+        unavailable=_is_refused(cause),
+    )
+
+
+def _is_refused(error):
+    """Whether nobody listens where a connection was tried; a name that is not known is for good."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def without_traceback(error):
@@ -207,21 +283,58 @@ def server_message(body):
         return str(body)[:300]
 
 
-def read_body(content, read):
-    """Return the Reply that `read` makes of the JSON in a body, an empty one of anything else."""
+def _details(body):
+    """Return the message of an error together with the numbers of tokens beside it, if any."""
+    message = server_message(body)
+    try:
+        error = json.loads(body)["error"]
+        counts = [f"{name}={error[name]}" for name in ("n_prompt_tokens", "n_ctx") if name in error]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        counts = []
+    return as_sentence(f"{message} ({', '.join(counts)})" if counts else message)
+
+
+def read_body(content, read, address):
+    """Return the Reply that `read` makes of the JSON in the body of a success.
+
+    Gateways answer 200 with an error, a page of HTML or nothing, too. That is no answer of a
+    model: it may pass, and is never kept. What it cost is not known.
+
+    Raises
+    ------
+    TransientError
+    """
     try:
         data = json.loads(content)
     except (ValueError, RecursionError):
-        data = None
-    return read_or_empty(data, read)
-
-
-def read_or_empty(data, read):
-    """Return the Reply that `read` makes of JSON data, an empty one if they are no answer."""
+        failure = NoCompletion(address, content.decode("utf-8", "replace"), "Is base_url right?")
+        raise failure from None
     try:
-        return read(data)
+        reply = read(data)
     except (ValueError, TypeError, AttributeError, LookupError):
-        return Reply("", None, None, None)
+        reply = None
+    if reply is None:
+        failure = NoCompletion(address, content.decode("utf-8", "replace"))
+        with suppress(TypeError, KeyError):
+            failure.limited = str(data["error"]["code"]) in ("429", "503")
+        raise failure
+    return reply
+
+
+def text_of(content):
+    """Return the text of a message's content: a string, or parts of which some are text.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list):
+        raise TypeError(f"content must be text or a list of parts; got {type(content).__name__}")
+    parts = [p if isinstance(p, dict) else {"type": "text", "text": str(p)} for p in content]
+    return "".join(str(p.get("text") or "") for p in parts if p.get("type") == "text")
 
 
 def bound_body(response):

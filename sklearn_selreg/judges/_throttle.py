@@ -5,6 +5,7 @@ import threading
 import time
 
 _LONGEST_WAIT = 60.0  # seconds between two attempts, if the service does not ask for more
+_LONGEST_PAUSE = 5.0  # seconds between two looks for a service that is not there
 
 
 class Stopped(Exception):
@@ -55,6 +56,54 @@ class Throttle:
             self._allowed = max(1.0, self._allowed / 2)
             if retry_after:
                 self._not_before = max(self._not_before, time.monotonic() + retry_after)
+
+    def one_at_a_time(self, pause):
+        """Allow one request at a time, the next after a pause, in seconds."""
+        with self._condition:
+            self._allowed = 1.0
+            self._not_before = max(self._not_before, time.monotonic() + pause)
+
+
+class Outage:
+    """A service that is not there, as one that restarts: since when, and how long to wait.
+
+    Parameters
+    ----------
+    longest : float
+        Seconds after which it counts as down.
+    """
+
+    def __init__(self, longest):
+        self.longest = longest
+        self.failure = None  # the last one
+        self.told = False  # whether the user knows
+        self._since = None
+        self._n_failures = 0
+        self._lock = threading.Lock()
+
+    def goes_on(self, failure):
+        """Whether to wait further, after a failure."""
+        with self._lock:
+            now = time.monotonic()
+            self._since = now if self._since is None else self._since
+            self._n_failures += 1
+            self.failure = failure
+            return now - self._since < self.longest
+
+    def end(self):
+        """Note that the service has answered."""
+        with self._lock:
+            self._since, self._n_failures, self.told = None, 0, False
+
+    def lasts(self, seconds):
+        """Whether the service has been away for so long."""
+        since = self._since
+        return since is not None and time.monotonic() - since >= seconds
+
+    @property
+    def pause(self):
+        """Seconds until the next attempt."""
+        return min(_LONGEST_PAUSE, 0.25 * 2 ** min(self._n_failures, 10))
 
 
 def seconds_to_wait(n_failures, retry_after):

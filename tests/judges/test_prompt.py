@@ -121,6 +121,12 @@ GOOD = '{"1": 0, "2": 99, "3": 33}'
         '[{"candidate": 1, "rating": 0}, {"id": "2", "rating": 99}, {"number": 3, "rating": 33}]',
         '{"1": "0", "2": " 99 ", "3": 33.0}',
         '{"1": 5, "1": 0, "2": 99, "3": 33, "4": 7}',
+        '{"0": 0, "1": 99, "2": 33}',
+        '{"1": 0, "2": 100, "3": 33}',
+        '{"1": "0%", "2": "99%", "3": "33 %"}',
+        '{"1": 0, "2": 99, "3": 33,}',
+        '{"1": {"rating": 0}, "2": {"rating": 99}, "3": {"rating": 33}}',
+        f"My ranking is [2, 3, 1]. {GOOD}",
     ],
 )
 def test_answers_are_read_tolerantly(text):
@@ -139,7 +145,11 @@ def test_answers_are_read_tolerantly(text):
         ('{"1": 0, "2": 99, "3": null}', [0, 1, np.nan], "missing rating"),
         ('{"1": 0, "2": 99, "3": true}', [0, 1, np.nan], "missing rating"),
         ('{"1": 0, "2": 99, "3": NaN}', [0, 1, np.nan], "missing rating"),
-        ('{"1": 0, "2": 99, "3": 100}', [0, 1, np.nan], "rating out of range"),
+        ('{"1": 0, "2": 99, "3": 101}', [0, 1, np.nan], "rating out of range"),
+        ('{"0": 1, "1": 0, "2": 99, "3": 33}', [np.nan] * 3, "broken JSON"),  # from 0 or from 1?
+        ("[2, 1, 3]", [np.nan] * 3, "ranking"),
+        ('{"ranking": [2, 0, 1]}', [np.nan] * 3, "ranking"),
+        ('{"ranking": ["2", "1", "3"]}', [np.nan] * 3, "ranking"),
         ('{"1": 0, "2": 99, "3": -1}', [0, 1, np.nan], "rating out of range"),
         ('{"1": 0, "2": 99, "3": 1' + "0" * 400 + "}", [0, 1, np.nan], "rating out of range"),
         ('{"1": 0, "2": 99, "3": Infinity}', [0, 1, np.nan], "rating out of range"),

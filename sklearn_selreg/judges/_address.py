@@ -1,0 +1,30 @@
+"""Addresses of services."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+
+def check_address(base_url):
+    """Raise ValueError for what is no address of a service; None is the client's own."""
+    if base_url is None:
+        return
+    try:
+        parts = urlsplit(base_url)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except (TypeError, ValueError, AttributeError):
+        right = False
+    if not right:
+        raise ValueError(
+            "base_url must be an address with http:// or https://, such as "
+            f"'http://localhost:8000/v1', or None; got {base_url!r}."
+        )
+
+
+def host_of(base_url):
+    """Return the host of an address, in lower case."""
+    return (urlsplit(base_url).hostname or "").lower()
+
+
+def without_password(address):
+    """Return an address without a user and password in it."""
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
