@@ -36,7 +36,7 @@ SETTINGS = {
     "port": 0,
     "loading": 0.0,  # seconds after its start in which it says that it loads its model
     "model": None,  # the name it tells, whatever it is asked for
-    "bounds": "ignored",  # of ratings in the schema; "refused", or "needed": it answers years without
+    "bounds": "ignored",  # of ratings in the schema; "refused", or "needed": else it answers years
     "slots": None,  # how many it works on at a time
     "context": None,  # tokens that a prompt may have, of 4 characters
     "parts": False,  # whether its answers are lists of parts

@@ -19,8 +19,8 @@ SYSTEM = (
     "Give EVERY candidate a whole number from 0 to 99: how likely it is that this person would "
     "like that item. Judge each item by what you know about it and how it fits the history, use "
     "the whole range, and avoid equal numbers. The order of the candidates means nothing. Answer "
-    'with one JSON object that maps the number of each candidate to its rating, such as {"1": 37, '
-    '"2": 81}, and with nothing else.'
+    "with one JSON object and with nothing else: its keys are the numbers of all candidates, in "
+    "the order given, and the value of each is the rating of that candidate."
 )
 _HIGHEST = 99
 _REMOVED = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, formats, surrogates, line separators

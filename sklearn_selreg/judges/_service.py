@@ -109,7 +109,9 @@ class TooLong(JudgeError):
         self.billed = False
         numbers = [int(digits.replace(",", "")) for digits in _NUMBERS.findall(message)]
         numbers = sorted(number for number in numbers if number >= _LEAST_CONTEXT)
-        self.limit, self.n_tokens = (numbers[0], numbers[-1]) if len(numbers) > 1 else (None, None)
+        known = len(numbers) > 1
+        self.limit: int | None = numbers[0] if known else None
+        self.n_tokens: int | None = numbers[-1] if known else None
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def transient_or_fatal(status, body, *, retry_after, key, source, address):
             timed_out=status in _TIMEOUTS,
         )
     if status in (400, 413, 422) and _TOO_LONG.search(body):
-        return TooLong(hide(f"{status}: {_details(body)}", key))
+        return TooLong(hide(_details(body), key))
     unsaid = "It was asked without a key: name one with api_key_env." if source is None else ""
     advice = {
         400: "The request is not valid for this model: see `options`, `max_tokens` and `model`.",

@@ -88,7 +88,7 @@ class Outage:
             self._since = now if self._since is None else self._since
             self._n_failures += 1
             self.failure = failure
-            return now - self._since < self.longest
+        return self._is_short()
 
     def end(self):
         """Note that the service has answered."""
@@ -96,14 +96,21 @@ class Outage:
             self._since, self._n_failures, self.told = None, 0, False
 
     def lasts(self, seconds):
-        """Whether the service has been away for so long."""
+        """Whether the service has been waited for so long, and will be for longer."""
         since = self._since
-        return since is not None and time.monotonic() - since >= seconds
+        waited = since is not None and time.monotonic() - since >= seconds
+        return waited and self._is_short()
 
     @property
     def pause(self):
         """Seconds until the next attempt."""
+        if not self._is_short():
+            return 0.0
         return min(_LONGEST_PAUSE, 0.25 * 2 ** min(self._n_failures, 10))
+
+    def _is_short(self):
+        since = self._since
+        return self.longest > 0 if since is None else time.monotonic() - since < self.longest
 
 
 def seconds_to_wait(n_failures, retry_after):
