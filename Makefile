@@ -33,6 +33,7 @@ test-fast: $(VENV)/installed ## run the tests without the slow ones
 
 torture: $(VENV)/installed ## kill, stop and starve those who ask, and count; 15 minutes
 	$(PY) tests/judges/torture.py
+	$(PY) tests/judges/faults.py
 
 test-oldest: $(VENV_OLDEST)/installed ## the same on the oldest dependencies (PYTHON 3.10 or 3.11)
 	$(VENV_OLDEST)/bin/python -m pytest --doctest-modules sklearn_selreg

@@ -40,7 +40,7 @@ SETTINGS = {
     "slots": None,  # how many it works on at a time
     "context": None,  # tokens that a prompt may have, of 4 characters
     "parts": False,  # whether its answers are lists of parts
-    "journal": None,  # file to which a line is added for each answer, before it is sent
+    "journal": None,  # file with a line for each request, and for each answer before it is sent
     "echo_key": False,  # whether errors repeat the key, as careless services do
 }
 STATUS = {
@@ -295,6 +295,7 @@ class Server:
             return self.write(writer, 200, {"input_tokens": n_tokens})
         if path not in ("/v1/messages", "/v1/chat/completions"):
             return self.error(writer, path, "404", key)
+        self.note("asked", question_of(body)[0])
         if time.monotonic() - state.started < state.settings["loading"]:
             error = {"code": 503, "message": "Loading model", "type": "unavailable_error"}
             return self.write(writer, 503, {"error": error})
@@ -351,10 +352,14 @@ class Server:
             make(state, body, None)
             return self.write(writer, 200, *ODD[kind])
         answer = make(state, body, kind)
-        if settings["journal"]:
-            with open(settings["journal"], "a", encoding="utf-8") as journal:
-                journal.write(json.dumps(text) + "\n")
+        self.note("answered", text)
         self.write(writer, 200, answer, broken=kind == "reset")
+
+    def note(self, what, text):
+        """Write down what happens, for those who count after this process is killed."""
+        if self.state.settings["journal"]:
+            with open(self.state.settings["journal"], "a", encoding="utf-8") as journal:
+                journal.write(json.dumps([what, text]) + "\n")
 
     def batches(self, writer, verb, path, query, body):
         state = self.state

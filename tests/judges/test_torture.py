@@ -2,6 +2,7 @@
 
 import os
 
+import faults
 import pytest
 import torture
 
@@ -28,3 +29,13 @@ def test_nothing_is_lost_paid_twice_or_over_budget(name, tmp_path):
     found = scenario(tmp_path, **settings)
     assert not any((found.lost, found.twice, found.over))  # None: not measured there
     assert found.prompts > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("fault", [fault for fault, _ in faults.FAULTS.values()])
+def test_faults_of_servers_lose_nothing_and_are_counted(fault, tmp_path):
+    found = fault(tmp_path)
+    assert found.kept == found.prompts > 0
+    assert found.lost == 0
+    assert found.counted

@@ -1,0 +1,399 @@
+"""Judges of servers as they are: gateways, local models, restarts, and what the cache keeps."""
+
+import json
+import re
+import sqlite3
+import threading
+import time
+import warnings
+from collections import Counter
+
+import numpy as np
+import pytest
+from loopback import LLMServer, rate
+from sklearn.base import clone
+
+from sklearn_selreg.exceptions import JudgmentWarning
+from sklearn_selreg.judges import AnthropicJudge, JudgeError, OpenAIJudge, Slate, _cache
+from sklearn_selreg.judges._same_model import same_model
+
+pytestmark = pytest.mark.slow  # of servers and processes
+
+TITLES = [f"film {number}" for number in range(400)]
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-1")
+    monkeypatch.setattr(_cache, "_open", {})
+
+
+def make_slates(n_slates, n_candidates=4):
+    slates = []
+    for user in range(n_slates):
+        items = np.random.default_rng(user).permutation(len(TITLES))[: 3 + n_candidates].tolist()
+        texts = [TITLES[item] for item in items]
+        slates.append(Slate(user, items[:3], items[3:], texts[:3], texts[3:]))
+    return slates
+
+
+def expected(slates):
+    """What the server answers, by its own rule."""
+    ratings = []
+    for slate in slates:
+        candidates = dict(enumerate(slate.candidate_texts))
+        rated = rate({"history": list(slate.history_texts), "candidates": candidates})
+        ratings.append(np.array([rated[i] for i in candidates]) / 99)
+    return ratings
+
+
+def assert_rated(ratings, slates):
+    for a, b in zip(ratings, expected(slates), strict=True):
+        np.testing.assert_allclose(a, b)
+
+
+def local(server, model="llama", **settings):
+    settings = {"price": 0, "cache": None, "max_retries": 6, "max_wait": 60, **settings}
+    return OpenAIJudge(model, base_url=f"{server.url}/v1", **settings)
+
+
+def claude(server, **settings):
+    settings = {"max_requests": 10_000, "cache": None, **settings}
+    return AnthropicJudge(base_url=server.url, **settings)
+
+
+def n_sent(server):
+    requests = server.stats()["requests"]
+    return sum(requests.get(path, 0) for path in ("/v1/messages", "/v1/chat/completions"))
+
+
+# Only what a model wrote is an answer
+
+
+@pytest.mark.parametrize("make", [local, claude])
+@pytest.mark.parametrize("kind", ["error_200", "html", "empty", "null_choices", "list", "garbage"])
+def test_a_success_without_completion_is_asked_again_and_told(server, make, kind, tmp_path):
+    slates = make_slates(2)
+    server.configure(script=[kind, kind])
+    judge = make(server, cache=tmp_path / "c", concurrency=1)
+    with pytest.warns(JudgmentWarning, match="2 replies with the status 200 were no completion"):
+        assert_rated(judge.rate(slates), slates)
+    assert n_sent(server) == judge.stats_["requests"] == 4 + 2
+    with sqlite3.connect(tmp_path / "c") as connection:
+        assert connection.execute("SELECT DISTINCT problem FROM answers").fetchall() == [(None,)]
+
+
+def test_a_gateway_that_is_down_leaves_nothing_behind(server, tmp_path):
+    slates = make_slates(4)
+    server.configure(faults={"html": 1.0})
+    judge = local(server, cache=tmp_path / "c", max_retries=0)
+    message = f"{re.escape(server.url)}/v1 answered 200.*Is base_url right"
+    with pytest.raises(JudgeError, match=message):
+        judge.rate(slates)
+    assert judge.stats_.get("answers", 0) == 0
+    server.configure(faults={})
+    assert_rated(judge.rate(slates), slates)
+
+
+def test_content_in_parts_is_read(server):
+    server.configure(parts=True)
+    slates = make_slates(2)
+    assert_rated(local(server).rate(slates), slates)
+
+
+def test_cut_off_answers_are_asked_again_with_a_larger_limit(server, tmp_path):
+    slates = make_slates(2)
+    server.configure(faults={"truncated": 1.0})
+    judge = local(server, cache=tmp_path / "c", max_tokens=20, n_orders=1)
+    with pytest.warns(JudgmentWarning, match="truncated: 2.*A larger max_tokens"):
+        assert np.isnan(np.concatenate(judge.rate(slates))).all()
+    server.configure(faults={})
+    n_before = n_sent(server)
+    judge.rate(slates)
+    clone(judge).set_params(max_tokens=10).rate(slates)
+    assert n_sent(server) == n_before
+    larger = clone(judge).set_params(max_tokens=200)
+    assert larger.estimate_cost(slates).requests == 2
+    assert_rated(larger.rate(slates), slates)
+    assert n_sent(server) == n_before + 2
+    assert_rated(judge.rate(slates), slates)
+    assert larger.stats_["answers"] == 2
+
+
+def test_failed_answers_are_asked_again_on_request_and_refusals_stay(server, tmp_path):
+    slates = make_slates(3)
+    first, second, _ = ({"always": json.dumps(slate.history_texts[0])} for slate in slates)
+    server.configure(always={first["always"]: "refusal", second["always"]: "missing"})
+    judge = local(server, cache=tmp_path / "c", n_orders=1)
+    with pytest.warns(JudgmentWarning, match=r"1 of 3 answers.*missing rating: 1.*retry_failed"):
+        before = judge.rate(slates)
+    assert np.isnan(before[0]).all()
+    n_before = n_sent(server)
+    assert judge.retry_failed() == 1
+    server.configure(
+        always={}, faults={"500": 1.0}
+    )  # what there is stays in use until there is better
+    with pytest.warns(JudgmentWarning, match="asked again next time"):
+        np.testing.assert_array_equal(judge.set_params(max_retries=0).rate(slates), before)
+    server.configure(faults={}, always={first["always"]: "refusal"})
+    again = judge.rate(slates)
+    assert_rated(again[1:], slates[1:])
+    assert np.isnan(again[0]).all()
+    assert n_sent(server) == n_before + 2
+    assert judge.retry_failed() == 0
+
+
+def test_a_worse_answer_does_not_replace_what_there_is(server, tmp_path):
+    slates = make_slates(1)
+    server.configure(faults={"missing": 1.0})
+    judge = local(server, cache=tmp_path / "c", n_orders=1)
+    with pytest.warns(JudgmentWarning, match="missing rating"):
+        before = judge.rate(slates)
+    judge.retry_failed()
+    server.configure(faults={"broken": 1.0})
+    with pytest.warns(JudgmentWarning, match="broken JSON"):
+        judge.rate(slates)
+    np.testing.assert_array_equal(judge.rate(slates), before)
+
+
+def test_a_cache_of_the_version_before_is_brought_up_to_date(server, tmp_path):
+    slates = make_slates(3)
+    judge = local(server, cache=tmp_path / "c")
+    judge.rate(slates)
+    with sqlite3.connect(tmp_path / "old") as old, sqlite3.connect(tmp_path / "c") as new:
+        new.backup(old)
+        for column in ("max_tokens", "model", "address", "again"):
+            old.execute(f"ALTER TABLE answers DROP COLUMN {column}")
+        old.execute("UPDATE answers SET problem = 'truncated'")
+        old.execute("PRAGMA user_version = 2")
+    (tmp_path / "old").chmod(0o600)
+    n_before = n_sent(server)
+    older = clone(judge).set_params(cache=tmp_path / "old")
+    assert_rated(older.rate(slates), slates)
+    assert n_sent(server) == n_before  # what was allowed then is what is allowed by default
+    assert_rated(older.set_params(max_tokens=10_000).rate(slates), slates)
+    assert n_sent(server) == n_before + 6
+
+
+# Schema
+
+
+def test_bounds_are_asked_for_where_a_server_enforces_them(server):
+    slates = make_slates(2)
+    server.configure(bounds="needed")
+    assert_rated(local(server).rate(slates), slates)
+
+
+def test_bounds_are_left_out_where_they_are_refused(server):
+    slates = make_slates(3)
+    server.configure(bounds="refused")
+    judge = local(server, concurrency=1)
+    assert_rated(judge.rate(slates), slates)
+    assert n_sent(server) == judge.stats_["requests"] == 6 + 1
+    form = server.stats()["last"]["body"]["response_format"]["json_schema"]
+    assert form["schema"]["properties"]["1"] == {"type": "integer"}
+
+
+def test_claude_gets_no_bounds(server):
+    claude(server).rate(make_slates(1))
+    body = server.stats()["last"]["body"]
+    assert body["output_config"]["format"]["schema"]["properties"]["1"] == {"type": "integer"}
+    assert not any(number in body["system"] for number in ("37", "81"))
+
+
+# Servers that are slow, loading or gone
+
+
+def test_timeouts_lower_the_concurrency_and_lengthen_the_wait(server):
+    slates = make_slates(8)
+    server.configure(slots=1, delay=0.4)
+    judge = local(server, timeout=1.0, concurrency=8)
+    assert_rated(judge.rate(slates), slates)
+    assert n_sent(server) < 2 * 16
+
+
+def test_a_server_that_loads_its_model_is_waited_for(tmp_path):
+    slates = make_slates(3)
+    with LLMServer(loading=7.0) as server:
+        judge = local(server, cache=tmp_path / "c", max_retries=1)
+        with pytest.warns(JudgmentWarning, match="Waiting for llama, up to 60 s.*Loading model"):
+            assert_rated(judge.rate(slates), slates)
+        assert judge.stats_["requests"] == n_sent(server) < 6 + 20
+
+
+def test_a_server_that_does_not_come_back_is_given_up(server):
+    server.kill()
+    judge = local(server, max_retries=1, max_wait=1.0)
+    start = time.monotonic()
+    with pytest.raises(JudgeError, match=r"does not answer.*refused"):
+        judge.rate(make_slates(5))
+    assert 1.0 < time.monotonic() - start < 30
+    assert not judge.stats_.get("requests")
+    server.start()
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_server_killed_and_restarted_loses_nothing(tmp_path, concurrency):
+    slates = make_slates(100)
+    journal = tmp_path / "journal"
+    with LLMServer(delay=0.01, journal=str(journal)) as server:
+        judge = local(server, cache=tmp_path / "c", concurrency=concurrency)
+
+        def restart():
+            while not journal.exists() or journal.read_text().count("answered") < 80:
+                time.sleep(0.01)
+            server.kill()
+            time.sleep(2.0)
+            server.start(loading=1.0)
+
+        thread = threading.Thread(target=restart)
+        thread.start()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", JudgmentWarning)  # on a slow machine it takes a while
+            ratings = judge.rate(slates)
+        thread.join()
+    assert_rated(ratings, slates)
+    lines = map(json.loads, journal.read_text().splitlines())
+    answered = Counter(text for what, text in lines if what == "answered")
+    assert len(answered) == 200
+    assert sum(answered.values()) <= 200 + concurrency  # those under way at the kill
+
+
+# Prompts that are too long
+
+
+def test_a_prompt_that_is_too_long_is_shortened(server, tmp_path):
+    texts = [f"{title}. {'A long description of it. ' * 8}" for title in TITLES[:12]]
+    long = Slate(0, list(range(8)), [8, 9, 10, 11], texts[:8], texts[8:])
+    slates = [*make_slates(2), long]
+    server.configure(context=500)
+    judge = local(server, cache=tmp_path / "c")
+    with pytest.warns(JudgmentWarning, match=r"2 of 6 prompts are too long.*tokens of 500\)"):
+        ratings = judge.rate(slates)
+    assert_rated(ratings[:2], slates[:2])
+    assert not np.isnan(ratings[2]).any()
+    n_before = n_sent(server)
+    judge.rate(slates)
+    assert n_sent(server) == n_before == 6 + 2
+
+
+def test_a_prompt_that_cannot_be_shortened_is_a_slate_without_opinion(server, tmp_path):
+    slates = make_slates(2)
+    wide = Slate(9, [0], list(range(1, 60)), TITLES[:1], TITLES[1:60])
+    server.configure(context=480)
+    judge = local(server, cache=tmp_path / "c", n_orders=1)
+    with pytest.warns(JudgmentWarning, match="1 of them are without opinion.*SlateSampler"):
+        ratings = judge.rate([*slates, wide])
+    assert_rated(ratings[:2], slates)
+    assert np.isnan(ratings[2]).all()
+    server.configure(context=None)
+    assert judge.retry_failed() == 1
+    assert_rated(judge.rate([wide]), [wide])
+
+
+# Keys and addresses
+
+
+def test_the_key_of_openai_is_for_openai_alone(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
+    monkeypatch.setenv("OPENAI_ORG_ID", "my-organization")
+    monkeypatch.setenv("MY_KEY", "sk-mine")
+    local(server).rate(make_slates(1))
+    assert "my-organization" not in json.dumps(server.stats()["last"]["headers"])
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+    OpenAIJudge("llama", price=0, cache=None).rate(make_slates(1))
+    assert server.stats()["keys"] == ["none"]
+    local(server, api_key_env="MY_KEY").rate(make_slates(3))
+    assert server.stats()["keys"] == ["none", "sk-mine"]
+
+
+def test_messages_name_the_address_and_whether_there_was_a_key(server, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "sk-mine")
+    server.configure(faults={"401": 1.0})
+    with pytest.raises(JudgeError, match=r"/v1 answered 401.*asked without a key"):
+        local(server).rate(make_slates(1))
+    with pytest.raises(JudgeError, match=r"Is the key right\? It comes from MY_KEY"):
+        local(server, api_key_env="MY_KEY").rate(make_slates(1))
+
+
+@pytest.mark.parametrize("address", ["localhost:8000/v1", "//localhost", "http://", "", 7])
+def test_an_address_without_scheme_is_refused_at_once(address):
+    with pytest.raises(ValueError, match="base_url must be an address with http"):
+        OpenAIJudge("llama", base_url=address, price=0)
+    with pytest.raises(ValueError, match="base_url must be an address with http"):
+        AnthropicJudge(base_url=address, max_requests=1)
+    judge = OpenAIJudge("llama", price=0, cache=None).set_params(base_url=address)
+    with pytest.raises(ValueError, match="base_url must be an address with http"):
+        judge.rate(make_slates(1))
+
+
+def test_passwords_in_addresses_are_in_no_message_and_no_cache(server, tmp_path):
+    server.configure(script=["404"])
+    address = server.url.replace("http://", "http://me:secret@") + "/v1"
+    judge = OpenAIJudge("llama", base_url=address, price=0, cache=tmp_path / "c", concurrency=1)
+    with pytest.raises(JudgeError) as raised:
+        judge.rate(make_slates(1))
+    assert "secret" not in str(raised.value)
+    judge.rate(make_slates(1))
+    assert b"secret" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+# Local models have no price
+
+
+@pytest.mark.parametrize("price", [0, 0.0, (0, 0)])
+def test_what_is_free_needs_no_budget_and_shows_no_cost(server, capsys, price):
+    judge = local(server, price=price, verbose=1)
+    judge.rate(make_slates(2))
+    assert "$" not in capsys.readouterr().err
+    assert judge.stats_["requests"] == 4
+    with pytest.raises(ValueError, match="say so with price=0"):
+        local(server, price=None).rate(make_slates(1))
+
+
+# Which model answered
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "same"),
+    [
+        ("llama3.2", "llama3.2", True),
+        ("llama3.2", "llama3.2:latest", True),
+        ("gpt-6-luna", "gpt-6-luna-2026-10-01", True),
+        ("claude-haiku-5-5", "claude-haiku-5-5-20261001", True),
+        ("meta-llama/Llama-3.1-8B", "Llama-3.1-8B", True),
+        ("gemma", "/models/gemma.gguf", True),
+        ("gpt-6", "gpt-6-luna", False),
+        ("llama", "/models/gemma-3-270m.gguf", False),
+        ("gpt-6-luna", "gpt-6-sol", False),
+    ],
+)
+def test_names_of_models_are_compared_without_versions(asked, told, same):
+    assert same_model(asked, told) is same
+    assert same_model(told, asked) is same
+
+
+@pytest.mark.parametrize("make", [local, claude])
+def test_another_model_than_asked_for_is_told_and_kept(server, tmp_path, make):
+    server.configure(model="/models/gemma-3-270m.gguf")
+    judge = make(server, cache=tmp_path / "c")
+    with pytest.warns(JudgmentWarning, match="says that '/models/gemma-3-270m.gguf' answered"):
+        judge.rate(make_slates(2))
+    with sqlite3.connect(tmp_path / "c") as connection:
+        kept = connection.execute("SELECT DISTINCT model, address FROM answers").fetchall()
+    assert kept == [("/models/gemma-3-270m.gguf", server.url + "/v1" * (make is local))]
+
+
+def test_answers_of_two_models_are_not_taken_for_one_silently(server, tmp_path):
+    slates = make_slates(4)
+    server.configure(model="llama:8b")
+    local(server, cache=tmp_path / "c").rate(slates[:2])
+    server.configure(model="llama:70b")
+    judge = local(server, cache=tmp_path / "c")
+    with pytest.warns(JudgmentWarning, match="4 of 'llama:70b', 4 of 'llama:8b'"):
+        judge.rate(slates)
+    with pytest.warns(JudgmentWarning, match="several models"):
+        judge.rate(slates)
+    judge.rate(slates[:2])
