@@ -332,7 +332,7 @@ def _add(counts, more):
 
 def read_message(message):
     """Make a Reply of a message of the service, a dict; raise what does not fit one."""
-    if message.get("type") == "error" or not isinstance(message["content"], list | str):
+    if message.get("type") == "error" or not isinstance(message["content"], list):
         raise TypeError
     usage = message.get("usage")
     usage = usage if isinstance(usage, dict) else {}

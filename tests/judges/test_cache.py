@@ -116,7 +116,7 @@ def test_what_an_older_version_has_paid_for_is_not_asked_again(server, path):
     assert all((r == 0.25).all() for r in ratings[:4])
     assert_rated(ratings[4:], slates[4:])
     assert judge.stats_["requests"] == 10
-    assert ask_for(path, "PRAGMA user_version") == [(2,)]
+    assert ask_for(path, "PRAGMA user_version") == [(3,)]
 
 
 def test_a_batch_of_an_older_version_is_collected(server, path):
@@ -147,7 +147,7 @@ def test_a_newer_version_is_refused_and_not_locked(server, path):
     reopen()
     change(path, ("PRAGMA user_version = 99",))
     for _ in range(2):
-        with pytest.raises(CacheError, match=r"another format \(version 99; expected at most 2\)"):
+        with pytest.raises(CacheError, match=r"another format \(version 99; expected at most 3\)"):
             claude(server, cache=path).rate(make_slates(1))
     with closing(sqlite3.connect(path, timeout=0)) as other:
         other.execute("BEGIN IMMEDIATE")  # an error if somebody has a lock
@@ -179,8 +179,10 @@ def test_answers_that_are_none_are_paid_and_do_no_harm(server, make, kind):
             judge.rate(slates)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
     else:
-        assert np.isnan(judge.rate(slates)[0]).all()
-        assert judge.stats_["broken JSON"] == n_asked(server) == 2
+        with pytest.warns(JudgmentWarning, match="no completion|asked again next time"):
+            assert np.isnan(judge.rate(slates)[0]).all()
+        assert n_asked(server) == 1
+        assert not judge.stats_.get("answers")
     worst = judge._worst_cost(slates[0]) / 1e9
     assert judge.stats_["cost"] == pytest.approx(n_asked(server) * worst)
 
@@ -425,7 +427,7 @@ def test_what_is_put_aside_by_others_is_not_read(tmp_path, server, path):
 
     judge = claude(server, cache=path, n_orders=1)
     (asked,) = judge._prompts(make_slates(1))
-    answer = {asked.keys[0]: (judge._identity_hash(), np.zeros(4), None, {"answers": 1})}
+    answer = {asked.keys[0]: (judge._identity_hash(), _cache.Answer(np.zeros(4)), {"answers": 1})}
     file = _aside.put_aside(path, "me", answer)
     assert file.parent == tmp_path
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -453,4 +455,4 @@ for n in range(20):
     assert [process.communicate()[1] for process in done] == ["", "", ""]
     for n in range(20):
         assert ask_for(f"{path}{n}", "SELECT COUNT(*) FROM totals") == [(3,)]
-    assert _cache_file.VERSION == 2
+    assert _cache_file.VERSION == 3
