@@ -47,7 +47,7 @@ class OpenAIJudge(LiveJudge):
 
     With `base_url` it asks Llama, or any open model, on a server of your own (vLLM, Ollama,
     llama.cpp), or another provider. Needs the package `openai`:
-    ``pip install "sklearn_selreg[openai]"``.
+    ``pip install openai``.
 
     Where the server forces answers into a JSON schema, that is used, with bounds for the ratings;
     where it refuses the bounds or the schema, they are left out, and the answer is read tolerantly
