@@ -54,7 +54,7 @@ class OpenAIJudge(LiveJudge):
     ----------
     model : str
         The model, as the server calls it.
-    max_requests, max_cost, cache, concurrency, n_orders, max_item_chars
+    ask, max_requests, max_cost, cache, concurrency, n_orders, max_item_chars
         As in :class:`AnthropicJudge`.
     max_tokens : int or None, default=None
         Length of an answer. None: 64 + 16 per candidate, and 4,000 more for OpenAI's own models,
@@ -96,6 +96,7 @@ class OpenAIJudge(LiveJudge):
         self,
         model: str,
         *,
+        ask: str = "ratings",
         max_requests: int | None = None,
         max_cost: float | None = None,
         cache: str | os.PathLike | None = "default",
@@ -114,6 +115,7 @@ class OpenAIJudge(LiveJudge):
     ):
         super().__init__(
             model,
+            ask=ask,
             max_requests=max_requests,
             max_cost=max_cost,
             cache=cache,
@@ -176,7 +178,7 @@ class OpenAIJudge(LiveJudge):
 
     def _arguments(self, slate, json_schema):
         system, message, schema = self._instructions(slate)
-        form = {"name": "ratings", "strict": True, "schema": schema}
+        form = {"name": self.ask, "strict": True, "schema": schema}
         return {
             "model": self.model,
             "max_completion_tokens" if self.base_url is None else "max_tokens": self._output_limit(

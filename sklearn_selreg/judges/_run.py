@@ -33,13 +33,16 @@ class AskingRun:
         Prompts by their keys.
     client : object or None, default=None
         Of the service.
+    look : callable
+        Called now and then with the answers so far, by the thread that called us.
     """
 
-    def __init__(self, judge, cache, todo, client=None):
+    def __init__(self, judge, cache, todo, client=None, look=lambda found: None):
         self.judge = judge
         self.cache = cache
         self.todo = todo
         self.client = client
+        self.look = look
         self.identity = judge._identity_hash()
         self.limits = judge._limits()
         self.found = {}
@@ -85,7 +88,7 @@ class AskingRun:
             futures = [pool.submit(self._drain, queue, taken) for _ in range(n_threads)]
             try:
                 while wait(futures, timeout=_TICK).not_done:
-                    pass  # an endless wait would not hear Ctrl-C on every system
+                    self.look(self.found)  # an endless wait would not hear Ctrl-C everywhere
             except BaseException:  # Ctrl-C: what is under way is paid, and stored before we go
                 self.stop.set()
                 raise
@@ -147,7 +150,7 @@ class AskingRun:
                 raise
             if reply is None:
                 break
-            ratings, problem = read_reply(reply, len(slate.candidates))
+            ratings, problem = read_reply(reply, len(slate.candidates), self.judge._form.parse)
             if best is None or np.isnan(ratings).sum() < np.isnan(best).sum():
                 best = ratings
             counts = self.spending(reply, worst)

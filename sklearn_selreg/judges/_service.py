@@ -10,7 +10,6 @@ from numbers import Real
 import numpy as np
 
 from ..exceptions import JudgeError
-from ._prompt import parse_ratings
 
 _TRANSIENT = {408, 409, 429, *range(500, 600)}
 _LONGEST_BODY = 16 << 20  # bytes; an answer has a few hundred
@@ -106,11 +105,11 @@ def read_tokens(count):
     return int(count) if whole and count == int(count) else None
 
 
-def read_reply(reply, n_candidates):
+def read_reply(reply, n_candidates, parse):
     """Return the ratings of a reply, and what is wrong with it (None if nothing)."""
     if reply.problem == "refusal":
         return np.full(n_candidates, np.nan), "refusal"
-    ratings, problem = parse_ratings(reply.text, n_candidates)
+    ratings, problem = parse(reply.text, n_candidates)
     if problem is not None and reply.problem is not None:
         problem = reply.problem
     return ratings, problem
