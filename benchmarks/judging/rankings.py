@@ -10,7 +10,7 @@ if it were asked to rank.
     python benchmarks/judging/rankings.py [--jobs N] [--tokenizer http://127.0.0.1:8080]
 
 With the address of a server of llama.cpp tokens of an answer are counted by its model. Writes
-``benchmarks/results/rankings.json`` and ``benchmarks/results/rankings.md``.
+``benchmarks/results/rankings.json`` and the table in ``docs/judges.md``.
 """
 
 import argparse
@@ -161,9 +161,7 @@ def main():
     parser.add_argument("--tokenizer", help="address of a server of llama.cpp")
     args = parser.parse_args()
     tokens = count_tokens(args.tokenizer) if args.tokenizer else {}
-    tasks = [
-        (name, form, seed) for name, n in SEEDS.items() for form in FORMS for seed in range(n)
-    ]
+    tasks = [(name, form, seed) for name, n in SEEDS.items() for form in FORMS for seed in range(n)]
     done = Parallel(args.jobs)(delayed(measure)(*task) for task in tasks)
     results = {"tokens": tokens, "domains": {}}
     for name in SEEDS:
@@ -173,7 +171,7 @@ def main():
         results["domains"][name] = gather(name, of_domain)
     path = repository.RESULTS / "rankings.json"
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    path.with_suffix(".md").write_text(as_table(results), encoding="utf-8")
+    repository.write_block("judges.md", "benchmarks/judging/rankings.py", as_table(results))
 
 
 if __name__ == "__main__":

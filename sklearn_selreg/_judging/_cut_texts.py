@@ -1,5 +1,7 @@
 """Texts that begin alike, so that all of them are the same for a judge that is shown the begin."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -55,9 +57,7 @@ def warn_of_texts_cut_alike(texts, interactions, judge):
 
 def _shared_length(texts):
     """Return the length of the longest begin that two of the texts share, which differ."""
-    ordered = sorted(set(texts))
-    pairs = zip(ordered[:-1], ordered[1:], strict=True)
-    return max(_n_equal(first, second) for first, second in pairs)
+    return max(_n_equal(first, second) for first, second in pairwise(sorted(set(texts))))
 
 
 def _n_equal(first, second):

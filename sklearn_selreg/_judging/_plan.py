@@ -104,5 +104,5 @@ def _amount(name: str, amount: float) -> str:
 
 
 def _dollars(amount: float) -> str:
-    """Write USD to the cent; below a dime with two figures."""
-    return f"${amount:,.2f}" if amount >= 0.1 or not amount else f"${amount:.2g}"
+    """Write USD to the cent, below one with four digits."""
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"

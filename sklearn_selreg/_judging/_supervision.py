@@ -145,9 +145,7 @@ def supervise(answers, interactions, judge, gate, rank, cross_fit):
             gate, judge, slates, standing, interactions.matrix, cross_fit
         )
         stats |= counts
-    found = Supervision(
-        slates, standing, fitted_gate, gate is None, stats, answers.why_stopped
-    )
+    found = Supervision(slates, standing, fitted_gate, gate is None, stats, answers.why_stopped)
     weights, n_pairs, n_weighted = found.weights()
     found = replace(found, stats=stats | {"pairs": n_pairs, "pairs_weighted": n_weighted})
     _log.info("%d of %d preferences weigh more than 0.", n_weighted, n_pairs)

@@ -36,7 +36,5 @@ FORMS = {
     "ratings": AnswerForm(
         PROMPT_VERSION, SYSTEM, lambda n, fixed_length: ratings_schema(n), parse_ratings, 8
     ),
-    "ranking": AnswerForm(
-        RANKING_VERSION, RANKING_SYSTEM, ranking_schema, parse_ranking, 4
-    ),
+    "ranking": AnswerForm(RANKING_VERSION, RANKING_SYSTEM, ranking_schema, parse_ranking, 4),
 }

@@ -1,4 +1,4 @@
-"""Does a judge rate what items are, or where they stand in the list that it is shown?
+"""Finds judges that rate where items stand in the list that they are shown, not what they are.
 
 Each slate gives two rank correlations: of the ratings with the position shown (the mean over its
 orders), and of the ratings in one order with those in the next, its reverse. Positions are random,

@@ -54,8 +54,7 @@ GOOD = {
 @pytest.mark.parametrize("size", [2, 5, 20])
 @pytest.mark.parametrize("n_orders", [1, 2])
 def test_good_judges_are_hardly_ever_accused(size, n_orders):
-    # The false alarms of 99.9 % intervals, were there no margin, would be 1 in 1,000.
-    n_seeds, accused = 400, []
+    n_seeds, accused = 40, []  # more in benchmarks/judging/positions.py
     for name, rate in GOOD.items():
         for seed in range(n_seeds):
             bias = PositionBias.of(
@@ -63,14 +62,14 @@ def test_good_judges_are_hardly_ever_accused(size, n_orders):
             )
             if bias is not None and bias.is_clear:
                 accused.append((name, seed))
-    assert len(accused) <= 2, accused
+    assert not accused
 
 
 @pytest.mark.parametrize("n_orders", [1, 2])
 @pytest.mark.parametrize("size", [5, 20])
 def test_judges_of_positions_are_found_out_by_twenty_slates(size, n_orders):
     for rate in (judge(position=2, noise=0.3), judge(item=0, position=-1, digits=1)):
-        for seed in range(50):
+        for seed in range(20):
             bias = PositionBias.of(
                 simulate(np.random.default_rng(seed), rate, size=size, n_orders=n_orders)
             )

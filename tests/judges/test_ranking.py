@@ -14,9 +14,7 @@ SLATE = Slate(7, [1], [2, 3, 4], ["Alien"], ["Aliens", "Heidi", "Heat"])
 def test_any_ranking_is_read_as_it_was_written(n_candidates):
     random = np.random.default_rng(n_candidates)
     order = random.permutation(n_candidates)
-    ratings, problem = parse_ranking(
-        json.dumps({"ranking": (order + 1).tolist()}), n_candidates
-    )
+    ratings, problem = parse_ranking(json.dumps({"ranking": (order + 1).tolist()}), n_candidates)
     assert problem is None
     assert np.argsort(-ratings, kind="stable").tolist() == order.tolist()
     assert ratings.min() >= 0 and ratings.max() <= 1
@@ -74,8 +72,10 @@ def test_the_schema_takes_rankings_and_nothing_else():
 
 def test_what_is_asked_is_part_of_what_identifies_an_answer():
     # Those of ratings are as they were before there were rankings: nothing is asked again.
-    for make in (lambda **ask: AnthropicJudge(max_cost=1, cache=None, **ask),
-                 lambda **ask: OpenAIJudge("gpt-6-luna", max_cost=1, cache=None, **ask)):
+    for make in (
+        lambda **ask: AnthropicJudge(max_cost=1, cache=None, **ask),
+        lambda **ask: OpenAIJudge("gpt-6-luna", max_cost=1, cache=None, **ask),
+    ):
         assert "ask" not in make()._identity()
         assert make()._identity() == make(ask="ratings")._identity()
         assert make()._identity_hash() != make(ask="ranking")._identity_hash()
@@ -102,5 +102,5 @@ def test_a_ranking_is_planned_to_cost_less():
 @pytest.mark.parametrize("ask", ["rankings", None, ["ranking"]])
 def test_other_forms_are_refused_before_anything_is_asked(ask):
     judge = AnthropicJudge(max_cost=1, cache=None, ask=ask)
-    with pytest.raises(InvalidParameterError, match="ask must be one of .*ratings.*ranking"):
+    with pytest.raises(InvalidParameterError, match=r"ask must be one of .*ratings.*ranking"):
         judge.rate([SLATE])
