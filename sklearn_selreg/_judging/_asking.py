@@ -177,7 +177,8 @@ def ask(judge, chosen, interactions, *, stop_if_useless=False):
     """
     slates, why_stopped = chosen.slates, ""
     with one_check():
-        if stop_if_useless and np.sum(chosen.calibrates) < len(slates):
+        n_first = min(np.sum(chosen.calibrates), FIRST_SLATES)
+        if stop_if_useless and n_first < len(slates):
             slates, answers, why_stopped = _ask_calibration_first(judge, chosen, interactions)
         else:
             answers = judge.answers(slates)

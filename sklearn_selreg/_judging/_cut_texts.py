@@ -35,6 +35,8 @@ def warn_of_texts_cut_alike(texts, interactions, judge):
         return
     used = (count_interactions(interactions.matrix) > 0) & (texts != "")
     long = np.flatnonzero(used & (np.array([len(text) for text in texts]) > longest))
+    begins = pd.Series([texts[item][:longest] for item in long], dtype=object)
+    long = long[begins.duplicated(keep=False)]  # cleaning takes its time
     cut = pd.Series([clean_text(texts[item], longest) for item in long], index=long, dtype=object)
     full = pd.Series(texts[long], index=long, dtype=object)
     differs = full.groupby(cut).transform("nunique") > 1
