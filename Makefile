@@ -8,7 +8,7 @@ VENV_OLDEST := .venv-oldest
 PY := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-fast torture test-oldest lint format clean FORCE
+.PHONY: help demo docs test test-fast torture judge-local test-oldest lint format clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | awk '{n = $$1; $$1 = ""; printf "%-19s%s\n", n, $$0}'
@@ -35,6 +35,9 @@ torture: $(VENV)/installed ## kill, stop and starve those who ask, and count; 15
 	$(PY) tests/judges/torture.py
 	$(PY) tests/judges/faults.py
 
+judge-local: $(VENV)/installed ## ask a real model on this machine, killed in the middle; 15 minutes
+	$(PY) benchmarks/judging/local_models.py
+
 test-oldest: $(VENV_OLDEST)/installed ## the same on the oldest dependencies (PYTHON 3.10 or 3.11)
 	$(VENV_OLDEST)/bin/python -m pytest --doctest-modules sklearn_selreg
 	$(VENV_OLDEST)/bin/python -m pytest
@@ -53,7 +56,7 @@ format: $(VENV)/installed ## mend style and format
 	$(PY) -m ruff format .
 
 clean: ## remove environments, builds and caches
-	rm -rf $(VENV) $(VENV_OLDEST) build dist docs/_build docs/generated *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_OLDEST) .venv-llama build dist docs/_build docs/generated *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environments. A stamp is written last, so it vouches for a complete one, and names the Python

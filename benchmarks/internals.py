@@ -24,6 +24,7 @@ from sklearn_selreg._judging._recipe import Recipe
 from sklearn_selreg._judging._sampler import ChosenSlates, sample_slates
 from sklearn_selreg._judging._slates import compare_candidates, place_slates
 from sklearn_selreg._judging._standing import rank_items
+from sklearn_selreg.judges._positions import PositionBias
 from sklearn_selreg.metrics._regimes import COLD_BELOW, REGIMES, TAIL_UP_TO
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "ChosenSlates",
     "HalfSweep",
     "PopularityOverTime",
+    "PositionBias",
     "PreferenceLoss",
     "Recipe",
     "RegularizedALS",

@@ -12,6 +12,17 @@ _FOLDERS = ("benchmarks/speed", "benchmarks/quality", "benchmarks/judging", "dem
 sys.path += [str(ROOT / folder) for folder in _FOLDERS]
 
 
+def write_block(page, maker, text):
+    """Write what a script made into a page of the documentation, between its two comments."""
+    path = ROOT / "docs" / page
+    begin, end = f"<!-- made by {maker} -->\n", "<!-- until here -->\n"
+    before, found, rest = path.read_text(encoding="utf-8").partition(begin)
+    if not found:
+        raise ValueError(f"{path} must have a line {begin.rstrip()}.")
+    _, _, after = rest.partition(end)
+    path.write_text(before + begin + text + end + after, encoding="utf-8")
+
+
 def version_of(package):
     """Return the version of a package, None where it is not installed (and so not measured)."""
     try:

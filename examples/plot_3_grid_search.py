@@ -66,7 +66,7 @@ data.item_data.set_index("item").loc[items[0]]
 # ------------
 # What a judge is asked depends only on the rows and on the parameters of `slates`, not on
 # `factors`, `regularization`, `llm_weight` or the gate. So all settings of a search share the
-# answers, and each fold has its own questions. How many there are is known beforehand:
+# answers, and each fold has slates of its own. How many there are is known beforehand:
 from sklearn_selreg.judges import AnthropicJudge
 
 model.set_params(judge=AnthropicJudge(max_cost=5, cache=None), slates__max_slates=200)

@@ -47,7 +47,7 @@ class GenreJudge(LLMJudge):
 # %%
 # What it is asked
 # ----------------
-# `plan_judging` shows the questions without asking them. This is one of them:
+# `plan_judging` shows the slates without asking about them. This is one of them:
 from sklearn_selreg import SelectiveLLMRegularizedMF, SlateSampler
 from sklearn_selreg.datasets import load_movielens_coldstart
 
@@ -70,7 +70,7 @@ model.judge.rate([slate])[0].round(2)
 # %%
 # Is it worth anything?
 # ---------------------
-# Nobody needs to guess. Some of the questions hide known likes among the candidates, and from these
+# Nobody needs to guess. Some of the slates hide known likes among the candidates, and from these
 # the gate learns how often the judge is right, and what it adds to popularity and to the model
 # itself.
 model.fit(data.train)

@@ -13,9 +13,9 @@ What asking costs, what happens at the limit, and how to go on from there.
 """
 
 # %%
-# Questions
-# ---------
-# Usually the estimator chooses what to ask. Here we ask the questions of which there is a record:
+# Slates
+# ------
+# Usually the estimator chooses what to ask. Here we ask about slates of which there is a record:
 # a user, what the user liked, and candidates, with their texts.
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.judges import Slate
@@ -61,7 +61,7 @@ pd.Series(vars(judge.estimate_cost(slates)), dtype=object)
 # Live, until the budget is used up
 # ---------------------------------
 # Five cents do not pay for all. A request is sent only if its worst case still fits the budget;
-# then there is one warning, and the other questions are left without an answer.
+# then there is one warning, and the other slates are left without an answer.
 import warnings
 
 with warnings.catch_warnings(record=True) as caught:
@@ -73,7 +73,7 @@ print(caught[0].message)
 import numpy as np
 
 answered = sum(not np.isnan(rated).all() for rated in ratings)
-print(f"{answered} of {len(slates)} questions have an answer")
+print(f"{answered} of {len(slates)} slates have an answer")
 live = pd.Series(judge.stats_, dtype=object)
 live
 
@@ -132,5 +132,5 @@ model.set_params(judge=batch_judge, slates__max_slates=500)
 pd.Series(vars(model.plan_judging(data.train).estimate), dtype=object)
 
 # %%
-# ``model.fit(data.train)`` would now ask these questions. (Our server cannot answer them: they are
-# not in the record.)
+# ``model.fit(data.train)`` would now ask about these slates. (Our server cannot answer them: they
+# are not in the record.)

@@ -493,7 +493,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         Warns
         -----
         JudgmentWarning
-            If slates of the judge are dropped, or if it has no opinion.
+            If slates of the judge are dropped, or if it has no opinion; if its ratings follow the
+            order in which candidates are shown; if asking stopped (`slates__stop_if_useless`).
         BudgetWarning
             If the judge has reached its budget.
         GateWarning
@@ -513,7 +514,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         data = self._read(X, y)
         settings, found = self._find_settings(settings, backbone, data, old)
         if answers is None and self.judge is not None:
-            answers = ask(self.judge, self._choose_slates(data), data.interactions)
+            answers = self._ask(data)
         self._warn_of_what_a_file_lacked()
         trained = train(data, answers, self._training_settings(settings), old)
         was_compared = found is not None and (
@@ -702,6 +703,14 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         judge = self._check_judge()
         judge._check_ready()
         return Answers(judge.judged_slates()) if judge.is_recorded else None
+
+    def _ask(self, data):
+        return ask(
+            self.judge,
+            self._choose_slates(data),
+            data.interactions,
+            stop_if_useless=self._sampler.stop_if_useless,
+        )
 
     def _choose_slates(self, data):
         return choose_slates(
@@ -908,7 +917,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             data = TrainingData(
                 known, self._read_items(X), None, None, np.empty(0, object), model.id_names
             )
-            answers = ask(self.judge, self._choose_slates(data), known)
+            answers = self._ask(data)
         if answers.judged is not None:
             asked = answers.judged.candidates
         located = locate(added, model.users, model.items, asked)
@@ -936,7 +945,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         -------
         plan : JudgingPlan
             With the attributes `slates` (a list of Slate), `n_fits` and `estimate` (a
-            CostEstimate: questions, those that are cached, requests, tokens, expected and largest
+            CostEstimate: prompts, those that are cached, requests, tokens, expected and largest
             cost in USD). A recorded judge is asked nothing. ``plan.ask()`` asks what is planned,
             and returns a judge that carries the answers: give it to a search on a cluster.
 
@@ -973,7 +982,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         for rows in parts:
             some = X if rows is None else _safe_indexing(X, rows)
             strengths = y if rows is None or y is None else _safe_indexing(y, rows)
-            distinct |= dict.fromkeys(self._choose_slates(self._read(some, strengths)))
+            distinct |= dict.fromkeys(self._choose_slates(self._read(some, strengths)).slates)
         slates = list(distinct)
         plan = JudgingPlan(slates, len(parts), judge.estimate_cost(slates), judge)
         plan.warn_if_too_much()

@@ -75,10 +75,11 @@ class DataWarning(UserWarning):
 
 
 class JudgmentWarning(UserWarning):
-    """A judge's answers are missing, or do not fit the interactions, and are left out.
+    """A judge's answers are missing, do not fit the interactions, or say little of the items.
 
     Compare the ids and histories of recorded answers with the rows given to `fit`; ask again where
-    a service failed.
+    a service failed; ask a better model where ratings follow the order in which candidates are
+    shown, or where asking stopped as the judge is hardly better than chance.
 
     Examples
     --------
@@ -93,7 +94,7 @@ class JudgmentWarning(UserWarning):
 
 
 class BudgetWarning(JudgmentWarning):
-    """A judge's budget is, or would be, spent before all questions are asked.
+    """A judge's budget is, or would be, spent before all slates are asked.
 
     The fit goes on with the answers there are. Raise `max_requests` or `max_cost`, or ask less
     with a smaller `max_slates`.

@@ -26,6 +26,7 @@ SETTINGS = {
     "seed": 0,
     "json_schema": True,  # whether /v1/chat/completions knows it
     "usage": None,  # what it says of the tokens used, instead of their numbers
+    "by_position": False,  # whether it rates by the place in the list, whatever is there
     "prose": False,  # whether it writes prose around its answer
     "requests_per_second": None,
     "batch_delay": 0.0,
@@ -129,11 +130,20 @@ def question_of(body):
     return text, json.loads(text)
 
 
-def answer_text(question, kind):
+def answer_text(state, body, question, kind):
     ratings = rate(question)
     if kind == "years":
         ratings = dict.fromkeys(ratings, 1994)
-    if kind == "missing":
+    if state.settings["by_position"]:
+        ratings = {number: min(4 * place, 99) for place, number in enumerate(ratings)}
+    if "`ranking`" in json.dumps(body):  # the system prompt asks for one
+        ranking = sorted(ratings, key=ratings.get, reverse=True)
+        ratings = {"ranking": [int(number) for number in ranking]}
+        if kind == "missing":
+            ratings["ranking"].pop()
+        elif kind == "out_of_range":
+            ratings["ranking"][0] = 1000
+    elif kind == "missing":
         ratings.popitem()
     elif kind == "out_of_range":
         ratings[next(iter(ratings))] = 1000
@@ -150,7 +160,7 @@ def message(state, body, kind):
     text, question = question_of(body)
     count(state, text, question)
     refused = kind == "refusal"
-    answer = "" if refused else answer_text(question, kind)
+    answer = "" if refused else answer_text(state, body, question, kind)
     stop = {"refusal": "refusal", "truncated": "max_tokens"}.get(kind, "end_turn")
     return {
         "id": "msg_1",
@@ -182,7 +192,7 @@ def completion(state, body, kind):
     """Return a completion of the chat completions API."""
     text, question = question_of(body)
     count(state, text, question)
-    answer = answer_text(question, kind)
+    answer = answer_text(state, body, question, kind)
     if state.settings["prose"]:
         answer = f"Let me think {{about}} it.\n```json\n{answer}\n```\nAnything else?"
     refused = kind == "refusal"

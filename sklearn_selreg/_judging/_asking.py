@@ -1,5 +1,6 @@
-"""Asking a judge the chosen questions: from matrix positions to slates, and from answers back."""
+"""Asking a judge about the chosen slates: from matrix positions to ids, and from answers back."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,11 @@ from .._data._csr import count_interactions
 from .._data._ids import encode
 from .._data._item_texts import are_codes, item_texts
 from .._utils._warn import warn
-from ..exceptions import DataWarning, JudgmentWarning
+from ..exceptions import BudgetWarning, DataWarning, JudgmentWarning
 from ..judges import JudgedSlates, Slate
+from ..judges._positions import one_check
 from ..judges._precomputed import mean_and_deviation, stack_answers
+from ._stopping import FIRST_SLATES, early_accuracy
 
 _FEW_BARE = 0.05  # share of items without text of which nothing is said
 
@@ -26,10 +29,28 @@ class Answers:
         None if there is no opinion on any slate.
     n_silent : int
         How many further slates were answered with no opinion on any candidate.
+    why_stopped : str
+        Why not all slates were asked, a sentence; empty if they were.
     """
 
     judged: JudgedSlates | None
     n_silent: int = 0
+    why_stopped: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class SlatesToAsk:
+    """Slates in the order to ask them.
+
+    Attributes
+    ----------
+    slates : list of Slate
+    calibrates : ndarray of shape (n_slates,), bool
+        Whether the candidates hide interactions of the user.
+    """
+
+    slates: list[Slate]
+    calibrates: np.ndarray
 
 
 def pluralize(number, what):
@@ -112,7 +133,7 @@ def _sentence(judge):
 
 
 def make_slates(chosen, interactions, texts):
-    """Return the chosen slates with ids and texts.
+    """Return the chosen slates with ids and texts, a list of Slate.
 
     Parameters
     ----------
@@ -134,8 +155,16 @@ def make_slates(chosen, interactions, texts):
     return slates
 
 
-def ask(judge, slates, interactions):
+def ask(judge, chosen, interactions, *, stop_if_useless=False):
     """Ask a judge.
+
+    Parameters
+    ----------
+    judge : BaseJudge
+    chosen : SlatesToAsk
+    interactions : Interactions
+    stop_if_useless : bool, default=False
+        Whether to ask first by what slates the judge is told to be worth asking.
 
     Returns
     -------
@@ -144,9 +173,15 @@ def ask(judge, slates, interactions):
     Warns
     -----
     JudgmentWarning
-        If more than half of the answered slates have no opinion.
+        If more than half of the answered slates have no opinion; if asking stopped.
     """
-    answers = judge.answers(slates)
+    slates, why_stopped = chosen.slates, ""
+    with one_check():
+        n_first = min(np.sum(chosen.calibrates), FIRST_SLATES)
+        if stop_if_useless and n_first < len(slates):
+            slates, answers, why_stopped = _ask_calibration_first(judge, chosen, interactions)
+        else:
+            answers = judge.answers(slates)
     silent = [s for s, a in zip(slates, answers, strict=True) if np.isnan(a).all()]
     n_silent = judge._n_answered(silent) if silent else 0  # the others were not asked
     n_answered = len(slates) - len(silent) + n_silent
@@ -158,7 +193,40 @@ def ask(judge, slates, interactions):
             + " Look at what it is asked, and says: judge.rate(model.plan_judging(X).slates[:3]).",
             JudgmentWarning,
         )
-    return Answers(gather(slates, answers, interactions), n_silent)
+    return Answers(gather(slates, answers, interactions), n_silent, why_stopped)
+
+
+def _ask_calibration_first(judge, chosen, interactions):
+    """Ask the first calibration slates, and the others if the judge may be worth it.
+
+    Returns
+    -------
+    slates : list of Slate
+        Those asked.
+    answers : list of ndarray
+    why_stopped : str
+    """
+    slates = chosen.slates
+    first = np.flatnonzero(chosen.calibrates)[:FIRST_SLATES].tolist()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BudgetWarning)  # it comes with the others
+        found = judge.answers([slates[n] for n in first])
+    accuracy = early_accuracy(gather([slates[n] for n in first], found, interactions), interactions)
+    if accuracy is not None and accuracy.is_useless:
+        why = (
+            f"{_sentence(judge)} was asked about {len(first)} of {len(slates):,} slates only "
+            f"(stop_if_useless): {accuracy}."
+        )
+        warn(
+            f"{why} Ask a better model, or give better item texts (item_text); to ask the rest, "
+            "set slates__stop_if_useless=False: what was answered is not asked again.",
+            JudgmentWarning,
+        )
+        return [slates[n] for n in first], found, why
+    rest = [n for n in range(len(slates)) if n not in set(first)]
+    answers = dict(zip(first, found, strict=True))
+    answers |= zip(rest, judge.answers([slates[n] for n in rest]), strict=True)
+    return slates, [answers[n] for n in range(len(slates))], ""
 
 
 def _all_or(n_some, n_all):

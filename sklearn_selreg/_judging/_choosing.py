@@ -5,7 +5,8 @@ import logging
 from .._data._item_texts import hidden_columns
 from .._utils._warn import warn
 from ..exceptions import JudgmentWarning
-from ._asking import check_texts, describe, make_slates
+from ._asking import SlatesToAsk, check_texts, describe, make_slates
+from ._cut_texts import warn_of_texts_cut_alike
 from ._sampler import sample_slates
 
 _log = logging.getLogger("sklearn_selreg")
@@ -26,12 +27,13 @@ def choose_slates(sampler, judge, interactions, features, table, *, num_threads,
 
     Returns
     -------
-    slates : list of Slate
+    slates : SlatesToAsk
     """
     texts = describe(interactions.items, table, sampler.item_text)
     shown = table is None or sampler.item_text is not None
     hidden = () if shown else hidden_columns(table)
     check_texts(texts, interactions, judge, *hidden)
+    warn_of_texts_cut_alike(texts, interactions, judge)
     chosen = sample_slates(
         interactions,
         features,
@@ -50,4 +52,4 @@ def choose_slates(sampler, judge, interactions, features, table, *, num_threads,
             "judge.",
             JudgmentWarning,
         )
-    return make_slates(chosen, interactions, texts)
+    return SlatesToAsk(make_slates(chosen, interactions, texts), chosen.calibrates)

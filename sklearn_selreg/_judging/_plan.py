@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from .._utils._warn import warn
 from ..exceptions import BudgetWarning
 from ..judges import BaseJudge, CostEstimate, FrozenJudge, Slate
+from ..judges._positions import one_check
 from ._asking import pluralize
 
 
@@ -30,7 +31,7 @@ class JudgingPlan:
     >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Up"], ["bob", "Coco"]]
     >>> model = SelectiveLLMRegularizedMF(judge=ContentJudge(), slates=SlateSampler(size=2))
     >>> model.plan_judging(likes)
-    JudgingPlan(2 slates for 1 fit: 2 prompts, 0 of them cached; 0 requests)
+    JudgingPlan(nothing to pay: 2 slates for 1 fit, 2 prompts (0 answered before), 0 requests)
     """
 
     slates: list[Slate]
@@ -56,23 +57,30 @@ class JudgingPlan:
         """
         if self.judge.is_recorded:
             return self.judge
-        return FrozenJudge.record(self.judge, self.slates)
+        with one_check():
+            return FrozenJudge.record(self.judge, self.slates)
 
     def __repr__(self) -> str:
         e = self.estimate
-        parts = f"{e.requests:,} requests"
+        parts = [
+            f"{pluralize(len(self.slates), 'slate')} for {pluralize(self.n_fits, 'fit')}",
+            f"{pluralize(e.prompts, 'prompt')} ({e.cached:,} answered before)",
+            pluralize(e.requests, "request"),
+        ]
         if e.input_tokens:
-            parts += f", about {e.input_tokens:,} input and {e.output_tokens:,} output tokens"
-        if e.requests and e.cost is not None:
-            parts += f", about ${e.cost:.4f} and at most ${e.max_cost:.4f}"
+            parts.append(f"about {e.input_tokens:,} input and {e.output_tokens:,} output tokens")
         left = [_amount(name, amount) for name, amount in self.judge._budget_left().items()]
-        if left:
-            parts += f"; left of the budget: {' and '.join(left)}"
-        return (
-            f"JudgingPlan({pluralize(len(self.slates), 'slate')} for "
-            f"{pluralize(self.n_fits, 'fit')}: "
-            f"{pluralize(e.prompts, 'prompt')}, {e.cached:,} of them cached; {parts})"
-        )
+        budget = f"; left of the budget: {' and '.join(left)}" if left else ""
+        return f"JudgingPlan({self._cost()}: {', '.join(parts)}{budget})"
+
+    def _cost(self):
+        """Say what it costs, before all else."""
+        e = self.estimate
+        if e.requests and (e.cost is None or e.max_cost is None):
+            return "cost unknown, as is the price of the model"
+        if not e.max_cost:
+            return "nothing to pay"
+        return f"about {_dollars(e.cost)}, at most {_dollars(e.max_cost)}"
 
     def warn_if_too_much(self) -> None:
         """Warn if the judge's budget will not do, as far as one can tell."""
@@ -84,7 +92,7 @@ class JudgingPlan:
                     f"The plan needs {'about ' * (name == 'max_cost')}"
                     f"{_amount(name, needed)}, but of the judge's budget ({name}="
                     f"{getattr(self.judge, name)}) only {_amount(name, left)} are left: not all "
-                    f"questions would be asked. Raise {name}, or ask less with a smaller "
+                    f"prompts would be sent. Raise {name}, or ask less with a smaller "
                     "max_slates.",
                     BudgetWarning,
                 )
@@ -92,4 +100,9 @@ class JudgingPlan:
 
 def _amount(name: str, amount: float) -> str:
     """Write an amount of what a parameter limits."""
-    return f"${amount:.4f}" if name == "max_cost" else pluralize(amount, "request")
+    return _dollars(amount) if name == "max_cost" else pluralize(amount, "request")
+
+
+def _dollars(amount: float) -> str:
+    """Write USD to the cent, below one with four digits."""
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"

@@ -10,7 +10,7 @@ _ANY = 1e-9  # odds of items that no part of the recipe is for: they only fill s
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which items the candidates of a question are drawn from, in parts of any unit.
+    """Which items the candidates of a slate are drawn from, in parts of any unit.
 
     The parts overlap: an item among the 30 best is among the 100 best, too.
 

@@ -12,7 +12,7 @@ class SlateSampler(DisplayMixin, BaseEstimator):
     """Which slates a judge is asked about: the parameter `slates` of the estimator.
 
     What is asked depends on the rows, the item features and these parameters only, so a search over
-    other parameters asks nothing new.
+    other parameters asks nothing new (with `stop_if_useless` also on the judge's first answers).
 
     Parameters
     ----------
@@ -29,6 +29,11 @@ class SlateSampler(DisplayMixin, BaseEstimator):
         Columns of `item_data` that the judge reads, in this order. By default all text, list,
         boolean, date and integer columns except identifiers; float columns such as prices must be
         named.
+    stop_if_useless : bool, default=False
+        Whether to ask the first 30 calibration slates first, and nothing else if they say that the
+        judge is hardly better than chance: if the 95 % interval of its accuracy lies below 60 %. A
+        `JudgmentWarning` and `judge_summary_` say so. Off, as what is asked depends on answers
+        then; a fit with it off asks the rest, and pays nothing twice. Plans count all slates.
     random_state : int, default=0
         Seed >= 0.
 
@@ -45,6 +50,7 @@ class SlateSampler(DisplayMixin, BaseEstimator):
         "size": [Interval(Integral, 2, None, closed="left")],
         "calibration_fraction": [Interval(Real, 0, 1, closed="both")],
         "item_text": "no_validation",
+        "stop_if_useless": ["boolean"],
         "random_state": [Interval(Integral, 0, None, closed="left")],
     }
 
@@ -55,10 +61,12 @@ class SlateSampler(DisplayMixin, BaseEstimator):
         *,
         calibration_fraction: float = 0.3,
         item_text: str | Sequence[str] | None = None,
+        stop_if_useless: bool = False,
         random_state: int = 0,
     ) -> None:
         self.max_slates = max_slates
         self.size = size
         self.calibration_fraction = calibration_fraction
         self.item_text = item_text
+        self.stop_if_useless = stop_if_useless
         self.random_state = random_state

@@ -27,7 +27,7 @@ class Slates:
     items : ndarray of shape (n_slates, slate_size), intp
         Column of each candidate; -1 where a slate has fewer, or the candidate is unknown.
     answers : ndarray of shape (n_slates, slate_size, n_answers), float32
-        Ratings in [0, 1]; NaN for no opinion and where a question was asked less often.
+        Ratings in [0, 1]; NaN for no opinion and where a slate was answered less often.
     shown : csr_matrix of shape (n_slates, n_items), float32
         1 for the items in the history shown to the judge.
     relevance : ndarray of shape (n_slates, slate_size), int8

@@ -42,7 +42,9 @@ class Supervision:
     trusts_all : bool
         Whether there is no gate, by the user's wish: then all pairs weigh 1.
     stats : dict of str to int
-        What was pluralize on the way; see `SelectiveLLMRegularizedMF.judge_stats_`.
+        What was counted on the way; see `SelectiveLLMRegularizedMF.judge_stats_`.
+    why_stopped : str
+        As of `Answers`.
     """
 
     slates: Slates
@@ -50,6 +52,7 @@ class Supervision:
     gate: object
     trusts_all: bool
     stats: dict
+    why_stopped: str = ""
 
     def pairs(self, which=slice(None)):
         """Return the pairs of some slates that may regularize, and their weights, (n_pairs,)."""
@@ -96,6 +99,10 @@ class Supervision:
         )
 
     def summary(self):
+        """Return what the judge adds, as the gate says it, and why asking stopped, if it did."""
+        return f"{self._summary()} {self.why_stopped}".rstrip()
+
+    def _summary(self):
         """Return what the judge adds, in one sentence of the gate: by a part of many slates."""
         step = -(-len(self.slates) // _SLATES_PER_CHUNK)
         evidence = compare_candidates(self.slates[::step], self.standing[::step]).evidence
@@ -138,13 +145,14 @@ def supervise(answers, interactions, judge, gate, rank, cross_fit):
             gate, judge, slates, standing, interactions.matrix, cross_fit
         )
         stats |= counts
-    found = Supervision(slates, standing, fitted_gate, gate is None, stats)
+    found = Supervision(slates, standing, fitted_gate, gate is None, stats, answers.why_stopped)
     weights, n_pairs, n_weighted = found.weights()
     found = replace(found, stats=stats | {"pairs": n_pairs, "pairs_weighted": n_weighted})
     _log.info("%d of %d preferences weigh more than 0.", n_weighted, n_pairs)
     if isinstance(fitted_gate, ReliabilityGate) and _log.isEnabledFor(logging.INFO):
         _log.info("%s", found.summary())
-    _warn_of_judge(found, np.max(np.abs(weights), initial=0))
+    if not found.why_stopped:
+        _warn_of_judge(found, np.max(np.abs(weights), initial=0))
     return found, weights
 
 

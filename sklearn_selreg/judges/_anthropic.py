@@ -59,6 +59,10 @@ class AnthropicJudge(LiveJudge):
     ----------
     model : str, default="claude-haiku-5-5"
         The model. The default is the least expensive one of November 2026.
+    ask : "ratings" or "ranking", default="ratings"
+        What to answer for the candidates of a slate: a rating for each, or their order, which
+        takes fewer output tokens and says less: its ratings are at equal steps from 1 to 0. Part
+        of what identifies an answer.
     max_requests : int or None, default=None
         Requests allowed, >= 0. This or `max_cost` has to be set. Both count over all that was ever
         asked with the same cache file, by any process, retries included.
@@ -133,6 +137,7 @@ class AnthropicJudge(LiveJudge):
         self,
         model: str = "claude-haiku-5-5",
         *,
+        ask: str = "ratings",
         max_requests: int | None = None,
         max_cost: float | None = None,
         cache: str | os.PathLike | None = "default",
@@ -153,6 +158,7 @@ class AnthropicJudge(LiveJudge):
     ):
         super().__init__(
             model,
+            ask=ask,
             max_requests=max_requests,
             max_cost=max_cost,
             cache=cache,

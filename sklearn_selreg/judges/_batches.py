@@ -277,7 +277,7 @@ class Batches:
 
     def _read(self, key, reply, reserved, n_candidates, answers, counts):
         """Read an answer; a bad one is asked for once more."""
-        ratings, problem = read_reply(reply, n_candidates)
+        ratings, problem = read_reply(reply, n_candidates, self.judge._form.parse)
         _add(counts, self.asking.spending(reply, reserved))
         if problem is not None:
             _add(counts, {problem: 1})

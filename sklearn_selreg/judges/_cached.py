@@ -17,6 +17,7 @@ from ._base import BaseJudge
 from ._cache import NANO, open_cache
 from ._cache_file import private_opener
 from ._orders import SlatePrompts, json_or_hash, sha256, slate_content
+from ._positions import looker
 from ._slate import CostEstimate, Slate, check_slates
 
 
@@ -25,6 +26,7 @@ class CachedJudge(BaseJudge):
 
     # Parameters that do not change what the judge answers, and are not part of a prompt's key.
     _not_identity: tuple[str, ...] = ("cache", "verbose")
+    _shuffles = False  # whether it shows candidates in random orders of its own
     version: str = ""
     """Which version of its class a judge is: answers of another one are not taken for its own."""
 
@@ -42,10 +44,12 @@ class CachedJudge(BaseJudge):
             for key, prompt in zip(prompts.keys, prompts.prompts, strict=True)
         }
         found, todo = self._divide(cache, todo)
+        look = looker(self, asked, dict(found))
         if todo:
-            found |= self._ask(cache, todo)
+            found |= self._ask(cache, todo, look)
         cache.tell()
-        self._look_over(cache, found)
+        self._check_models(cache, found)
+        look(found, is_last=True)
         return [prompts.answers(found) for prompts in asked]
 
     def _divide(self, cache, prompts):
@@ -65,11 +69,11 @@ class CachedJudge(BaseJudge):
         """Return the length that an answer is allowed now, and that of older versions."""
         return 0, 0
 
-    def _look_over(self, cache, keys):
-        """Warn of what is odd about answers that are used."""
+    def _check_models(self, cache, keys):
+        """Warn if answers that are used come from several models."""
 
     @abstractmethod
-    def _ask(self, cache, todo):
+    def _ask(self, cache, todo, look):
         """Answer prompts that were not cached; several processes may do that at once.
 
         Parameters
@@ -77,6 +81,8 @@ class CachedJudge(BaseJudge):
         cache : JudgmentCache
         todo : dict of str to Slate
             Prompts by their keys.
+        look : callable
+            To be called now and then with the answers so far; it may warn, so it may raise.
 
         Returns
         -------

@@ -23,16 +23,9 @@ from ..exceptions import CacheError
 from ._address import check_address, without_password
 from ._cache import NANO, Unwritable
 from ._cached import CachedJudge
+from ._form import FORMS
 from ._orders import sha256
-from ._prompt import (
-    PROMPT_ID,
-    PROMPT_VERSION,
-    SYSTEM,
-    clean_text,
-    ratings_schema,
-    slate_texts,
-    user_message,
-)
+from ._prompt import clean_text, slate_texts, user_message
 from ._report import report, warn_of_several_models
 from ._run import AskingRun
 from ._service import Reply, not_sent
@@ -42,7 +35,6 @@ _log = logging.getLogger("sklearn_selreg")  # no text of an item, and never a ke
 _LONGEST_PROMPT = 90_000  # bytes, so fewer tokens than where the price of a prompt rises
 _OVERHEAD_TOKENS = 1_000  # more than a service adds to a request, say to explain the schema
 _CHARS_PER_TOKEN = 3.0  # of the expected cost, for English; tokens are shorter elsewhere
-_TOKENS_PER_RATING = 8
 _FREE = (0.0, 0.0)
 # Why ratings may be missing though the model did not refuse; older versions kept pages of gateways
 # as "broken JSON".
@@ -77,8 +69,8 @@ class LiveJudge(CachedJudge):
     ----------
     model : str
         The model, as the service calls it.
-    max_requests, max_cost, cache, concurrency, n_orders, max_item_chars, max_tokens, options, \
-price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
+    ask, max_requests, max_cost, cache, concurrency, n_orders, max_item_chars, max_tokens, \
+options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         As in :class:`AnthropicJudge`.
 
     See Also
@@ -120,8 +112,9 @@ price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
     _not_identity: tuple[str, ...] = (
         *("cache", "max_requests", "max_cost", "price", "concurrency", "batch", "verbose"),
         *("timeout", "max_retries", "max_wait", "base_url", "api_key_env"),
-        *("n_orders", "max_tokens"),
+        *("n_orders", "max_tokens", "ask"),
     )
+    _shuffles = True
     reads_texts = True
     _prices: Mapping[str, tuple[float, float]] = MappingProxyType({})
     _prices_date: str = ""
@@ -130,6 +123,7 @@ price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         self,
         model: str,
         *,
+        ask: str = "ratings",
         max_requests: int | None = None,
         max_cost: float | None = None,
         cache: str | os.PathLike | None = "default",
@@ -147,6 +141,7 @@ price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         verbose: int = 0,
     ):
         self.model = model
+        self.ask = ask
         self.max_requests = max_requests
         self.max_cost = max_cost
         self.cache = cache
@@ -177,7 +172,13 @@ price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
     # -- prompts -----------------------------------------------------------------------------
 
     def _identity(self):
-        return {**super()._identity(), "prompt": PROMPT_VERSION, "system": PROMPT_ID}
+        # Not `ask`, which the version tells: the keys of ratings are those of before rankings.
+        form = self._form
+        return {**super()._identity(), "prompt": form.version, "system": form.identity}
+
+    @property
+    def _form(self):
+        return FORMS[self.ask]
 
     def _content(self, slate):
         history, candidates = slate_texts(slate)
@@ -244,6 +245,8 @@ price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
                 )
         if not isinstance(self.model, str) or not self.model:
             raise InvalidParameterError(f"model must be the name of a model; got {self.model!r}.")
+        if not isinstance(self.ask, str) or self.ask not in FORMS:
+            raise InvalidParameterError(f"ask must be one of {[*FORMS]}; got {self.ask!r}.")
         if self.options is not None and not isinstance(self.options, dict):
             raise InvalidParameterError(f"options must be a dict or None; got {self.options!r}.")
         if self.max_cost is not None or self.price is not None:
@@ -294,7 +297,7 @@ price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
 
     def _default_limit(self, slate):
         """Return the number of output tokens that a request allows if `max_tokens` is None."""
-        return 64 + 2 * _TOKENS_PER_RATING * len(slate.candidates)
+        return 64 + 2 * self._form.tokens * len(slate.candidates)
 
     def _limits_of(self, prompt):
         return self._output_limit(prompt), self._default_limit(prompt)
@@ -316,7 +319,7 @@ price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
 
     def _estimate(self, n_slates, n_prompts, todo):
         n_input = sum(round(len(self._request_text(q)) / _CHARS_PER_TOKEN) for q in todo)
-        n_output = sum(_TOKENS_PER_RATING * len(q.candidates) for q in todo)
+        n_output = sum(self._form.tokens * len(q.candidates) for q in todo)
         cost = worst = None
         if self.price is not None or self.model in self._prices:
             cost = self._nano_cost(n_input, n_output) / NANO
@@ -340,13 +343,13 @@ price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
 
     # -- asking --------------------------------------------------------------------------------
 
-    def _ask(self, cache, todo):
+    def _ask(self, cache, todo, look):
         if cache.read_only:  # what cannot be written down is not paid for
             run = AskingRun(self, cache, todo)
             run.spent("it is read-only")
         else:
             with self._client() as client:  # without a key nothing is reserved
-                run = AskingRun(self, cache, todo, client)
+                run = AskingRun(self, cache, todo, client, look)
                 _log.info("%s: asking %d prompts.", self.model, len(todo))
                 with cache.at_work(), run.progress:
                     self._work(run)
@@ -362,7 +365,7 @@ price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         report(run)
         return run.found
 
-    def _look_over(self, cache, keys):
+    def _check_models(self, cache, keys):
         warn_of_several_models(self, cache.models(keys))
 
     def retry_failed(self) -> int:
@@ -423,11 +426,16 @@ price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
             )
         return key
 
-    def _instructions(self, slate):
+    def _instructions(self, slate, bounded=False):
+        """Return the system prompt, the user message and the JSON schema of the answer.
+
+        With `bounded` the schema has bounds of numbers and lengths, which some services refuse.
+        """
+        form = self._form
         return (
-            SYSTEM,
+            form.system,
             user_message(slate, self.max_item_chars),
-            ratings_schema(len(slate.candidates)),
+            form.schema(len(slate.candidates), bounded),
         )
 
 

@@ -130,7 +130,7 @@ class LLMJudge(CachedJudge):
                 raise TypeError(f"{parameter} must be a string; got {value!r}.")
         return _FunctionJudge(f, name, version, cache, reads_texts, verbose)
 
-    def _ask(self, cache, todo):
+    def _ask(self, cache, todo, look):
         judge = self._identity_hash()
         found, pending, waiting = {}, list(todo), []
         n_workers = joblib.effective_n_jobs(None)  # 1, if joblib was not told otherwise
@@ -159,6 +159,7 @@ class LLMJudge(CachedJudge):
                     cache.store(judge, key, Answer(ratings))
                     found[key] = ratings
                     progress.update()
+                    look(found)
         _log.info("%s: %d prompts answered.", self._title(), len(found))
         return found
 

@@ -8,7 +8,6 @@ from typing import Any
 from ..exceptions import JudgeError
 from ._address import host_of
 from ._live import LiveJudge
-from ._prompt import ratings_schema
 from ._service import (
     Reply,
     TransientError,
@@ -61,7 +60,7 @@ class OpenAIJudge(LiveJudge):
     ----------
     model : str
         The model, as the server calls it.
-    max_requests, max_cost, cache, concurrency, n_orders, max_item_chars
+    ask, max_requests, max_cost, cache, concurrency, n_orders, max_item_chars
         As in :class:`AnthropicJudge`.
     max_tokens : int or None, default=None
         Length of an answer. None: 64 + 16 per candidate, and 4,000 more for OpenAI's own models,
@@ -107,6 +106,7 @@ class OpenAIJudge(LiveJudge):
         self,
         model: str,
         *,
+        ask: str = "ratings",
         max_requests: int | None = None,
         max_cost: float | None = None,
         cache: str | os.PathLike | None = "default",
@@ -126,6 +126,7 @@ class OpenAIJudge(LiveJudge):
     ):
         super().__init__(
             model,
+            ask=ask,
             max_requests=max_requests,
             max_cost=max_cost,
             cache=cache,
@@ -195,7 +196,7 @@ class OpenAIJudge(LiveJudge):
         return key, _KEY
 
     def _arguments(self, slate, form):
-        system, message, _ = self._instructions(slate)
+        system, message, schema = self._instructions(slate, bounded=form == _BOUNDED)
         length = "max_completion_tokens" if self.base_url is None else "max_tokens"
         arguments = {
             "model": self.model,
@@ -206,8 +207,7 @@ class OpenAIJudge(LiveJudge):
             ],
         }
         if form != _FREE_FORM:
-            schema = ratings_schema(len(slate.candidates), bounded=form == _BOUNDED)
-            named = {"name": "ratings", "strict": True, "schema": schema}
+            named = {"name": self.ask, "strict": True, "schema": schema}
             arguments["response_format"] = {"type": "json_schema", "json_schema": named}
         return arguments | (self.options or {})
 

@@ -47,6 +47,10 @@ class SlatePrompts:
                 answers[order, column] = found[key]
         return answers
 
+    def shown(self, found):
+        """Return for each order the ratings as shown, and the candidates' places in the slate."""
+        return [(found[key], order) for key, order in zip(self.keys, self._orders, strict=True)]
+
 
 def _reorder(slate, order):
     """Return the slate with its candidates in another order."""

@@ -302,7 +302,7 @@ def _tabulate(records):
     table : JudgedSlates
         The slates, in order of first appearance.
     number_of : dict
-        Number in `table` of each question, by its `_slate_key`.
+        Number in `table` of each slate, by its `_slate_key`.
     """
     number_of, users, histories, candidates, answers = {}, [], [], [], []
     for where, record in records:

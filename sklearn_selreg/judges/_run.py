@@ -36,13 +36,16 @@ class AskingRun:
         Prompts by their keys.
     client : object or None, default=None
         Of the service.
+    look : callable
+        Called now and then with the answers so far, by the thread that called us.
     """
 
-    def __init__(self, judge, cache, todo, client=None):
+    def __init__(self, judge, cache, todo, client=None, look=lambda found: None):
         self.judge = judge
         self.cache = cache
         self.todo = todo
         self.client = client
+        self.look = look
         self.identity = judge._identity_hash()
         self.limits = judge._limits()
         self.found = {}
@@ -96,6 +99,7 @@ class AskingRun:
             try:
                 while wait(futures, timeout=_TICK).not_done:  # an endless one may not hear Ctrl-C
                     self._tell_waiting()
+                    self.look(self.found)
             except BaseException:  # Ctrl-C: what is under way is paid, and stored before we go
                 self.stop.set()
                 raise
@@ -160,7 +164,7 @@ class AskingRun:
                 raise
             if reply is None:
                 break
-            ratings, problem = read_reply(reply, len(slate.candidates))
+            ratings, problem = read_reply(reply, len(slate.candidates), self.judge._form.parse)
             counts = self.spending(reply, worst)
             if problem is not None:
                 counts[problem] = 1

@@ -12,7 +12,6 @@ from numbers import Real
 import numpy as np
 
 from ..exceptions import JudgeError
-from ._prompt import parse_ratings
 
 _TRANSIENT = {408, 409, 429, *range(500, 600)}
 _TIMEOUTS = {408, 504}
@@ -124,7 +123,8 @@ class Reply:
     ----------
     text : str
         One rating from 0 to 99 for each candidate, as JSON: an object by the numbers of the
-        candidates, from 1, or a list. Reasoning, code fences and prose around it do no harm.
+        candidates, from 1, or a list; with ``ask="ranking"`` the list of these numbers, the best
+        one first. Reasoning, code fences and prose around it do no harm.
     problem : str or None
         "refusal" or "truncated", if it did not finish.
     input_tokens, output_tokens : int or None
@@ -156,11 +156,11 @@ def read_tokens(count):
     return int(count) if whole and count == int(count) else None
 
 
-def read_reply(reply, n_candidates):
+def read_reply(reply, n_candidates, parse):
     """Return the ratings of a reply, and what is wrong with it (None if nothing)."""
     if reply.problem == "refusal":
         return np.full(n_candidates, np.nan), "refusal"
-    ratings, problem = parse_ratings(reply.text, n_candidates)
+    ratings, problem = parse(reply.text, n_candidates)
     if problem is not None and reply.problem is not None:
         problem = reply.problem
     return ratings, problem

@@ -940,13 +940,18 @@ def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
     judge = claude(server, cache=tmp_path / "c", max_requests=130, max_cost=1.0)
     model = make_model(world, judge)
     plan = model.plan_judging(world[0])
-    assert "60 slates for 1 fit: 120 prompts, 0 of them cached; 120 requests, about" in repr(plan)
-    left = "left of the budget: {} requests and ${:.4f})"
-    assert left.format(130, 1) in repr(plan)
+    cost, most = plan.estimate.cost, plan.estimate.max_cost
+    assert repr(plan).startswith(
+        f"JudgingPlan(about ${cost:.4f}, at most ${most:.4f}: 60 slates for 1 fit, 120 prompts "
+        "(0 answered before), 120 requests, about "
+    )
+    left = "left of the budget: {} requests and ${})"
+    assert left.format(130, "1.00") in repr(plan)
     plan.ask()
     stats = judge.stats_
     again = model.plan_judging(world[0])  # within the budget
-    assert "0 requests; " + left.format(10, 1 - stats["cost"]) in repr(again)
+    assert repr(again).startswith("JudgingPlan(nothing to pay: ")
+    assert "0 requests; " + left.format(10, f"{1 - stats['cost']:.4f}") in repr(again)
     for few in ({"max_requests": 130}, {"max_requests": None, "max_cost": stats["cost"] + 1e-5}):
         ((name, _),) = [item for item in few.items() if item[1] is not None]
         with pytest.warns(BudgetWarning, match=rf"{name}=.* are left: not all") as caught:

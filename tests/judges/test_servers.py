@@ -177,6 +177,14 @@ def test_a_cache_of_the_version_before_is_brought_up_to_date(server, tmp_path):
     assert n_sent(server) == n_before + 6
 
 
+def test_keys_of_answers_are_those_of_the_versions_before():
+    # SHA-256 of what determines an answer, as computed before bounds, rankings and this prompt.
+    gpt = "d0851a36a1d80982121549b6d47db5e5db4a6b93d843d453154aa5e669f8fc8c"
+    claude = "0f2277b20913985d9c7eeb98e33fb7944a8a6e63bd3fd243bca9a661b5823adf"
+    assert OpenAIJudge("x", price=0)._identity_hash() == gpt
+    assert AnthropicJudge(max_cost=1)._identity_hash() == claude
+
+
 # Schema
 
 
