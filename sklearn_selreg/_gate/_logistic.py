@@ -76,7 +76,7 @@ def fit_logistic(columns, known, C, start=None):
     ----------
     columns : ndarray of shape (n_pairs, n_columns)
     known : KnownPairs
-    C : float or ndarray of shape (n_columns,)
+    C : float
         Inverse strength of the penalty; inf: none.
     start : ndarray of shape (n_columns,) or None
         Where to begin; None: at 0.
