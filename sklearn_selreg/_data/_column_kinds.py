@@ -134,7 +134,7 @@ def _column_kind(values, min_count):
 
 def _written_kind(strings, common):
     """Choose the kind of vectors, numbers or lists that are written as text; None for others."""
-    if strings.dropna().str.fullmatch(_WRITTEN_VECTOR).all():
+    if _all_match(_WRITTEN_VECTOR, strings.dropna()):
         return ColumnKind("dropped", "vectors written as text: read them, as by .map(json.loads)")
     separator, decimal = _separator(strings, common), _decimal_separator(strings)
     if decimal is not None and not (separator == "," and _are_codes_of_three(strings)):
@@ -187,7 +187,7 @@ def is_identifier(values: pd.Series) -> bool:
     strings = read_strings(present)
     return (
         strings.nunique() > 0.9 * len(strings)
-        and bool(strings.str.fullmatch(r"[!-~]+").all())
+        and _all_match(r"[!-~]+", strings)
         and _decimal_separator(strings) is None
     )
 
@@ -209,7 +209,7 @@ def _decimal_separator(strings):
         (".", _WITH_POINT, _SIGNS_OF_POINT),
         (",", _WITH_COMMA, _SIGNS_OF_COMMA),
     ):
-        if present.str.fullmatch(form).all() and present.str.contains(signs, regex=True).any():
+        if _all_match(form, present) and present.str.contains(signs, regex=True).any():
             return decimal
     return None
 
@@ -220,6 +220,11 @@ def _are_codes_of_three(strings):
     They are if some begin with a zero, as no number does, or if no later entry does.
     """
     present = strings.dropna()
-    if not present.str.fullmatch(r"\s*\d{3}(?:,\d{3})*\s*").all():
+    if not _all_match(r"\s*\d{3}(?:,\d{3})*\s*", present):
         return False
     return bool(present.str.match(r"\s*0").any() or not present.str.contains(",0").any())
+
+
+def _all_match(pattern, strings):
+    """Return whether a pattern matches all of some strings: mostly the first one tells."""
+    return all(map(re.compile(pattern).fullmatch, strings))

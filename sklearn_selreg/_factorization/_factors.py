@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
-from sklearn.linear_model import Ridge
 
 from .._data._csr import count_interactions, gram
 
@@ -61,8 +60,7 @@ def popularity_bias(by_period, features):
     at_that_rate = popularity * (by_period + _NO_TREND) / (expected + _NO_TREND)
     bias = at_that_rate / (at_that_rate + _BIAS_HALF)
     if features is not None:
-        ridge = Ridge(alpha=_BIAS_RIDGE, solver="sparse_cg").fit(features, bias)
-        expected = ridge.predict(features).reshape(bias.shape)
+        expected = _with_ones(features) @ _regress(features, bias)
         bias = (popularity * bias + _BIAS_PRIOR * expected) / (popularity + _BIAS_PRIOR)
     return bias
 
@@ -89,14 +87,35 @@ def expected_bias(new, features, bias, popularity):
     n = np.maximum(popularity, 1)[:, np.newaxis]
     known = (popularity > 0)[:, np.newaxis]
     weights = 1 + known * _BIAS_PRIOR / n
-    ones = [sp.csr_matrix(np.ones((m.shape[0], 1), dtype=np.float32)) for m in (features, new)]
-    wide = sp.hstack([features, ones[0]], format="csr")
-    moments = gram(wide, weights[:, 0])
+    coefficients = _regress(features, known * (n + _BIAS_PRIOR) / n * bias, weights[:, 0])
+    return (_with_ones(new) @ coefficients).astype(np.float32)
+
+
+def _regress(features, weighted, weights=None):
+    """Return the coefficients of a ridge regression on features, the last one its intercept.
+
+    Parameters
+    ----------
+    features : csr_matrix of shape (n_items, n_features)
+    weighted : ndarray of shape (n_items, n_targets)
+        Targets times weights.
+    weights : ndarray of shape (n_items,) or None
+        None: 1.
+
+    Returns
+    -------
+    coefficients : ndarray of shape (n_features + 1, n_targets), float64
+    """
+    wide = _with_ones(features)
+    moments = gram(wide, weights)
     penalized = np.arange(features.shape[1])
     moments[penalized, penalized] += _BIAS_RIDGE
-    rhs = wide.T @ (known * (n + _BIAS_PRIOR) / n * bias)
-    coefficients = scipy.linalg.solve(moments, rhs, assume_a="pos")
-    return (sp.hstack([new, ones[1]], format="csr") @ coefficients).astype(np.float32)
+    return scipy.linalg.solve(moments, wide.T @ weighted, assume_a="pos")
+
+
+def _with_ones(features):
+    ones = sp.csr_matrix(np.ones((features.shape[0], 1), dtype=np.float32))
+    return sp.hstack([features, ones], format="csr")
 
 
 def no_watch(problem):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from ._logistic import fit_logistic, held_out_log_odds, held_out_losses
+from ._logistic import CrossValidation, fit_logistic
 
 _PENALTIES = 10.0 ** np.arange(-3, 3)  # values of C to choose from
 _SELECT_BY = 50_000  # pairs by which penalty and context columns are selected, about
@@ -110,8 +110,8 @@ def learn_trust(gap, prior, context, known, *, C, n_folds, support):
     n_before = n_prior * (1 + n_context)  # columns without the judge
     selected, C, log_loss = _select_columns(columns, known, n_before, C, n_folds, support)
 
-    log_odds = held_out_log_odds(columns[:, selected], known, C, n_folds)
-    by_prior = held_out_log_odds(columns[:, :n_before], known, C, n_folds)
+    held_out = CrossValidation(columns, known, n_folds)
+    log_odds, by_prior = (held_out.log_odds(some, C) for some in (selected, selected[:n_before]))
     predictions = {"judge": gap, "prior": by_prior - known.offset}
     predictions["selected"] = log_odds - known.offset
     weights = known.weights_without_offset()
@@ -164,9 +164,7 @@ def _select_columns(columns, known, n_before, C, n_folds, support):
     part = known.groups % step == 0
     columns, known = columns[part], known[part]
     known = replace(known, groups=known.groups // step)
-
-    def losses(selected, C):
-        return held_out_losses(columns[:, selected], known, C, n_folds)
+    losses = CrossValidation(columns, known, n_folds).losses
 
     base = list(range(n_before + 1))
     by_penalty = {C: losses(base, C) for C in (_PENALTIES if C is None else (C,))}

@@ -42,8 +42,9 @@ def rank_items(items, user_factors, item_factors, seen):
         own = np.take_along_axis(scores, items[rows], axis=1)
         known = seen[rows]
         scores[np.repeat(np.arange(len(scores)), np.diff(known.indptr)), known.indices] = -np.inf
-        for place in range(items.shape[1]):
-            ranks[rows, place] += np.sum(scores > own[:, place, np.newaxis], axis=1)
+        scores.sort(axis=1)  # by the processor's vectors: faster than comparing with each item
+        for row, found in enumerate(scores, start):
+            ranks[row] += len(found) - np.searchsorted(found, own[row - start], side="right")
     return ranks
 
 

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from .._factorization._slate_terms import pack_pairs
+from .._factorization._threads import single_threaded_blas
 from .._gate import ReliabilityGate
 from .._utils._warn import warn
 from ..exceptions import GateWarning, JudgmentWarning
@@ -139,12 +140,14 @@ def supervise(answers, interactions, judge, gate, rank, cross_fit):
         As from `Supervision.weights`.
     """
     slates, stats = _place(answers, interactions)
-    standing, fitted_gate = rank(slates), None
-    if gate is not None:
-        fitted_gate, counts = _calibrate(
-            gate, judge, slates, standing, interactions.matrix, cross_fit
-        )
-        stats |= counts
+    fitted_gate = None
+    with single_threaded_blas():  # threads would wait for each other, and decide about last bits
+        standing = rank(slates)
+        if gate is not None:
+            fitted_gate, counts = _calibrate(
+                gate, judge, slates, standing, interactions.matrix, cross_fit
+            )
+            stats |= counts
     found = Supervision(slates, standing, fitted_gate, gate is None, stats, answers.why_stopped)
     weights, n_pairs, n_weighted = found.weights()
     found = replace(found, stats=stats | {"pairs": n_pairs, "pairs_weighted": n_weighted})
