@@ -146,7 +146,7 @@ class RegularizedALS:
         how = {"steps": self.cg_steps, "relaxation": self.relaxation}
         with self._threads() as run, quiet():
             gram, _ = self._solve_users(run, **how)
-            prior = None if self._prior is None else self._prior.expected(self._y)
+            prior = None if self._prior is None else self._prior.expected(self._y, run)
             half = self._item_half
             self._gram, q = half.solve(self._y, self._x, gram, prior=prior, run=run, **how)
             self._basis = self._basis @ q

@@ -137,14 +137,13 @@ class HalfSweep:
         spread = (sum(squares, np.zeros(k)) / max(len(self._entries[2]), 1)).astype(_F)
         if prior is not None:
             run(lambda s, e: rotate(prior[s:e]), _equal(len(prior), k))
-        row = _Row(self, y, values, spread, _NO_PRIOR if prior is None else prior)
+        prior, how = _NO_PRIOR if prior is None else prior, (steps, _F(tolerance), _F(relaxation))
         settled = {
-            u: row.solve(u, rotate(x[u : u + 1].copy())[0], steps, tolerance, relaxation, run)
+            u: self._solve_long(u, rotate(x[u : u + 1].copy())[0], y, values, spread, prior, *how, run)
             for u in self._long
         }
         settings = (
-            x, y, values, spread, self._scale, self._penalty, row.prior, self._missing,
-            steps, _F(tolerance), _F(relaxation),
+            x, y, values, spread, self._scale, self._penalty, prior, self._missing, *how
         )  # fmt: skip
 
         def do(start, stop):
@@ -159,51 +158,43 @@ class HalfSweep:
             self._bounds = _cut(self._cost, k)
         return sum(run(do, self._bounds), np.zeros((k, k))), rotation
 
-
-class _Row:
-    """Solves for single rows as `_solve_rows` does, their entries shared between threads."""
-
-    def __init__(self, half, y, values, spread, prior):
-        self._half, self._y, self._values, self._spread = half, y, values, spread
-        self.prior = prior
-
-    def solve(self, u, start, steps, tolerance, relaxation, run):
-        half, pairs = self._half, self._half._pairs
-        indptr, indices, confidence = half._entries
-        entries = slice(indptr[u], indptr[u + 1])
-        index, f = indices[entries], confidence[entries]
-        w = v = f - half._scale[u] * half._missing[index]
-        if len(pairs.term_ptr):
-            terms = slice(pairs.term_ptr[u], pairs.term_ptr[u + 1])
-            at = pairs.term_at[terms]
-            index, f = np.append(index, pairs.term_rows[terms]), np.append(f, pairs.pulls[at])
-            v, w = np.append(v, np.zeros(len(at), _F)), np.append(w, pairs.curvature[at])
-        bounds = np.append(np.arange(0, len(index), _CHUNK), len(index))
+    def _solve_long(self, u, x, y, values, spread, prior, steps, tolerance, relaxation, run):
+        """Solve for a row as `_solve_rows` does, its entries shared between threads."""
+        pairs, scale = self._pairs, self._scale[u]
+        entries = slice(*self._entries[0][u : u + 2])
+        index, confidence = (part[entries] for part in self._entries[1:])
+        terms = slice(*pairs.term_ptr[u : u + 2]) if len(pairs.term_ptr) else slice(0)
+        others, at = pairs.term_rows[terms], pairs.term_at[terms]
+        pulls, curvature = pairs.pulls[at], pairs.curvature[at]
         _, multiply = compiled()
 
-        def products(w, f, x):
-            x = x.astype(_F)
-            parts = run(lambda s, e: multiply(s, e, index, w, f, self._y, x), bounds)
-            return sum(parts, np.zeros(len(x)))
+        def sums(index, c, scale, share, x):
+            bounds, x = np.append(np.arange(0, len(index), _CHUNK), len(index)), x.astype(_F)
+            parts = run(
+                lambda s, e: multiply(s, e, index, c, scale, self._missing, share, y, x), bounds
+            )
+            return sum((part for part, _ in parts), np.zeros(len(x))), sum(t for _, t in parts)
 
-        own, no_f = half._scale[u] * self._values + half._penalty[u], np.zeros_like(f)
-        r = half._scale[u] * self._values * start + half._penalty[u] * start + products(v, f, start)
-        if len(self.prior):
-            r -= half._penalty[u] * self.prior[u]
-        inverse = 1 / (own + max(w.sum(dtype=float), 0) * self._spread)
+        own = scale * values + self._penalty[u]
+        r, total = sums(index, confidence, scale, _F(1), x)
+        r += own * x + sums(others, pulls, _F(0), _F(1), 0 * x)[0]
+        if len(prior):
+            r -= self._penalty[u] * prior[u]
+        inverse = 1 / (own + max(total + curvature.sum(dtype=float), 0) * spread)
         moved, p = np.zeros(len(r)), inverse * r
         rz = r @ p
         limit = tolerance * rz
         for _ in range(steps):
             if rz <= limit:
                 break
-            product = own * p + products(w, no_f, p)
+            product = own * p + sums(index, confidence, scale, _F(0), p)[0]
+            product += sums(others, curvature, _F(0), _F(0), p)[0]
             length, before = rz / (p @ product), rz
             moved -= length * p
-            r = r - length * product
+            r -= length * product
             rz = r @ (inverse * r)
             p = inverse * r + rz / before * p
-        return start + relaxation * moved
+        return x + relaxation * moved
 
 
 def aligned(rows):
