@@ -7,6 +7,8 @@ import scipy.sparse as sp
 
 from ._finite import quiet
 
+_ENTRIES_PER_CHUNK = 2**17
+
 
 def order_by_time(strengths: np.ndarray, times: np.ndarray | None) -> np.ndarray:
     """Order the rows with strengths > 0 by `times` (None: as they are), ties by row; int32."""
@@ -140,8 +142,11 @@ def recency_ranks(oldest_first: np.ndarray, users: np.ndarray, indptr: np.ndarra
     -------
     ndarray of shape (nnz,), int32
     """
-    ranks = np.empty(len(users), dtype=np.int32)
-    ranks[oldest_first] = indptr[users + 1] - 1 - np.arange(len(users))
+    ranks, last = np.empty(len(users), dtype=np.int32), indptr[1:] - 1
+    for start in range(0, len(users), _ENTRIES_PER_CHUNK):
+        chunk = slice(start, start + _ENTRIES_PER_CHUNK)
+        positions = np.arange(start, start + len(users[chunk]))
+        ranks[oldest_first[chunk]] = last[users[chunk]] - positions
     return ranks
 
 

@@ -66,6 +66,8 @@ class HalfSweep:
     Parameters
     ----------
     confidence : csr_matrix of shape (n_rows, n_others), float32
+    alpha : float
+        By which confidences are multiplied.
     penalty : ndarray of shape (n_rows,), float32
         Of the distance from the prior.
     scale, missing : ndarrays of shape (n_rows,) and (n_others,), float32, or None
@@ -73,7 +75,7 @@ class HalfSweep:
     pairs : Pairs or None
     """
 
-    def __init__(self, confidence, penalty, *, scale=None, missing=None, pairs=None):
+    def __init__(self, confidence, penalty, *, alpha=1.0, scale=None, missing=None, pairs=None):
         n_rows, n_others = confidence.shape
         self._entries = (
             confidence.indptr.astype(np.int64),
@@ -82,7 +84,7 @@ class HalfSweep:
         )
         self._scale = np.ones(n_rows, _F) if scale is None else scale
         self._missing = np.ones(n_others, _F) if missing is None else missing
-        self._penalty, self._pairs = penalty, pairs or Pairs()
+        self._alpha, self._penalty, self._pairs = _F(alpha), penalty, pairs or Pairs()
         indices = self._entries[1]
         self._counts = np.zeros(n_others, _F)  # entries of each row of the other side
         for start in range(0, len(indices), _COUNTED):
@@ -143,13 +145,14 @@ class HalfSweep:
             for u in self._long
         }
         settings = (
-            x, y, values, spread, self._scale, self._penalty, prior, self._missing, *how
+            *self._entries, self._alpha, x, y, values, spread, self._scale, self._penalty, prior,
+            self._missing, *how,
         )  # fmt: skip
 
         def do(start, stop):
             part = rotate(x[start:stop])
             solve, _ = compiled()
-            solve(start, stop, self._longest, *self._entries, *settings, *self._pairs)
+            solve(start, stop, self._longest, *settings, *self._pairs)
             for u in self._long[slice(*np.searchsorted(self._long, [start, stop]))]:
                 x[u] = settled[u]
             return part.T @ (self._scale[start:stop, np.newaxis] * part)
@@ -168,16 +171,17 @@ class HalfSweep:
         pulls, curvature = pairs.pulls[at], pairs.curvature[at]
         _, multiply = compiled()
 
-        def sums(index, c, scale, share, x):
+        def sums(index, c, alpha, scale, share, x):
             bounds, x = np.append(np.arange(0, len(index), _CHUNK), len(index)), x.astype(_F)
+            missing = self._missing
             parts = run(
-                lambda s, e: multiply(s, e, index, c, scale, self._missing, share, y, x), bounds
+                lambda s, e: multiply(s, e, index, c, alpha, scale, missing, share, y, x), bounds
             )
             return sum((part for part, _ in parts), np.zeros(len(x))), sum(t for _, t in parts)
 
         own = scale * values + self._penalty[u]
-        r, total = sums(index, confidence, scale, _F(1), x)
-        r += own * x + sums(others, pulls, _F(0), _F(1), 0 * x)[0]
+        r, total = sums(index, confidence, self._alpha, scale, _F(1), x)
+        r += own * x + sums(others, pulls, _F(1), _F(0), _F(1), 0 * x)[0]
         if len(prior):
             r -= self._penalty[u] * prior[u]
         inverse = 1 / (own + max(total + curvature.sum(dtype=float), 0) * spread)
@@ -187,8 +191,8 @@ class HalfSweep:
         for _ in range(steps):
             if rz <= limit:
                 break
-            product = own * p + sums(index, confidence, scale, _F(0), p)[0]
-            product += sums(others, curvature, _F(0), _F(0), p)[0]
+            product = own * p + sums(index, confidence, self._alpha, scale, _F(0), p)[0]
+            product += sums(others, curvature, _F(1), _F(0), _F(0), p)[0]
             length, before = rz / (p @ product), rz
             moved -= length * p
             r -= length * product
@@ -205,6 +209,16 @@ def aligned(rows):
     made = raw[first : first + rows.size].reshape(rows.shape)
     made[:] = rows
     return made
+
+
+def rotate(rows, by, run):
+    """Multiply rows by a matrix, in place; `run` as above."""
+    by = by.astype(_F)
+
+    def do(start, stop):
+        rows[start:stop] = rows[start:stop] @ by
+
+    run(do, _equal(*rows.shape))
 
 
 def _eigenbasis(gram):

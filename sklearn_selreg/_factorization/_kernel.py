@@ -168,7 +168,7 @@ def _couple(d, first, size, weights, mu, out):
 
 
 def _solve_rows(
-    start, stop, longest, indptr, indices, confidence, x_all, y, gram, spread, scale, penalty,
+    start, stop, longest, indptr, indices, confidence, alpha, x_all, y, gram, spread, scale, penalty,
     prior, missing, steps, tolerance, relaxation,
     slate_ptr, candidates, slate_weights, slate_margins, slate_bias, mu, pulls, curvature,
     term_ptr, term_rows, term_at,
@@ -224,7 +224,7 @@ def _solve_rows(
         _gather(y, indices, s, n_entries, rows, 0)
         total = _F(0)
         for j in range(n_entries):
-            f[j] = confidence[s + j]
+            f[j] = alpha * confidence[s + j]
             v[j] = w[j] = f[j] - scale[u] * missing[indices[s + j]]
             total += w[j]
         if n > n_entries:
@@ -303,10 +303,11 @@ def _solve_rows(
                 pulls[first * size + j] = f[base + j]
 
 
-def _multiply(start, stop, index, confidence, scale, missing, share, y, x):
+def _multiply(start, stop, index, confidence, alpha, scale, missing, share, y, x):
     """Return the sums of (w (y_i . x) - share c) y_i and of w = c - scale missing_i over entries.
 
-    Those are start:stop of a long row. They are gathered in parts that fit into a cache.
+    Those are start:stop of a long row, c = alpha confidence. They are gathered in parts that fit
+    into a cache.
     """
     k, total = y.shape[1], 0.0
     rows, out = np.zeros((_PART + 8, k), _F), np.zeros(k, _F)
@@ -315,7 +316,7 @@ def _multiply(start, stop, index, confidence, scale, missing, share, y, x):
         n = min(_PART, stop - first)
         _gather(y, index, first, n, rows, 0)
         for j in range(n):
-            c = confidence[first + j]
+            c = alpha * confidence[first + j]
             w[j], f[j] = c - scale * missing[index[first + j]], share * c
             total += w[j]
         w[n : n + 8] = f[n : n + 8] = _F(0)
@@ -350,13 +351,13 @@ def compiled():
     real, number = types.float32, types.int64
     reals, table, numbers, indices = array(real), array(real, 2), array(number), array(types.int32)
     solve = types.void(
-        number, number, number, numbers, indices, reals, array(real, 2, readonly=False), table,
+        number, number, number, numbers, indices, reals, real, array(real, 2, readonly=False), table,
         reals, reals, reals, reals, table, reals, number, real, real,
         numbers, array(types.int32, 2), table, array(real, 2, "A"), table, real,
         array(real, readonly=False), reals, numbers, indices, numbers,
     )  # fmt: skip
     sums = types.Tuple((types.Array(real, 1, "C"), types.float64))
-    multiply = sums(number, number, indices, reals, real, reals, real, table, reals)
+    multiply = sums(number, number, indices, reals, real, real, reals, real, table, reals)
     made = []
     with event.install_listener("numba:compile", _Announcement()):
         for function, signature in ((_solve_rows, solve), (_multiply, multiply)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._data._csr import count_interactions
+from .._data._csr import count_interactions, row_chunks
 from .._data._histories import Histories
 from .._data._ids import encode
 from .._data._periods import PopularityOverTime, mean_user
@@ -183,7 +183,8 @@ class _Training:
         backbone, data, interactions = self.backbone, self.data, self.data.interactions
         gram = None
         if self.features is not None:  # of the users that the items were solved against
-            gram = factors.users.T.astype(np.float64) @ factors.users
+            parts = (factors.users[rows] for rows in row_chunks(len(factors.users)))
+            gram = sum(part.T.astype(np.float64) @ part for part in parts)
         factors = backbone.finish(self.matrix, self.recency_rank, factors, preferences)
         biases = () if factors.bias is None else (factors.bias,)
         check_finite_factors(
