@@ -141,7 +141,9 @@ class HalfSweep:
             run(lambda s, e: rotate(prior[s:e]), _equal(len(prior), k))
         prior, how = _NO_PRIOR if prior is None else prior, (steps, _F(tolerance), _F(relaxation))
         settled = {
-            u: self._solve_long(u, rotate(x[u : u + 1].copy())[0], y, values, spread, prior, *how, run)
+            u: self._solve_long(
+                u, rotate(x[u : u + 1].copy())[0], y, values, spread, prior, *how, run
+            )
             for u in self._long
         }
         settings = (

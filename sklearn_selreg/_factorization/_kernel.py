@@ -168,8 +168,8 @@ def _couple(d, first, size, weights, mu, out):
 
 
 def _solve_rows(
-    start, stop, longest, indptr, indices, confidence, alpha, x_all, y, gram, spread, scale, penalty,
-    prior, missing, steps, tolerance, relaxation,
+    start, stop, longest, indptr, indices, confidence, alpha, x_all, y, gram, spread,
+    scale, penalty, prior, missing, steps, tolerance, relaxation,
     slate_ptr, candidates, slate_weights, slate_margins, slate_bias, mu, pulls, curvature,
     term_ptr, term_rows, term_at,
 ):  # fmt: skip
@@ -351,8 +351,9 @@ def compiled():
     real, number = types.float32, types.int64
     reals, table, numbers, indices = array(real), array(real, 2), array(number), array(types.int32)
     solve = types.void(
-        number, number, number, numbers, indices, reals, real, array(real, 2, readonly=False), table,
-        reals, reals, reals, reals, table, reals, number, real, real,
+        number, number, number, numbers, indices, reals, real,
+        array(real, 2, readonly=False), table, reals, reals,
+        reals, reals, table, reals, number, real, real,
         numbers, array(types.int32, 2), table, array(real, 2, "A"), table, real,
         array(real, readonly=False), reals, numbers, indices, numbers,
     )  # fmt: skip
