@@ -139,7 +139,9 @@ def _newest(values, matrix, active):
     return np.maximum.reduceat(values, matrix.indptr[active]) if len(active) else values[:0]
 
 
-def mean_user(user_factors: np.ndarray, n_periods: int) -> np.ndarray:
+def mean_user(
+    user_factors: np.ndarray, n_periods: int, counts: np.ndarray | None = None
+) -> np.ndarray:
     """Return the factors for unknown users: the mean user, placed in the last period.
 
     Parameters
@@ -147,12 +149,14 @@ def mean_user(user_factors: np.ndarray, n_periods: int) -> np.ndarray:
     user_factors : ndarray of shape (n_users, k), float32
         With several periods the last columns are those of the periods.
     n_periods : int
+    counts : ndarray of shape (n_users,), bool, default=None
+        Which users count; None: all.
 
     Returns
     -------
     ndarray of shape (k,), float32
     """
-    mean = user_factors.mean(axis=0)
+    mean = user_factors.mean(axis=0, where=True if counts is None else counts[:, np.newaxis])
     if n_periods > 1:
         mean[-n_periods:] = 0
         mean[-1] = 1
