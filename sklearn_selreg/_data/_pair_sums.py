@@ -93,6 +93,8 @@ def sum_pairs(
         Row of the latest interaction of each pair.
     """
     is_new = is_new_pair(user_codes, item_codes)
+    if is_new.all():
+        return user_codes, item_codes, strengths, rows
     first, last = np.append(True, is_new), np.append(is_new, True)
     sums = np.add.reduceat(strengths, np.flatnonzero(first), dtype=np.float64)
     with quiet():  # values beyond float32 make the factors infinite, which is an error

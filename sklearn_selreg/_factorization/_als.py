@@ -24,6 +24,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .._data._csr import transposed
 from .._data._finite import are_finite, quiet
 from ._feature_prior import FeaturePrior
 from ._half_sweep import HalfSweep, aligned, rotate, weighted_gram
@@ -118,7 +119,7 @@ class RegularizedALS:
     def _item_half(self):
         scale = 1 if self._weights is None else self._weights
         return HalfSweep(
-            self._confidence.T.tocsr(),
+            transposed(self._confidence),
             np.full(len(self._y), self.item_regularization, np.float32) * scale,
             alpha=self._alpha,
             scale=self._weights,

@@ -80,7 +80,7 @@ class HalfSweep:
         self._entries = (
             confidence.indptr.astype(np.int64),
             np.ascontiguousarray(confidence.indices, np.int32),
-            np.ascontiguousarray(confidence.data, np.float32),
+            np.asarray(confidence.data, np.float32),
         )
         self._scale = np.ones(n_rows, _F) if scale is None else scale
         self._missing = np.ones(n_others, _F) if missing is None else missing

@@ -350,15 +350,16 @@ def compiled():
 
     real, number = types.float32, types.int64
     reals, table, numbers, indices = array(real), array(real, 2), array(number), array(types.int32)
+    strided = array(real, layout="A")
     solve = types.void(
-        number, number, number, numbers, indices, reals, real,
+        number, number, number, numbers, indices, strided, real,
         array(real, 2, readonly=False), table, reals, reals,
         reals, reals, table, reals, number, real, real,
         numbers, array(types.int32, 2), table, array(real, 2, "A"), table, real,
         array(real, readonly=False), reals, numbers, indices, numbers,
     )  # fmt: skip
     sums = types.Tuple((types.Array(real, 1, "C"), types.float64))
-    multiply = sums(number, number, indices, reals, real, real, reals, real, table, reals)
+    multiply = sums(number, number, indices, strided, real, real, reals, real, table, reals)
     made = []
     with event.install_listener("numba:compile", _Announcement()):
         for function, signature in ((_solve_rows, solve), (_multiply, multiply)):
