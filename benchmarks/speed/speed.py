@@ -9,7 +9,8 @@ Each method runs in a process of its own, on the same matrix of a world of `make
 interactions a user on average, 5 users an item, popularity falling like 1 / rank), with the same
 number of factors. In each round every method does one sweep, in turn; shown are the medians over
 the rounds, and the medians of the rounds' ratios to `implicit`. A first round, which lays out
-matrices, does not count. All have all cores; BLAS is limited to one thread where `implicit` asks for that.
+matrices, does not count. All have all cores; BLAS is limited to one thread where `implicit` asks
+for that.
 
 - *fit*: from a CSR matrix (and the table of items) to factors, with 5 sweeps (2 and 1 at 5 and 20
   million). Ours is
