@@ -8,8 +8,9 @@ parts of a sweep are serial, is measured by ``benchmarks/speed/roofline.py``.
 Each method runs in a process of its own, on the same matrix of a world of `make_interactions` (50
 interactions a user on average, 5 users an item, popularity falling like 1 / rank), with the same
 number of factors. In each round every method does one sweep, in turn; shown are the medians over
-the rounds, and the medians of the rounds' ratios to `implicit`. A first sweep, in the fit, does not
-count. All have all cores; BLAS is limited to one thread where `implicit` asks for that.
+the rounds, and the medians of the rounds' ratios to `implicit`. A first round, which lays out
+matrices, does not count. All have all cores; BLAS is limited to one thread where `implicit` asks
+for that.
 
 - *fit*: from a CSR matrix (and the table of items) to factors, with 5 sweeps (2 and 1 at 5 and 20
   million). Ours is
@@ -527,9 +528,11 @@ def measure(size, folder):
             }  # fmt: skip
             print(f"{size:>11,}  {name:<20} fit {fit['answer']:9.3f} s", flush=True)
         rounds = {name: [] for name in names}
-        for _ in range(ROUNDS[size]):
+        for number in range(1 + ROUNDS[size]):
             for name, child in children.items():
-                rounds[name].append(child.ask("sweep")["answer"])
+                took = child.ask("sweep")["answer"]
+                if number > 0:
+                    rounds[name].append(took)
         batches = {name: [] for name in (REFERENCE, "ours, plain")}
         for _ in range(5):
             for name, seconds in batches.items():

@@ -16,6 +16,17 @@ def with_data(matrix: sp.csr_matrix, data: np.ndarray) -> sp.csr_matrix:
     return sp.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
 
 
+def transposed(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """Return the transpose of a CSR matrix as another one, to be read only.
+
+    Equal entries, such as those of interactions without strengths, take the memory of one.
+    """
+    if not matrix.nnz or matrix.data.min() < matrix.data.max():
+        return matrix.T.tocsr()
+    made = with_data(matrix, np.ones(matrix.nnz, dtype=bool)).T.tocsr()
+    return with_data(made, np.broadcast_to(matrix.data[:1].copy(), matrix.nnz))
+
+
 def entry_rows(matrix: sp.csr_matrix) -> np.ndarray:
     """Return the row of each entry, (nnz,) intp."""
     return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))

@@ -111,7 +111,8 @@ def index_interactions(
     strengths = read_strengths(y, len(user_ids), negatives, columns)
     users, user_codes = factorize(user_ids)
     items, item_codes = factorize(item_ids)
-    if (strengths < 0).any():
+    del user_ids, item_ids  # may be large, and copies
+    if strengths.min(initial=0) < 0:
         strengths = net_strengths(
             user_codes, item_codes, strengths, times, keep=negatives == "keep"
         )
@@ -227,7 +228,7 @@ def _positive_csr(X, negatives):
         X = X.astype(np.float64)  # entries of the same pair are summed in this dtype
     matrix = sp.csr_matrix(X)
     strengths = as_strengths(matrix.data, "X", negatives)
-    if matrix.has_canonical_format and (strengths > 0).all():
+    if matrix.has_canonical_format and strengths.min(initial=1) > 0:
         return with_data(matrix, strengths)
     matrix = with_data(matrix, strengths.astype(np.float64)).copy()
     matrix.sum_duplicates()

@@ -7,6 +7,8 @@ import scipy.sparse as sp
 
 from ._finite import quiet
 
+_ENTRIES_PER_CHUNK = 2**17
+
 
 def order_by_time(strengths: np.ndarray, times: np.ndarray | None) -> np.ndarray:
     """Order the rows with strengths > 0 by `times` (None: as they are), ties by row; int32."""
@@ -91,6 +93,8 @@ def sum_pairs(
         Row of the latest interaction of each pair.
     """
     is_new = is_new_pair(user_codes, item_codes)
+    if is_new.all():
+        return user_codes, item_codes, strengths, rows
     first, last = np.append(True, is_new), np.append(is_new, True)
     sums = np.add.reduceat(strengths, np.flatnonzero(first), dtype=np.float64)
     with quiet():  # values beyond float32 make the factors infinite, which is an error
@@ -140,8 +144,11 @@ def recency_ranks(oldest_first: np.ndarray, users: np.ndarray, indptr: np.ndarra
     -------
     ndarray of shape (nnz,), int32
     """
-    ranks = np.empty(len(users), dtype=np.int32)
-    ranks[oldest_first] = indptr[users + 1] - 1 - np.arange(len(users))
+    ranks, last = np.empty(len(users), dtype=np.int32), indptr[1:] - 1
+    for start in range(0, len(users), _ENTRIES_PER_CHUNK):
+        chunk = slice(start, start + _ENTRIES_PER_CHUNK)
+        positions = np.arange(start, start + len(users[chunk]))
+        ranks[oldest_first[chunk]] = last[users[chunk]] - positions
     return ranks
 
 

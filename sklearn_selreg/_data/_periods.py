@@ -69,14 +69,17 @@ class PopularityOverTime:
         counts = np.zeros((n_items, n_periods))
         counts_user = np.ones(self.matrix.shape[0], dtype=bool)
         counts_user[np.asarray(left_out, dtype=np.intp)] = False
-        counts_entry = np.repeat(counts_user, np.diff(self.matrix.indptr))
+        counts_entry = None
+        if not counts_user.all():
+            counts_entry = np.repeat(counts_user, np.diff(self.matrix.indptr))
         for start in range(0, self.matrix.nnz, _ENTRIES_PER_CHUNK):
             chunk = slice(start, start + _ENTRIES_PER_CHUNK)
-            items = self.matrix.indices[chunk][counts_entry[chunk]]
+            kept = slice(None) if counts_entry is None else counts_entry[chunk]
+            items = self.matrix.indices[chunk][kept]
             if self.positions is None:
                 counts[:, 0] += np.bincount(items, minlength=n_items)
                 continue
-            weights = period_weights(self.positions[chunk][counts_entry[chunk]], n_periods)
+            weights = period_weights(self.positions[chunk][kept], n_periods)
             for period in range(n_periods):
                 counts[:, period] += np.bincount(items, weights[:, period], minlength=n_items)
         return counts
@@ -139,7 +142,9 @@ def _newest(values, matrix, active):
     return np.maximum.reduceat(values, matrix.indptr[active]) if len(active) else values[:0]
 
 
-def mean_user(user_factors: np.ndarray, n_periods: int) -> np.ndarray:
+def mean_user(
+    user_factors: np.ndarray, n_periods: int, counts: np.ndarray | None = None
+) -> np.ndarray:
     """Return the factors for unknown users: the mean user, placed in the last period.
 
     Parameters
@@ -147,12 +152,14 @@ def mean_user(user_factors: np.ndarray, n_periods: int) -> np.ndarray:
     user_factors : ndarray of shape (n_users, k), float32
         With several periods the last columns are those of the periods.
     n_periods : int
+    counts : ndarray of shape (n_users,), bool, default=None
+        Which users count; None: all.
 
     Returns
     -------
     ndarray of shape (k,), float32
     """
-    mean = user_factors.mean(axis=0)
+    mean = user_factors.mean(axis=0, where=True if counts is None else counts[:, np.newaxis])
     if n_periods > 1:
         mean[-n_periods:] = 0
         mean[-1] = 1

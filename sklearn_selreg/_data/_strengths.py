@@ -78,6 +78,11 @@ def as_strengths(
     columns: Sequence[Column] = ("user", "item"),
 ) -> np.ndarray:
     """Convert `values`, called `label`, to float32; raise unless they are valid strengths."""
+    if values.dtype.kind in "iufb" and len(values):
+        largest = np.finfo(np.float32).max  # NaN is neither below nor above
+        least = 0 if negatives == "error" else -largest
+        if values.min() >= least and values.max() <= largest:  # takes no memory
+            return values.astype(np.float32, copy=False)
     check_no_missing(values, label)
     if values.dtype == object and all(
         isinstance(value, Decimal | numbers.Real | np.bool_) for value in values

@@ -24,9 +24,10 @@ from functools import cached_property
 
 import numpy as np
 
+from .._data._csr import transposed
 from .._data._finite import are_finite, quiet
 from ._feature_prior import FeaturePrior
-from ._half_sweep import HalfSweep, aligned, weighted_gram
+from ._half_sweep import HalfSweep, aligned, rotate, weighted_gram
 from ._slate_terms import kernel_terms, pair_loss
 from ._threads import single_threaded_blas, threads, useful_threads
 
@@ -43,6 +44,8 @@ class RegularizedALS:
     ----------
     confidence : csr_matrix of shape (n_users, n_items), float32
         Confidences of the observed interactions, > 0.
+    alpha : float
+        By which they are multiplied, without a copy.
     user_factors, item_factors : ndarrays of shape (n_users, k) and (n_items, k), float32
         Factors to start from; they are copied.
     regularization : float
@@ -78,6 +81,7 @@ class RegularizedALS:
         item_factors,
         *,
         regularization,
+        alpha=1.0,
         item_regularization=None,
         missing_weights=None,
         features=None,
@@ -90,7 +94,7 @@ class RegularizedALS:
         self.regularization = regularization
         self.item_regularization = item_regularization or regularization
         self.num_threads, self.cg_steps, self.relaxation = num_threads, cg_steps, relaxation
-        self._confidence = confidence
+        self._confidence, self._alpha = confidence, np.float32(alpha)
         self._weights = None if missing_weights is None else missing_weights.astype(np.float32)
         self._prior = None if features is None else FeaturePrior(features, missing_weights)
         self._pairs, self._of_users, self._of_items = None, None, None
@@ -106,6 +110,7 @@ class RegularizedALS:
         return HalfSweep(
             self._confidence,
             np.full(len(self._x), self.regularization, np.float32),
+            alpha=self._alpha,
             missing=self._weights,
             pairs=self._of_users,
         )
@@ -114,8 +119,9 @@ class RegularizedALS:
     def _item_half(self):
         scale = 1 if self._weights is None else self._weights
         return HalfSweep(
-            self._confidence.T.tocsr(),
+            transposed(self._confidence),
             np.full(len(self._y), self.item_regularization, np.float32) * scale,
+            alpha=self._alpha,
             scale=self._weights,
             pairs=self._of_items,
         )
@@ -136,6 +142,16 @@ class RegularizedALS:
         with single_threaded_blas(), quiet():
             return rows @ self._basis.T.astype(np.float32)
 
+    def take_factors(self):
+        """Return user and item factors without a copy; the problem cannot be used any more."""
+        self.__dict__.pop("_item_half", None)  # the transposed matrix
+        if self._basis is not None:
+            with self._threads() as run, quiet():
+                for rows in (self._x, self._y):
+                    rotate(rows, self._basis.T, run)
+        x, y, self._x, self._y = self._x, self._y, None, None
+        return x, y
+
     @property
     def is_finite(self):
         """Whether the factors are; one user that is not makes all items so in a sweep."""
@@ -146,15 +162,15 @@ class RegularizedALS:
         how = {"steps": self.cg_steps, "relaxation": self.relaxation}
         with self._threads() as run, quiet():
             gram, _ = self._solve_users(run, **how)
-            prior = None if self._prior is None else self._prior.expected(self._y)
+            prior = None if self._prior is None else self._prior.expected(self._y, run)
             half = self._item_half
             self._gram, q = half.solve(self._y, self._x, gram, prior=prior, run=run, **how)
             self._basis = self._basis @ q
 
-    def solve_users(self, cg_steps=None):
+    def solve_users(self, cg_steps=None, *, last=False):
         """Solve for the users and return their factors, (n_users, k) float32.
 
-        `cg_steps` None: to convergence.
+        `cg_steps` None: to convergence. `last`: without a copy, as `take_factors`.
         """
         how = {"steps": cg_steps}
         if cg_steps is None:
@@ -162,7 +178,7 @@ class RegularizedALS:
         with self._threads() as run, quiet():
             _, q = self._solve_users(run, **how)
             self._gram = q.T @ self._gram @ q
-        return self.user_factors
+        return self.take_factors()[0] if last else self.user_factors
 
     def _threads(self):
         n_products = (self._confidence.nnz + len(self._x)) * self._x.shape[1]
@@ -191,7 +207,8 @@ class RegularizedALS:
             chunk = slice(start, start + _ENTRIES_PER_CHUNK)
             items = confidence.indices[chunk]
             scores = np.einsum("nk,nk->n", x[rows[chunk]], y[items])
-            loss += np.sum(confidence.data[chunk] * (1 - scores) ** 2 - weights[items] * scores**2)
+            observed = self._alpha * confidence.data[chunk]
+            loss += np.sum(observed * (1 - scores) ** 2 - weights[items] * scores**2)
         if self._pairs is not None:
             loss += pair_loss(*self._pairs, x, y)
         return float(loss)
@@ -237,4 +254,4 @@ def fold_in(
         missing_weights=missing_weights,
         num_threads=num_threads,
     )
-    return solver.solve_users(cg_steps)
+    return solver.solve_users(cg_steps, last=True)

@@ -20,6 +20,7 @@ from ._preferences import as_arguments
 
 _HINGE_STEPS = 10  # solutions for a judged user, each with the preferences that are unmet then
 _RECENCY_GAIN = 3.0  # confidence of the newest interaction, relative to no recency
+_ENTRIES_PER_CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,10 @@ class ALSBackbone:
         """
         confidence = self.confidence(matrix)
         if self.recency_power > 0:
-            decay = _RECENCY_GAIN / (1 + age.astype(np.float32)) ** np.float32(self.recency_power)
-            confidence.data = confidence.data * decay
+            for start in range(0, len(age), _ENTRIES_PER_CHUNK):
+                chunk = slice(start, start + _ENTRIES_PER_CHUNK)
+                decay = (1 + age[chunk].astype(np.float32)) ** np.float32(self.recency_power)
+                confidence.data[chunk] *= _RECENCY_GAIN / decay
         return confidence
 
     def missing_weights(self, popularity):
@@ -176,8 +179,9 @@ class ALSBackbone:
         try:
             with quiet():
                 return RegularizedALS(
-                    self.confidence(matrix) if confidence is None else confidence,
+                    matrix if confidence is None else confidence,
                     *factors,
+                    alpha=self.alpha if confidence is None else 1.0,
                     regularization=self.regularization,
                     item_regularization=share
                     * self.regularization
@@ -219,7 +223,7 @@ class ALSBackbone:
             watch(problem)
         by_period = counted(matrix, by_period)
         bias = self.bias(by_period, features)
-        return Factors(problem.user_factors, problem.item_factors, bias)
+        return Factors(*problem.take_factors(), bias)
 
     def refine(self, matrix, features, factors, n_sweeps, preferences, watch=no_watch):
         """Go on from factors, regularized by preferences.
@@ -240,7 +244,8 @@ class ALSBackbone:
         for _ in range(n_sweeps):
             problem.sweep()
             watch(problem)
-        return factors._replace(users=problem.user_factors, items=problem.item_factors)
+        users, items = problem.take_factors()
+        return factors._replace(users=users, items=items)
 
     def finish(self, matrix, age, factors, preferences):
         """Solve for the users to convergence, by what is recent; their items stay.
@@ -256,12 +261,12 @@ class ALSBackbone:
         -------
         factors : Factors
         """
-        recent = self.recent_confidence(matrix, age)
+        recent = self.recent_confidence(matrix, age) if self.recency_power > 0 else None
         # Users are solved against fixed items, which need no prior.
         problem = self.problem(
             matrix, None, factors[:2], confidence=recent, preferences=preferences
         )
-        return factors._replace(users=problem.solve_users())
+        return factors._replace(users=problem.solve_users(last=True))
 
     def solve_users(self, matrix, factors, popularity, age=None, *, cg_steps=None):
         """Solve for users, items fixed.
@@ -317,7 +322,7 @@ class ALSBackbone:
         )
         for _ in range(_HINGE_STEPS - 1):
             problem.solve_users()
-        return problem.solve_users()
+        return problem.solve_users(last=True)
 
     def place_items(self, new, features, gram, items, bias, own_bias, popularity):
         """Place items that nobody has by their features.

@@ -5,11 +5,12 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from .._data._csr import gram, is_dense
-from ._threads import single_threaded_blas
+from ._threads import in_turn, single_threaded_blas
 
 # Items that a feature must have, about, to count half. With 1 features explain what is noise of
 # the items they are learned from, and nothing is left to regularize.
 FEATURE_RIDGE = 8.0
+_ROWS = 2**12  # items that a thread works on at once
 
 
 class FeaturePrior:
@@ -33,23 +34,36 @@ class FeaturePrior:
             moments = gram(features, self._weights.astype(np.float64))
             moments[np.diag_indices_from(moments)] += FEATURE_RIDGE
             self._gram = scipy.linalg.cho_factor(moments, overwrite_a=True, check_finite=False)
-        scale = self._weights.astype(np.float32)
+        self._bounds = np.append(np.arange(0, features.shape[0], _ROWS), features.shape[0])
         if is_dense(features):  # such as embeddings: BLAS is faster by far
             self._features = features.toarray()
-            self._weighted = self._features.T * scale
         else:
             self._features = sp.csr_matrix(features, dtype=np.float32)
-            self._weighted = (self._features.T @ sp.diags(scale)).tocsr()
 
-    def coefficients(self, y):
-        """Return the coefficients W of item factors, (n_features, k) float32."""
-        rhs = (self._weighted @ y).astype(np.float64)
+    def coefficients(self, y, run=in_turn):
+        """Return the coefficients W of item factors, (n_features, k) float32.
+
+        `run` is from ``_threads.threads``; the result does not depend on it.
+        """
+
+        def do(start, stop):
+            scale = self._weights[start:stop, np.newaxis].astype(np.float32)
+            return self._features[start:stop].T @ (scale * y[start:stop])
+
+        rhs = sum(run(do, self._bounds), np.zeros((self._features.shape[1], y.shape[1])))
         # Factors that are not finite are told of by who watches the sweeps.
         return scipy.linalg.cho_solve(self._gram, rhs, check_finite=False).astype(np.float32)
 
-    def expected(self, y):
+    def expected(self, y, run=in_turn):
         """Return what items are expected to be from their features, (n_items, k) float32."""
-        return self._features @ self.coefficients(y)
+        coefficients = self.coefficients(y, run)
+        expected = np.empty(y.shape, np.float32)
+
+        def do(start, stop):
+            expected[start:stop] = self._features[start:stop] @ coefficients
+
+        run(do, self._bounds)
+        return expected
 
     def loss(self, y, root=None):
         """Return the ridge regression's objective; `root` @ `root`.T is a metric, None: 1."""

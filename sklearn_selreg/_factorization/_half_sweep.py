@@ -66,6 +66,8 @@ class HalfSweep:
     Parameters
     ----------
     confidence : csr_matrix of shape (n_rows, n_others), float32
+    alpha : float
+        By which confidences are multiplied.
     penalty : ndarray of shape (n_rows,), float32
         Of the distance from the prior.
     scale, missing : ndarrays of shape (n_rows,) and (n_others,), float32, or None
@@ -73,16 +75,16 @@ class HalfSweep:
     pairs : Pairs or None
     """
 
-    def __init__(self, confidence, penalty, *, scale=None, missing=None, pairs=None):
+    def __init__(self, confidence, penalty, *, alpha=1.0, scale=None, missing=None, pairs=None):
         n_rows, n_others = confidence.shape
         self._entries = (
             confidence.indptr.astype(np.int64),
             np.ascontiguousarray(confidence.indices, np.int32),
-            np.ascontiguousarray(confidence.data, np.float32),
+            np.asarray(confidence.data, np.float32),
         )
         self._scale = np.ones(n_rows, _F) if scale is None else scale
         self._missing = np.ones(n_others, _F) if missing is None else missing
-        self._penalty, self._pairs = penalty, pairs or Pairs()
+        self._alpha, self._penalty, self._pairs = _F(alpha), penalty, pairs or Pairs()
         indices = self._entries[1]
         self._counts = np.zeros(n_others, _F)  # entries of each row of the other side
         for start in range(0, len(indices), _COUNTED):
@@ -137,20 +139,22 @@ class HalfSweep:
         spread = (sum(squares, np.zeros(k)) / max(len(self._entries[2]), 1)).astype(_F)
         if prior is not None:
             run(lambda s, e: rotate(prior[s:e]), _equal(len(prior), k))
-        row = _Row(self, y, values, spread, _NO_PRIOR if prior is None else prior)
+        prior, how = _NO_PRIOR if prior is None else prior, (steps, _F(tolerance), _F(relaxation))
         settled = {
-            u: row.solve(u, rotate(x[u : u + 1].copy())[0], steps, tolerance, relaxation, run)
+            u: self._solve_long(
+                u, rotate(x[u : u + 1].copy())[0], y, values, spread, prior, *how, run
+            )
             for u in self._long
         }
         settings = (
-            x, y, values, spread, self._scale, self._penalty, row.prior, self._missing,
-            steps, _F(tolerance), _F(relaxation),
+            *self._entries, self._alpha, x, y, values, spread, self._scale, self._penalty, prior,
+            self._missing, *how,
         )  # fmt: skip
 
         def do(start, stop):
             part = rotate(x[start:stop])
             solve, _ = compiled()
-            solve(start, stop, self._longest, *self._entries, *settings, *self._pairs)
+            solve(start, stop, self._longest, *settings, *self._pairs)
             for u in self._long[slice(*np.searchsorted(self._long, [start, stop]))]:
                 x[u] = settled[u]
             return part.T @ (self._scale[start:stop, np.newaxis] * part)
@@ -159,51 +163,44 @@ class HalfSweep:
             self._bounds = _cut(self._cost, k)
         return sum(run(do, self._bounds), np.zeros((k, k))), rotation
 
-
-class _Row:
-    """Solves for single rows as `_solve_rows` does, their entries shared between threads."""
-
-    def __init__(self, half, y, values, spread, prior):
-        self._half, self._y, self._values, self._spread = half, y, values, spread
-        self.prior = prior
-
-    def solve(self, u, start, steps, tolerance, relaxation, run):
-        half, pairs = self._half, self._half._pairs
-        indptr, indices, confidence = half._entries
-        entries = slice(indptr[u], indptr[u + 1])
-        index, f = indices[entries], confidence[entries]
-        w = v = f - half._scale[u] * half._missing[index]
-        if len(pairs.term_ptr):
-            terms = slice(pairs.term_ptr[u], pairs.term_ptr[u + 1])
-            at = pairs.term_at[terms]
-            index, f = np.append(index, pairs.term_rows[terms]), np.append(f, pairs.pulls[at])
-            v, w = np.append(v, np.zeros(len(at), _F)), np.append(w, pairs.curvature[at])
-        bounds = np.append(np.arange(0, len(index), _CHUNK), len(index))
+    def _solve_long(self, u, x, y, values, spread, prior, steps, tolerance, relaxation, run):
+        """Solve for a row as `_solve_rows` does, its entries shared between threads."""
+        pairs, scale = self._pairs, self._scale[u]
+        entries = slice(*self._entries[0][u : u + 2])
+        index, confidence = (part[entries] for part in self._entries[1:])
+        terms = slice(*pairs.term_ptr[u : u + 2]) if len(pairs.term_ptr) else slice(0)
+        others, at = pairs.term_rows[terms], pairs.term_at[terms]
+        pulls, curvature = pairs.pulls[at], pairs.curvature[at]
         _, multiply = compiled()
 
-        def products(w, f, x):
-            x = x.astype(_F)
-            parts = run(lambda s, e: multiply(s, e, index, w, f, self._y, x), bounds)
-            return sum(parts, np.zeros(len(x)))
+        def sums(index, c, alpha, scale, share, x):
+            bounds, x = np.append(np.arange(0, len(index), _CHUNK), len(index)), x.astype(_F)
+            missing = self._missing
+            parts = run(
+                lambda s, e: multiply(s, e, index, c, alpha, scale, missing, share, y, x), bounds
+            )
+            return sum((part for part, _ in parts), np.zeros(len(x))), sum(t for _, t in parts)
 
-        own, no_f = half._scale[u] * self._values + half._penalty[u], np.zeros_like(f)
-        r = half._scale[u] * self._values * start + half._penalty[u] * start + products(v, f, start)
-        if len(self.prior):
-            r -= half._penalty[u] * self.prior[u]
-        inverse = 1 / (own + max(w.sum(dtype=float), 0) * self._spread)
+        own = scale * values + self._penalty[u]
+        r, total = sums(index, confidence, self._alpha, scale, _F(1), x)
+        r += own * x + sums(others, pulls, _F(1), _F(0), _F(1), 0 * x)[0]
+        if len(prior):
+            r -= self._penalty[u] * prior[u]
+        inverse = 1 / (own + max(total + curvature.sum(dtype=float), 0) * spread)
         moved, p = np.zeros(len(r)), inverse * r
         rz = r @ p
         limit = tolerance * rz
         for _ in range(steps):
             if rz <= limit:
                 break
-            product = own * p + products(w, no_f, p)
+            product = own * p + sums(index, confidence, self._alpha, scale, _F(0), p)[0]
+            product += sums(others, curvature, _F(1), _F(0), _F(0), p)[0]
             length, before = rz / (p @ product), rz
             moved -= length * p
-            r = r - length * product
+            r -= length * product
             rz = r @ (inverse * r)
             p = inverse * r + rz / before * p
-        return start + relaxation * moved
+        return x + relaxation * moved
 
 
 def aligned(rows):
@@ -214,6 +211,16 @@ def aligned(rows):
     made = raw[first : first + rows.size].reshape(rows.shape)
     made[:] = rows
     return made
+
+
+def rotate(rows, by, run):
+    """Multiply rows by a matrix, in place; `run` as above."""
+    by = by.astype(_F)
+
+    def do(start, stop):
+        rows[start:stop] = rows[start:stop] @ by
+
+    run(do, _equal(*rows.shape))
 
 
 def _eigenbasis(gram):

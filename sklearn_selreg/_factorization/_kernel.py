@@ -29,6 +29,7 @@ _log = logging.getLogger("sklearn_selreg")
 
 _F = np.float32
 _AHEAD = 16  # entries between the prefetch of a row and its use
+_PART = 512  # entries of a long row that are gathered at once
 # No "nnan" and "ninf": what is not finite has to stay so, to be found by who watches the sweeps.
 _MATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
@@ -167,8 +168,8 @@ def _couple(d, first, size, weights, mu, out):
 
 
 def _solve_rows(
-    start, stop, longest, indptr, indices, confidence, x_all, y, gram, spread, scale, penalty,
-    prior, missing, steps, tolerance, relaxation,
+    start, stop, longest, indptr, indices, confidence, alpha, x_all, y, gram, spread,
+    scale, penalty, prior, missing, steps, tolerance, relaxation,
     slate_ptr, candidates, slate_weights, slate_margins, slate_bias, mu, pulls, curvature,
     term_ptr, term_rows, term_at,
 ):  # fmt: skip
@@ -223,7 +224,7 @@ def _solve_rows(
         _gather(y, indices, s, n_entries, rows, 0)
         total = _F(0)
         for j in range(n_entries):
-            f[j] = confidence[s + j]
+            f[j] = alpha * confidence[s + j]
             v[j] = w[j] = f[j] - scale[u] * missing[indices[s + j]]
             total += w[j]
         if n > n_entries:
@@ -302,15 +303,25 @@ def _solve_rows(
                 pulls[first * size + j] = f[base + j]
 
 
-def _multiply(start, stop, index, w, f, y, x):
-    """Return the sum of (w (y_i . x) - f) y_i over entries start:stop of a long row."""
-    n, k = stop - start, y.shape[1]
-    rows, out = np.zeros((n + 8, k), _F), np.zeros(k, _F)
-    own_w, own_f = np.zeros(n + 8, _F), np.zeros(n + 8, _F)
-    own_w[:n], own_f[:n] = w[start:stop], f[start:stop]
-    _gather(y, index, start, n, rows, 0)
-    _add_products(rows, 0, n, own_w, own_f, x, out)
-    return out
+def _multiply(start, stop, index, confidence, alpha, scale, missing, share, y, x):
+    """Return the sums of (w (y_i . x) - share c) y_i and of w = c - scale missing_i over entries.
+
+    Those are start:stop of a long row, c = alpha confidence. They are gathered in parts that fit
+    into a cache.
+    """
+    k, total = y.shape[1], 0.0
+    rows, out = np.zeros((_PART + 8, k), _F), np.zeros(k, _F)
+    w, f = np.zeros(_PART + 8, _F), np.zeros(_PART + 8, _F)
+    for first in range(start, stop, _PART):
+        n = min(_PART, stop - first)
+        _gather(y, index, first, n, rows, 0)
+        for j in range(n):
+            c = alpha * confidence[first + j]
+            w[j], f[j] = c - scale * missing[index[first + j]], share * c
+            total += w[j]
+        w[n : n + 8] = f[n : n + 8] = _F(0)
+        _add_products(rows, 0, n, w, f, x, out)
+    return out, total
 
 
 class _Announcement(event.Listener):
@@ -339,13 +350,16 @@ def compiled():
 
     real, number = types.float32, types.int64
     reals, table, numbers, indices = array(real), array(real, 2), array(number), array(types.int32)
+    strided = array(real, layout="A")
     solve = types.void(
-        number, number, number, numbers, indices, reals, array(real, 2, readonly=False), table,
-        reals, reals, reals, reals, table, reals, number, real, real,
+        number, number, number, numbers, indices, strided, real,
+        array(real, 2, readonly=False), table, reals, reals,
+        reals, reals, table, reals, number, real, real,
         numbers, array(types.int32, 2), table, array(real, 2, "A"), table, real,
         array(real, readonly=False), reals, numbers, indices, numbers,
     )  # fmt: skip
-    multiply = types.Array(real, 1, "C")(number, number, indices, reals, reals, table, reals)
+    sums = types.Tuple((types.Array(real, 1, "C"), types.float64))
+    multiply = sums(number, number, indices, strided, real, real, reals, real, table, reals)
     made = []
     with event.install_listener("numba:compile", _Announcement()):
         for function, signature in ((_solve_rows, solve), (_multiply, multiply)):

@@ -129,7 +129,7 @@ class ProximalProblem:
             target = self._y_center
             if self._prior is not None:
                 share = (self._y_weight / (self._y_weight + self._prior_weight))[:, np.newaxis]
-                target = share * target + (1 - share) * self._prior.expected(self._y)
+                target = share * target + (1 - share) * self._prior.expected(self._y, run)
             if self._pairs is None:
                 self._y = target
                 return

@@ -81,6 +81,11 @@ def single_threaded_blas():
     return _SINGLE_THREADED
 
 
+def in_turn(function, bounds):
+    """Call a function for consecutive ranges of rows, as what `threads` yields, on this thread."""
+    return list(map(function, bounds[:-1], bounds[1:]))
+
+
 @contextmanager
 def threads(num_threads):
     """Give a function that calls another for consecutive ranges of rows, on several threads.
@@ -98,7 +103,7 @@ def threads(num_threads):
     num_threads = num_threads or os.cpu_count()
     with single_threaded_blas():
         if num_threads == 1:
-            yield lambda function, bounds: list(map(function, bounds[:-1], bounds[1:]))
+            yield in_turn
             return
         with ThreadPoolExecutor(num_threads) as pool:
             yield lambda function, bounds: list(pool.map(function, bounds[:-1], bounds[1:]))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._data._csr import count_interactions
+from .._data._csr import count_interactions, row_chunks
 from .._data._histories import Histories
 from .._data._ids import encode
 from .._data._periods import PopularityOverTime, mean_user
@@ -124,7 +124,13 @@ class _Training:
                 )  # fmt: skip
         n_iter = backbone.iterations + settings.n_refine
         _log.info("Fitted by %d sweeps or epochs.", n_iter)
-        model = self._finish(factors, last)
+        gram = None
+        if self.features is not None:  # of the users that the items were solved against
+            parts = (factors.users[rows] for rows in row_chunks(len(factors.users)))
+            gram = sum(part.T.astype(np.float64) @ part for part in parts)
+        # The users are solved for a last time. Those of before are then let go: they may be large.
+        factors = backbone.finish(self.matrix, self.recency_rank, factors, last)
+        model = self._model(factors, gram, last)
         stats = stats_without_opinion(self.answers) if supervision is None else supervision.stats
         return Trained(model, supervision, stats, sweeps.losses, n_iter)
 
@@ -178,13 +184,9 @@ class _Training:
             num_threads=backbone.num_threads,
         )
 
-    def _finish(self, factors, preferences):
-        """Solve for the users a last time, check the factors, and return the model."""
+    def _model(self, factors, gram, preferences):
+        """Check the factors, and return the model."""
         backbone, data, interactions = self.backbone, self.data, self.data.interactions
-        gram = None
-        if self.features is not None:  # of the users that the items were solved against
-            gram = factors.users.T.astype(np.float64) @ factors.users
-        factors = backbone.finish(self.matrix, self.recency_rank, factors, preferences)
         biases = () if factors.bias is None else (factors.bias,)
         check_finite_factors(
             backbone,
@@ -199,7 +201,7 @@ class _Training:
         # Nobody knows anything about a user without interactions.
         empty = np.diff(self.matrix.indptr) == 0
         periods = self.trend.centers
-        user_factors[empty] = mean_user(user_factors[~empty], len(periods))
+        user_factors[empty] = mean_user(user_factors, len(periods), ~empty)
         times = interactions.times
         return FittedModel(
             users=interactions.users,

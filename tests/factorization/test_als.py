@@ -367,6 +367,27 @@ def test_factors_are_copies():
     np.testing.assert_allclose(solver.item_factors, problem.y, rtol=1e-6)
 
 
+def test_factors_that_are_taken_are_those_of_the_problem():
+    solver = random_problem(0, missing=True, features=True).solver()
+    solver.sweep()
+    users, items = solver.user_factors, solver.item_factors
+    for found, expected in zip(solver.take_factors(), (users, items), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_alpha_multiplies_confidences():
+    problem = random_problem(0, missing=True, features=True)
+    plain = problem.solver()
+    problem.confidence = problem.confidence / 4
+    scaled = problem.solver(alpha=4.0)
+    for solver in (plain, scaled):
+        solver.sweep()
+        solver.sweep()
+    np.testing.assert_allclose(scaled.user_factors, plain.user_factors, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(scaled.item_factors, plain.item_factors, rtol=1e-4, atol=1e-6)
+    assert scaled.loss() == pytest.approx(plain.loss(), rel=1e-6)
+
+
 @pytest.mark.parametrize("missing", [False, True])
 def test_feature_prior_is_weighted_ridge_regression(missing):
     """With users at zero, items have nothing but their prior."""

@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse as sp
 
 import sklearn_selreg
-from sklearn_selreg._factorization import _half_sweep
+from sklearn_selreg._factorization import _feature_prior, _half_sweep
 from sklearn_selreg._factorization._als import RegularizedALS
 from sklearn_selreg._factorization._half_sweep import HalfSweep, aligned, weighted_gram
 from sklearn_selreg._factorization._kernel import compiled
@@ -210,6 +210,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(expected, long, monkeypatch
     if long:
         monkeypatch.setattr(_half_sweep, "_SHORT", 500)
         monkeypatch.setattr(_half_sweep, "_CHUNK", 100)
+        monkeypatch.setattr(_feature_prior, "_ROWS", 30)
         expected = sweeps()
     for num_threads in (2, 7):
         np.testing.assert_array_equal(sweeps(num_threads), expected)
