@@ -8,8 +8,9 @@ import numpy as np
 
 from .._utils._warn import warn
 from ..exceptions import JudgeError, JudgmentWarning
+from ._answers import Answer
 from ._batch_table import BatchTable
-from ._cache import ANSWERED, TAKEN, Answer, Unwritable
+from ._cache import ANSWERED, TAKEN, Unwritable
 from ._service import (
     Reply,
     TransientError,

@@ -12,21 +12,27 @@ free again. No clock, process number or host name is compared, as containers may
 """
 
 import atexit
-import json
 import os
 import sqlite3
 import sys
 import threading
-import time
 import uuid
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from .._utils._warn import warn
 from ..exceptions import CacheError, CacheWarning
+from ._answers import (
+    Answer,
+    find_failed,
+    find_models,
+    find_ratings,
+    find_unsettled,
+    insert_answer,
+    mark,
+)
 from ._aside import files_aside, put_aside, read_aside, told_aside
 from ._cache_file import (
     connect,
@@ -48,31 +54,6 @@ GRANTED, ANSWERED, TAKEN = "granted", "answered", "taken"
 
 _open: dict[tuple, "JudgmentCache"] = {}  # by process and name
 _open_lock = threading.Lock()
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """An answer as it is kept, with what is known about it beside its key.
-
-    Attributes
-    ----------
-    ratings : ndarray of float
-        In the order asked.
-    problem : str or None
-        Why ratings are missing.
-    max_tokens : int or None
-        The length that the answer was allowed.
-    model : str or None
-        Which model answered, as the service says.
-    address : str or None
-        Of the service.
-    """
-
-    ratings: np.ndarray
-    problem: str | None = None
-    max_tokens: int | None = None
-    model: str | None = None
-    address: str | None = None
 
 
 class Unwritable(Exception):
@@ -269,13 +250,9 @@ class JudgmentCache:
         """
         keys = list(keys)
         with self.read() as connection:
-            rows = connection.execute(
-                "SELECT key, ratings FROM answers WHERE key IN (SELECT value FROM json_each(?))"
-                + " AND NOT again" * settled,
-                (json.dumps(keys),),
-            ).fetchall()
+            found = find_ratings(connection, keys, settled)
             unsaved = {k: self._unsaved[k][1].ratings for k in keys if k in self._unsaved}
-        return {key: np.frombuffer(blob, dtype="<f8") for key, blob in rows} | unsaved
+        return found | unsaved
 
     def forget(self, keys):
         """Take answers out that are none."""
@@ -301,44 +278,26 @@ class JudgmentCache:
         if self.read_only:
             return set()
         with self.read() as connection:
-            rows = connection.execute(
-                "SELECT key, again, max_tokens FROM answers WHERE (again OR problem = 'truncated') "
-                "AND key IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(keys)),),
-            ).fetchall()
+            rows = find_unsettled(connection, keys)
         longer = [k for k, again, n in rows if not again and limits[k][0] > (n or limits[k][1])]
         if longer:
             with suppress(Unwritable), self.write() as connection:
-                self._mark(connection, longer)
+                mark(connection, longer)
         return {key for key, again, _ in rows if again}.union(longer)
 
     def ask_again(self, judge, problems):
         """Mark a judge's answers with these problems, and return how many they are."""
         with self.write() as connection:
-            rows = connection.execute(
-                "SELECT key FROM answers WHERE judge = ? AND problem IN "
-                "(SELECT value FROM json_each(?))",
-                (judge, json.dumps(list(problems))),
-            ).fetchall()
-            self._mark(connection, [key for (key,) in rows])
-        return len(rows)
-
-    @staticmethod
-    def _mark(connection, keys):
-        connection.executemany("UPDATE answers SET again = 1 WHERE key = ?", [(k,) for k in keys])
+            keys = find_failed(connection, judge, problems)
+            mark(connection, keys)
+        return len(keys)
 
     def models(self, keys):
         """Return how many of some answers each model gave, by the name that the service says."""
         if self.read_only:
             return {}
         with self.read() as connection:
-            return dict(
-                connection.execute(
-                    "SELECT model, COUNT(*) FROM answers WHERE model IS NOT NULL AND "
-                    "key IN (SELECT value FROM json_each(?)) GROUP BY model ORDER BY model",
-                    (json.dumps(list(keys)),),
-                )
-            )
+            return find_models(connection, keys)
 
     def has_answers(self, judge):
         """Whether there is any answer of a judge, given by the hash of its identity."""
@@ -381,29 +340,9 @@ class JudgmentCache:
 
     @staticmethod
     def insert(connection, key, judge, answer):
-        """Write an answer; return 1 if there was none, and 0 if there was.
-
-        One that is to be asked again is replaced, unless it had fewer ratings missing.
-        """
+        """Write an answer and give up the claim on it; return 1 if there was none, else 0."""
         connection.execute("DELETE FROM claims WHERE key = ?", (key,))
-        old = connection.execute(
-            "SELECT ratings, again FROM answers WHERE key = ?", (key,)
-        ).fetchone()
-        if old is not None and not old[1]:
-            return 0
-        ratings, problem = np.array(answer.ratings, dtype="<f8"), answer.problem
-        if old is not None:
-            before = np.frombuffer(old[0], dtype="<f8")
-            if len(before) == len(ratings) and np.isnan(before).sum() < np.isnan(ratings).sum():
-                ratings = before
-        connection.execute(
-            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
-            (
-                *(key, judge, ratings.tobytes(), problem, time.time()),
-                *(answer.max_tokens, answer.model, answer.address),
-            ),
-        )
-        return int(old is None)
+        return insert_answer(connection, key, judge, answer)
 
     def _save_unsaved(self):
         if not self._unsaved or self.read_only:

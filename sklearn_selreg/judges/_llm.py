@@ -13,7 +13,8 @@ import joblib
 from numpy.typing import ArrayLike
 
 from .._utils._progress import tqdm
-from ._cache import ANSWERED, GRANTED, TAKEN, Answer, Unwritable
+from ._answers import Answer
+from ._cache import ANSWERED, GRANTED, TAKEN, Unwritable
 from ._cached import CachedJudge
 from ._slate import Slate, check_iterable, checked_answer
 

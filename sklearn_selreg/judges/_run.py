@@ -11,7 +11,8 @@ import numpy as np
 from .._utils._progress import tqdm
 from .._utils._warn import warn
 from ..exceptions import JudgeError, JudgmentWarning
-from ._cache import ANSWERED, GRANTED, NANO, Answer, Unwritable
+from ._answers import Answer
+from ._cache import ANSWERED, GRANTED, NANO, Unwritable
 from ._service import NoCompletion, TooLong, TransientError, read_reply
 from ._shorten import shortened
 from ._throttle import Outage, Stopped, Throttle, seconds_to_wait

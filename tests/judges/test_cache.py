@@ -423,11 +423,11 @@ def test_a_judge_is_forgotten_by_the_loggers(server, caplog):
 
 
 def test_what_is_put_aside_by_others_is_not_read(tmp_path, server, path):
-    from sklearn_selreg.judges import _aside
+    from sklearn_selreg.judges import _answers, _aside
 
     judge = claude(server, cache=path, n_orders=1)
     (asked,) = judge._prompts(make_slates(1))
-    answer = {asked.keys[0]: (judge._identity_hash(), _cache.Answer(np.zeros(4)), {"answers": 1})}
+    answer = {asked.keys[0]: (judge._identity_hash(), _answers.Answer(np.zeros(4)), {"answers": 1})}
     file = _aside.put_aside(path, "me", answer)
     assert file.parent == tmp_path
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

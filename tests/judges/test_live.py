@@ -37,7 +37,8 @@ from sklearn_selreg.judges import (
     _batches,
     _cache,
 )
-from sklearn_selreg.judges._cache import GRANTED, Answer
+from sklearn_selreg.judges._answers import Answer
+from sklearn_selreg.judges._cache import GRANTED
 from sklearn_selreg.judges._report import report
 from sklearn_selreg.judges._run import AskingRun
 from sklearn_selreg.judges._service import as_sentence
