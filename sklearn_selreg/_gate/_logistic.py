@@ -44,22 +44,22 @@ class CrossValidation:
     """
 
     def __init__(self, columns, known, n_folds):
-        self._columns, self._known = columns, known
+        self.columns, self.known, self.n_folds = columns, known, n_folds
         self._folds = list(GroupKFold(n_folds).split(columns, known.right, known.groups))
         self._coefs = np.zeros((n_folds, columns.shape[1]))
 
     def log_odds(self, selected, C):
         """Return the log-odds of each pair by some columns, with its offset, (n_pairs,) float64."""
-        log_odds, columns = self._known.offset.copy(), self._columns[:, selected]
+        log_odds, columns = self.known.offset.copy(), self.columns[:, selected]
         for coef, (train, test) in zip(self._coefs, self._folds, strict=True):
-            coef[selected] = fit_logistic(columns[train], self._known[train], C, coef[selected])
+            coef[selected] = fit_logistic(columns[train], self.known[train], C, coef[selected])
             log_odds[test] += columns[test] @ coef[selected]
         return log_odds
 
     def losses(self, selected, C):
         """Return the log-loss of each pair times its weight, (n_pairs,) float64."""
         log_odds = self.log_odds(selected, C)
-        right, weights = self._known.right, self._known.weights
+        right, weights = self.known.right, self.known.weights
         return weights * np.logaddexp(0, np.where(right, -log_odds, log_odds))
 
 

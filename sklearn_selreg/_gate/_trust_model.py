@@ -108,9 +108,9 @@ def learn_trust(gap, prior, context, known, *, C, n_folds, support):
     columns, scale = _make_columns(gap, prior, context, known.weights)
     n_prior, n_context = prior.shape[1], context.shape[1]
     n_before = n_prior * (1 + n_context)  # columns without the judge
-    selected, C, log_loss = _select_columns(columns, known, n_before, C, n_folds, support)
-
     held_out = CrossValidation(columns, known, n_folds)
+    selected, C, log_loss = _select_columns(_part(held_out), n_before, C, support)
+
     log_odds, by_prior = (held_out.log_odds(some, C) for some in (selected, selected[:n_before]))
     predictions = {"judge": gap, "prior": by_prior - known.offset}
     predictions["selected"] = log_odds - known.offset
@@ -149,7 +149,18 @@ def _make_columns(gap, prior, context, weights):
     return columns / scale, scale
 
 
-def _select_columns(columns, known, n_before, C, n_folds, support):
+def _part(held_out):
+    """Return a cross-validation over a part of many groups, which suffices for selecting."""
+    columns, known, n_folds = held_out.columns, held_out.known, held_out.n_folds
+    step = max(1, min(-(-len(columns) // _SELECT_BY), (known.groups.max() + 1) // n_folds))
+    if step == 1:
+        return held_out
+    part = known.groups % step == 0
+    known = replace(known[part], groups=known.groups[part] // step)
+    return CrossValidation(columns[part], known, n_folds)
+
+
+def _select_columns(held_out, n_before, C, support):
     """Choose the penalty, and which columns of gap times context are in the model.
 
     Returns
@@ -158,19 +169,14 @@ def _select_columns(columns, known, n_before, C, n_folds, support):
     C : float
     log_loss : dict of str to float
     """
+    columns, losses = held_out.columns, held_out.losses
     candidates = [i for i in range(n_before + 1, columns.shape[1]) if columns[:, i].any()]
-    # A part of the groups suffices for selecting.
-    step = max(1, min(-(-len(columns) // _SELECT_BY), (known.groups.max() + 1) // n_folds))
-    part = known.groups % step == 0
-    columns, known = columns[part], known[part]
-    known = replace(known, groups=known.groups // step)
-    losses = CrossValidation(columns, known, n_folds).losses
-
     base = list(range(n_before + 1))
     by_penalty = {C: losses(base, C) for C in (_PENALTIES if C is None else (C,))}
     C = min(by_penalty, key=lambda C: by_penalty[C].mean())
+    groups = held_out.known.groups
     selected, loss = _select_context(
-        lambda selected: losses(selected, C), base, by_penalty[C], candidates, known.groups, support
+        lambda selected: losses(selected, C), base, by_penalty[C], candidates, groups, support
     )
     log_loss = {"prior": losses(base[:-1], C), "constant": by_penalty[C], "selected": loss}
     return selected, C, {name: float(values.mean()) for name, values in log_loss.items()}
