@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
-from sklearn.linear_model import Ridge
 
 from .._data._csr import count_interactions, gram
+from ._threads import single_threaded_blas
 
 POPULARITY_PAD = 5.0  # interactions added to each item before its missing entries are weighed
 _BIAS_HALF = 5.0  # interactions at which an item has half of the bias it can get
@@ -61,10 +61,24 @@ def popularity_bias(by_period, features):
     at_that_rate = popularity * (by_period + _NO_TREND) / (expected + _NO_TREND)
     bias = at_that_rate / (at_that_rate + _BIAS_HALF)
     if features is not None:
-        ridge = Ridge(alpha=_BIAS_RIDGE, solver="sparse_cg").fit(features, bias)
-        expected = ridge.predict(features).reshape(bias.shape)
+        expected = _ridge_predictions(features, bias)
         bias = (popularity * bias + _BIAS_PRIOR * expected) / (popularity + _BIAS_PRIOR)
     return bias
+
+
+def _ridge_predictions(features, targets):
+    """Return the predictions of a ridge regression with intercept, (n_items, n_periods) float64.
+
+    Features are centered in their moments only, so they stay sparse.
+    """
+    n, means = features.shape[0], np.asarray(features.mean(axis=0, dtype=np.float64)).ravel()
+    level = targets.mean(axis=0)
+    with single_threaded_blas():  # the number of threads would decide about the last bits
+        moments = gram(features) - n * np.outer(means, means)
+        moments[np.diag_indices_from(moments)] += _BIAS_RIDGE
+        rhs = features.T @ (targets - level).astype(np.float32)
+        coefficients = scipy.linalg.solve(moments, rhs.astype(np.float64), assume_a="pos")
+    return features @ coefficients.astype(np.float32) + (level - means @ coefficients)
 
 
 def expected_bias(new, features, bias, popularity):

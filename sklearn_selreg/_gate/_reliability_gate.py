@@ -13,7 +13,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from .._utils._sklearn import DisplayMixin, Interval, _check_sample_weight, _fit_context
+from .._utils._display import Sentence
+from .._utils._public import public
+from .._utils._sklearn import (
+    INTEGER,
+    DisplayMixin,
+    Interval,
+    _check_sample_weight,
+    _fit_context,
+)
 from .._utils._warn import warn
 from ..exceptions import GateWarning
 from ._columns import find_columns
@@ -23,6 +31,7 @@ from ._training_range import TrainingRange
 from ._trust_model import learn_trust, shrink_accuracy, trust_accuracy
 
 
+@public
 class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
     r"""Learn from pairs with a known outcome where, and how far, a judge can be trusted.
 
@@ -154,9 +163,9 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012 (scikit-learn's own protocol)
-        "gap_col": [Integral, str, None],
+        "gap_col": [INTEGER, str, None],
         "prior_cols": ["array-like", None],
-        "offset_col": [Integral, str, None],
+        "offset_col": [INTEGER, str, None],
         "C": [Interval(Real, 0, None, closed="neither"), None],
         "cv": [Interval(Integral, 2, None, closed="left")],
         "min_pairs": [Interval(Integral, 1, None, closed="left")],
@@ -418,7 +427,7 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
             columns = np.asarray(Z, dtype=np.float64)[:, self._columns.context].T
             context = dict(zip(self.context_effects_, columns, strict=True))
             text += describe_largest_weights(weights, context)
-        return f"{text}."
+        return Sentence(f"{text}.")
 
     def _note(self):
         return self.summary() if hasattr(self, "accuracies_") else ""
