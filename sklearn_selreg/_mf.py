@@ -112,6 +112,7 @@ _INSTANCES = {
 }
 _OF_BACKBONE = ("factors", "regularization", "alpha", "iterations")
 _AUTO = StrOptions({"auto"})
+_LARGEST_RECENCY_POWER = 8.0
 _LARGEST_LLM_WEIGHT = 4.0  # interactions; more was hardly meant relative to alpha
 
 
@@ -537,8 +538,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         ParameterWarning
             If `regularization` is so large that all users are recommended about the same; if no
             settings are found that rank as well as popularity and plain `implicit`; if a search
-            finds settings again in each of its fits; if `llm_weight` is far too large; if
-            `negatives="net"` has no `y`.
+            finds settings again in each of its fits; if `llm_weight` or `recency_power` is far too
+            large; if `negatives="net"` has no `y`.
         """
         settings, backbone = self._resolve()
         answers = self._recorded_answers()
@@ -633,6 +634,14 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             parts.append(self.gate)
         for part in parts:
             part._validate_params()
+        power = getattr(self._specification, "recency_power", 0)
+        if not is_auto(power) and power > _LARGEST_RECENCY_POWER:
+            warn(
+                f"recency_power={power!r} leaves of each user hardly more than the newest "
+                f"interaction: the one before counts 2**{power:g} times less. Values below 2 are "
+                "usual.",
+                ParameterWarning,
+            )
 
     def _make_backbone(self, settings):
         return make_backbone(

@@ -87,7 +87,9 @@ class ALSBackbone:
         """
         confidence = self.confidence(matrix)
         if self.recency_power > 0:
-            decay = _RECENCY_GAIN / (1 + age.astype(np.float32)) ** np.float32(self.recency_power)
+            with quiet():  # a power that is infinite leaves the newest interaction only
+                power = (1 + age.astype(np.float32)) ** np.float32(self.recency_power)
+            decay = _RECENCY_GAIN / power
             confidence.data = confidence.data * decay
         return confidence
 
