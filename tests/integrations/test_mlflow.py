@@ -19,13 +19,20 @@ mlflow = pytest.importorskip("mlflow")
 NAME = "sklearn_selreg.SelectiveLLMRegularizedMF"
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Make a store for the runs, which takes seconds."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    return folder
+
+
 @pytest.fixture
-def runs(tmp_path, monkeypatch):
-    """Give MLflow a store of its own; return a function that lists the runs in it."""
+def runs(store, request, monkeypatch):
+    """Begin an experiment; return a function that lists its runs."""
     monkeypatch.setenv("MLFLOW_ALLOW_MODEL_CODE_EXECUTION", "true")  # we load what we stored
-    monkeypatch.chdir(tmp_path)
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
-    mlflow.set_experiment("test")
+    monkeypatch.chdir(store)
+    mlflow.set_experiment(request.node.name)
     yield lambda: mlflow.search_runs(output_format="list", order_by=["start_time"])
     mlflow.sklearn.autolog(disable=True)
     assert mlflow.active_run() is None
