@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from pages import page_code
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV, KFold
@@ -136,6 +137,10 @@ def test_warnings_point_at_the_users_line(runs, world):
     assert {warning.filename for warning in given} == {__file__}
 
 
+def check_same(got, model, world):
+    np.testing.assert_array_equal(got.predict(world.test), model.predict(world.test))
+
+
 @pytest.mark.slow
 def test_the_model_is_logged_as_autologging_was_told(runs, world):
     for serialization_format in ("cloudpickle", "skops"):
@@ -143,43 +148,23 @@ def test_the_model_is_logged_as_autologging_was_told(runs, world):
         model = quiet_fit(world.judged(), world.train)
         (output,) = mlflow.get_run(runs()[-1].info.run_id).outputs.model_outputs
         loaded = mlflow.sklearn.load_model(f"models:/{output.model_id}")
-        np.testing.assert_array_equal(loaded.predict(world.test), model.predict(world.test))
+        check_same(loaded, model, world)
 
 
 @pytest.mark.slow
-def test_log_model_in_its_default_format(runs, world):
-    model = quiet_fit(world.judged(), world.train)
-    info = mlflow.sklearn.log_model(model, name="model", skops_trusted_types=[NAME])
-    loaded = mlflow.sklearn.load_model(info.model_uri)
-    np.testing.assert_array_equal(loaded.predict(world.test), model.predict(world.test))
-    np.testing.assert_array_equal(loaded.recommend([3])[0], model.recommend([3])[0])
-    served = mlflow.pyfunc.load_model(info.model_uri)
-    np.testing.assert_array_equal(served.predict(world.test), model.predict(world.test))
-
-
-class Lists(mlflow.pyfunc.PythonModel):
-    """As in docs/tracking.md."""
-
-    def load_context(self, context):
-        self.model = SelectiveLLMRegularizedMF.load(context.artifacts["model"])
-
-    def predict(self, context, model_input, params=None):
-        return self.model.recommend(model_input["user"], params["n_items"], as_frame=True)
-
-
-@pytest.mark.slow
-def test_pyfunc_returns_lists(runs, world, tmp_path):
-    model = quiet_fit(world.judged(), world.train)
-    model.save(tmp_path / "model.npz")
-    users = world.train[["user"]].drop_duplicates().head(3)
-    lists = model.recommend(users["user"], 5, as_frame=True)
-    info = mlflow.pyfunc.log_model(
-        name="lists",
-        python_model=Lists(),
-        artifacts={"model": str(tmp_path / "model.npz")},
-        signature=mlflow.models.infer_signature(users, lists, params={"n_items": 10}),
-    )
-    served = mlflow.pyfunc.load_model(info.model_uri)
-    got = served.predict(users, params={"n_items": 5})
-    assert got.equals(lists)
-    assert len(served.predict(users)) == 30
+def test_the_page_on_tracking(runs, world):
+    names = {"model": world.judged(), "likes": world.train, "held_out": world.test}
+    names["SelectiveLLMRegularizedMF"] = SelectiveLLMRegularizedMF
+    autologged, by_hand, lists = (code for code in page_code("tracking.md") if "mlflow" in code)
+    exec(autologged, names)
+    assert len(runs()) == 1
+    mlflow.sklearn.autolog(disable=True)
+    exec(by_hand, names)
+    last, model = runs()[-1], names["model"]
+    assert last.data.metrics["NDCG_at_10"] == model.score(world.test)
+    check_same(names["loaded"], model, world)
+    check_same(mlflow.pyfunc.load_model(names["info"].model_uri), model, world)
+    exec(lists, names)
+    assert names["served"].predict(names["users"]).equals(names["lists"])
+    shorter = names["served"].predict(names["users"], params={"n_items": 5})
+    assert shorter.equals(model.recommend(names["users"]["user"], 5, as_frame=True))

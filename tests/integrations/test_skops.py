@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from pages import page_code
 from sklearn.pipeline import make_pipeline
 
 from sklearn_selreg import ALS, ModelVersionWarning, ReliabilityGate, SelectiveLLMRegularizedMF
@@ -100,3 +101,12 @@ def test_what_a_file_cannot_hold_is_an_error(world):
         model.fit(world.train)
     with pytest.raises(ValueError, match=r"cannot hold backbone=MyALS"):
         skops_io.dumps(model)
+
+
+def test_the_page_on_tracking(model, world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"model": model, "SelectiveLLMRegularizedMF": SelectiveLLMRegularizedMF}
+    for code in page_code("tracking.md")[:2]:
+        exec(code, names)
+        expected = model.predict(world.test)
+        np.testing.assert_array_equal(names["loaded"].predict(world.test), expected)
