@@ -22,6 +22,10 @@ def public(cls: _Class) -> _Class:
     """
     module = vars(sys.modules[cls.__module__])
     module.setdefault("__test__", {})[cls.__name__] = cls  # doctest looks for it there, too
-    parts = cls.__module__.split(".")
-    cls.__module__ = ".".join(part for part in parts if not part.startswith("_"))
+    cls.__module__ = public_module(cls.__module__)
     return cls
+
+
+def public_module(name: str) -> str:
+    """Return the part of a module's name that users import from."""
+    return ".".join(part for part in name.split(".") if not part.startswith("_"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ from ._display import (
     group_parameters,
     summarize,
 )
+from ._public import public_module
 
 __all__ = [
     "INTEGER",
@@ -65,15 +67,19 @@ class DisplayMixin:
     _parameter_groups: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def _doc_link_url_param_generator(self):
-        public = [part for part in type(self).__module__.split(".") if not part.startswith("_")]
+        kind = type(self)
         return {
             "site": documentation_url(),
-            "module": ".".join(public),
-            "name": type(self).__name__,
+            "module": public_module(kind.__module__),
+            "name": kind.__name__,
         }
 
     def _get_doc_link(self):
-        return super()._get_doc_link() if documentation_url() else ""
+        kind = type(self)
+        public = sys.modules.get(public_module(kind.__module__))
+        if not documentation_url() or getattr(public, kind.__name__, None) is not kind:
+            return ""
+        return super()._get_doc_link()
 
     def __repr__(self, N_CHAR_MAX=700):
         return BaseEstimator.__repr__(_summarized(self), N_CHAR_MAX)

@@ -142,7 +142,9 @@ class MyEncoder(AutoItemEncoder):
 
 def test_a_part_of_another_class_is_kept_nowhere_unnoticed(world, tmp_path):
     model = world.model(backbone=MyALS(), **{"item_data": world.item_data}).fit(world.train)
-    with pytest.raises(ValueError, match=r"cannot hold backbone=MyALS\(.*\): .* set backbone to one"):
+    with pytest.raises(
+        ValueError, match=r"cannot hold backbone=MyALS\(.*\): .* set backbone to one"
+    ):
         model.save(tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
     pickle.loads(pickle.dumps(model))
