@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from .._data._csr import count_interactions, gram
+from .._data._csr import count_interactions, gram, row_chunks
 from ._threads import single_threaded_blas
 
 POPULARITY_PAD = 5.0  # interactions added to each item before its missing entries are weighed
@@ -71,14 +71,22 @@ def _ridge_predictions(features, targets):
 
     Features are centered in their moments only, so they stay sparse.
     """
-    n, means = features.shape[0], np.asarray(features.mean(axis=0, dtype=np.float64)).ravel()
-    level = targets.mean(axis=0)
+    n, n_features = features.shape
+    beside = np.column_stack([np.ones(n), targets])
     with single_threaded_blas():  # the number of threads would decide about the last bits
-        moments = gram(features) - n * np.outer(means, means)
-        moments[np.diag_indices_from(moments)] += _BIAS_RIDGE
-        rhs = features.T @ (targets - level).astype(np.float32)
-        coefficients = scipy.linalg.solve(moments, rhs.astype(np.float64), assume_a="pos")
-    return features @ coefficients.astype(np.float32) + (level - means @ coefficients)
+        total = sum(
+            gram(sp.hstack([features[rows], sp.csr_matrix(beside[rows])], format="csr"))
+            for rows in row_chunks(n)
+        )
+        sums = total[n_features]  # of features, of ones, of targets
+        moments = total - np.outer(sums, sums) / n
+        left = moments[:n_features, :n_features]
+        left[np.diag_indices_from(left)] += _BIAS_RIDGE
+        coefficients = scipy.linalg.solve(
+            left, moments[:n_features, n_features + 1 :], assume_a="pos"
+        )
+    intercept = (sums[n_features + 1 :] - sums[:n_features] @ coefficients) / n
+    return features @ coefficients.astype(np.float32) + intercept
 
 
 def expected_bias(new, features, bias, popularity):
