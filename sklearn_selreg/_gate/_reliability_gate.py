@@ -108,7 +108,7 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
     log_loss_ : dict
         Cross-validated log-loss per pair: `prior` without the judge, `constant` with one
         :math:`\gamma`, `selected` with the context columns chosen. Empty after the fallback.
-    cv_predictions_ : DataFrame of shape (n_pairs, 3)
+    cv_predictions_ : DataFrame of shape (n_pairs, 3), made at each access
         For the pairs in `fit`: `probability` (float32) that the first item is the better one,
         predicted by a gate fitted without the pair's group; `right` (bool), whether it was; `group`
         (int32). Empty after the fallback.
@@ -291,8 +291,14 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
         labels = [f"x{i}" if names is None else str(names[i]) for i in self._columns.context]
         self.context_effects_ = dict(zip(labels, map(float, model.gap_effects), strict=True))
         self.log_loss_, self.accuracies_ = model.log_loss, model.accuracies
-        self.cv_predictions_ = model.cv_predictions
         self.C_, self.adds_ = model.C, model.adds
+
+    @property
+    def cv_predictions_(self) -> pd.DataFrame:
+        """What gates fitted without a pair's group predict of it; see above."""
+        if not hasattr(self, "_model"):
+            raise AttributeError("The gate is not fitted, so it has no cv_predictions_.")
+        return pd.DataFrame(self._model.cv_predictions)
 
     def _evaluate(self, Z):
         """Return trust in each pair's context, and log-odds: the judge's, all, what it adds."""

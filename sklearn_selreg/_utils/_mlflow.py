@@ -40,7 +40,9 @@ def autologged(fit: _Fit) -> _Fit:
         if not hasattr(flavor, "_SklearnTrainingSession") or not hasattr(utils, "safe_patch"):
             return fit(self, X, y)
         if not hasattr(_Call.run, "__wrapped__"):  # patches are taken back by each `autolog`
-            utils.safe_patch("sklearn", _Call, "run", _run_logged, manage_run=True)
+            tags = utils.get_autologging_config("sklearn", "extra_tags")
+            more = {"extra_tags": tags} if tags else {}
+            utils.safe_patch("sklearn", _Call, "run", _run_logged, manage_run=True, **more)
         return _Call().run(fit, self, X, y)
 
     return logged_fit  # type: ignore[return-value]

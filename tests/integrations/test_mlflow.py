@@ -55,7 +55,7 @@ def text_pipeline():
 
 
 def test_a_fit_is_one_run_with_our_parameters(runs, world):
-    mlflow.sklearn.autolog(log_models=False)
+    mlflow.sklearn.autolog(log_models=False, extra_tags={"team": "films"})
     model = world.judged(item_encoder=text_pipeline(), alpha=7.0)
     assert quiet_fit(model, world.train) is model
     (run,) = runs()
@@ -63,6 +63,7 @@ def test_a_fit_is_one_run_with_our_parameters(runs, world):
     assert (logged["alpha"], logged["factors"], logged["margin"]) == ("7.0", "6", "0.1")
     assert logged["item_data"] == f"DataFrame({'x'.join(map(str, world.item_data.shape))})"
     assert run.data.tags["estimator_class"] == NAME
+    assert run.data.tags["team"] == "films"
     assert run.info.status == "FINISHED"
     assert run.data.metrics["judge_slates"] == model.judge_stats_["slates"]
 
