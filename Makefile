@@ -5,10 +5,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 VENV := .venv
 VENV_OLDEST := .venv-oldest
+VENV_INTEGRATIONS := .venv-integrations
 PY := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-fast torture judge-local test-oldest lint format clean FORCE
+.PHONY: help demo docs test test-fast test-integrations torture judge-local test-oldest lint format clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | awk '{n = $$1; $$1 = ""; printf "%-19s%s\n", n, $$0}'
@@ -42,6 +43,9 @@ test-oldest: $(VENV_OLDEST)/installed ## the same on the oldest dependencies (PY
 	$(VENV_OLDEST)/bin/python -m pytest --doctest-modules sklearn_selreg
 	$(VENV_OLDEST)/bin/python -m pytest
 
+test-integrations: $(VENV_INTEGRATIONS)/installed ## test with the newest mlflow, skops, skore and others
+	$(VENV_INTEGRATIONS)/bin/python -m pytest tests/integrations
+
 docs: $(VENV)/installed ## build the documentation into docs/_build/html
 	$(PY) -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 	$(PY) docs/check_site.py docs/_build/html
@@ -56,7 +60,7 @@ format: $(VENV)/installed ## mend style and format
 	$(PY) -m ruff format .
 
 clean: ## remove environments, builds and caches
-	rm -rf $(VENV) $(VENV_OLDEST) .venv-llama build dist docs/_build docs/generated *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_OLDEST) $(VENV_INTEGRATIONS) .venv-llama build dist docs/_build docs/generated *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environments. A stamp is written last, so it vouches for a complete one, and names the Python
@@ -80,6 +84,9 @@ $(VENV)/installed: $(call unless-usable,$(VENV))
 $(VENV_OLDEST)/installed: EXTRAS := test
 $(VENV_OLDEST)/installed: CONSTRAINTS := --constraint requirements-oldest.txt
 $(VENV_OLDEST)/installed: requirements-oldest.txt $(call unless-usable,$(VENV_OLDEST))
+
+$(VENV_INTEGRATIONS)/installed: EXTRAS := integrations
+$(VENV_INTEGRATIONS)/installed: $(call unless-usable,$(VENV_INTEGRATIONS))
 
 %/installed: pyproject.toml setup.py
 	$(if $(BASE_PYTHON),,$(error "$(PYTHON)" does not run: name a Python >= 3.10, as in make PYTHON=python3.11))

@@ -41,7 +41,8 @@ PARTS = {
     ),
     "datasets": _part("real and synthetic data", "judges", "_utils"),
     "_serving": _part(
-        "a fitted model in use", "_tuning", "_judging", "_factorization", "_data", "_utils"
+        "a fitted model in use",
+        *("_tuning", "_judging", "_gate", "_factorization", "_data", "_utils"),
     ),
     "_training": _part(
         "from answers to a fitted model",

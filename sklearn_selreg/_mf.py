@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,13 @@ from ._judging._weighing import try_gate
 from ._serving._explain import explain
 from ._serving._fitted import FittedModel
 from ._serving._folding_in import fold_in_new_items, fold_in_users
-from ._serving._persistence import check_version, load_model, save_model
+from ._serving._persistence import (
+    check_version,
+    load_model,
+    plain_state,
+    restore_plain_state,
+    save_model,
+)
 from ._serving._recommend import (
     find_candidates,
     id_names,
@@ -55,18 +62,23 @@ from ._training._refining import locate, train_given
 from ._tuning._auto import (
     FIXED,
     NOT_COMPARED,
+    OF_ALS,
     fitted_settings,
     free_settings,
     is_auto,
     resolve,
     search,
     tuning_table,
+    used_settings,
     warn_of_raw_strengths,
     warn_of_search,
 )
 from ._tuning._moves import EFFORTS
+from ._utils._mlflow import autologged
 from ._utils._params import check_integer, check_nested, expand_shorthands, is_default, name_kind
+from ._utils._public import public
 from ._utils._sklearn import (
+    INTEGER,
     DisplayMixin,
     HasMethods,
     Interval,
@@ -99,11 +111,12 @@ _INSTANCES = {
     "item_encoder": "AutoItemEncoder()",
 }
 _OF_BACKBONE = ("factors", "regularization", "alpha", "iterations")
-_OF_ALS = ("missing_power", "recency_power")
 _AUTO = StrOptions({"auto"})
+_LARGEST_RECENCY_POWER = 8.0
 _LARGEST_LLM_WEIGHT = 4.0  # interactions; more was hardly meant relative to alpha
 
 
+@public
 class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     r"""Matrix factorization, regularized by a judge's preferences where they can be trusted.
 
@@ -198,9 +211,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         new items start as their features lead to expect (else at random), and those no longer in
         `X` are left out. The gate is calibrated again, from a new start.
     n_jobs : int or None, default=None
-        Threads; None or a negative number: all cores. Small problems run on one thread. Results do
-        not depend on it, except for BPR and LMF, which therefore use one thread when `random_state`
-        is set.
+        Threads, not 0; None or a negative number: all cores. Small problems run on one thread.
+        Results do not depend on it, except for BPR and LMF, which therefore use one thread when
+        `random_state` is set.
     random_state : int, RandomState, Generator or None, default=None
         Of the factors' start. An int gives the same result in each call, and the same start as
         `implicit` has with this int.
@@ -296,9 +309,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         "alpha": [Interval(Real, 0, None, closed="neither"), _AUTO, None],
         "iterations": [Interval(Integral, 1, None, closed="left"), _AUTO, None],
         "backbone": [StrOptions(set(BACKBONES)), ALS, BPR, LMF],
-        "user_col": [Integral, str],
-        "item_col": [Integral, str],
-        "time_col": [Integral, str, None],
+        "user_col": [INTEGER, str],
+        "item_col": [INTEGER, str],
+        "time_col": [INTEGER, str, None],
         "strengths": [StrOptions({"auto", *KINDS})],
         "negatives": [StrOptions({"error", "net"})],
         "item_data": "no_validation",
@@ -314,9 +327,29 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         "margin": [Interval(Real, 0, None, closed="left")],
         "tuning": [StrOptions(set(EFFORTS)), None],
         "warm_start": ["boolean"],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state", np.random.Generator],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
+        "random_state": [
+            Interval(Integral, 0, 2**32 - 1, closed="both"),
+            np.random.RandomState,
+            np.random.Generator,
+            None,
+        ],
         "verbose": ["verbose"],
+    }
+
+    _parameter_groups: ClassVar[dict[str, tuple[str, ...]]] = {
+        "Factorization": (*_OF_BACKBONE, "backbone"),
+        "Interactions": (
+            *("user_col", "item_col", "time_col", "strengths", "negatives"),
+            *("popularity_periods", "popularity_at"),
+        ),
+        "Items": ("item_data", "item_encoder", "prior_strength", "item_bias"),
+        "Judge": ("judge", "slates", "gate", "llm_weight", "margin"),
+        "Running": ("tuning", "warm_start", "n_jobs", "random_state", "verbose"),
     }
 
     # Names of the parameters that were set since this was cloned, as by a search; None if it is no
@@ -405,7 +438,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             `judge`: pass an instance of it first.
         """
         params = expand_shorthands(self, params, _SHORTHANDS)
-        check_nested(self, params, _INSTANCES)
+        check_nested(self, params, _INSTANCES, _SHORTHANDS)
         if self._set_since_cloned is not None:
             self._set_since_cloned |= set(params)
         return super().set_params(**params)
@@ -461,6 +494,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
 
     # -- fitting -----------------------------------------------------------------------------------
 
+    @autologged
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Table, y: Any = None) -> Self:
         """Fit the factors, and with a judge also the gate.
@@ -505,8 +539,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         ParameterWarning
             If `regularization` is so large that all users are recommended about the same; if no
             settings are found that rank as well as popularity and plain `implicit`; if a search
-            finds settings again in each of its fits; if `llm_weight` is far too large; if
-            `negatives="net"` has no `y`.
+            finds settings again in each of its fits; if `llm_weight` or `recency_power` is far too
+            large; if `negatives="net"` has no `y`.
         """
         settings, backbone = self._resolve()
         answers = self._recorded_answers()
@@ -541,7 +575,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
                 "_left_behind": (),
                 "judge_": self.judge,
                 "gate_": None if supervision is None else supervision.gate,
-                "judge_stats_": trained.judge_stats,
+                "judge_stats_": dict(trained.judge_stats),
                 "loss_curve_": trained.losses,
                 "n_iter_": trained.n_iter,
             }
@@ -572,14 +606,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         """Return the parameters that may be "auto"; 0 where the backbone has none."""
         spec = self._specification
         return {
-            name: getattr(spec, name, 0.0) if name in _OF_ALS else getattr(self, name)
+            name: getattr(spec, name, 0.0) if name in OF_ALS else getattr(self, name)
             for name in FIXED
         }
 
     def _resolve(self):
         """Return the settings as far as they are known, and the backbone with them."""
-        for part in (self._specification, self._sampler):
-            part._validate_params()
+        self._check_parts()
         fitted = None
         if self.warm_start and hasattr(self, "_fitted"):
             kind = BACKBONES[name_of(self._specification)]
@@ -590,6 +623,26 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         if self.judge is not None and not is_auto(self.iterations):
             backbone.split(self._specification.refine_iterations)  # raises
         return settings, backbone
+
+    def _check_parts(self):
+        """Check the parameters of parts; those of a judge are checked when it is asked."""
+        if isinstance(self.gate, type):
+            raise TypeError(
+                f"gate must be 'auto', None or an instance; got {name_kind(self.gate)}."
+            )
+        parts = [self._specification, self._sampler]
+        if isinstance(self.gate, ReliabilityGate):
+            parts.append(self.gate)
+        for part in parts:
+            part._validate_params()
+        power = getattr(self._specification, "recency_power", 0)
+        if not is_auto(power) and power > _LARGEST_RECENCY_POWER:
+            warn(
+                f"recency_power={power!r} leaves of each user hardly more than the newest "
+                f"interaction: the one before counts 2**{power:g} times less. Values below 2 are "
+                "usual.",
+                ParameterWarning,
+            )
 
     def _make_backbone(self, settings):
         return make_backbone(
@@ -680,18 +733,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
                 f"version=); got {name_kind(self.judge)}."
             )
         self.judge._check_parameters()
-        if isinstance(self.gate, type):
-            raise TypeError(
-                f"gate must be 'auto', None or an instance; got {name_kind(self.gate)}."
-            )
         if self.llm_weight > _LARGEST_LLM_WEIGHT:
             warn(
                 f"llm_weight={self.llm_weight!r} makes a preference weigh as much as so many "
                 "interactions: it is relative to alpha. Values around 0.16 are usual.",
                 ParameterWarning,
             )
-        if isinstance(self.gate, ReliabilityGate):
-            self.gate._validate_params()
         if self.gate is not None and not isinstance(self.gate, str) and not self.judge.is_recorded:
             try_gate(self.gate)
         return self.judge
@@ -1029,13 +1076,35 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     def _note(self) -> str:
         return getattr(self, "judge_summary_", "")
 
+    def _used_params(self) -> dict[str, Any]:
+        if not hasattr(self, "_fitted"):
+            return {}
+        return used_settings(self, self._given_settings())
+
+    def _logged_values(self) -> tuple[dict[str, Any], dict[str, float]]:
+        """Return what MLflow logs of a fit as parameters, and as metrics."""
+        metrics = {f"judge_{name}": count for name, count in self.judge_stats_.items()}
+        if self._found is not None:
+            best = self._found.best.result
+            metrics |= {"tuning_NDCG_at_10": best.ndcg, "tuning_AUC": best.auc}
+        used = {f"{name.removeprefix('backbone__')}_": v for name, v in self._used_params().items()}
+        return used, metrics
+
+    def _attribute_labels(self) -> dict[str, str]:
+        n_users, n_items = len(self.users_), len(self.items_)
+        k = self.user_factors_.shape[1]
+        labels = {"users_": f"{n_users} ids", "items_": f"{n_items} ids"}
+        labels |= {"user_factors_": f"{n_users} x {k}", "item_factors_": f"{n_items} x {k}"}
+        return labels
+
     def found_params(self) -> dict[str, Any]:
         """Return the settings that are "auto" as they were found, or fixed.
 
         Returns
         -------
         params : dict of str to object
-            For `set_params`: a fit with them searches for nothing, and is the same.
+            For `set_params` of an estimator with the same `backbone`: a fit with them searches for
+            nothing, and is the same.
 
         Raises
         ------
@@ -1051,12 +1120,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         50.0
         """
         check_is_fitted(self)
-        found = {
-            name: getattr(self, f"{name}_")
-            for name, given in self._given_settings().items()
-            if is_auto(given) and getattr(self, f"{name}_") is not None
-        }
-        return {f"backbone__{name}" if name in _OF_ALS else name: v for name, v in found.items()}
+        given = self._given_settings()
+        return used_settings(self, {n: value for n, value in given.items() if is_auto(value)})
 
     @property
     def tuning_(self) -> pd.DataFrame:
@@ -1582,11 +1647,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         """Save the fitted model to a file without pickle, which anyone can safely load.
 
         What predicts is saved: ids, factors, interactions, and what `recommend`, `similar_items`,
-        `fold_in` and `explain` need; and of the parameters those that are plain data. Not saved are
-        `judge` and `item_data`, and `gate`, `item_encoder` and `random_state` if they are objects:
-        a loaded model has the defaults of these parameters, and None as `judge_`, `gate_` and
-        `item_encoder_`. To keep them, pickle the model, or give the parameters anew before another
-        `fit` or a search; the fits warn otherwise, those of clones too.
+        `fold_in` and `explain` need; and of the parameters those that are plain data, or parts of
+        this package with such parameters. Not saved are `judge` and `item_data`, and `gate`,
+        `item_encoder` and `random_state` if they are other objects: a loaded model has the defaults
+        of these parameters, and None as `judge_`, `gate_` and `item_encoder_`. To keep them, pickle
+        the model, or give the parameters anew before another `fit` or a search; the fits warn
+        otherwise, those of clones too.
 
         Parameters
         ----------
@@ -1598,7 +1664,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         ------
         ValueError
             If ids cannot be stored (str, int, float, bool, bytes, date, datetime, UUID, Decimal,
-            tuples of these and mixtures can), and if factors are not finite.
+            tuples of these and mixtures can), if `backbone` or `slates` is a subclass of those of
+            this package, and if factors are not finite.
 
         See Also
         --------
@@ -1646,12 +1713,21 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         """
         return load_model(cls, path, __version__)
 
+    # Formats that know no pickle, as that of skops, ask for the state: it is what a file of `save`
+    # holds, made of numpy's arrays and text alone. Pickle and copies keep everything.
+
     def __getstate__(self):
-        return {**super().__getstate__(), "_version": __version__}
+        return plain_state(self, __version__)
+
+    def __reduce_ex__(self, protocol):
+        return copyreg.__newobj__, (type(self),), {**vars(self), "_version": __version__}
 
     def __setstate__(self, state):
+        if "_version" not in state:
+            restore_plain_state(self, state, __version__)
+            return
         state = dict(state)
-        check_version(state.pop("_version", "(unknown)"), __version__)
+        check_version(state.pop("_version"), __version__)
         super().__setstate__(state)
 
 

@@ -17,6 +17,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .._utils._params import check_integer
+from .._utils._public import public
 from .._utils._sklearn import DisplayMixin
 from .._utils._typing import Table
 from ._column_kinds import UNIT_SEPARATOR, ColumnKind, column_kinds, entry_pattern
@@ -34,6 +35,7 @@ _DIGIT = re.compile(r"\d")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
+@public
 class AutoItemEncoder(  # type: ignore[call-arg]
     DisplayMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):

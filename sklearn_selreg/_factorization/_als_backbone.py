@@ -90,7 +90,8 @@ class ALSBackbone:
         if self.recency_power > 0:
             for start in range(0, len(age), _ENTRIES_PER_CHUNK):
                 chunk = slice(start, start + _ENTRIES_PER_CHUNK)
-                decay = (1 + age[chunk].astype(np.float32)) ** np.float32(self.recency_power)
+                with quiet():  # a power that is infinite leaves the newest interaction only
+                    decay = (1 + age[chunk].astype(np.float32)) ** np.float32(self.recency_power)
                 confidence.data[chunk] *= _RECENCY_GAIN / decay
         return confidence
 

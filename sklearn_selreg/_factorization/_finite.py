@@ -4,6 +4,7 @@ import numpy as np
 
 from .._data._finite import are_finite
 
+_LARGEST_FACTOR = 1e6  # those of models that rank are about 1
 _LARGE = 1e5  # a confidence that hardly any log of interactions means
 # Settings that are not between these are named as the cause, the strengths being what they may.
 _USUAL = {
@@ -38,6 +39,28 @@ def check_finite_factors(backbone, strengths, *arrays, judged=None):
     """
     if not are_finite(*arrays):
         raise ValueError(explain_not_finite(backbone, strengths, judged))
+
+
+def check_size(backbone, *arrays):
+    """Raise if steps of gradient descent were so large that factors say nothing.
+
+    Parameters
+    ----------
+    backbone : SampledBackbone
+    *arrays : ndarrays
+        Factors, finite.
+
+    Raises
+    ------
+    ValueError
+    """
+    largest = max(float(np.abs(array).max(initial=0)) for array in arrays)
+    if largest > _LARGEST_FACTOR:
+        raise ValueError(
+            f"The factors are as large as {largest:.0e}, so they have not converged: the steps of "
+            f"the fit were too large. Lower learning_rate={backbone.learning_rate:g} of the "
+            "backbone."
+        )
 
 
 def explain_not_finite(backbone, strengths, judged=None):

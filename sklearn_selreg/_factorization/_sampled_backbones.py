@@ -24,7 +24,7 @@ from ._anchoring import (
 )
 from ._factors import Factors, counted, expected_bias, no_watch, popularity_bias, with_bias
 from ._feature_prior import FeaturePrior
-from ._finite import check_finite_factors, explain_not_finite
+from ._finite import check_finite_factors, check_size, explain_not_finite
 from ._preferences import as_arguments
 from ._proximal import ProximalProblem, shrink_to_features
 from ._threads import single_threaded_blas
@@ -89,6 +89,7 @@ class SampledBackbone:
         except ModelFitError as error:
             raise ValueError(explain_not_finite(self, matrix.data)) from error
         check_finite_factors(self, matrix.data, model.user_factors, model.item_factors)
+        check_size(self, model.user_factors, model.item_factors)
         return self._take_apart(model.user_factors, model.item_factors)
 
     def fit(self, matrix, features, start, watch=no_watch, *, by_period=None):

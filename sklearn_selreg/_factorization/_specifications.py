@@ -5,11 +5,13 @@ from typing import Literal
 
 from sklearn.base import BaseEstimator
 
+from .._utils._public import public
 from .._utils._sklearn import DisplayMixin, Interval, StrOptions
 
 _SWEEPS = [Interval(Integral, 1, None, closed="left"), None]
 
 
+@public
 class ALS(DisplayMixin, BaseEstimator):
     """Alternating least squares, as the parameter `backbone` of the estimator.
 
@@ -69,6 +71,7 @@ class ALS(DisplayMixin, BaseEstimator):
         self.compute_loss = compute_loss
 
 
+@public
 class BPR(DisplayMixin, BaseEstimator):
     """Bayesian personalized ranking by `implicit`, as the parameter `backbone` of the estimator.
 
@@ -115,6 +118,7 @@ class BPR(DisplayMixin, BaseEstimator):
         self.compute_loss = compute_loss
 
 
+@public
 class LMF(DisplayMixin, BaseEstimator):
     """Logistic matrix factorization by `implicit`, as the parameter `backbone` of the estimator.
 

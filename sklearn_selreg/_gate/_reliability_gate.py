@@ -13,7 +13,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from .._utils._sklearn import DisplayMixin, Interval, _check_sample_weight, _fit_context
+from .._utils._display import Sentence
+from .._utils._public import public
+from .._utils._sklearn import (
+    INTEGER,
+    DisplayMixin,
+    Interval,
+    _check_sample_weight,
+    _fit_context,
+)
 from .._utils._warn import warn
 from ..exceptions import GateWarning
 from ._columns import find_columns
@@ -23,6 +31,7 @@ from ._training_range import TrainingRange
 from ._trust_model import learn_trust, shrink_accuracy, trust_accuracy
 
 
+@public
 class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
     r"""Learn from pairs with a known outcome where, and how far, a judge can be trusted.
 
@@ -99,7 +108,7 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
     log_loss_ : dict
         Cross-validated log-loss per pair: `prior` without the judge, `constant` with one
         :math:`\gamma`, `selected` with the context columns chosen. Empty after the fallback.
-    cv_predictions_ : DataFrame of shape (n_pairs, 3)
+    cv_predictions_ : DataFrame of shape (n_pairs, 3), made at each access
         For the pairs in `fit`: `probability` (float32) that the first item is the better one,
         predicted by a gate fitted without the pair's group; `right` (bool), whether it was; `group`
         (int32). Empty after the fallback.
@@ -154,9 +163,9 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012 (scikit-learn's own protocol)
-        "gap_col": [Integral, str, None],
+        "gap_col": [INTEGER, str, None],
         "prior_cols": ["array-like", None],
-        "offset_col": [Integral, str, None],
+        "offset_col": [INTEGER, str, None],
         "C": [Interval(Real, 0, None, closed="neither"), None],
         "cv": [Interval(Integral, 2, None, closed="left")],
         "min_pairs": [Interval(Integral, 1, None, closed="left")],
@@ -282,8 +291,14 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
         labels = [f"x{i}" if names is None else str(names[i]) for i in self._columns.context]
         self.context_effects_ = dict(zip(labels, map(float, model.gap_effects), strict=True))
         self.log_loss_, self.accuracies_ = model.log_loss, model.accuracies
-        self.cv_predictions_ = model.cv_predictions
         self.C_, self.adds_ = model.C, model.adds
+
+    @property
+    def cv_predictions_(self) -> pd.DataFrame:
+        """What gates fitted without a pair's group predict of it; see above."""
+        if not hasattr(self, "_model"):
+            raise AttributeError("The gate is not fitted, so it has no cv_predictions_.")
+        return pd.DataFrame(self._model.cv_predictions)
 
     def _evaluate(self, Z):
         """Return trust in each pair's context, and log-odds: the judge's, all, what it adds."""
@@ -418,7 +433,7 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
             columns = np.asarray(Z, dtype=np.float64)[:, self._columns.context].T
             context = dict(zip(self.context_effects_, columns, strict=True))
             text += describe_largest_weights(weights, context)
-        return f"{text}."
+        return Sentence(f"{text}.")
 
     def _note(self):
         return self.summary() if hasattr(self, "accuracies_") else ""

@@ -8,7 +8,6 @@ of the last one are selected.
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from scipy.special import expit, logit
 
 from ._logistic import CrossValidation, fit_logistic
@@ -33,7 +32,8 @@ class TrustModel:
     C : float
     accuracies, log_loss : dict of str to float
         Cross-validated; see `ReliabilityGate`. Empty if nothing could be learned.
-    cv_predictions : DataFrame
+    cv_predictions : dict of str to ndarray of shape (n_pairs,)
+        The columns of that table.
     is_weighted : bool
         Whether pairs count differently in `accuracies`.
     """
@@ -46,7 +46,7 @@ class TrustModel:
     C: float
     accuracies: dict[str, float]
     log_loss: dict[str, float]
-    cv_predictions: pd.DataFrame
+    cv_predictions: dict[str, np.ndarray]
     is_weighted: bool
 
     @property
@@ -83,7 +83,7 @@ def trust_accuracy(accuracy, gap, n_prior, n_context):
         C=np.nan,
         accuracies={},
         log_loss={},
-        cv_predictions=_tabulate([], [], []),
+        cv_predictions=_as_columns([], [], []),
         is_weighted=False,
     )
 
@@ -135,7 +135,7 @@ def learn_trust(gap, prior, context, known, *, C, n_folds, support):
             for name, predicted in predictions.items()
         },
         log_loss=log_loss,
-        cv_predictions=_tabulate(log_odds, known.right, known.groups),
+        cv_predictions=_as_columns(log_odds, known.right, known.groups),
         is_weighted=bool(np.ptp(weights) > 0),
     )
 
@@ -220,11 +220,9 @@ def _fraction_correct(log_odds, right, weights):
     return float(np.average(correct, weights=weights))
 
 
-def _tabulate(log_odds, right, groups):
-    return pd.DataFrame(
-        {
-            "probability": expit(np.asarray(log_odds, dtype=np.float32)),
-            "right": np.asarray(right, dtype=bool),
-            "group": np.asarray(groups, dtype=np.int32),
-        }
-    )
+def _as_columns(log_odds, right, groups):
+    return {
+        "probability": expit(np.asarray(log_odds, dtype=np.float32)),
+        "right": np.asarray(right, dtype=bool),
+        "group": np.asarray(groups, dtype=np.int32),
+    }

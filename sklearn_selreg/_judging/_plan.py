@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .._utils._display import as_table
 from .._utils._warn import warn
 from ..exceptions import BudgetWarning
 from ..judges import BaseJudge, CostEstimate, FrozenJudge, Slate
@@ -81,6 +82,25 @@ class JudgingPlan:
         if not e.max_cost:
             return "nothing to pay"
         return f"about {_dollars(e.cost)}, at most {_dollars(e.max_cost)}"
+
+    def _repr_html_(self) -> str:
+        e = self.estimate
+        rows = {
+            "fits": f"{self.n_fits:,}",
+            "slates": f"{len(self.slates):,}",
+            "prompts": f"{e.prompts:,}",
+            "of these cached": f"{e.cached:,}",
+            "requests": f"{e.requests:,}",
+        }
+        if e.input_tokens:
+            rows["input tokens, about"] = f"{e.input_tokens:,}"
+            rows["output tokens, about"] = f"{e.output_tokens:,}"
+        if e.requests and e.cost is not None:
+            rows["cost, about"] = f"${e.cost:.4f}"
+            rows["cost, at most"] = f"${e.max_cost:.4f}"
+        for name, amount in self.judge._budget_left().items():
+            rows[f"left of {name}"] = _amount(name, amount)
+        return as_table(f"What {type(self.judge).__name__} would be asked", rows)
 
     def warn_if_too_much(self) -> None:
         """Warn if the judge's budget will not do, as far as one can tell."""

@@ -5,9 +5,11 @@ from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator
 
+from .._utils._public import public
 from .._utils._sklearn import DisplayMixin, Interval
 
 
+@public
 class SlateSampler(DisplayMixin, BaseEstimator):
     """Which slates a judge is asked about: the parameter `slates` of the estimator.
 

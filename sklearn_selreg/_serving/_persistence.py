@@ -1,5 +1,6 @@
 """Saved models: a `FittedModel`, and what else the estimator keeps, in an archive."""
 
+import json
 import os
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -68,20 +69,29 @@ def save_model(estimator, path, version):
     Raises
     ------
     ValueError
-        For ids that cannot be stored, and for factors that are not finite.
+        For ids and parameters that cannot be stored, and for factors that are not finite.
     """
+    write_archive(path, *pack(estimator, version))
+
+
+def pack(estimator, version):
+    """Return what a file holds of an estimator: arrays by name, and JSON contents by name."""
+    parameters, left_behind = parameters_to_json(estimator)
+    about = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "version": version,
+        "parameters": parameters,
+        "left_behind": sorted({*getattr(estimator, "_left_behind", ()), *left_behind}),
+    }
+    if not hasattr(estimator, "_fitted"):
+        return {}, {_DESCRIPTION: about}
     model = estimator._fitted
     check_finite_model(model.user_factors, model.item_factors)
     arrays, lists = _pack(model)
-    parameters, left_behind = parameters_to_json(estimator)
     names = getattr(estimator, "feature_names_in_", None)
-    lists[_DESCRIPTION] = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+    lists[_DESCRIPTION] = about | {
         "arrays": sorted(arrays),  # some are optional: none may be lost unnoticed
-        "version": version,
-        "parameters": parameters,
-        "left_behind": sorted({*estimator._left_behind, *left_behind}),
         **_describe(model),
         "popularity_periods": int(estimator.popularity_periods_),
         "iterations": int(estimator.iterations_),
@@ -91,7 +101,24 @@ def save_model(estimator, path, version):
         "loss_curve": [float(loss) for loss in estimator.loss_curve_],
         "n_iter": int(estimator.n_iter_),
     }
-    write_archive(path, arrays, lists)
+    return arrays, lists
+
+
+def plain_state(estimator, version):
+    """Return what a file holds as a dict of arrays and text, for formats that trust no type."""
+    arrays, lists = pack(estimator, version)
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return {"arrays": arrays, "json": json.dumps(lists, allow_nan=False)}
+
+
+def restore_plain_state(estimator, state, version):
+    """Give an estimator the state that `plain_state` has made of another one; it is checked."""
+    arrays, lists = dict(state["arrays"]), json.loads(state["json"])
+    is_fitted = "arrays" in typed(lists.get(_DESCRIPTION), dict, _DESCRIPTION)
+    build = _build if is_fitted else _build_unfitted
+    built, made_by = build(type(estimator), arrays, lists, version)
+    estimator.__dict__ = vars(built)
+    check_version(made_by, version)
 
 
 def _pack(model):
@@ -174,25 +201,38 @@ def load_model(make, path, version):
 def _build(make, arrays, lists, version):
     """Check everything in a file and make the model of it; return also who made it."""
     about = lists.pop(_DESCRIPTION, None)
+    estimator, left_behind = _take_parameters(make, about, version)
+    expect(sorted(arrays) == about["arrays"], f"its arrays are {sorted(arrays)}")
+    model = _take_model(arrays, lists, about)
+    expect(not arrays and not lists, f"there are {[*arrays, *lists]} in it")
+    estimator._assign(_attributes(about, model, left_behind))
+    return estimator, about["version"]
+
+
+def _build_unfitted(make, arrays, lists, version):
+    """Do the same for an estimator that was not fitted."""
+    about = lists.pop(_DESCRIPTION)
+    expect(not arrays and not lists, f"there are {[*arrays, *lists]} in it")
+    estimator, estimator._left_behind = _take_parameters(make, about, version)
+    return estimator, about["version"]
+
+
+def _take_parameters(make, about, version):
+    """Make the estimator, not fitted yet; return also the parameters that stayed behind."""
     expect(isinstance(about, dict) and about.get("format") == FORMAT, f"no {_DESCRIPTION} in it")
     expect(
         about["format_version"] == FORMAT_VERSION,
         f"it has format {about['format_version']!r}, expected {FORMAT_VERSION}; another version of "
         "the package may read it",
     )
-    expect(sorted(arrays) == about["arrays"], f"its arrays are {sorted(arrays)}")
-    made_by = typed(about["version"], str, "version")
     parameters = read_parameters(about["parameters"])
-    if made_by != version:  # which may have had other ones
+    if typed(about["version"], str, "version") != version:  # which may have had other ones
         parameters = {k: v for k, v in parameters.items() if k in make().get_params(deep=False)}
     estimator = make(**parameters)
     estimator._validate_params()
-    model = _take_model(arrays, lists, about)
-    expect(not arrays and not lists, f"there are {[*arrays, *lists]} in it")
     left_behind = tuple(strings(about["left_behind"], "left_behind"))
     expect(set(left_behind) <= set(estimator.get_params(deep=False)), "left_behind names strangers")
-    estimator._assign(_attributes(about, model, left_behind))
-    return estimator, made_by
+    return estimator, left_behind
 
 
 def _attributes(about, model, left_behind):

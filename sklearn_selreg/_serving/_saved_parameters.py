@@ -2,12 +2,16 @@
 
 import numpy as np
 
+from .._data._item_encoder import AutoItemEncoder
 from .._factorization._specifications import ALS, BPR, LMF
+from .._gate import ReliabilityGate
 from .._judging._slate_sampler import SlateSampler
 from ._archive import expect, is_number, typed
 
-_PARTS = {kind.__name__: kind for kind in (ALS, BPR, LMF, SlateSampler)}
+_KINDS = ALS, BPR, LMF, SlateSampler, ReliabilityGate, AutoItemEncoder
+_PARTS = {kind.__name__: kind for kind in _KINDS}
 _NOT_PLAIN = ("judge", "item_data")
+_MAY_STAY_BEHIND = (*_NOT_PLAIN, "gate", "item_encoder", "random_state")
 
 
 def parameters_to_json(estimator):
@@ -15,13 +19,26 @@ def parameters_to_json(estimator):
     defaults = type(estimator)().get_params(deep=False)
     plain, left_behind = {}, []
     for name, value in estimator.get_params(deep=False).items():
-        value = _part_to_json(value) if type(value) in _PARTS.values() else as_python(value)
-        if name in _NOT_PLAIN or not _is_plain(value):
+        saved = _part_to_json(value) if type(value) in _KINDS else as_python(value)
+        if name in _NOT_PLAIN or not _is_plain(saved):
             if value is not defaults[name]:
+                _check_may_stay_behind(estimator, name, value)
                 left_behind.append(name)
-            value = defaults[name]
-        plain[name] = value
+            saved = defaults[name]
+        plain[name] = saved
     return plain, left_behind
+
+
+def _check_may_stay_behind(estimator, name, value):
+    """Raise for a parameter that a loaded model would be wrong without."""
+    known = estimator._parameter_constraints
+    if name in _MAY_STAY_BEHIND or name not in known:  # others are a subclass's own
+        return
+    raise ValueError(
+        f"A file cannot hold {name}={value!r:.200}: of parts it holds "
+        f"{', '.join(_PARTS)} themselves, no subclasses, and of other parameters plain data. "
+        f"Pickle the model instead, or set {name} to one of these."
+    )
 
 
 def read_parameters(saved):
@@ -40,7 +57,8 @@ def _part_to_json(part):
 def _part_from_json(saved):
     expect(saved["part"] in _PARTS, f"there is a part {saved['part']!r:.100}")
     part = _PARTS[saved["part"]](**typed(saved["settings"], dict, "settings"))
-    part._validate_params()
+    if hasattr(part, "_parameter_constraints"):
+        part._validate_params()
     return part
 
 

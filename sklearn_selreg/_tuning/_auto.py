@@ -31,6 +31,9 @@ FIXED = {
 }
 """What may be "auto", and its value where nothing is searched; None: the backbone's own."""
 
+OF_ALS = ("missing_power", "recency_power")
+"""Those that are parameters of `ALS`."""
+
 NOT_COMPARED = frozenset(
     [
         *("item_data", "judge", "user_col", "item_col", "time_col", "warm_start"),
@@ -73,6 +76,24 @@ def fitted_settings(backbone, scale, n_periods, iterations):
         "iterations": iterations,
     }
     return {f"{name}_": others.get(name, getattr(backbone, name, None)) for name in FIXED}
+
+
+def used_settings(estimator, given):
+    """Return what a fit used of settings that were left open, "auto" or None, by parameter.
+
+    Parameters
+    ----------
+    estimator : SelectiveLLMRegularizedMF
+        Fitted.
+    given : dict of str to object
+        Of the parameters in `FIXED`, some.
+    """
+    used = {}
+    for name, value in given.items():
+        found = getattr(estimator, f"{name}_")
+        if found is not None and (value is None or is_auto(value)):
+            used[f"backbone__{name}" if name in OF_ALS else name] = found
+    return used
 
 
 def is_auto(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, metadata
@@ -23,8 +24,8 @@ def documentation_url() -> str:
     return by_label["Documentation"].rstrip("/") + "/"
 
 
-class _Summary:
-    """Stands for a large value where it is printed."""
+class Label:
+    """Stands for a value where it is printed: a large one, or one that is nobody's business."""
 
     def __init__(self, text: str):
         self._text = text
@@ -54,14 +55,65 @@ def summarize(value: Any) -> Any:
     """
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and shape:
-        return _Summary(f"{type(value).__name__}({'x'.join(map(str, shape))})")
+        return Label(f"{type(value).__name__}({'x'.join(map(str, shape))})")
     if isinstance(value, dict | list | tuple | set | frozenset) and (
         len(value) > _MAX_ENTRIES
         # Records may say who likes what, and diagrams are published.
         or any(isinstance(entry, dict) for entry in value)
     ):
-        return _Summary(f"{type(value).__name__}({len(value)} entries)")
+        return Label(f"{type(value).__name__}({len(value)} entries)")
     return value
+
+
+def format_short(value: Any) -> str:
+    """Write a value as in Python, a float with four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else repr(value)
+
+
+class Sentence(str):
+    """Text that notebooks show as a paragraph."""
+
+    def _repr_html_(self) -> str:
+        return as_paragraph(self)
+
+
+def as_table(title: str, rows: dict[str, Any]) -> str:
+    """Format a title and named values as an HTML table."""
+    cells = "".join(
+        f"<tr><th style='text-align: left'>{html.escape(name)}</th>"
+        f"<td style='text-align: right'>{html.escape(str(value))}</td></tr>"
+        for name, value in rows.items()
+    )
+    return f"<table><caption>{html.escape(title)}</caption><tbody>{cells}</tbody></table>"
+
+
+def group_parameters(params: Any, groups: dict[str, tuple[str, ...]]) -> None:
+    """Have scikit-learn's display of parameters make a table for each group.
+
+    Parameters
+    ----------
+    params : ParamsDict
+        What an estimator's `_get_params_html` gives, which has one table.
+    groups : dict of str to tuple of str
+        Names of parameters by title; `gate__C` is where `gate` is. Those in no group come last.
+    """
+    make_table = type(params)._html_repr
+    title_of = {name: title for title, names in groups.items() for name in names}
+
+    def make_tables() -> str:
+        by_title: dict[str, dict[str, Any]] = {title: {} for title in (*groups, "Further")}
+        for name, value in params.items():
+            by_title[title_of.get(name.partition("__")[0], "Further")][name] = value
+        tables = []
+        for title, group in by_title.items():
+            part = copy.copy(params)
+            part.data = group
+            if group:
+                table = make_table(part)
+                tables.append(table.replace(">Parameters<", f">{html.escape(title)}<", 1))
+        return "".join(tables)
+
+    params._html_repr = make_tables
 
 
 def as_paragraph(text: str) -> str:

@@ -75,9 +75,12 @@ def expand_shorthands(
 
 
 def check_nested(
-    estimator: object, params: Mapping[str, Any], instances: Mapping[str, str]
+    estimator: object,
+    params: Mapping[str, Any],
+    instances: Mapping[str, str],
+    shorthands: Mapping[str, Mapping[Any, type]],
 ) -> None:
-    """Raise for a nested parameter whose parent is not an instance, and suggest one.
+    """Raise for a nested parameter whose parent is not an instance, or one of another kind.
 
     Parameters
     ----------
@@ -86,16 +89,20 @@ def check_nested(
         As for `set_params`.
     instances : dict of str to str
         Code of an instance for each parameter that may have nested ones.
+    shorthands : dict of str to dict
+        As for `expand_shorthands`.
 
     Raises
     ------
     ValueError
     """
     for name, value in params.items():
-        part, delimiter, _ = name.partition("__")
+        part, delimiter, own_name = name.partition("__")
         if not delimiter or not hasattr(estimator, part):
             continue
         current = params.get(part, getattr(estimator, part))
+        if hasattr(current, "get_params") and own_name not in current.get_params():
+            _check_of_no_other_kind(name, current, shorthands.get(part, {}))
         if not hasattr(current, "set_params") and part not in instances:
             raise ValueError(
                 f"{name}={value!r} sets a parameter of {part}, which has none: it is "
@@ -108,6 +115,18 @@ def check_nested(
                 f"instance, as in {type(estimator).__name__}({part}={instances[part]}), then "
                 f"{name} can be set and searched."
             )
+
+
+def _check_of_no_other_kind(name, current, kinds):
+    """Raise for a nested parameter that another kind of its parent has."""
+    part, _, own_name = name.partition("__")
+    others = [kind.__name__ for kind in kinds.values() if own_name in kind().get_params()]
+    if others:
+        raise ValueError(
+            f"{name} is a parameter of {' and '.join(others)}, and {part} is {current!r}. Settings "
+            f"that were found with one {part} do not fit another: set {part} to "
+            f"{others[0]}() as well, or let them be found anew."
+        )
 
 
 def is_default(value: object, default: object) -> bool:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from numbers import Integral
+from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
-    Interval,
     InvalidParameterError,
     StrOptions,
     validate_params,
 )
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils._pprint import _EstimatorPrettyPrinter
 from sklearn.utils.validation import _check_sample_weight
 
-from ._display import as_paragraph, documentation_url, summarize
+from ._display import (
+    Label,
+    as_paragraph,
+    documentation_url,
+    format_short,
+    group_parameters,
+    summarize,
+)
+from ._public import public_module
 
 __all__ = [
+    "INTEGER",
     "DisplayMixin",
     "HasMethods",
     "Interval",
@@ -31,31 +43,71 @@ __all__ = [
 ]
 
 
+class Interval(_Interval):
+    """A range of numbers; True and False, which Python takes for 1 and 0, are none."""
+
+    def is_satisfied_by(self, val):
+        """Return whether a value is a number in the range."""
+        return not isinstance(val, bool | np.bool_) and super().is_satisfied_by(val)
+
+
+INTEGER = Interval(Integral, None, None, closed="neither")
+
+
 class DisplayMixin:
     """Estimators that print large parameters in short, and whose diagrams link to our reference.
 
-    A class may add a sentence below its diagram, by `_note`.
+    A class may add to its diagram: titles of groups of parameters, by `_parameter_groups`; what was
+    used of parameters such as "auto", by `_used_params`; attributes that are properties, by
+    `_attribute_labels`, which says what is shown of them; and a sentence below, by `_note`.
     """
 
     _doc_link_module = "sklearn_selreg"
     _doc_link_template = "{site}generated/{module}.{name}.html"
+    _parameter_groups: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def _doc_link_url_param_generator(self):
-        public = [part for part in type(self).__module__.split(".") if not part.startswith("_")]
+        kind = type(self)
         return {
             "site": documentation_url(),
-            "module": ".".join(public),
-            "name": type(self).__name__,
+            "module": public_module(kind.__module__),
+            "name": kind.__name__,
         }
 
     def _get_doc_link(self):
-        return super()._get_doc_link() if documentation_url() else ""
+        kind = type(self)
+        public = sys.modules.get(public_module(kind.__module__))
+        if not documentation_url() or getattr(public, kind.__name__, None) is not kind:
+            return ""
+        return super()._get_doc_link()
 
     def __repr__(self, N_CHAR_MAX=700):
         return BaseEstimator.__repr__(_summarized(self), N_CHAR_MAX)
 
+    def _used_params(self) -> dict[str, Any]:
+        """Return what was used of parameters that leave it open, by name."""
+        return {}
+
     def _get_params_html(self, *args, **kwargs):
-        return BaseEstimator._get_params_html(_summarized(self), *args, **kwargs)
+        params = BaseEstimator._get_params_html(_summarized(self), *args, **kwargs)
+        for name, used in self._used_params().items():
+            given = repr(params[name]) + " \N{RIGHTWARDS ARROW} " if name in params else ""
+            params[name] = Label(given + format_short(used))
+        if self._parameter_groups:
+            group_parameters(params, self._parameter_groups)
+        return params
+
+    def _attribute_labels(self) -> dict[str, str]:
+        """Return what to show of attributes that are computed at access, or name persons."""
+        return {}
+
+    def _get_fitted_attr_html(self, *args, **kwargs):
+        stored = {name: value for name, value in vars(self).items() if name.endswith("_")}
+        attributes = BaseEstimator._get_fitted_attr_html(_bare(self, stored), *args, **kwargs)
+        for name, label in self._attribute_labels().items():
+            kind = type(getattr(self, name)).__name__
+            attributes[name] = {"type_name": kind, "value": Label(label)}
+        return attributes
 
     def _note(self) -> str:
         """Return a sentence to show below the diagram, or an empty one."""
@@ -71,15 +123,20 @@ class DisplayMixin:
         return bundle
 
 
+def _bare(estimator: Any, attributes: dict[str, Any]) -> Any:
+    """Return an object of the estimator's class with these attributes only."""
+    bare = object.__new__(type(estimator))
+    vars(bare).update(attributes)
+    return bare
+
+
 def _summarized(value: Any) -> Any:
     """Return an unfitted copy of one of our estimators, with its large parameters summarized."""
     if not isinstance(value, DisplayMixin):
         return summarize(value)
     estimator: Any = value
-    copy = object.__new__(type(estimator))
     parameters = estimator.get_params(deep=False)
-    vars(copy).update({name: _summarized(part) for name, part in parameters.items()})
-    return copy
+    return _bare(estimator, {name: _summarized(part) for name, part in parameters.items()})
 
 
 def _print_summarized(printer, estimator, *args):

@@ -31,7 +31,7 @@ _messages_of_search: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyD
 
 
 def warn(message: str, category: type[Warning] = DataWarning) -> None:
-    """Warn at the first line outside of this package, scikit-learn and joblib.
+    """Warn at the first line outside of this package, scikit-learn, joblib and MLflow.
 
     In a search or cross-validation a `ParameterWarning` is given once, not for each fold.
 
@@ -42,7 +42,7 @@ def warn(message: str, category: type[Warning] = DataWarning) -> None:
     category : class, default=DataWarning
     """
     frame, level, search = sys._getframe(1), 2, None
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INNER):
+    while frame.f_back is not None and _is_inner(frame):
         if frame.f_code.co_filename.startswith(_SEARCHES):
             search = frame.f_locals.get("parallel", search)
         frame, level = frame.f_back, level + 1
@@ -52,3 +52,11 @@ def warn(message: str, category: type[Warning] = DataWarning) -> None:
             return
         given.add(message)
     warnings.warn(message, category, stacklevel=level)
+
+
+def _is_inner(frame: Any) -> bool:
+    """Return whether a frame is of a package that stands between the user's line and ours."""
+    # MLflow need not be there; when it logs fits, it calls them.
+    return frame.f_code.co_filename.startswith(_INNER) or frame.f_globals.get(
+        "__name__", ""
+    ).startswith("mlflow.")

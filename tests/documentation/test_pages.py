@@ -1,16 +1,13 @@
 """Code of the documentation that is not run while it is built."""
 
-import re
 import zlib
-from pathlib import Path
 
 import pytest
+from pages import DOCS, page_code
 
 from sklearn_selreg.judges import Slate
 
-DOCS = Path(__file__).parents[2] / "docs"
-BLOCK = re.compile(r"^```(?:\{code-cell\} ipython3|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-TABLES, *LIBRARIES = BLOCK.findall((DOCS / "coming_from.md").read_text(encoding="utf-8"))
+TABLES, *LIBRARIES = page_code("coming_from.md")
 
 
 @pytest.mark.parametrize(
@@ -32,7 +29,7 @@ def test_each_library_finds_three_films_that_ann_has_not_seen(library, code):
 
 def test_judges_of_ones_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # one of them keeps its answers in a file
-    code = BLOCK.findall((DOCS / "judges.md").read_text(encoding="utf-8"))
+    code = page_code("judges.md")
     asked = []
 
     def my_model(*question):
@@ -54,5 +51,5 @@ def test_judges_of_ones_own(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
 def test_code_fits_the_width_of_a_page(page):
-    lines = "\n".join(BLOCK.findall(page.read_text(encoding="utf-8"))).splitlines()
+    lines = "\n".join(page_code(page.name)).splitlines()
     assert [line for line in lines if len(line) > 92] == []

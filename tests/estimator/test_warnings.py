@@ -155,8 +155,12 @@ def test_a_loaded_model_is_not_fitted_without_its_item_data_in_silence(tmp_path)
     np.testing.assert_array_equal(loaded.item_factors_, model.item_factors_)
 
 
+class MyGate(ReliabilityGate):
+    """A gate that a file does not hold."""
+
+
 def test_clones_of_a_loaded_model_tell_what_it_lacks(tmp_path):
-    gate = ReliabilityGate(min_pairs=7)
+    gate = MyGate(min_pairs=7)
     films = {n: "Comedy" if n % 3 else "Crime" for n in range(20)}
     model = SelectiveLLMRegularizedMF(factors=2, iterations=2, item_data=films, gate=gate)
     model.fit(X).save(tmp_path / "model")
@@ -184,7 +188,7 @@ def test_clones_of_a_loaded_model_tell_what_it_lacks(tmp_path):
 
 def test_refining_a_loaded_model_tells_what_it_lacks(tmp_path):
     model = SelectiveLLMRegularizedMF.from_factors(
-        range(4), range(6), np.eye(4, 3), np.eye(6, 3), gate=ReliabilityGate(min_pairs=7)
+        range(4), range(6), np.eye(4, 3), np.eye(6, 3), gate=MyGate(min_pairs=7)
     )
     model.save(tmp_path / "model")
     records = [{"user": 0, "history": [0], "candidates": [1, 2], "ratings": [0.2, 0.9]}]

@@ -1,0 +1,12 @@
+"""The code of the documentation's pages."""
+
+import re
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1] / "docs"
+_BLOCK = re.compile(r"^```(?:\{code-cell\} ipython3|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def page_code(name):
+    """Return the blocks of Python on a page, in order."""
+    return _BLOCK.findall((DOCS / name).read_text(encoding="utf-8"))
