@@ -140,12 +140,18 @@ class ALSBackbone:
         )
         return users, items
 
+    def penalty(self, features):
+        """Return the penalty of factors that lean on features, or on nothing (None)."""
+        return self.regularization * (1 if features is None else self.prior_strength)
+
     def problem(
         self,
         matrix,
         features,
         factors,
         *,
+        user_features=None,
+        user_prior=None,
         confidence=None,
         popularity=None,
         share=1.0,
@@ -160,6 +166,9 @@ class ALSBackbone:
         features : csr_matrix of shape (n_items, n_features), float32, or None
         factors : tuple of ndarrays
             User and item factors to start from, without bias columns.
+        user_features : csr_matrix of shape (n_users, n_user_features), float32, or None
+        user_prior : ndarray of shape (n_users, factors), float32, or None
+            Instead of `user_features`: what users are expected to be.
         confidence : csr_matrix or None
             Instead of alpha * strength.
         popularity : ndarray of shape (n_items,), int, or None
@@ -173,19 +182,20 @@ class ALSBackbone:
         -------
         problem : RegularizedALS
         """
+        users_lean_on = user_features if user_prior is None else user_prior
         try:
             with quiet():
                 return RegularizedALS(
                     self.confidence(matrix) if confidence is None else confidence,
                     *factors,
-                    regularization=self.regularization,
-                    item_regularization=share
-                    * self.regularization
-                    * (1 if features is None else self.prior_strength),
+                    regularization=self.penalty(users_lean_on),
+                    item_regularization=share * self.penalty(features),
                     missing_weights=self.missing_weights(
                         count_interactions(matrix) if popularity is None else popularity
                     ),
                     features=features,
+                    user_features=user_features,
+                    user_prior=user_prior,
                     num_threads=self.num_threads,
                     cg_steps=self.cg_steps,
                     **as_arguments(preferences),
@@ -193,7 +203,7 @@ class ALSBackbone:
         except np.linalg.LinAlgError as error:  # of weights that are not finite, or nearly so
             raise ValueError(explain_not_finite(self, matrix.data)) from error
 
-    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None):
+    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None, user_features=None):
         """Factorize a matrix.
 
         Parameters
@@ -207,26 +217,39 @@ class ALSBackbone:
             Is shown the problem after each sweep.
         by_period : ndarray of shape (n_items, n_periods) or None
             Number of interactions of each item in each period. None: there is a single one.
+        user_features : csr_matrix of shape (n_users, n_user_features), float32, or None
 
         Returns
         -------
         factors : Factors
         """
-        problem = self.problem(matrix, features, start)
+        problem = self.problem(matrix, features, start, user_features=user_features)
         del start  # has been copied, and may be large
         for _ in range(self.iterations):
             problem.sweep()
             watch(problem)
         by_period = counted(matrix, by_period)
         bias = self.bias(by_period, features)
-        return Factors(problem.user_factors, problem.item_factors, bias)
+        coefficients = problem.user_coefficients
+        factors = problem.user_factors, problem.item_factors
+        return Factors(*factors, bias, user_coefficients=coefficients)
 
-    def refine(self, matrix, features, factors, n_sweeps, preferences, watch=no_watch):
+    def refine(
+        self,
+        matrix,
+        features,
+        factors,
+        n_sweeps,
+        preferences,
+        watch=no_watch,
+        *,
+        user_features=None,
+    ):
         """Go on from factors, regularized by preferences.
 
         Parameters
         ----------
-        matrix, features, watch
+        matrix, features, watch, user_features
             As in `fit`.
         factors : Factors
         n_sweeps : int
@@ -236,20 +259,26 @@ class ALSBackbone:
         -------
         factors : Factors
         """
-        problem = self.problem(matrix, features, factors[:2], preferences=preferences)
+        problem = self.problem(
+            matrix, features, factors[:2], user_features=user_features, preferences=preferences
+        )
         for _ in range(n_sweeps):
             problem.sweep()
             watch(problem)
-        return factors._replace(users=problem.user_factors, items=problem.item_factors)
+        return factors._replace(
+            users=problem.user_factors,
+            items=problem.item_factors,
+            user_coefficients=problem.user_coefficients,
+        )
 
-    def finish(self, matrix, age, factors, preferences):
+    def finish(self, matrix, age, factors, preferences, *, user_features=None):
         """Solve for the users to convergence, by what is recent; their items stay.
 
         Parameters
         ----------
         matrix : csr_matrix of shape (n_users, n_items), float32
         age : ndarray of shape (nnz,), int
-        factors, preferences
+        factors, preferences, user_features
             As in `refine`.
 
         Returns
@@ -259,11 +288,16 @@ class ALSBackbone:
         recent = self.recent_confidence(matrix, age)
         # Users are solved against fixed items, which need no prior.
         problem = self.problem(
-            matrix, None, factors[:2], confidence=recent, preferences=preferences
+            matrix,
+            None,
+            factors[:2],
+            user_prior=factors.expected_users(user_features),
+            confidence=recent,
+            preferences=preferences,
         )
         return factors._replace(users=problem.solve_users())
 
-    def solve_users(self, matrix, factors, popularity, age=None, *, cg_steps=None):
+    def solve_users(self, matrix, factors, popularity, age=None, *, prior=None, cg_steps=None):
         """Solve for users, items fixed.
 
         Parameters
@@ -276,6 +310,8 @@ class ALSBackbone:
             That the items were fitted with.
         age : ndarray of shape (nnz,), int, or None
             As in `recent_confidence`; None: all interactions count alike.
+        prior : ndarray of shape (n_users, factors), float32, or None
+            What users are expected to be from their features; None: they have none.
         cg_steps : int or None
             Of the solver; None: to convergence, from 0.
 
@@ -287,14 +323,15 @@ class ALSBackbone:
         if age is not None:
             confidence = self.recent_confidence(matrix, age)
         start = None if cg_steps is None else factors.users
-        return self.fold_in(confidence, factors.items, popularity, start=start, cg_steps=cg_steps)
+        solver = {"prior": prior, "start": start, "cg_steps": cg_steps}
+        return self.fold_in(confidence, factors.items, popularity, **solver)
 
-    def solve_judged(self, matrix, age, users, items, popularity, preferences):
+    def solve_judged(self, matrix, age, users, items, popularity, preferences, prior=None):
         """Solve for users of whom a judge has preferences, items fixed.
 
         Parameters
         ----------
-        matrix, age, popularity
+        matrix, age, popularity, prior
             As in `solve_users`.
         users : ndarray of shape (n_users, factors), float32
             To start from.
@@ -310,8 +347,9 @@ class ALSBackbone:
             self.recent_confidence(matrix, age),
             users,
             items,
-            regularization=self.regularization,
+            regularization=self.penalty(prior),
             missing_weights=self.missing_weights(popularity),
+            user_prior=prior,
             num_threads=self.num_threads,
             **as_arguments(preferences),
         )
@@ -346,12 +384,12 @@ class ALSBackbone:
         """
         weights = self.missing_weights(popularity)
         coefficients = FeaturePrior(features, weights).coefficients(items)
-        penalty = self.regularization * self.prior_strength
+        penalty = self.penalty(features)
         one = np.eye(len(gram))
         placed = new @ coefficients @ np.linalg.solve(gram + penalty * one, penalty * one)
         return placed.astype(np.float32), expected_bias(new, features, bias, popularity), None
 
-    def fold_in(self, confidence, item_factors, popularity, **solver):
+    def fold_in(self, confidence, item_factors, popularity, *, prior=None, **solver):
         """Solve for users with the given confidences, items fixed.
 
         Parameters
@@ -361,6 +399,8 @@ class ALSBackbone:
             Without bias column.
         popularity : ndarray of shape (n_items,), int
             That the items were fitted with.
+        prior : ndarray of shape (n_users, factors), float32, or None
+            As in `solve_users`.
         **solver
             `start` and `cg_steps` of ``_als.fold_in``.
 
@@ -371,8 +411,9 @@ class ALSBackbone:
         return fold_in(
             confidence,
             item_factors,
-            regularization=self.regularization,
+            regularization=self.penalty(prior),
             missing_weights=self.missing_weights(popularity),
+            prior=prior,
             num_threads=self.num_threads,
             **solver,
         )

@@ -7,7 +7,7 @@ from .._judging._slate_sampler import SlateSampler
 from ._archive import expect, is_number, typed
 
 _PARTS = {kind.__name__: kind for kind in (ALS, BPR, LMF, SlateSampler)}
-_NOT_PLAIN = ("judge", "item_data")
+_NOT_PLAIN = ("judge", "item_data", "user_data")
 
 
 def parameters_to_json(estimator):

@@ -79,6 +79,7 @@ class _Training:
         self.backbone = settings.backbone
         interactions, features = data.interactions, data.features
         self.features, self.recency_rank = features, interactions.recency_rank
+        self.of_users = {"user_features": data.user_features}
         self.scale = StrengthScale.of(settings.strengths, interactions.matrix.data)
         self.matrix = self.scale.apply(interactions.matrix)
         self.popularity = count_interactions(self.matrix)
@@ -111,6 +112,7 @@ class _Training:
                 self._start(old),
                 watch,
                 by_period=self.trend.counts_by_period(),
+                **self.of_users,
             )
             supervision = first = last = None
             if self.judged:
@@ -120,7 +122,7 @@ class _Training:
             if settings.n_refine:
                 factors = backbone.refine(
                     self.matrix, self.features, factors, settings.n_refine, first,
-                    sweeps.watch_last,
+                    sweeps.watch_last, **self.of_users,
                 )  # fmt: skip
         n_iter = backbone.iterations + settings.n_refine
         _log.info("Fitted by %d sweeps or epochs.", n_iter)
@@ -149,8 +151,9 @@ class _Training:
         def cross_fit(items, slates):
             start = self.backbone.start(*self.matrix.shape, generator)
             return cross_fitted_standing(
-                items, slates, self.backbone, self.trend, self.features, start, watch
-            )
+                items, slates, self.backbone, self.trend, self.features, start, watch,
+                **self.of_users,
+            )  # fmt: skip
 
         settings = self.settings
         return supervise(
@@ -163,9 +166,10 @@ class _Training:
         plain = final = factors
         if self.is_gated:  # by how much a preference moves a score is told by as many sweeps
             plain = backbone.refine(
-                self.matrix, self.features, factors, settings.n_refine, None, watch
-            )
-            final = backbone.finish(self.matrix, self.recency_rank, plain, None)
+                self.matrix, self.features, factors, settings.n_refine, None, watch,
+                **self.of_users,
+            )  # fmt: skip
+            final = backbone.finish(self.matrix, self.recency_rank, plain, None, **self.of_users)
         return settings.make_losses(
             supervision,
             weights,
@@ -183,8 +187,13 @@ class _Training:
         backbone, data, interactions = self.backbone, self.data, self.data.interactions
         gram = None
         if self.features is not None:  # of the users that the items were solved against
-            gram = factors.users.T.astype(np.float64) @ factors.users
-        factors = backbone.finish(self.matrix, self.recency_rank, factors, preferences)
+            users = factors.users
+            if data.user_features is not None:  # others are only placed
+                users = users[np.diff(self.matrix.indptr) > 0]
+            gram = users.T.astype(np.float64) @ users
+        factors = backbone.finish(
+            self.matrix, self.recency_rank, factors, preferences, **self.of_users
+        )
         biases = () if factors.bias is None else (factors.bias,)
         check_finite_factors(
             backbone,
@@ -196,10 +205,13 @@ class _Training:
         if isinstance(backbone, ALSBackbone):
             warn_of_vanished_factors(self.matrix, factors, backbone)
         user_factors, item_factors = with_bias(*factors[:3], self.period_weights)
-        # Nobody knows anything about a user without interactions.
+        # Nobody knows anything about a user without interactions and features.
         empty = np.diff(self.matrix.indptr) == 0
+        nobody = empty.copy()
+        if data.user_features is not None:
+            nobody &= np.diff(data.user_features.indptr) == 0
         periods = self.trend.centers
-        user_factors[empty] = mean_user(user_factors[~empty], len(periods))
+        user_factors[nobody] = mean_user(user_factors[~empty], len(periods))
         times = interactions.times
         return FittedModel(
             users=interactions.users,
@@ -222,6 +234,9 @@ class _Training:
             fold_in_scale=factors.gain,
             preferences=preferences,
             as_of_fit=np.ones(len(interactions.users), dtype=bool),
+            user_features=data.user_features,
+            user_feature_names=data.user_feature_names,
+            user_coefficients=factors.user_coefficients,
         )
 
 
