@@ -161,13 +161,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         :class:`~sklearn_selreg.AutoItemEncoder`; None for no features.
     user_data : DataFrame, Series, dict or None, default=None
         What is known about users, as `item_data` of items, such as age and occupation. Features are
-        made of it by an :class:`~sklearn_selreg.AutoItemEncoder`, which takes vectors as they are.
-        Users without interactions are ranked for by what they are if they are listed here. A judge
-        is not told.
+        made of it by an :class:`~sklearn_selreg.AutoItemEncoder`, and users are drawn by
+        `regularization` to what a ridge regression on these expects. Users without interactions
+        are recommended what such users like if they are listed here. A judge is not told.
     prior_strength : "auto" or float, default="auto"
-        How strongly > 0 factors lean on features: the penalty of items, if they have features, is
-        `prior_strength` times `regularization` times the squared distance from what a ridge
-        regression on the features expects; that of users likewise. Fixed: 2.5.
+        How strongly > 0 item factors lean on features: their penalty is `prior_strength` times
+        `regularization` times the squared distance from what a ridge regression on the features
+        expects. Without features it does nothing. Fixed: 2.5.
     item_bias : "auto" or float, default="auto"
         Score >= 0 that an item gains by being popular: `item_bias * n / (n + 5)` for n
         interactions, with features shrunk to what they lead to expect. 0: none. Fixed: .25.

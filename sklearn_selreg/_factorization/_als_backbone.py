@@ -140,10 +140,6 @@ class ALSBackbone:
         )
         return users, items
 
-    def penalty(self, features):
-        """Return the penalty of factors that lean on features, or on nothing (None)."""
-        return self.regularization * (1 if features is None else self.prior_strength)
-
     def problem(
         self,
         matrix,
@@ -182,14 +178,15 @@ class ALSBackbone:
         -------
         problem : RegularizedALS
         """
-        users_lean_on = user_features if user_prior is None else user_prior
         try:
             with quiet():
                 return RegularizedALS(
                     self.confidence(matrix) if confidence is None else confidence,
                     *factors,
-                    regularization=self.penalty(users_lean_on),
-                    item_regularization=share * self.penalty(features),
+                    regularization=self.regularization,
+                    item_regularization=share
+                    * self.regularization
+                    * (1 if features is None else self.prior_strength),
                     missing_weights=self.missing_weights(
                         count_interactions(matrix) if popularity is None else popularity
                     ),
@@ -286,7 +283,7 @@ class ALSBackbone:
         factors : Factors
         """
         recent = self.recent_confidence(matrix, age)
-        # Users are solved against fixed items, which need no prior.
+        # Users are solved against fixed items, which need no prior themselves.
         problem = self.problem(
             matrix,
             None,
@@ -347,7 +344,7 @@ class ALSBackbone:
             self.recent_confidence(matrix, age),
             users,
             items,
-            regularization=self.penalty(prior),
+            regularization=self.regularization,
             missing_weights=self.missing_weights(popularity),
             user_prior=prior,
             num_threads=self.num_threads,
@@ -384,12 +381,12 @@ class ALSBackbone:
         """
         weights = self.missing_weights(popularity)
         coefficients = FeaturePrior(features, weights).coefficients(items)
-        penalty = self.penalty(features)
+        penalty = self.regularization * self.prior_strength
         one = np.eye(len(gram))
         placed = new @ coefficients @ np.linalg.solve(gram + penalty * one, penalty * one)
         return placed.astype(np.float32), expected_bias(new, features, bias, popularity), None
 
-    def fold_in(self, confidence, item_factors, popularity, *, prior=None, **solver):
+    def fold_in(self, confidence, item_factors, popularity, **solver):
         """Solve for users with the given confidences, items fixed.
 
         Parameters
@@ -399,10 +396,8 @@ class ALSBackbone:
             Without bias column.
         popularity : ndarray of shape (n_items,), int
             That the items were fitted with.
-        prior : ndarray of shape (n_users, factors), float32, or None
-            As in `solve_users`.
         **solver
-            `start` and `cg_steps` of ``_als.fold_in``.
+            `prior`, `start` and `cg_steps` of ``_als.fold_in``.
 
         Returns
         -------
@@ -411,9 +406,8 @@ class ALSBackbone:
         return fold_in(
             confidence,
             item_factors,
-            regularization=self.penalty(prior),
+            regularization=self.regularization,
             missing_weights=self.missing_weights(popularity),
-            prior=prior,
             num_threads=self.num_threads,
             **solver,
         )

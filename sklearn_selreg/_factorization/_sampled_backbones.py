@@ -15,6 +15,7 @@ from ._als import fold_in
 from ._anchoring import (
     FEATURES_WORTH,
     ITEM_PULL,
+    USER_FEATURES_WORTH,
     covariance,
     item_pull,
     resume_factors,
@@ -121,8 +122,8 @@ class SampledBackbone:
         known = popularity > 0
         center, coefficients = items, None
         if user_features is not None:
-            worth = self._features_worth
-            users = shrink_to_features(users, np.diff(matrix.indptr), user_features, worth)
+            lengths = np.diff(matrix.indptr)
+            users = shrink_to_features(users, lengths, user_features, USER_FEATURES_WORTH)
             coefficients = FeaturePrior(user_features).coefficients(users)
         if features is not None:
             both = np.column_stack([items, bias])
@@ -182,7 +183,7 @@ class SampledBackbone:
         users = np.float32(factors.gain) * users
         if prior is None:
             return users
-        return lean_on(prior, users, np.diff(matrix.indptr), self._features_worth)
+        return lean_on(prior, users, np.diff(matrix.indptr), USER_FEATURES_WORTH)
 
     def place_items(self, new, features, gram, items, bias, own_bias, popularity):
         """Place items that nobody has by their features; as `ALSBackbone.place_items`.

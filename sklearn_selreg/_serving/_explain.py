@@ -6,15 +6,14 @@ given the other side. With :math:`h_{uij} = \max(0, m_{uij} - z_{uij})`, by how 
 
 .. math::
 
-    A_u x_u &= \sum_{h} c_{uh} y_h + \lambda_U V^T g_u
+    A_u x_u &= \sum_{h} c_{uh} y_h + \lambda V^T g_u
     + \mu \sum_{i \succ j} a_{uij} h_{uij} (y_i - y_j),
-    & A_u &= \sum_h c_{uh} y_h y_h^T + \sum_{j\ missing} c_j y_j y_j^T + \lambda_U I
+    & A_u &= \sum_h c_{uh} y_h y_h^T + \sum_{j\ missing} c_j y_j y_j^T + \lambda I
 
     A_i y_i &= \sum_{v} c_{vi} x_v + \lambda_I c_i W^T f_i
     + \mu \sum_{v, j} (a_{vij} h_{vij} - a_{vji} h_{vji}) x_v,
     & A_i &= \sum_v c_{vi} x_v x_v^T + c_i \sum_{w\ missing} x_w x_w^T + \lambda_I c_i I
 
-(:math:`\lambda_U` is :math:`\lambda` without user features.)
 So :math:`x_u` is the sum of what each item of the history and each preference contributes, as in
 section 5 of Hu, Koren & Volinsky (2008), and :math:`y_i` of what interactions, features, and
 preferences contribute; the score is the sum of the products. Factors are at this fixed point as far
@@ -135,7 +134,7 @@ def _user_parts(model, matrix, row, user, items):
     ).data
     weights = _missing_weights(model)
     system = _normal_matrix(items, weights, history, confidence)
-    penalty = model.backbone.penalty(model.user_features)
+    penalty = model.backbone.regularization
     system[np.diag_indices_from(system)] += penalty
     candidates, push = nobody, np.empty(0)
     if model.is_judged(np.array([row]))[0]:
@@ -182,9 +181,10 @@ def _item_parts(model, matrix, column, items):
     if model.user_features is not None:  # who has no interactions is only placed
         users[np.diff(matrix.indptr[: len(users) + 1]) == 0] = 0
     entries = backbone.confidence(matrix[: len(users)])[:, [column]].tocoo()
-    penalty = backbone.penalty(model.features) * weights[column]
+    penalty = backbone.regularization * weights[column]
     features, prior = np.empty(0, dtype=np.intp), np.empty((0, items.shape[1]))
     if model.features is not None:
+        penalty *= backbone.prior_strength
         described = model.features[[column]]
         features = described.indices
         prior = described.data[:, np.newaxis] * feature_coefficients(model)[features]

@@ -90,7 +90,7 @@ def free_settings(given, backbone, data):
         free -= {"recency_power", "popularity_periods"}
     if given["item_bias"] == 0:
         free -= {"popularity_periods"}
-    if data.features is None and data.user_features is None:
+    if data.features is None:
         free -= {"prior_strength"}
     return free if free - {"iterations", "popularity_periods"} else set()
 
