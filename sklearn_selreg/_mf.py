@@ -1584,6 +1584,14 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         ['ann', 'bob', 'cat', 'dan']
         >>> model.recommend(["bob"], 1)[0].tolist()
         [['Heat']]
+
+        A user of whom only `user_data` tells:
+
+        >>> user_data = {"ann": "nurse", "bob": "nurse", "cat": "pilot"}
+        >>> model = SelectiveLLMRegularizedMF(
+        ...     factors=2, regularization=1, user_data=user_data, random_state=0).fit(likes)
+        >>> model.fold_in(user_data={"eve": "pilot"}).recommend(["eve"], 1)[0].tolist()
+        [['Up']]
         """
         check_is_fitted(self)
         if known not in (None, "append", "replace"):
