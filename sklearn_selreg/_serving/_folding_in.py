@@ -96,8 +96,10 @@ def fold_in_users(model, added, known, time_col, described=None):
     features = _features(model, rows, added.users, described)
     factors = _solve(model, rows, before, after, weights, features)
     as_of_fit = model.as_of_fit
-    if known == "append":  # of whom nothing is added nothing changes
+    if known == "append":  # of whom nothing is added, nor told, nothing changes
         same = (rows >= 0) & (np.diff(more.matrix.indptr) == 0)
+        if described is not None:
+            same &= encode(described.ids, added.users) < 0
         factors[same] = model.user_factors[rows[same]]
     else:
         as_of_fit = as_of_fit.copy()

@@ -78,9 +78,8 @@ class ALSFits:
         if not are_finite(users, items):
             return lambda settings, biases: [Result(0.0, 0.0, 0.0)] * len(biases)
         seen, prior = matrix[hold_out.users], None
-        coefficients = self._problem.user_coefficients
-        if coefficients is not None:
-            prior = hold_out.user_features[hold_out.users] @ coefficients
+        if with_features and hold_out.user_features is not None:
+            prior = hold_out.user_features[hold_out.users] @ self._problem.user_coefficients
 
         def evaluate(settings: dict[str, Any], biases: Sequence[float]) -> list[Result]:
             power = settings["recency_power"]
