@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._data._csr import count_interactions
 from ._data._ids import encode, pick_ids
-from ._data._interactions import index_interactions
+from ._data._interactions import index_interactions, of_active_users
 from ._data._item_encoder import AutoItemEncoder
 from ._data._item_features import encode_items, feature_names, transform_items
 from ._data._item_table import read_item_data, warn_of_better_ids
@@ -721,10 +721,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         return Answers(judge.judged_slates()) if judge.is_recorded else None
 
     def _choose_slates(self, data):
+        interactions = data.interactions
+        if data.user_features is not None:  # what is asked depends on the rows of X alone
+            interactions = of_active_users(interactions)
         return choose_slates(
             self._sampler,
             self.judge,
-            data.interactions,
+            interactions,
             data.features,
             data.table,
             num_threads=self._num_threads,

@@ -146,6 +146,20 @@ def index_interactions(
     )
 
 
+def of_active_users(interactions: Interactions) -> Interactions:
+    """Return the interactions without users who have none."""
+    rows = np.flatnonzero(np.diff(interactions.matrix.indptr))
+    some = interactions[rows]
+    return Interactions(
+        some.matrix,
+        some.recency_rank,
+        some.times,
+        users=interactions.users[rows],
+        items=interactions.items,
+        time_kind=interactions.time_kind,
+    )
+
+
 def _message_no_interaction(n_rows, negatives):
     if negatives == "error":
         return f"y must hold a strength > 0, an interaction; got 0 in all of {n_rows} rows."

@@ -15,7 +15,7 @@ from estimators import make_estimator
 
 from sklearn_selreg import AutoItemEncoder, SelectiveLLMRegularizedMF
 from sklearn_selreg.exceptions import DataWarning, ParameterWarning
-from sklearn_selreg.judges import PrecomputedJudge
+from sklearn_selreg.judges import LLMJudge, PrecomputedJudge
 
 N_USERS, N_ITEMS, N_GROUPS, N_NEW = 400, 90, 6, 150
 COLUMNS = {"user_col": "user", "item_col": "item"}
@@ -372,6 +372,20 @@ def test_both_sides_and_a_judge(world):
         table = model.explain(user, 3)
         score = model.predict(pd.DataFrame({"user": [user], "item": [3]}))[0]
         assert table["contribution"].sum() == pytest.approx(score, abs=1e-6)
+
+
+def test_what_a_judge_is_asked_does_not_depend_on_user_data(world):
+    judge = LLMJudge.from_callable(
+        lambda slate: [0.5] * len(slate.candidates), name="x", version="1"
+    )
+    settings = {"judge": judge, "slates__max_slates": 30, "slates__size": 6}
+    settings |= {"item_data": world.item_data, "time_col": "time"}
+    with_data, without = (
+        world.model(**settings, user_data=data).plan_judging(world.train).slates
+        for data in (world.user_data, None)
+    )
+    assert len(with_data) == 30
+    assert with_data == without
 
 
 def test_the_gate_sees_users_as_features_alone_tell_them(world):

@@ -21,7 +21,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_selreg import ModelVersionWarning, ReliabilityGate, SelectiveLLMRegularizedMF
-from sklearn_selreg._serving._persistence import NOT_SAVED
+from sklearn_selreg._serving._persistence import FORMAT_VERSION, NOT_SAVED
 from sklearn_selreg.judges import AnthropicJudge, LLMJudge
 
 NEW = pd.DataFrame({"user": [-3, -3, 5, -4], "item": [4, 9, 3, 9]})
@@ -329,7 +329,7 @@ TAMPERED = {
     "deep JSON": lambda _: {"model.json": "[" * 10**6},
     "long number": lambda _: {"model.json": '{"n_iter": ' + "9" * 10**5 + "}"},
     "other format": json_of(format="something"),
-    "later format": json_of(format_version=5),
+    "later format": json_of(format_version=FORMAT_VERSION + 1),
     "parameters": json_of(parameters={"factors": -1}),
     "unknown parameters": json_of(parameters={"shell": "ls"}),
     "parameter list": json_of(parameters=[1]),
