@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._data._csr import count_interactions
 from ._data._ids import encode, pick_ids
-from ._data._interactions import index_interactions
+from ._data._interactions import index_interactions, of_active_users
 from ._data._item_encoder import AutoItemEncoder
 from ._data._item_features import encode_items, feature_names, transform_items
 from ._data._item_table import read_item_data, warn_of_better_ids
@@ -38,7 +38,13 @@ from ._judging._slate_sampler import SlateSampler
 from ._judging._weighing import try_gate
 from ._serving._explain import explain
 from ._serving._fitted import FittedModel
-from ._serving._folding_in import fold_in_new_items, fold_in_users
+from ._serving._folding_in import (
+    check_foldable,
+    describe_users,
+    fold_in_described,
+    fold_in_new_items,
+    fold_in_users,
+)
 from ._serving._persistence import (
     check_version,
     load_model,
@@ -166,6 +172,11 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     item_encoder : "auto", transformer or None, default="auto"
         Makes features of `item_data`: a scikit-learn transformer, fitted on its columns; "auto" for
         :class:`~sklearn_selreg.AutoItemEncoder`; None for no features.
+    user_data : DataFrame, Series, dict or None, default=None
+        What is known about users, as `item_data` of items, such as age and occupation. Features are
+        made of it by an :class:`~sklearn_selreg.AutoItemEncoder`, and users are drawn by
+        `regularization` to what a ridge regression on these expects. Users without interactions
+        are recommended what such users like if they are listed here. A judge is not told.
     prior_strength : "auto" or float, default="auto"
         How strongly > 0 item factors lean on features: their penalty is `prior_strength` times
         `regularization` times the squared distance from what a ridge regression on the features
@@ -233,13 +244,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     tuning_ : DataFrame
         Settings that were compared, if any; made at each access.
     users_ : ndarray of shape (n_users,)
-        User ids, as they were given; sorted where they sort.
+        User ids, as they were given, those of `user_data` included; sorted where they sort.
     items_ : ndarray of shape (n_items,)
         Item ids, those of `item_data` included.
     user_factors_ : ndarray of shape (n_users, n_columns), float32
         `factors` columns, and with `item_bias`, BPR or LMF further ones for the user's period (a
-        single one of ones, if there is a single period). A user without any interaction has the
-        mean of the others, in the last period.
+        single one of ones, if there is a single period). A user without any interaction is what
+        `user_data` leads to expect, else the mean of the others, in the last period.
     item_factors_ : ndarray of shape (n_items, n_columns), float32
         Likewise; the further columns hold the item biases, in each period.
     gate_ : ReliabilityGate or None
@@ -257,6 +268,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         What the judge adds, in one sentence; made at each access.
     item_encoder_ : transformer or None
         The fitted encoder.
+    user_encoder_ : AutoItemEncoder or None
+        Likewise of `user_data`.
     loss_curve_ : list of float
         With `compute_loss` of the backbone: the objective after each regularized sweep (without
         judge, after each sweep). It never rises.
@@ -316,6 +329,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         "negatives": [StrOptions({"error", "net"})],
         "item_data": "no_validation",
         "item_encoder": [StrOptions({"auto"}), HasMethods(["fit", "transform"]), None],
+        "user_data": "no_validation",
         "prior_strength": [Interval(Real, 0, None, closed="neither"), _AUTO],
         "item_bias": [Interval(Real, 0, None, closed="left"), _AUTO],
         "popularity_periods": [Interval(Integral, 1, None, closed="left"), _AUTO],
@@ -372,6 +386,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         negatives: Literal["error", "net"] = "error",
         item_data: Any = None,
         item_encoder: Any = "auto",
+        user_data: Any = None,
         prior_strength: float | Literal["auto"] = "auto",
         item_bias: float | Literal["auto"] = "auto",
         popularity_periods: int | Literal["auto"] = "auto",
@@ -399,6 +414,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         self.negatives = negatives
         self.item_data = item_data
         self.item_encoder = item_encoder
+        self.user_data = user_data
         self.prior_strength = prior_strength
         self.item_bias = item_bias
         self.popularity_periods = popularity_periods
@@ -464,7 +480,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
 
     @property
     def users_(self) -> np.ndarray:
-        """User ids, as they were given."""
+        """User ids, as they were given, those of `user_data` included."""
         return self._fitted_model.users
 
     @property
@@ -518,8 +534,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             For a parameter, column or judge of a wrong kind.
         ValueError
             For a parameter out of range; a table that is empty, or has missing or infinite ids;
-            strengths that are negative or not finite, or none above 0; duplicate ids in
-            `item_data`; recorded judgments of which no slate fits the interactions; a judge that
+            strengths that are negative or not finite, or none above 0; duplicate ids in `item_data`
+            or `user_data`; recorded judgments of which no slate fits the interactions; a judge that
             reads texts, but no `item_data` and ids that are numbers.
         JudgeError
             If the judge's service refuses to answer.
@@ -557,7 +573,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         if trained.model.scale.kind == "raw" and not was_compared:
             warn_of_raw_strengths(trained.model.matrix.data)
         n_columns, names = describe_columns(X)
-        fitted = {"n_features_in_": n_columns, "item_encoder_": data.encoder, "_found": found}
+        fitted = {"n_features_in_": n_columns, "_found": found}
+        fitted |= {"item_encoder_": data.encoder, "user_encoder_": data.user_encoder}
         if names is not None:
             fitted["feature_names_in_"] = names
         return self._remember(trained, settings["popularity_periods"], **fitted)
@@ -657,7 +674,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         if self.tuning is None or old is not None:
             return settings, None
         given = self._given_settings()
-        free = free_settings(given, backbone, data.interactions, data.features)
+        free = free_settings(given, backbone, data)
         if not free:
             return settings, None
         settings, found = search(given, settings, free, backbone, data, self.tuning, self.verbose)
@@ -760,10 +777,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         )
 
     def _choose_slates(self, data):
+        interactions = data.interactions
+        if data.user_features is not None:  # what is asked depends on the rows of X alone
+            interactions = of_active_users(interactions)
         return choose_slates(
             self._sampler,
             self.judge,
-            data.interactions,
+            interactions,
             data.features,
             data.table,
             num_threads=self._num_threads,
@@ -782,27 +802,30 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         columns = {"user_col": self.user_col, "item_col": self.item_col}
         return columns | {"usual_width": self.n_features_in_}
 
-    def _item_name(self, names):
-        """Return the column with the item ids, as item data may have it; `names`: those of X."""
-        if isinstance(self.item_col, str):
-            return self.item_col
-        return names[self.item_col] if len(names) > self.item_col else None
+    def _id_name(self, of, names):
+        """Return the column with the ids, as item or user data may have it; `names`: of X."""
+        column = self.item_col if of == "item" else self.user_col
+        if isinstance(column, str):
+            return column
+        return names[column] if len(names) > column else None
 
-    def _read_items(self, X):
-        """Read the item data, as a table; None without."""
-        if self.item_data is None:
+    def _read_data(self, of, X):
+        """Read the item or user data, as a table; None without."""
+        data = getattr(self, f"{of}_data")
+        if data is None:
             return None
-        return read_item_data(self.item_data, self._item_name(getattr(X, "columns", ())))
+        return read_item_data(data, self._id_name(of, getattr(X, "columns", ())), of=of)
 
     def _read(self, X, y):
-        """Read interactions and item data, and make features."""
-        table, encoder, features = self._read_items(X), None, None
+        """Read interactions, item and user data, and make features."""
+        table, users = self._read_data("item", X), self._read_data("user", X)
         interactions = index_interactions(
             X,
             y,
             **self._columns,
             negatives=self.negatives,
             extra_items=None if table is None else table.ids,
+            extra_users=None if users is None else users.ids,
         )
         if self.negatives == "net" and y is None and not sp.issparse(X):
             warn(
@@ -811,16 +834,31 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
                 "each row if no row is a return.",
                 ParameterWarning,
             )
-        if isinstance(self.item_data, pd.DataFrame):
-            item_name = self._item_name(getattr(X, "columns", ()))
-            if item_name not in self.item_data:
-                used = interactions.items[count_interactions(interactions.matrix) > 0]
-                warn_of_better_ids(table, used, item_name)
-        if table is not None and self.item_encoder is not None:
-            features, encoder = encode_items(self.item_encoder, table, interactions.items)
-        names = feature_names(encoder, features)
-        ids = id_names(X, self.user_col, self.item_col)
-        return TrainingData(interactions, table, features, encoder, names, ids)
+        features, encoder = self._make_features("item", X, table, interactions)
+        user_features, user_encoder = self._make_features("user", X, users, interactions)
+        return TrainingData(
+            interactions,
+            table,
+            features,
+            encoder,
+            feature_names(encoder, features),
+            id_names(X, self.user_col, self.item_col),
+            user_features,
+            user_encoder,
+            feature_names(user_encoder, user_features),
+        )
+
+    def _make_features(self, of, X, table, interactions):
+        """Return the features of items or users, and the encoder; None without."""
+        if table is None:
+            return None, None
+        encoder, ids, counts = self.item_encoder, interactions.items, count_interactions
+        if of == "user":
+            encoder, ids, counts = "auto", interactions.users, lambda matrix: np.diff(matrix.indptr)
+        data, name = getattr(self, f"{of}_data"), self._id_name(of, getattr(X, "columns", ()))
+        if isinstance(data, pd.DataFrame) and name not in data:
+            warn_of_better_ids(table, ids[counts(interactions.matrix) > 0], name, of=of)
+        return (None, None) if encoder is None else encode_items(encoder, table, ids, of=of)
 
     # -- factors made elsewhere --------------------------------------------------------------------
 
@@ -852,7 +890,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             Of the estimator. `regularization` and `alpha` should be what the factors were made
             with: users are folded in by them, as by ALS, with `missing_power`, `recency_power` and
             `item_bias` 0. Of `item_data` a judge reads the texts; the factors do not lean on
-            features.
+            features, and `user_data` is not read.
 
         Returns
         -------
@@ -901,6 +939,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             1,
             n_features_in_=2,
             item_encoder_=None,
+            user_encoder_=None,
             _found=None,
             iterations_=backbone.iterations,
         )
@@ -962,7 +1001,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         if answers is None:
             known = locate(added, model.users, model.items, asked).interactions
             data = TrainingData(
-                known, self._read_items(X), None, None, np.empty(0, object), model.id_names
+                known, self._read_data("item", X), None, None, np.empty(0, object), model.id_names
             )
             answers = self._ask(data)
         if answers.judged is not None:
@@ -1389,24 +1428,80 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         ValueError
             If `items` is not 1-D, or `n_items` not an integer >= 1.
         """
+        return self._similar("item", items, n_items, as_frame)
+
+    def similar_users(
+        self, users: Any, n_users: int = 10, *, as_frame: bool = False
+    ) -> tuple[np.ndarray, np.ndarray] | pd.DataFrame:
+        """Find the most similar users of users.
+
+        Parameters
+        ----------
+        users : array-like of shape (n_queries,)
+            User ids. Fold new users in first (:meth:`fold_in`).
+        n_users : int, default=10
+            How many to find for each, >= 1.
+        as_frame : bool, default=False
+            Return a DataFrame.
+
+        Returns
+        -------
+        similar : ndarray of shape (n_queries, n_users)
+            Ids of other users, the most similar first; None where there are no more. Users of whom
+            nothing is known, neither interactions nor features, are not found.
+        similarities : ndarray of shape (n_queries, n_users), float32
+            Cosines of the user factors, in [-1, 1]; NaN there.
+        table : DataFrame of shape (<= n_queries * n_users, 4)
+            Instead of both, with `as_frame`: a row for each found user, with the columns `user`
+            (called as in the DataFrame given to `fit`), `rank` (from 1), `similar`, `score`.
+
+        Raises
+        ------
+        KeyError
+            For a user who is unknown.
+        ValueError
+            If `users` is not 1-D, or `n_users` not an integer >= 1.
+
+        See Also
+        --------
+        similar_items : The same of items.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Up"], ["cat", "Heat"],
+        ...          ["cat", "Alien"], ["dan", "Up"], ["dan", "Coco"], ["bob", "Coco"]]
+        >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
+        >>> model.similar_users(["ann", "bob"], n_users=1)[0].tolist()
+        [['cat'], ['dan']]
+        """
+        return self._similar("user", users, n_users, as_frame)
+
+    def _similar(self, of, ids, n, as_frame):
+        """Find similar items or users."""
         check_is_fitted(self)
-        model = self._fitted
-        items = read_ids(items, "items", model.items)
-        check_integer("n_items", n_items, 1)
-        rows = find_known(model.items, items, "item")
-        check_finite_model(model.item_factors)
+        model, side = self._fitted, int(of == "item")
+        known = (model.users, model.items)[side]
+        ids = read_ids(ids, f"{of}s", known)
+        check_integer(f"n_{of}s", n, 1)
+        rows = find_known(known, ids, of)
+        factors, candidates = model.plain_factors[side], None
+        check_finite_model((model.user_factors, model.item_factors)[side])
+        if of == "user" and model.is_nobody.any():
+            candidates = np.flatnonzero(~model.is_nobody)
         columns, scores = similar_rows(
-            model.plain_factors[1],
+            factors,
             rows,
-            n_items,
+            n,
+            candidates=candidates,
             num_threads=self._num_threads,
             verbose=self.verbose,
         )
         if as_frame:
-            name = model.id_names[1]
-            names = name, "similar" if name != "similar" else "similar_item"
-            return tidy(model.items[rows], model.items, columns, scores, names)
-        return pick_ids(model.items, columns), scores
+            name = model.id_names[side]
+            names = name, "similar" if name != "similar" else f"similar_{of}"
+            return tidy(known[rows], known, columns, scores, names)
+        return pick_ids(known, columns), scores
 
     def explain(self, user: Any, item: Any, *, by_feature: bool = True) -> pd.DataFrame:
         """Tell where the score of a user and an item comes from, for ``backbone="als"``.
@@ -1434,6 +1529,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             - `history`: an item of the user. A user of whom nothing is known has one row
               `mean_user` instead.
             - `feature`: a feature of the item, liked or disliked by what the user's history says.
+            - `user_feature`: a feature of the user, by what `user_data` leads to expect of the
+              user.
             - `preference`: an item that the judge preferred, or not, when asked about this user.
             - `item_preference`: the item itself, preferred, or not, when asked about any user.
             - `bias`: the item bias, in the user's period.
@@ -1441,10 +1538,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
               (`recency_power`) changed. It is large after too few iterations, and after many
               fitted users were folded in anew.
 
-            `source` holds item ids, or names of features as
-            `item_encoder_.get_feature_names_out()` gives them: ``genres=Crime`` is the category or
-            word *Crime* of the column *genres*. A history has a row for each item; for the main
-            reasons take ``table.nlargest(5, "contribution")``, and for titles
+            `source` holds item ids, or names of features as `get_feature_names_out()` of
+            `item_encoder_` and `user_encoder_` gives them: ``genres=Crime`` is the category or word
+            *Crime* of the column *genres*. A history has a row for each item; for the main reasons
+            take ``table.nlargest(5, "contribution")``, and for titles
             ``table["source"].map(titles)``.
 
         Raises
@@ -1499,17 +1596,23 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         return explain(model, row, column, by_feature=by_feature)
 
     def fold_in(
-        self, X: Table, y: Any = None, *, known: Literal["append", "replace"] | None = None
+        self,
+        X: Table | None = None,
+        y: Any = None,
+        *,
+        known: Literal["append", "replace"] | None = None,
+        user_data: Any = None,
     ) -> Self:
-        """Compute the factors of users from their interactions, items fixed.
+        """Compute the factors of users from interactions and what they are, items fixed.
 
         The model itself changes; to keep it as it is, fold in to a ``copy.copy`` of it. New users
         are appended to `users_`.
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n_samples, n_columns)
-            Interactions of these users. Those with unknown items are left out.
+        X : DataFrame or array of shape (n_samples, n_columns), or None, default=None
+            Interactions of these users. Those with unknown items are left out. None: there are
+            only `user_data`.
         y : array-like of shape (n_samples,), default=None
             Strengths, as in `fit`.
         known : "append", "replace" or None, default=None
@@ -1518,6 +1621,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             ones by `time_col` (else X) count as such, and what a judge said goes on to act on the
             user. "replace": X is all there is, also instead of what a judge said. None: the same,
             with a warning if something is lost.
+        user_data : DataFrame, Series, dict or None, default=None
+            As the parameter `user_data`, with the same columns, in any order: of users of X, and of
+            others. New ones among the latter are ranked for by what they are; known ones keep their
+            interactions, and lean on what they are now.
 
         Returns
         -------
@@ -1526,16 +1633,18 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            As in `predict`; for strengths as in `fit`, and if factors are not finite; TypeError for
-            times of another kind than in `fit`; ValueError if X is to be appended to what a model
-            of :meth:`from_factors` does not know.
+            As in `predict`; ValueError without X and `user_data`, and for `user_data` with a model
+            that has no user features or (loaded from a file) no `user_encoder_`; for strengths as
+            in `fit`, and if factors are not finite; TypeError for times of another kind than in
+            `fit`; ValueError if X is to be appended to what a model of :meth:`from_factors` does
+            not know.
 
         Warns
         -----
         DataWarning
             If what was known of users is replaced and `known` does not say so; if items are
             unknown; if users have ids of another type than all known ones; if all times of a user
-            lie far from those of `fit`.
+            lie far from those of `fit`; if there is nothing new in `user_data` without X.
 
         Notes
         -----
@@ -1552,10 +1661,24 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         ['ann', 'bob', 'cat', 'dan']
         >>> model.recommend(["bob"], 1)[0].tolist()
         [['Heat']]
+
+        A user of whom only `user_data` tells:
+
+        >>> user_data = {"ann": "nurse", "bob": "nurse", "cat": "pilot"}
+        >>> model = SelectiveLLMRegularizedMF(
+        ...     factors=2, regularization=1, user_data=user_data, random_state=0).fit(likes)
+        >>> model.fold_in(user_data={"eve": "pilot"}).recommend(["eve"], 1)[0].tolist()
+        [['Up']]
         """
         check_is_fitted(self)
         if known not in (None, "append", "replace"):
             raise ValueError(f"known must be 'append', 'replace' or None; got {known!r}.")
+        described, model = None, self._fitted
+        if user_data is not None:
+            name = self._id_name("user", getattr(self, "feature_names_in_", ()))
+            described = describe_users(model, self.user_encoder_, user_data, name)
+        if X is None:
+            return self._assign({"_fitted": fold_in_described(model, described, added=None)})
         check_same_columns(self, X, **self._columns)
         # What takes off a strength may take it off what is known already.
         signed = known == "append" and self.negatives == "net"
@@ -1566,7 +1689,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             negatives="keep" if signed else self.negatives,
             usual_width=self.n_features_in_,
         )
-        return self._assign({"_fitted": fold_in_users(self._fitted, added, known, self.time_col)})
+        model = fold_in_users(model, added, known, self.time_col, described)
+        if described is not None:
+            model = fold_in_described(model, described, added)
+        return self._assign({"_fitted": model})
 
     def fold_in_items(self, item_data: Any) -> Self:
         """Place new items by their features, users fixed.
@@ -1619,17 +1745,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         """
         check_is_fitted(self)
         model = self._fitted
-        if model.features is None or self.item_encoder_ is None:
-            raise ValueError(
-                "fold_in_items places items by their features, and the model has no "
-                + (
-                    "features: it was fitted without item_data or item_encoder."
-                    if model.features is None
-                    else "item_encoder_ to make them: a file does not hold it. Call fold_in_items "
-                    "before save, or pickle the model."
-                )
-            )
-        table = read_item_data(item_data, self._item_name(getattr(self, "feature_names_in_", ())))
+        check_foldable(model.features, self.item_encoder_, "fold_in_items", "item")
+        name = self._id_name("item", getattr(self, "feature_names_in_", ()))
+        table = read_item_data(item_data, name)
         new = encode(model.items, table.ids) < 0
         if not new.any():
             warn(f"All of {len(new)} items of item_data are known to the model: nothing changes.")
@@ -1648,11 +1766,11 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
 
         What predicts is saved: ids, factors, interactions, and what `recommend`, `similar_items`,
         `fold_in` and `explain` need; and of the parameters those that are plain data, or parts of
-        this package with such parameters. Not saved are `judge` and `item_data`, and `gate`,
-        `item_encoder` and `random_state` if they are other objects: a loaded model has the defaults
-        of these parameters, and None as `judge_`, `gate_` and `item_encoder_`. To keep them, pickle
-        the model, or give the parameters anew before another `fit` or a search; the fits warn
-        otherwise, those of clones too.
+        this package with such parameters. Not saved are `judge`, `item_data` and `user_data`, and
+        `gate`, `item_encoder` and `random_state` if they are other objects: a loaded model has the
+        defaults of these parameters, and None as `judge_`, `gate_`, `item_encoder_` and
+        `user_encoder_`. To keep them, pickle the model, or give the parameters anew before another
+        `fit` or a search; the fits warn otherwise, those of clones too.
 
         Parameters
         ----------

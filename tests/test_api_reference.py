@@ -170,5 +170,7 @@ def test_parameters_have_one_order(name):
         assert list(checked) == [parameter for parameter in given if parameter in checked]
 
 
-def test_the_estimator_has_at_most_26_parameters():
-    assert len(SelectiveLLMRegularizedMF().get_params(deep=False)) <= 26
+def test_the_estimator_has_at_most_27_parameters():
+    # What is one of a part belongs to the part. The 27th is `user_data`: users have features as
+    # items do, and nothing else of theirs is to be set.
+    assert len(SelectiveLLMRegularizedMF().get_params(deep=False)) <= 27

@@ -36,7 +36,7 @@ class Interactions(Histories):
     users : ndarray of shape (n_users,)
         User ids, with the dtype they had; sorted if they can be, else by first appearance.
     items : ndarray of shape (n_items,)
-        Item ids, likewise, those of `extra_items` included.
+        Item ids, likewise, those of `extra_items` included; as users those of `extra_users`.
     time_kind : {"numbers", "datetimes", "timedeltas"} or None
         What the times were.
     """
@@ -54,6 +54,7 @@ def index_interactions(
     item_col: Column = 1,
     time_col: Column | None = None,
     extra_items: np.ndarray | None = None,
+    extra_users: np.ndarray | None = None,
     usual_width: int | None = None,
     negatives: Negatives = "error",
 ) -> Interactions:
@@ -77,6 +78,8 @@ def index_interactions(
         Column that orders the histories, ties by row; None = row order.
     extra_items : ndarray of shape (n_extra,), default=None
         Ids of further items; repeated and known ones are fine.
+    extra_users : ndarray of shape (n_extra,), default=None
+        Likewise of further users.
     usual_width : int, default=None
         As in `read_columns`.
     negatives : {"error", "net", "keep"}, default="error"
@@ -97,10 +100,11 @@ def index_interactions(
     Warns
     -----
     DataWarning
-        When none of the item ids of `X` is in `extra_items`, and as in `read_columns`.
+        When none of the item ids of `X` is in `extra_items`, none of its user ids in
+        `extra_users`, and as in `read_columns`.
     """
     if sp.issparse(X):
-        return _index_sparse(X, y, extra_items, negatives)
+        return _index_sparse(X, y, extra_items, extra_users, negatives)
     user_ids, item_ids, times = read_columns(
         X, user_col=user_col, item_col=item_col, time_col=time_col, usual_width=usual_width
     )
@@ -119,7 +123,9 @@ def index_interactions(
     if not strengths.any():
         raise ValueError(_message_no_interaction(len(strengths), negatives))
     if extra_items is not None:
-        items = _append_items(items, extra_items)
+        items = _append_ids(items, extra_items, "item")
+    if extra_users is not None:
+        users = _append_ids(users, extra_users, "user")
     users, user_codes = sort_ids(users, user_codes)
     items, item_codes = sort_ids(items, item_codes)
     by_time = order_by_time(strengths, times)
@@ -138,6 +144,20 @@ def index_interactions(
         users=users,
         items=items,
         time_kind=kind,
+    )
+
+
+def of_active_users(interactions: Interactions) -> Interactions:
+    """Return the interactions without users who have none."""
+    rows = np.flatnonzero(np.diff(interactions.matrix.indptr))
+    some = interactions[rows]
+    return Interactions(
+        some.matrix,
+        some.recency_rank,
+        some.times,
+        users=interactions.users[rows],
+        items=interactions.items,
+        time_kind=interactions.time_kind,
     )
 
 
@@ -193,7 +213,7 @@ def interactions_from_sparse(
     return np.column_stack((pairs.row, pairs.col)).astype(np.int64), pairs.data
 
 
-def _index_sparse(X, y, extra_items, negatives):
+def _index_sparse(X, y, extra_items, extra_users, negatives):
     """Index a user-item matrix, which is in order, except for what must be summed or dropped."""
     if y is not None:
         raise ValueError(
@@ -211,7 +231,7 @@ def _index_sparse(X, y, extra_items, negatives):
         )
     items, codes = np.arange(X.shape[1]), matrix.indices
     if extra_items is not None:
-        items, codes = sort_ids(_append_items(items, extra_items), codes)
+        items, codes = sort_ids(_append_ids(items, extra_items, "item"), codes)
     largest = max(matrix.nnz, *X.shape, len(items))
     dtype = np.int32 if largest <= np.iinfo(np.int32).max else np.int64
     codes, indptr = (np.array(part, dtype=dtype) for part in (codes, matrix.indptr))
@@ -219,7 +239,22 @@ def _index_sparse(X, y, extra_items, negatives):
     matrix = sp.csr_matrix((data, codes, indptr), shape=(X.shape[0], len(items)))
     matrix.sort_indices()  # the columns may have been reordered
     matrix.has_canonical_format = True
-    return Interactions(matrix, _last_is_newest(indptr), users=np.arange(X.shape[0]), items=items)
+    users = np.arange(X.shape[0])
+    if extra_users is not None:
+        users, matrix = _append_rows(users, matrix, _append_ids(users, extra_users, "user"))
+    return Interactions(matrix, _last_is_newest(matrix.indptr), users=users, items=items)
+
+
+def _append_rows(users, matrix, all_users):
+    """Give a matrix empty rows for the users that come after those it has, and sort them."""
+    indptr, n_new = matrix.indptr, len(all_users) - len(users)
+    indptr = np.append(indptr, np.full(n_new, indptr[-1], dtype=indptr.dtype))
+    shape = len(all_users), matrix.shape[1]
+    wider = sp.csr_matrix((matrix.data, matrix.indices, indptr), shape)
+    all_users, rows = sort_ids(all_users, np.arange(len(all_users)))
+    wider = wider if (np.diff(rows) > 0).all() else wider[np.argsort(rows)]
+    wider.has_canonical_format = True
+    return all_users, wider
 
 
 def _positive_csr(X, negatives):
@@ -246,21 +281,21 @@ def _last_is_newest(indptr):
     return ranks.astype(np.int32, copy=False)
 
 
-def _append_items(items, extra_items):
-    """Append the ids of `extra_items` that are not in `items`, once each."""
-    extra_items = to_numpy(extra_items)
-    if extra_items.ndim != 1:
-        raise ValueError(f"The ids of item_data must be 1-D; got shape {extra_items.shape}.")
-    check_ids(extra_items, "The id column of item_data")
-    extra_items, _ = factorize(extra_items)
-    items, extra_items = align_numbers(items, extra_items)
-    new = encode(items, extra_items) < 0
+def _append_ids(ids, extra, what):
+    """Append the ids of `extra` that are not in `ids`, once each; `what`: "item" or "user"."""
+    extra, data = to_numpy(extra), f"{what}_data"
+    if extra.ndim != 1:
+        raise ValueError(f"The ids of {data} must be 1-D; got shape {extra.shape}.")
+    check_ids(extra, f"The id column of {data}")
+    extra, _ = factorize(extra)
+    ids, extra = align_numbers(ids, extra)
+    new = encode(ids, extra) < 0
     if new.any() and new.all():
         warn(
-            f"No item id of X is in item_data: X has items such as {example_of(items)}, item_data "
-            f"such as {example_of(extra_items)}. If their types differ, convert one of them: 1 is "
+            f"No {what} id of X is in {data}: X has {what}s such as {example_of(ids)}, {data} "
+            f"such as {example_of(extra)}. If their types differ, convert one of them: 1 is "
             "not '1', and a numpy array such as np.array([['ann', 1]]) holds only strings. "
             "Numbers lose leading zeros: pd.read_csv(path, dtype=str) keeps them. The ids of a "
-            "pandas item_data are its index, unless a column is named as the item column of X."
+            f"pandas {data} are its index, unless a column is named as the {what} column of X."
         )
-    return concatenate_ids(items, extra_items[new]) if new.any() else items
+    return concatenate_ids(ids, extra[new]) if new.any() else ids

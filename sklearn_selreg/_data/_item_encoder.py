@@ -41,6 +41,8 @@ class AutoItemEncoder(  # type: ignore[call-arg]
 ):
     """Encode a table of item data as sparse features, choosing an encoding for each column.
 
+    Tables of user data are encoded likewise.
+
     Each column becomes a block of features according to its kind:
 
     - ``"list"``: text such as ``"Comedy|Drama"``, in which ``|``, ``;`` or ``,`` separates entries
@@ -191,9 +193,9 @@ class AutoItemEncoder(  # type: ignore[call-arg]
     def _message_no_column(self, n_rows):
         reasons = ", ".join(f"{name!r} ({why})" for name, why in self.dropped_.items())
         return (
-            f"Item data (n_samples = {n_rows}) must have a column that distinguishes items; got "
-            f"none: {reasons}. In SelectiveLLMRegularizedMF item_encoder=None is a model without "
-            "features; a judge reads the columns of item_text all the same."
+            f"The table (n_samples = {n_rows}) must have a column that distinguishes its rows; got "
+            f"none: {reasons}. In SelectiveLLMRegularizedMF leave out user_data, and of item_data "
+            "item_encoder=None makes no features; a judge reads its texts all the same."
         )
 
     def _fit_columns(self, frame, kinds, min_count):

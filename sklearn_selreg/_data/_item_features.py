@@ -1,8 +1,11 @@
-"""Item features: the output of an encoder, for the items of the fit and for new ones."""
+"""Item features: the output of an encoder, for the items of the fit and for new ones.
+
+User features are made likewise.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -17,7 +20,11 @@ from ._item_table import ItemTable
 
 
 def encode_items(
-    encoder: Any, table: ItemTable, items: np.ndarray
+    encoder: Any,
+    table: ItemTable,
+    items: np.ndarray,
+    *,
+    of: Literal["item", "user"] = "item",
 ) -> tuple[sparse.csr_matrix, Any]:
     """Fit an encoder on the item table, and return the features of some items.
 
@@ -30,6 +37,8 @@ def encode_items(
         Item data.
     items : ndarray of shape (n_items,)
         Ids of the wanted items.
+    of : {"item", "user"}, default="item"
+        What the rows of the table are.
 
     Returns
     -------
@@ -74,19 +83,24 @@ def encode_items(
     with config_context(transform_output="default"):
         rows = encoder.fit_transform(table.frame)
     rows = _check_features(rows, len(table.ids), encoder)
-    _warn_of_unread_columns(encoder)
+    _warn_of_unread_columns(encoder, of)
     position = encode(table.ids, items)
-    if is_dense(rows) and np.array_equal(position, np.arange(len(table.ids))):
-        return rows, encoder  # dense features are large: avoid a copy
+    return pick_rows(rows, position), encoder
+
+
+def pick_rows(features: sparse.csr_matrix, position: np.ndarray) -> sparse.csr_matrix:
+    """Return the features at some positions; a row of zeros at -1."""
+    if is_dense(features) and np.array_equal(position, np.arange(features.shape[0])):
+        return features  # dense features are large: avoid a copy
     known = np.flatnonzero(position >= 0)
     pick = sparse.csr_matrix(
         (np.ones(known.size, dtype=np.float32), (known, position[known])),
-        shape=(len(position), len(table.ids)),
+        shape=(len(position), features.shape[0]),
     )
-    return pick @ rows, encoder
+    return pick @ features
 
 
-def _warn_of_unread_columns(encoder):
+def _warn_of_unread_columns(encoder, of):
     """Warn of columns with content of a type that AutoItemEncoder does not read."""
     dropped = getattr(encoder, "dropped_", {})
     unread = ", ".join(
@@ -96,12 +110,14 @@ def _warn_of_unread_columns(encoder):
     )
     if unread:
         warn(
-            f"Columns of item_data are left out of the features: {unread}. Convert them to "
+            f"Columns of {of}_data are left out of the features: {unread}. Convert them to "
             "numbers, texts or vectors of one length, or drop them."
         )
 
 
-def transform_items(encoder: Any, table: ItemTable, n_features: int) -> sparse.csr_matrix:
+def transform_items(
+    encoder: Any, table: ItemTable, n_features: int, *, of: Literal["item", "user"] = "item"
+) -> sparse.csr_matrix:
     """Return the features of new items by a fitted encoder, (n_items, n_features) csr float32.
 
     Raises
@@ -114,8 +130,8 @@ def transform_items(encoder: Any, table: ItemTable, n_features: int) -> sparse.c
     rows = _check_features(rows, len(table.ids), encoder)
     if rows.shape[1] != n_features:
         raise ValueError(
-            f"{type(encoder).__name__} made {rows.shape[1]} features of the new items, and "
-            f"{n_features} in fit: item_data must have the columns it had there."
+            f"{type(encoder).__name__} made {rows.shape[1]} features of the new {of}s, and "
+            f"{n_features} in fit: {of}_data must have the columns it had there."
         )
     return rows
 

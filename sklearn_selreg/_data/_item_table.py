@@ -1,11 +1,11 @@
-"""`item_data` in all its forms, as one table with ids."""
+"""`item_data` in all its forms, as one table with ids; and `user_data`, which has the same."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import narwhals as nw
 import numpy as np
@@ -20,7 +20,7 @@ from ._vectors import flatten_entries
 
 @dataclass(frozen=True)
 class ItemTable:
-    """Item data: a row of columns for each item.
+    """Item data: a row of columns for each item. Or user data, for each user.
 
     Attributes
     ----------
@@ -34,7 +34,9 @@ class ItemTable:
     frame: pd.DataFrame
 
 
-def read_item_data(item_data: Any, item_name: Hashable = None) -> ItemTable:
+def read_item_data(
+    item_data: Any, item_name: Hashable = None, *, of: Literal["item", "user"] = "item"
+) -> ItemTable:
     """Read item data into a table.
 
     Parameters
@@ -47,6 +49,8 @@ def read_item_data(item_data: Any, item_name: Hashable = None) -> ItemTable:
         - dict: id -> value (column ``"text"``), or id -> dict of columns.
     item_name : hashable, default=None
         Name of the id column.
+    of : {"item", "user"}, default="item"
+        What the rows are.
 
     Returns
     -------
@@ -67,40 +71,46 @@ def read_item_data(item_data: Any, item_name: Hashable = None) -> ItemTable:
     >>> read_item_data({7: "Heat", 3: "Casino"}).frame["text"].tolist()
     ['Heat', 'Casino']
     """
-    ids, frame = _split_ids(item_data, item_name)
+    ids, frame = _split_ids(item_data, item_name, of)
     if isinstance(ids, pd.MultiIndex):
         raise ValueError(
-            "The index of item_data must have one level, the item ids; got "
+            f"The index of {of}_data must have one level, the {of} ids; got "
             f"{ids.nlevels} levels: {list(ids.names)}."
         )
-    _check_ids(pd.Index(ids, tupleize_cols=False))
+    _check_ids(pd.Index(ids, tupleize_cols=False), of)
     if frame.shape[1] == 0:
-        raise ValueError("item_data must have a column besides the item ids; got none.")
+        raise ValueError(f"{of}_data must have a column besides the {of} ids; got none.")
     return ItemTable(ids=ids.to_numpy(), frame=flatten_entries(frame.reset_index(drop=True)))
 
 
-def _split_ids(item_data, item_name):
+def _split_ids(item_data, item_name, of):
     """Return the ids, an Index or Series, and the frame of the other columns."""
     if isinstance(item_data, pd.Series):
         name = "text" if item_data.name is None else item_data.name
         return item_data.index, item_data.to_frame(name)
     if isinstance(item_data, dict):
-        return pd.Index(list(item_data), tupleize_cols=False), _dict_to_frame(item_data)
+        return pd.Index(list(item_data), tupleize_cols=False), _dict_to_frame(item_data, of)
     if isinstance(item_data, pd.DataFrame):
-        check_column_names(item_data)
+        check_column_names(item_data, of)
         if item_name is None or item_name not in item_data.columns:
             return item_data.index, item_data
         return item_data[item_name], item_data.drop(columns=[item_name])
-    frame = eager_to_pandas(item_data, "item_data")
+    frame = eager_to_pandas(item_data, f"{of}_data")
     if item_name is None or item_name not in frame.columns:
         raise ValueError(
-            f"item_data is a {type(item_data).__name__} without index, so it needs a column of "
-            f"item ids named {item_name!r}; got the columns {list(frame.columns)}."
+            f"{of}_data is a {type(item_data).__name__} without index, so it needs a column of "
+            f"{of} ids named {item_name!r}; got the columns {list(frame.columns)}."
         )
     return frame[item_name], frame.drop(columns=[item_name])
 
 
-def warn_of_better_ids(table: ItemTable, items: np.ndarray, item_name: Hashable) -> None:
+def warn_of_better_ids(
+    table: ItemTable,
+    items: np.ndarray,
+    item_name: Hashable,
+    *,
+    of: Literal["item", "user"] = "item",
+) -> None:
     """Warn if a column of the table holds more of the item ids than its index.
 
     This happens if the ids were taken from an index that only numbers the rows.
@@ -112,6 +122,8 @@ def warn_of_better_ids(table: ItemTable, items: np.ndarray, item_name: Hashable)
         Ids of items with interactions.
     item_name : hashable
         Name of the column with the item ids in the interactions.
+    of : {"item", "user"}, default="item"
+        What the rows of the table are.
 
     Warns
     -----
@@ -129,14 +141,14 @@ def warn_of_better_ids(table: ItemTable, items: np.ndarray, item_name: Hashable)
             continue
         if n_found > n_known:
             warn(
-                f"The ids of item_data were taken from its index, and hold {n_known} of the "
-                f"{len(items)} items of X; its column {name!r} holds {n_found}. If that is the id, "
-                f"rename it to {item_name!r}, or pass item_data.set_index({name!r})."
+                f"The ids of {of}_data were taken from its index, and hold {n_known} of the "
+                f"{len(items)} {of}s of X; its column {name!r} holds {n_found}. If that is the id, "
+                f"rename it to {item_name!r}, or pass {of}_data.set_index({name!r})."
             )
             return
 
 
-def _dict_to_frame(item_data):
+def _dict_to_frame(item_data, of):
     """Convert the values of a dict (scalars, lists, or dicts of columns) to a frame."""
     values = list(item_data.values())
     n_dicts = sum(isinstance(value, dict) for value in values)
@@ -144,7 +156,7 @@ def _dict_to_frame(item_data):
         return pd.DataFrame({"text": values})
     if n_dicts < len(values):
         raise ValueError(
-            "The values of item_data must be all dicts of columns or none; got "
+            f"The values of {of}_data must be all dicts of columns or none; got "
             f"{n_dicts} dicts among {len(values)} values."
         )
     return pd.DataFrame.from_records(values)
@@ -165,33 +177,33 @@ def eager_to_pandas(frame: Any, name: str) -> pd.DataFrame:
     return pd.DataFrame(frame.to_dict(as_series=False))
 
 
-def check_column_names(frame: pd.DataFrame) -> None:
+def check_column_names(frame: pd.DataFrame, of: str = "item") -> None:
     """Raise if two columns have the same name as str."""
     names = pd.Index([str(name) for name in frame.columns])
     if names.has_duplicates:
         raise ValueError(
-            "The columns of item data must have distinct names; got "
+            f"The columns of {of} data must have distinct names; got "
             f"{names[names.duplicated()].unique().tolist()} more than once."
         )
 
 
-def _check_ids(ids):
+def _check_ids(ids, of):
     """Raise unless there are ids, all of them finite and distinct."""
     if len(ids) == 0:
-        raise ValueError("item_data must hold at least one item; got none.")
+        raise ValueError(f"{of}_data must hold at least one {of}; got none.")
     is_missing, hint = ids.isna(), ""
     if pd.api.types.is_float_dtype(ids.dtype):
         is_missing = is_missing | np.isinf(ids.to_numpy(dtype=float, na_value=np.nan))
         hint = f" {READ_AS_INTEGERS}"
     if is_missing.any():
         raise ValueError(
-            f"The item ids of item_data must not be missing or infinite; got {is_missing.sum()} "
+            f"The {of} ids of {of}_data must not be missing or infinite; got {is_missing.sum()} "
             f"that are, the first in row {is_missing.argmax()} (counting from 0).{hint}"
         )
     duplicates = ids[ids.duplicated()].unique()
     if len(duplicates):
         raise ValueError(
-            f"item_data must have one row per item; got several for {len(duplicates)} item ids, "
+            f"{of}_data must have one row per {of}; got several for {len(duplicates)} {of} ids, "
             f"such as {duplicates[:5].tolist()}. {_duplicate_hint(duplicates)}"
         )
 

@@ -15,6 +15,10 @@ weights :math:`a_{uij} \ge 0` and margins :math:`m_{uij}`; the objective is
     + \mu \sum_{u,\, i \succ j} a_{uij} \max(0, m_{uij} - z_{uij})^2,
     \qquad z_{uij} = x_u \cdot (y_i - y_j) + b_{ui} - b_{uj}
 
+With user features :math:`g_u`, :math:`|x_u|^2` is :math:`|x_u - V^T g_u|^2`, and
+:math:`\kappa |V|^2` comes on top. Users of whom there are neither interactions nor pairs then have
+no part in the objective: they are what V says of them.
+
 With :math:`c_i = 1`, no features and no pairs it is the objective of Hu, Koren & Volinsky (2008),
 "Collaborative filtering for implicit feedback datasets", as minimized by ``implicit``. Each
 half-sweep is one call of ``_half_sweep``.
@@ -56,6 +60,10 @@ class RegularizedALS:
         :math:`c_i` > 0; None = 1.
     features : csr_matrix of shape (n_items, n_features), float32, or None
         Item features of the prior; None = items are shrunk to zero.
+    user_features : csr_matrix of shape (n_users, n_user_features), float32, or None
+        Likewise of the users.
+    user_prior : ndarray of shape (n_users, k), float32, or None
+        Instead of `user_features`: what users are shrunk to by `solve_users`.
     slates : SlateTerms or None
         Pairwise preferences.
     llm_weight : float
@@ -85,6 +93,8 @@ class RegularizedALS:
         item_regularization=None,
         missing_weights=None,
         features=None,
+        user_features=None,
+        user_prior=None,
         slates=None,
         llm_weight=0.0,
         num_threads=0,
@@ -97,6 +107,11 @@ class RegularizedALS:
         self._confidence, self._alpha = confidence, np.float32(alpha)
         self._weights = None if missing_weights is None else missing_weights.astype(np.float32)
         self._prior = None if features is None else FeaturePrior(features, missing_weights)
+        self._user_weights, self._user_prior, self._users_expected = None, None, user_prior
+        if user_features is not None or user_prior is not None:
+            self._user_weights = _are_known(confidence, slates)
+        if user_features is not None:
+            self._user_prior = FeaturePrior(user_features, self._user_weights)
         self._pairs, self._of_users, self._of_items = None, None, None
         if slates is not None and llm_weight > 0:
             self._pairs = slates, llm_weight
@@ -111,6 +126,7 @@ class RegularizedALS:
             self._confidence,
             np.full(len(self._x), self.regularization, np.float32),
             alpha=self._alpha,
+            scale=self._user_weights,
             missing=self._weights,
             pairs=self._of_users,
         )
@@ -135,6 +151,14 @@ class RegularizedALS:
     def item_factors(self):
         """Current item factors, a copy, (n_items, k) float32."""
         return self._rotated_back(self._y)
+
+    @property
+    def user_coefficients(self):
+        """Coefficients V of the user factors, (n_user_features, k) float32; None without."""
+        if self._user_prior is None:
+            return None
+        with single_threaded_blas(), quiet():
+            return self._user_prior.coefficients(self.user_factors)
 
     def _rotated_back(self, rows):
         if self._basis is None:
@@ -161,9 +185,8 @@ class RegularizedALS:
         """Update the users, then the items."""
         how = {"steps": self.cg_steps, "relaxation": self.relaxation}
         with self._threads() as run, quiet():
-            gram, _ = self._solve_users(run, **how)
-            prior = None if self._prior is None else self._prior.expected(self._y, run)
-            half = self._item_half
+            gram, _ = self._solve_users(run, _expected(self._user_prior, self._x, run), **how)
+            prior, half = _expected(self._prior, self._y, run), self._item_half
             self._gram, q = half.solve(self._y, self._x, gram, prior=prior, run=run, **how)
             self._basis = self._basis @ q
 
@@ -176,7 +199,7 @@ class RegularizedALS:
         if cg_steps is None:
             how = {"steps": 2 * self._x.shape[1], "tolerance": _TO_CONVERGENCE}
         with self._threads() as run, quiet():
-            _, q = self._solve_users(run, **how)
+            _, q = self._solve_users(run, self._expected_users(run), **how)
             self._gram = q.T @ self._gram @ q
         return self.take_factors()[0] if last else self.user_factors
 
@@ -184,10 +207,18 @@ class RegularizedALS:
         n_products = (self._confidence.nnz + len(self._x)) * self._x.shape[1]
         return threads(useful_threads(self.num_threads, n_products))
 
-    def _solve_users(self, run, **how):
+    def _expected_users(self, run):
+        if self._users_expected is None:
+            return _expected(self._user_prior, self._x, run)
+        if self._basis is None:
+            return self._users_expected.astype(np.float32)
+        return (self._users_expected @ self._basis).astype(np.float32)
+
+    def _solve_users(self, run, prior, **how):
         if self._gram is None:
             self._gram = weighted_gram(self._y, self._weights, run)
-        gram, q = self._user_half.solve(self._x, self._y, self._gram, run=run, **how)
+        half = self._user_half
+        gram, q = half.solve(self._x, self._y, self._gram, prior=prior, run=run, **how)
         self._basis = q if self._basis is None else self._basis @ q
         return gram, q
 
@@ -195,8 +226,12 @@ class RegularizedALS:
         """Return the objective at the current factors, summed in float64."""
         x, y = self._x.astype(np.float64), self._y.astype(np.float64)
         weights = np.ones(len(y)) if self._weights is None else self._weights.astype(np.float64)
-        loss = np.sum((x.T @ x) * (y.T @ (weights[:, np.newaxis] * y)))
-        loss += self.regularization * np.sum(x**2)
+        counted = x if self._user_weights is None else x[self._user_weights > 0]
+        loss = np.sum((counted.T @ counted) * (y.T @ (weights[:, np.newaxis] * y)))
+        if self._user_prior is None:
+            loss += self.regularization * np.sum(x**2)
+        else:
+            loss += self.regularization * self._user_prior.loss(x)
         if self._prior is None:
             loss += self.item_regularization * np.sum(weights @ y**2)
         else:
@@ -220,6 +255,7 @@ def fold_in(
     *,
     regularization,
     missing_weights=None,
+    prior=None,
     num_threads=0,
     start=None,
     cg_steps=None,
@@ -229,11 +265,13 @@ def fold_in(
     Parameters
     ----------
     confidence : csr_matrix of shape (n_users, n_items), float32
-        Confidences of the users' interactions; a user without any gets zeros.
+        Confidences of the users' interactions; a user without any gets the prior.
     item_factors : ndarray of shape (n_items, k), float32
     regularization : float
     missing_weights : ndarray of shape (n_items,) or None
         As in `RegularizedALS`.
+    prior : ndarray of shape (n_users, k), float32, or None
+        What users are shrunk to; None: zeros.
     num_threads : int
     start : ndarray of shape (n_users, k), float32, or None
         None: zeros.
@@ -252,6 +290,19 @@ def fold_in(
         item_factors,
         regularization=regularization,
         missing_weights=missing_weights,
+        user_prior=prior,
         num_threads=num_threads,
     )
     return solver.solve_users(cg_steps, last=True)
+
+
+def _expected(prior, rows, run):
+    return None if prior is None else prior.expected(rows, run)
+
+
+def _are_known(confidence, slates):
+    """Return 1 for users with interactions or pairs, and 0 for others, (n_users,) float32."""
+    known = np.diff(confidence.indptr) > 0
+    if slates is not None:
+        known[slates.users] = True
+    return known.astype(np.float32)

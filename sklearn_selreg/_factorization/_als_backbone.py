@@ -150,6 +150,8 @@ class ALSBackbone:
         features,
         factors,
         *,
+        user_features=None,
+        user_prior=None,
         confidence=None,
         popularity=None,
         share=1.0,
@@ -164,6 +166,9 @@ class ALSBackbone:
         features : csr_matrix of shape (n_items, n_features), float32, or None
         factors : tuple of ndarrays
             User and item factors to start from, without bias columns.
+        user_features : csr_matrix of shape (n_users, n_user_features), float32, or None
+        user_prior : ndarray of shape (n_users, factors), float32, or None
+            Instead of `user_features`: what users are expected to be.
         confidence : csr_matrix or None
             Instead of alpha * strength.
         popularity : ndarray of shape (n_items,), int, or None
@@ -191,6 +196,8 @@ class ALSBackbone:
                         count_interactions(matrix) if popularity is None else popularity
                     ),
                     features=features,
+                    user_features=user_features,
+                    user_prior=user_prior,
                     num_threads=self.num_threads,
                     cg_steps=self.cg_steps,
                     **as_arguments(preferences),
@@ -198,7 +205,7 @@ class ALSBackbone:
         except np.linalg.LinAlgError as error:  # of weights that are not finite, or nearly so
             raise ValueError(explain_not_finite(self, matrix.data)) from error
 
-    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None):
+    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None, user_features=None):
         """Factorize a matrix.
 
         Parameters
@@ -212,26 +219,38 @@ class ALSBackbone:
             Is shown the problem after each sweep.
         by_period : ndarray of shape (n_items, n_periods) or None
             Number of interactions of each item in each period. None: there is a single one.
+        user_features : csr_matrix of shape (n_users, n_user_features), float32, or None
 
         Returns
         -------
         factors : Factors
         """
-        problem = self.problem(matrix, features, start)
+        problem = self.problem(matrix, features, start, user_features=user_features)
         del start  # has been copied, and may be large
         for _ in range(self.iterations):
             problem.sweep()
             watch(problem)
         by_period = counted(matrix, by_period)
         bias = self.bias(by_period, features)
-        return Factors(*problem.take_factors(), bias)
+        coefficients = problem.user_coefficients
+        return Factors(*problem.take_factors(), bias, user_coefficients=coefficients)
 
-    def refine(self, matrix, features, factors, n_sweeps, preferences, watch=no_watch):
+    def refine(
+        self,
+        matrix,
+        features,
+        factors,
+        n_sweeps,
+        preferences,
+        watch=no_watch,
+        *,
+        user_features=None,
+    ):
         """Go on from factors, regularized by preferences.
 
         Parameters
         ----------
-        matrix, features, watch
+        matrix, features, watch, user_features
             As in `fit`.
         factors : Factors
         n_sweeps : int
@@ -241,21 +260,24 @@ class ALSBackbone:
         -------
         factors : Factors
         """
-        problem = self.problem(matrix, features, factors[:2], preferences=preferences)
+        problem = self.problem(
+            matrix, features, factors[:2], user_features=user_features, preferences=preferences
+        )
         for _ in range(n_sweeps):
             problem.sweep()
             watch(problem)
+        coefficients = problem.user_coefficients
         users, items = problem.take_factors()
-        return factors._replace(users=users, items=items)
+        return factors._replace(users=users, items=items, user_coefficients=coefficients)
 
-    def finish(self, matrix, age, factors, preferences):
+    def finish(self, matrix, age, factors, preferences, *, user_features=None):
         """Solve for the users to convergence, by what is recent; their items stay.
 
         Parameters
         ----------
         matrix : csr_matrix of shape (n_users, n_items), float32
         age : ndarray of shape (nnz,), int
-        factors, preferences
+        factors, preferences, user_features
             As in `refine`.
 
         Returns
@@ -263,13 +285,18 @@ class ALSBackbone:
         factors : Factors
         """
         recent = self.recent_confidence(matrix, age) if self.recency_power > 0 else None
-        # Users are solved against fixed items, which need no prior.
+        # Users are solved against fixed items, which need no prior themselves.
         problem = self.problem(
-            matrix, None, factors[:2], confidence=recent, preferences=preferences
+            matrix,
+            None,
+            factors[:2],
+            user_prior=factors.expected_users(user_features),
+            confidence=recent,
+            preferences=preferences,
         )
         return factors._replace(users=problem.solve_users(last=True))
 
-    def solve_users(self, matrix, factors, popularity, age=None, *, cg_steps=None):
+    def solve_users(self, matrix, factors, popularity, age=None, *, prior=None, cg_steps=None):
         """Solve for users, items fixed.
 
         Parameters
@@ -282,6 +309,8 @@ class ALSBackbone:
             That the items were fitted with.
         age : ndarray of shape (nnz,), int, or None
             As in `recent_confidence`; None: all interactions count alike.
+        prior : ndarray of shape (n_users, factors), float32, or None
+            What users are expected to be from their features; None: they have none.
         cg_steps : int or None
             Of the solver; None: to convergence, from 0.
 
@@ -293,14 +322,15 @@ class ALSBackbone:
         if age is not None:
             confidence = self.recent_confidence(matrix, age)
         start = None if cg_steps is None else factors.users
-        return self.fold_in(confidence, factors.items, popularity, start=start, cg_steps=cg_steps)
+        solver = {"prior": prior, "start": start, "cg_steps": cg_steps}
+        return self.fold_in(confidence, factors.items, popularity, **solver)
 
-    def solve_judged(self, matrix, age, users, items, popularity, preferences):
+    def solve_judged(self, matrix, age, users, items, popularity, preferences, prior=None):
         """Solve for users of whom a judge has preferences, items fixed.
 
         Parameters
         ----------
-        matrix, age, popularity
+        matrix, age, popularity, prior
             As in `solve_users`.
         users : ndarray of shape (n_users, factors), float32
             To start from.
@@ -318,6 +348,7 @@ class ALSBackbone:
             items,
             regularization=self.regularization,
             missing_weights=self.missing_weights(popularity),
+            user_prior=prior,
             num_threads=self.num_threads,
             **as_arguments(preferences),
         )
@@ -368,7 +399,7 @@ class ALSBackbone:
         popularity : ndarray of shape (n_items,), int
             That the items were fitted with.
         **solver
-            `start` and `cg_steps` of ``_als.fold_in``.
+            `prior`, `start` and `cg_steps` of ``_als.fold_in``.
 
         Returns
         -------

@@ -6,6 +6,7 @@ from .._data._csr import count_interactions
 from ._proximal import shrink_to_features
 
 FEATURES_WORTH = 4.0  # interactions that what features lead to expect is worth, per prior_strength
+USER_FEATURES_WORTH = 1.0  # the same for users, whose histories tell more
 _USER_PULL = 2e4  # of staying at the backbone's factors, by the root of interactions + 1
 ITEM_PULL = 1e6  # the same, by interactions
 

@@ -31,6 +31,8 @@ class Factors(NamedTuple):
         What a proximal term keeps the items near; None: `items`.
     own_bias : ndarray of shape (n_items,) or None
         The part of `bias` that the backbone learned.
+    user_coefficients : ndarray of shape (n_user_features, factors), float32, or None
+        Of the regression of users on their features.
     """
 
     users: np.ndarray
@@ -40,6 +42,11 @@ class Factors(NamedTuple):
     gain: float = 1.0
     center: np.ndarray | None = None
     own_bias: np.ndarray | None = None
+    user_coefficients: np.ndarray | None = None
+
+    def expected_users(self, user_features):
+        """Return what users are expected to be, (n_users, factors) float32; None without."""
+        return None if user_features is None else user_features @ self.user_coefficients
 
 
 def popularity_bias(by_period, features):

@@ -196,8 +196,13 @@ def shrink_to_features(factors, weights, features, prior_weight):
     factors : ndarray of shape (n_items, k), float32
     """
     share = (weights / (weights + prior_weight)).astype(np.float32)
-    expected = FeaturePrior(features, share).expected(factors)
-    return share[:, np.newaxis] * factors + (1 - share[:, np.newaxis]) * expected
+    return lean_on(FeaturePrior(features, share).expected(factors), factors, weights, prior_weight)
+
+
+def lean_on(expected, factors, weights, prior_weight):
+    """Return the weighted mean of factors and of what they are expected to be, float32."""
+    share = (weights / (weights + prior_weight)).astype(np.float32)[:, np.newaxis]
+    return share * factors + (1 - share) * expected
 
 
 def _squares(rows, metric):

@@ -15,6 +15,7 @@ from ._als import fold_in
 from ._anchoring import (
     FEATURES_WORTH,
     ITEM_PULL,
+    USER_FEATURES_WORTH,
     covariance,
     item_pull,
     resume_factors,
@@ -26,7 +27,7 @@ from ._factors import Factors, counted, expected_bias, no_watch, popularity_bias
 from ._feature_prior import FeaturePrior
 from ._finite import check_finite_factors, check_size, explain_not_finite
 from ._preferences import as_arguments
-from ._proximal import ProximalProblem, shrink_to_features
+from ._proximal import ProximalProblem, lean_on, shrink_to_features
 from ._threads import single_threaded_blas
 
 # Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/quality/backbones.py.
@@ -92,19 +93,23 @@ class SampledBackbone:
         check_size(self, model.user_factors, model.item_factors)
         return self._take_apart(model.user_factors, model.item_factors)
 
-    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None):
-        """Fit the model, and lean its items on features; as `ALSBackbone.fit`."""
-        factors = self.lean(matrix, features, self.train(matrix, start), by_period=by_period)
-        factors = factors._replace(gain=self._fold_in_gain(matrix, factors))
+    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None, user_features=None):
+        """Fit the model, and lean its factors on features; as `ALSBackbone.fit`."""
+        trained = self.train(matrix, start)
+        factors = self.lean(
+            matrix, features, trained, by_period=by_period, user_features=user_features
+        )
+        gain = self._fold_in_gain(matrix, factors._replace(users=trained[0]))
+        factors = factors._replace(gain=gain)
         watch(self._problem(matrix, features, factors, None))
         return factors
 
-    def lean(self, matrix, features, trained, *, by_period=None):
-        """Return what a trained model becomes when its items lean on features.
+    def lean(self, matrix, features, trained, *, by_period=None, user_features=None):
+        """Return what a trained model becomes when its users and items lean on features.
 
         Parameters
         ----------
-        matrix, features, by_period
+        matrix, features, by_period, user_features
             As in `fit`.
         trained : tuple of ndarrays
             From `train`.
@@ -116,12 +121,18 @@ class SampledBackbone:
         users, items, bias = trained
         popularity = count_interactions(matrix)
         known = popularity > 0
-        center = items
+        center, coefficients = items, None
+        if user_features is not None:
+            lengths = np.diff(matrix.indptr)
+            users = shrink_to_features(users, lengths, user_features, USER_FEATURES_WORTH)
+            coefficients = FeaturePrior(user_features).coefficients(users)
         if features is not None:
             both = np.column_stack([items, bias])
             both = shrink_to_features(both, popularity, features, self._features_worth)
             items, bias = np.ascontiguousarray(both[:, :-1]), both[:, -1]
-        factors = Factors(users, items, bias, center=center, own_bias=bias)
+        factors = Factors(
+            users, items, bias, center=center, own_bias=bias, user_coefficients=coefficients
+        )
         bias = bias[:, np.newaxis]
         unit = _SPREADS_PER_UNIT * score_spread(*with_bias(users, items, bias), known)
         if self.item_bias > 0:
@@ -129,8 +140,21 @@ class SampledBackbone:
             bias = bias + gain * popularity_bias(counted(matrix, by_period), features)
         return factors._replace(bias=bias.astype(np.float32), unit=unit)
 
-    def refine(self, matrix, features, factors, n_sweeps, preferences, watch=no_watch):
-        """Let preferences and feature prior act; as `ALSBackbone.refine`."""
+    def refine(
+        self,
+        matrix,
+        features,
+        factors,
+        n_sweeps,
+        preferences,
+        watch=no_watch,
+        *,
+        user_features=None,
+    ):
+        """Let preferences and feature prior act; as `ALSBackbone.refine`.
+
+        Users stay near where they lean on their features.
+        """
         if preferences is None:
             return factors
         problem = self._problem(matrix, features, factors, preferences)
@@ -139,16 +163,16 @@ class SampledBackbone:
             watch(problem)
         return factors._replace(users=problem.user_factors, items=problem.item_factors)
 
-    def finish(self, matrix, age, factors, preferences):
+    def finish(self, matrix, age, factors, preferences, *, user_features=None):
         """Return the factors: these models know of no recency."""
         return factors
 
-    def solve_users(self, matrix, factors, popularity, age=None):
+    def solve_users(self, matrix, factors, popularity, age=None, *, prior=None):
         """Solve for users, items fixed; as `ALSBackbone.solve_users`.
 
         The models have no way of their own to do so. It is done by least squares, 1 for
         interactions of confidence 200 and 0 for all else, as by ALS, and scaled to the size that
-        the model's own users have.
+        the model's own users have. Then they lean on their features as these do.
         """
         energy = np.sum(factors.items.astype(np.float64) ** 2) / factors.items.shape[1]
         users = fold_in(
@@ -157,7 +181,10 @@ class SampledBackbone:
             regularization=float(energy) or 1.0,
             num_threads=self.num_threads,
         )
-        return np.float32(factors.gain) * users
+        users = np.float32(factors.gain) * users
+        if prior is None:
+            return users
+        return lean_on(prior, users, np.diff(matrix.indptr), USER_FEATURES_WORTH)
 
     def place_items(self, new, features, gram, items, bias, own_bias, popularity):
         """Place items that nobody has by their features; as `ALSBackbone.place_items`.

@@ -74,7 +74,9 @@ def log_rank_worth(user_factors, item_factors, seen, num_threads):
     return -np.sum(place * best, axis=1) / np.where(spread > 0, spread, 1)
 
 
-def cross_fitted_standing(items, slates, backbone, trend, features, start, watch=no_watch):
+def cross_fitted_standing(
+    items, slates, backbone, trend, features, start, watch=no_watch, *, user_features=None
+):
     """Rank items for the users of calibration slates by models that never saw these users.
 
     Users are divided into 4 folds. For each, the backbone is fitted without their interactions,
@@ -95,6 +97,7 @@ def cross_fitted_standing(items, slates, backbone, trend, features, start, watch
         From ``backbone.start``.
     watch : callable
         Called after each sweep, as by ``backbone.fit``.
+    user_features : csr_matrix or None
 
     Returns
     -------
@@ -110,10 +113,15 @@ def cross_fitted_standing(items, slates, backbone, trend, features, start, watch
         asked = np.flatnonzero(fold_of[user] == fold)
         known = count_interactions(rest)
         by_period = trend.counts_by_period(left_out)
-        factors = backbone.fit(rest, features, start, watch, by_period=by_period)
-        shown = slates.shown[asked]
-        folded = backbone.solve_users(shown, factors, known)
-        period_weights = trend.partial_user_weights(slates.users[asked], shown)
+        factors = backbone.fit(
+            rest, features, start, watch, by_period=by_period, user_features=user_features
+        )
+        shown, asking = slates.shown[asked], slates.users[asked]
+        prior = None
+        if user_features is not None:  # what is known of users from the beginning
+            prior = factors.expected_users(user_features[asking])
+        folded = backbone.solve_users(shown, factors, known, prior=prior)
+        period_weights = trend.partial_user_weights(asking, shown)
         both = with_bias(folded, factors.items, factors.bias, period_weights)
         ranks[asked] = rank_items(items[asked], *both, shown)
         popularity[asked] = known[items[asked]]

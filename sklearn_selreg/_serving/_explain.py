@@ -6,7 +6,8 @@ given the other side. With :math:`h_{uij} = \max(0, m_{uij} - z_{uij})`, by how 
 
 .. math::
 
-    A_u x_u &= \sum_{h} c_{uh} y_h + \mu \sum_{i \succ j} a_{uij} h_{uij} (y_i - y_j),
+    A_u x_u &= \sum_{h} c_{uh} y_h + \lambda V^T g_u
+    + \mu \sum_{i \succ j} a_{uij} h_{uij} (y_i - y_j),
     & A_u &= \sum_h c_{uh} y_h y_h^T + \sum_{j\ missing} c_j y_j y_j^T + \lambda I
 
     A_i y_i &= \sum_{v} c_{vi} x_v + \lambda_I c_i W^T f_i
@@ -70,6 +71,8 @@ def _sources(model, kind, positions):
     # Positions of features are none of items: there may be more features than items.
     if kind == "feature":
         return model.feature_names[positions]
+    if kind == "user_feature":
+        return model.user_feature_names[positions]
     sources = np.full(len(positions), None, dtype=object)
     is_item = positions >= 0
     sources[is_item] = as_objects(model.items[positions[is_item]])
@@ -80,16 +83,19 @@ def _parts(model, row, user, column, by_feature):
     """Return kinds, positions and contributions, without the item bias."""
     items, user = model.plain_factors[1].astype(np.float64), user.astype(np.float64)
     weighted = model.weighted
-    kind, history, own, candidates, preferred = _user_parts(model, weighted, row, user, items)
+    kind, history, own, told, by_told, candidates, preferred = _user_parts(
+        model, weighted, row, user, items
+    )
     interactions, features, by_features, judged = _item_parts(model, weighted, column, items)
     theirs = interactions + by_features.sum(axis=0)
     liked = own.sum(axis=0)
     parts = [(kind, history, own @ (interactions if by_feature else theirs))]
-    if by_feature:
+    if by_feature and len(own):
         parts.append(("feature", features, by_features @ liked))
+    parts.append(("user_feature", told, by_told @ theirs))
     parts.append(("preference", candidates, preferred @ theirs))
     if judged.any():
-        everything = liked + preferred.sum(axis=0)
+        everything = liked + by_told.sum(axis=0) + preferred.sum(axis=0)
         parts.append(("item_preference", np.array([column]), np.array([everything @ judged])))
     return parts
 
@@ -105,36 +111,55 @@ def _user_parts(model, matrix, row, user, items):
         Columns of the user's items.
     own : ndarray of shape (n_history, k)
         What each contributes.
+    told : ndarray of shape (n_features_of_user,), int
+        Columns of the user's features.
+    by_told : ndarray of shape (n_features_of_user, k)
+        What each contributes.
     candidates : ndarray of shape (n_preferred,), int
         Columns of candidates that preferences of the user's slates push up or down.
     preferred : ndarray of shape (n_preferred, k)
         What each contributes.
     """
     nobody = np.empty(0, dtype=np.intp)
+    told, prior = _described(model, row)
     span = slice(0, 0) if row < 0 else slice(*matrix.indptr[row : row + 2])
     history = matrix.indices[span]
-    if not len(history):
-        return "mean_user", np.array([-1]), user[np.newaxis], nobody, items[nobody]
+    if not len(history) and not len(told):
+        row_of_mean = np.array([-1]), user[np.newaxis]
+        return "mean_user", *row_of_mean, told, prior, nobody, items[nobody]
+    if not len(history) and not model.is_judged(np.array([row]))[0]:
+        return "history", history, items[nobody], told, prior, nobody, items[nobody]
     confidence = model.backbone.recent_confidence(
         matrix[row], model.histories.recency_rank[span]
     ).data
     weights = _missing_weights(model)
     system = _normal_matrix(items, weights, history, confidence)
-    system[np.diag_indices_from(system)] += model.backbone.regularization
+    penalty = model.backbone.regularization
+    system[np.diag_indices_from(system)] += penalty
     candidates, push = nobody, np.empty(0)
     if model.is_judged(np.array([row]))[0]:
         which = model.preferences.slates.users == row
         _, places, pushes = _pushes(model, which)
         candidates, place = np.unique(places[_has_pairs(model, which)], return_inverse=True)
         push = np.bincount(place, weights=pushes[_has_pairs(model, which)])
-    terms = np.vstack([confidence[:, np.newaxis] * items[history], items[candidates]])
-    own, moves = np.split(_solve(system, terms), [len(history)])
+    terms = [confidence[:, np.newaxis] * items[history], penalty * prior, items[candidates]]
+    ends = np.cumsum([len(history), len(told)])
+    own, by_told, moves = np.split(_solve(system, np.vstack(terms)), ends)
     if len(candidates):
         # The last update of the users is exact, but for hinges as they were before it. So what the
         # history does not explain is due to preferences: to the pushes nearest to those of now.
-        rest = user - own.sum(axis=0) - push @ moves
+        rest = user - own.sum(axis=0) - by_told.sum(axis=0) - push @ moves
         push = push + np.linalg.lstsq(moves.T, rest, rcond=_SMALLEST_MOVE)[0]
-    return "history", history, own, candidates, push[:, np.newaxis] * moves
+    return "history", history, own, told, by_told, candidates, push[:, np.newaxis] * moves
+
+
+def _described(model, row):
+    """Return columns of a user's features, and what each leads to expect, (n, k) float64."""
+    if model.user_features is None or row < 0:
+        return np.empty(0, dtype=np.intp), np.empty((0, model.backbone.factors))
+    features = model.user_features[[row]]
+    told = features.indices
+    return told, features.data[:, np.newaxis] * model.user_coefficients[told].astype(np.float64)
 
 
 def _item_parts(model, matrix, column, items):
@@ -153,23 +178,25 @@ def _item_parts(model, matrix, column, items):
     """
     backbone, weights = model.backbone, _missing_weights(model)
     users = model.plain_factors[0][: len(model.as_of_fit)].astype(np.float64)
+    if model.user_features is not None:  # who has no interactions is only placed
+        users[np.diff(matrix.indptr[: len(users) + 1]) == 0] = 0
     entries = backbone.confidence(matrix[: len(users)])[:, [column]].tocoo()
-    regularization = backbone.regularization
+    penalty = backbone.regularization * weights[column]
     features, prior = np.empty(0, dtype=np.intp), np.empty((0, items.shape[1]))
     if model.features is not None:
-        regularization *= backbone.prior_strength
+        penalty *= backbone.prior_strength
         described = model.features[[column]]
         features = described.indices
         prior = described.data[:, np.newaxis] * feature_coefficients(model)[features]
     system = _normal_matrix(users, weights[[column]], entries.row, entries.data)
-    system[np.diag_indices_from(system)] += regularization * weights[column]
+    system[np.diag_indices_from(system)] += penalty
     pull = np.zeros(items.shape[1])
     if model.preferences is not None:
         which = (model.preferences.slates.items == column).any(axis=1)
         judged_users, places, pushes = _pushes(model, which)
         pull = np.where(places == column, pushes, 0).sum(axis=1) @ users[judged_users]
     terms = [entries.data @ users[entries.row], pull]
-    solved = _solve(system, np.vstack([*terms, regularization * weights[column] * prior]))
+    solved = _solve(system, np.vstack([*terms, penalty * prior]))
     return solved[0], features, solved[2:], solved[1]
 
 

@@ -59,6 +59,10 @@ class FittedModel:
         Whether a user's factors are still those of the fit.
     given : GivenFactors or None
         None if the factors were fitted here.
+    user_features : csr_matrix of shape (n_users, n_user_features), float32, or None
+    user_feature_names : ndarray of shape (n_user_features,), object
+    user_coefficients : ndarray of shape (n_user_features, k), float32, or None
+        By which users are expected to be what their features say.
     item_cache : dict
         What was computed of the items, and takes seconds.
     """
@@ -84,6 +88,9 @@ class FittedModel:
     preferences: PreferenceLoss | None = None
     as_of_fit: np.ndarray = field(default_factory=partial(np.empty, 0, bool))
     given: GivenFactors | None = None
+    user_features: sp.csr_matrix | None = None
+    user_feature_names: np.ndarray = field(default_factory=partial(np.empty, 0, object))
+    user_coefficients: np.ndarray | None = None
     item_cache: dict = field(default_factory=dict)
 
     @property
@@ -118,6 +125,16 @@ class FittedModel:
     def mean_user(self):
         """Factors of a user of whom nothing is known."""
         return mean_user(self.user_factors, len(self.periods))
+
+    @property
+    def is_nobody(self):
+        """Of which users nothing is known, (n_users,) bool; they are the mean user."""
+        nobody = np.diff(self.matrix.indptr) == 0
+        if self.given is not None:
+            nobody[:] = False
+        elif self.user_features is not None:
+            nobody &= np.diff(self.user_features.indptr) == 0
+        return nobody
 
     def user_rows(self, rows):
         """Return factors by row; -1 is the mean user."""

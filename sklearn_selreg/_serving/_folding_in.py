@@ -1,11 +1,14 @@
-"""Folding in: users from interactions that come after the fit, and items from their features."""
+"""Folding in after the fit: users from interactions and features, and items from their features."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 
 from .._data._histories import lose_strength
 from .._data._ids import concatenate_ids, encode
+from .._data._item_features import pick_rows, transform_items
+from .._data._item_table import read_item_data
 from .._data._periods import latest_positions, period_weights
 from .._data._requested_ids import warn_of_unknown
 from .._data._time_units import check_times
@@ -16,7 +19,47 @@ from .._utils._warn import warn
 from ._given import GivenFactors
 
 
-def fold_in_users(model, added, known, time_col):
+@dataclass(frozen=True, eq=False)
+class DescribedUsers:
+    """Users and what they are.
+
+    Attributes
+    ----------
+    ids : ndarray of shape (n,)
+    features : csr_matrix of shape (n, n_user_features), float32
+    """
+
+    ids: np.ndarray
+    features: sp.csr_matrix
+
+    def __getitem__(self, which):
+        return DescribedUsers(self.ids[which], self.features[which])
+
+
+def describe_users(model, encoder, user_data, user_name):
+    """Read user data that comes after the fit; return `DescribedUsers`."""
+    check_foldable(model.user_features, encoder, "fold_in", "user")
+    table = read_item_data(user_data, user_name, of="user")
+    n_features = model.user_features.shape[1]
+    return DescribedUsers(table.ids, transform_items(encoder, table, n_features, of="user"))
+
+
+def check_foldable(features, encoder, method, of):
+    """Raise if there is nothing by which users or items could be placed."""
+    if features is not None and encoder is not None:
+        return
+    lacks = f"features: it was fitted without {of}_data"
+    if features is None:
+        lacks += " or item_encoder." if of == "item" else "."
+    else:
+        lacks = (
+            f"{of}_encoder_ to make them: a file does not hold it. Call {method} before save, or "
+            "pickle the model."
+        )
+    raise ValueError(f"{method} places {of}s by their features, and the model has no {lacks}")
+
+
+def fold_in_users(model, added, known, time_col, described=None):
     """Compute the factors of users from their interactions, items fixed.
 
     Parameters
@@ -27,6 +70,8 @@ def fold_in_users(model, added, known, time_col):
         What becomes of interactions of known users; None: replaced, with a warning.
     time_col : int, str or None
         For messages.
+    described : DescribedUsers or None
+        What is new of their features.
 
     Returns
     -------
@@ -48,24 +93,90 @@ def fold_in_users(model, added, known, time_col):
         _warn_of_replaced(added.users, lost)
     before = before if known == "append" else None
     weights = _user_periods(model, added, before)
-    factors = _solve(model, rows, before, after, weights)
+    features = _features(model, rows, added.users, described)
+    factors = _solve(model, rows, before, after, weights, features)
     as_of_fit = model.as_of_fit
-    if known == "append":  # of whom nothing is added nothing changes
+    if known == "append":  # of whom nothing is added, nor told, nothing changes
         same = (rows >= 0) & (np.diff(more.matrix.indptr) == 0)
+        if described is not None:
+            same &= encode(described.ids, added.users) < 0
         factors[same] = model.user_factors[rows[same]]
     else:
         as_of_fit = as_of_fit.copy()
         as_of_fit[rows[~new & (rows < len(as_of_fit))]] = False
-    rows[new] = len(model.users) + np.arange(np.sum(new))
-    source = np.arange(len(model.users) + np.sum(new))  # where each user's row comes from
-    source[rows] = len(model.users) + np.arange(len(rows))
-    return replace(
+    model = replace(
         model,
-        users=concatenate_ids(model.users, added.users[new]),
-        user_factors=np.concatenate([model.user_factors, factors])[source],
-        histories=model.histories.stack(after)[source],
         as_of_fit=as_of_fit,
         given=None if model.given is None else GivenFactors(),  # its rows may be replaced
+    )
+    return _place(model, added.users, rows, factors, after, features)
+
+
+def fold_in_described(model, described, added):
+    """Place users of whom only the features are new: they may be known, or have no interactions.
+
+    Parameters
+    ----------
+    model : FittedModel
+        With user features.
+    described : DescribedUsers
+    added : Interactions or None
+        Whose users are left out: `fold_in_users` has placed them.
+
+    Returns
+    -------
+    model : FittedModel
+    """
+    if described is None:
+        raise ValueError("fold_in needs X, user_data or both; got None for both.")
+    if added is not None:
+        described = described[encode(added.users, described.ids) < 0]
+    rows = encode(model.users, described.ids)
+    before = pick_rows(model.user_features, rows)
+    changes = (rows < 0) | (np.asarray(abs(described.features - before).sum(axis=1)).ravel() > 0)
+    if not changes.any():
+        if added is None:
+            warn(f"All of {len(rows)} users of user_data are known as they are: nothing changes.")
+        return model
+    rows, described = rows[changes], described[changes]
+    warn_of_unknown(
+        "users", described.ids[rows < 0], len(rows), model.users, "they are added as new users",
+        tolerated="same type",
+    )  # fmt: skip
+    n_periods, histories = len(model.periods), model.histories[rows]
+    weights = period_weights(np.full(len(rows), n_periods - 1, dtype=np.float32), n_periods)
+    if model.bias.shape[1]:
+        weights[rows >= 0] = model.user_factors[rows[rows >= 0], model.backbone.factors :]
+    factors = _solve(model, rows, histories, histories, weights, described.features)
+    return _place(model, described.ids, rows, factors, histories, described.features)
+
+
+def _features(model, rows, users, described):
+    """Return the features of users: new ones, else those they had, else none."""
+    if model.user_features is None:
+        return None
+    if described is None:
+        return pick_rows(model.user_features, rows)
+    position = encode(described.ids, users)
+    new = pick_rows(described.features, position)
+    return new + pick_rows(model.user_features, np.where(position < 0, rows, -1))
+
+
+def _place(model, users, rows, factors, histories, features):
+    """Return the model with other rows of users; those of -1 are appended."""
+    n_known, new = len(model.users), rows < 0
+    rows = np.where(new, n_known - 1 + np.cumsum(new), rows)
+    source = np.arange(n_known + np.sum(new))  # where each user's row comes from
+    source[rows] = n_known + np.arange(len(rows))
+    described = model.user_features
+    if features is not None:
+        described = sp.vstack([described, features], format="csr")[source]
+    return replace(
+        model,
+        users=concatenate_ids(model.users, users[new]),
+        user_factors=np.concatenate([model.user_factors, factors])[source],
+        histories=model.histories.stack(histories)[source],
+        user_features=described,
     )
 
 
@@ -130,7 +241,12 @@ def _user_periods(model, added, before):
     return period_weights(np.where(where < 0, np.float32(last), where), last + 1)
 
 
-def _solve(model, rows, before, after, weights):
+def _prior(model, features):
+    """Return what users are expected to be from their features, (n, factors) float32, or None."""
+    return None if features is None else features @ model.user_coefficients
+
+
+def _solve(model, rows, before, after, weights, features):
     """Solve for users whose interactions are as in `after`.
 
     Parameters
@@ -142,28 +258,35 @@ def _solve(model, rows, before, after, weights):
         What was known of them, if `after` adds to it.
     after : Histories
     weights : ndarray of shape (n, n_periods), float32
+    features : csr_matrix of shape (n, n_user_features), float32, or None
     """
+    prior = _prior(model, features)
     backbone, weigh = model.backbone, model.scale.apply
     fixed = Factors(None, model.plain_factors[1], None, gain=model.fold_in_scale)
     matrix = weigh(after.matrix)
-    factors = backbone.solve_users(matrix, fixed, model.popularity, after.recency_rank)
+    factors = backbone.solve_users(matrix, fixed, model.popularity, after.recency_rank, prior=prior)
     by_equations = isinstance(backbone, ALSBackbone) and model.given is None
     if before is not None and not by_equations:
         moved = np.flatnonzero((rows >= 0) & (np.diff(before.matrix.indptr) > 0))
         old = before[moved]
-        solved = backbone.solve_users(weigh(old.matrix), fixed, model.popularity, old.recency_rank)
+        solved = backbone.solve_users(
+            weigh(old.matrix), fixed, model.popularity, old.recency_rank,
+            prior=_prior(model, _features(model, rows[moved], None, None)),
+        )  # fmt: skip
         factors[moved] += model.plain_factors[0][rows[moved]] - solved
     elif before is not None:
-        _solve_judged(model, rows, after, weights, factors)
+        _solve_judged(model, rows, after, weights, factors, prior)
     check_finite_factors(backbone, matrix.data, factors)
     if model.bias.shape[1]:
         factors = np.hstack([factors, weights])
     nobody = np.diff(after.matrix.indptr) == 0
+    if features is not None:
+        nobody &= np.diff(features.indptr) == 0
     factors[nobody] = model.mean_user
     return factors
 
 
-def _solve_judged(model, rows, after, weights, factors):
+def _solve_judged(model, rows, after, weights, factors, prior):
     """Go on from factors of users of whom a judge has preferences, in place."""
     judged = np.flatnonzero(model.is_judged(rows))
     judged = judged[np.argsort(rows[judged])]
@@ -178,6 +301,7 @@ def _solve_judged(model, rows, after, weights, factors):
         model.plain_factors[1],
         model.popularity,
         replace(model.preferences, slates=slates),
+        None if prior is None else prior[judged],
     )
 
 

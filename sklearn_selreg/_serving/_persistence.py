@@ -34,16 +34,17 @@ from ._saved_ids import pack_ids, take_ids
 from ._saved_parameters import as_python, parameters_to_json, read_parameters
 
 FORMAT = "sklearn_selreg model"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
+READABLE = (4, 5)  # before 5 there were no user features
 NOT_SAVED = (
-    *("judge_", "gate_", "item_encoder_", "_supervision", "_left_behind", "_found"),
-    *("_set_since_cloned", "item_cache"),
+    *("judge_", "gate_", "item_encoder_", "user_encoder_", "_supervision", "_left_behind"),
+    *("_found", "_set_since_cloned", "item_cache"),
 )
 """What of a fitted estimator a file does not have; a loaded one has None for the public ones."""
 
 _DESCRIPTION = "model.json"
 _ARRAYS = ("user_factors", "item_factors", "popularity", "periods", "as_of_fit")
-_OPTIONAL_ARRAYS = ("own_bias", "user_gram")
+_OPTIONAL_ARRAYS = ("own_bias", "user_gram", "user_coefficients")
 
 
 def check_version(version, current):
@@ -136,6 +137,8 @@ def _pack(model):
     matrices = {"matrix": histories.matrix}
     if model.features is not None:
         matrices["features"] = model.features
+    if model.user_features is not None:
+        matrices["user_features"] = model.user_features
     for name, matrix in matrices.items():
         arrays |= {f"{name}_{part}": getattr(matrix, part) for part in MATRIX_PARTS}
     if model.preferences is not None:
@@ -159,6 +162,7 @@ def _describe(model):
         "from_factors": model.given is not None,
         "id_names": list(model.id_names),
         "feature_names": [str(name) for name in model.feature_names],
+        "user_feature_names": [str(name) for name in model.user_feature_names],
         "preference_weight": None if model.preferences is None else model.preferences.weight,
     }
 
@@ -221,7 +225,7 @@ def _take_parameters(make, about, version):
     """Make the estimator, not fitted yet; return also the parameters that stayed behind."""
     expect(isinstance(about, dict) and about.get("format") == FORMAT, f"no {_DESCRIPTION} in it")
     expect(
-        about["format_version"] == FORMAT_VERSION,
+        about["format_version"] in READABLE,
         f"it has format {about['format_version']!r}, expected {FORMAT_VERSION}; another version of "
         "the package may read it",
     )
@@ -254,6 +258,7 @@ def _attributes(about, model, left_behind):
         "judge_": None,
         "gate_": None,
         "item_encoder_": None,
+        "user_encoder_": None,
         "judge_stats_": stats,
         "loss_curve_": losses,
         "n_iter_": typed(about["n_iter"], int, "n_iter"),
@@ -275,6 +280,7 @@ def _take_model(arrays, lists, about):
         width += len(periods)
     time_kind, time_span = _take_times(about)
     names = strings(about["feature_names"], "feature_names")
+    user_names = strings(about.get("user_feature_names", []), "user_feature_names")
     popularity = take(arrays, "popularity", shape[1:], "i")
     expect((popularity >= 0).all(), "a popularity is negative")
     as_of_fit = take(arrays, "as_of_fit", None, "b1")
@@ -288,6 +294,11 @@ def _take_model(arrays, lists, about):
         gram = take(arrays, "user_gram", (backbone.factors, backbone.factors), "f8")
     if "own_bias" in arrays:
         own_bias = take(arrays, "own_bias", shape[1:], "f4")
+    user_features = coefficients = None
+    if "user_features_data" in arrays:
+        user_features = take_matrix(arrays, "user_features", (len(users), len(user_names)))
+        size = len(user_names), backbone.factors
+        coefficients = take(arrays, "user_coefficients", size, "f4")
     return FittedModel(
         users=users,
         items=items,
@@ -309,6 +320,9 @@ def _take_model(arrays, lists, about):
         fold_in_scale=fold_in_scale,
         preferences=_take_preferences(arrays, about, *shape),
         as_of_fit=as_of_fit,
+        user_features=user_features,
+        user_feature_names=np.array(user_names, dtype=object),
+        user_coefficients=coefficients,
         given=GivenFactors() if typed(about["from_factors"], bool, "from_factors") else None,
     )
 

@@ -136,15 +136,15 @@ def recommend_rows(model, rows, n_items, *, filter_seen, pairs, candidates, num_
     )
 
 
-def similar_rows(item_factors, rows, n_items, *, num_threads, verbose=0):
-    """Find the items with the largest cosine to some items, themselves left out.
+def similar_rows(item_factors, rows, n_items, *, candidates=None, num_threads, verbose=0):
+    """Find the items (or users) with the largest cosine to some, themselves left out.
 
     Parameters
     ----------
     item_factors : ndarray of shape (n_all_items, k), float32
         Without bias column; a row of zeros has the cosine 0.
     rows : ndarray of shape (n_queries,), int
-    n_items, num_threads, verbose : int
+    n_items, candidates, num_threads, verbose
         As in `best_items`.
 
     Returns
@@ -163,6 +163,7 @@ def similar_rows(item_factors, rows, n_items, *, num_threads, verbose=0):
         directions,
         n_items,
         barred=lambda part: itself[part],
+        candidates=candidates,
         num_threads=num_threads,
         verbose=verbose,
     )

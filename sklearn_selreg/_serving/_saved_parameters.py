@@ -10,7 +10,7 @@ from ._archive import expect, is_number, typed
 
 _KINDS = ALS, BPR, LMF, SlateSampler, ReliabilityGate, AutoItemEncoder
 _PARTS = {kind.__name__: kind for kind in _KINDS}
-_NOT_PLAIN = ("judge", "item_data")
+_NOT_PLAIN = ("judge", "item_data", "user_data")
 _MAY_STAY_BEHIND = (*_NOT_PLAIN, "gate", "item_encoder", "random_state")
 
 

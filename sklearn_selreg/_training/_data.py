@@ -1,7 +1,8 @@
 """What a model is trained on, and how."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,6 +28,8 @@ class TrainingData:
     feature_names : ndarray of shape (n_features,), object
     id_names : tuple of (str, str)
         What users and items are called.
+    user_features, user_encoder, user_feature_names
+        Likewise of the users.
     """
 
     interactions: Interactions
@@ -35,6 +38,9 @@ class TrainingData:
     encoder: object
     feature_names: np.ndarray
     id_names: tuple
+    user_features: sp.csr_matrix | None = None
+    user_encoder: object = None
+    user_feature_names: np.ndarray = field(default_factory=partial(np.empty, 0, object))
 
 
 @dataclass(frozen=True, eq=False)

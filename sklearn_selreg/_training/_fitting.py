@@ -79,6 +79,7 @@ class _Training:
         self.backbone = settings.backbone
         interactions, features = data.interactions, data.features
         self.features, self.recency_rank = features, interactions.recency_rank
+        self.of_users = {"user_features": data.user_features}
         self.scale = StrengthScale.of(settings.strengths, interactions.matrix.data)
         self.matrix = self.scale.apply(interactions.matrix)
         self.popularity = count_interactions(self.matrix)
@@ -111,6 +112,7 @@ class _Training:
                 self._start(old),
                 watch,
                 by_period=self.trend.counts_by_period(),
+                **self.of_users,
             )
             supervision = first = last = None
             if self.judged:
@@ -120,16 +122,15 @@ class _Training:
             if settings.n_refine:
                 factors = backbone.refine(
                     self.matrix, self.features, factors, settings.n_refine, first,
-                    sweeps.watch_last,
+                    sweeps.watch_last, **self.of_users,
                 )  # fmt: skip
         n_iter = backbone.iterations + settings.n_refine
         _log.info("Fitted by %d sweeps or epochs.", n_iter)
         gram = None
         if self.features is not None:  # of the users that the items were solved against
-            parts = (factors.users[rows] for rows in row_chunks(len(factors.users)))
-            gram = sum(part.T.astype(np.float64) @ part for part in parts)
+            gram = self._gram_of(factors.users)
         # The users are solved for a last time. Those of before are then let go: they may be large.
-        factors = backbone.finish(self.matrix, self.recency_rank, factors, last)
+        factors = backbone.finish(self.matrix, self.recency_rank, factors, last, **self.of_users)
         model = self._model(factors, gram, last)
         stats = stats_without_opinion(self.answers) if supervision is None else supervision.stats
         return Trained(model, supervision, stats, sweeps.losses, n_iter)
@@ -155,8 +156,9 @@ class _Training:
         def cross_fit(items, slates):
             start = self.backbone.start(*self.matrix.shape, generator)
             return cross_fitted_standing(
-                items, slates, self.backbone, self.trend, self.features, start, watch
-            )
+                items, slates, self.backbone, self.trend, self.features, start, watch,
+                **self.of_users,
+            )  # fmt: skip
 
         settings = self.settings
         return supervise(
@@ -169,9 +171,10 @@ class _Training:
         plain = final = factors
         if self.is_gated:  # by how much a preference moves a score is told by as many sweeps
             plain = backbone.refine(
-                self.matrix, self.features, factors, settings.n_refine, None, watch
-            )
-            final = backbone.finish(self.matrix, self.recency_rank, plain, None)
+                self.matrix, self.features, factors, settings.n_refine, None, watch,
+                **self.of_users,
+            )  # fmt: skip
+            final = backbone.finish(self.matrix, self.recency_rank, plain, None, **self.of_users)
         return settings.make_losses(
             supervision,
             weights,
@@ -183,6 +186,14 @@ class _Training:
             margin=settings.margin,
             num_threads=backbone.num_threads,
         )
+
+    def _gram_of(self, users):
+        """Return the Gram matrix of the users that the items were solved against, float64."""
+        known = np.diff(self.matrix.indptr) > 0
+        if self.data.user_features is None:
+            known[:] = True
+        parts = (users[rows][known[rows]] for rows in row_chunks(len(users)))
+        return sum(part.T.astype(np.float64) @ part for part in parts)
 
     def _model(self, factors, gram, preferences):
         """Check the factors, and return the model."""
@@ -198,10 +209,13 @@ class _Training:
         if isinstance(backbone, ALSBackbone):
             warn_of_vanished_factors(self.matrix, factors, backbone)
         user_factors, item_factors = with_bias(*factors[:3], self.period_weights)
-        # Nobody knows anything about a user without interactions.
+        # Nobody knows anything about a user without interactions and features.
         empty = np.diff(self.matrix.indptr) == 0
+        nobody = empty.copy()
+        if data.user_features is not None:
+            nobody &= np.diff(data.user_features.indptr) == 0
         periods = self.trend.centers
-        user_factors[empty] = mean_user(user_factors, len(periods), ~empty)
+        user_factors[nobody] = mean_user(user_factors, len(periods), ~empty)
         times = interactions.times
         return FittedModel(
             users=interactions.users,
@@ -224,6 +238,9 @@ class _Training:
             fold_in_scale=factors.gain,
             preferences=preferences,
             as_of_fit=np.ones(len(interactions.users), dtype=bool),
+            user_features=data.user_features,
+            user_feature_names=data.user_feature_names,
+            user_coefficients=factors.user_coefficients,
         )
 
 

@@ -36,7 +36,7 @@ OF_ALS = ("missing_power", "recency_power")
 
 NOT_COMPARED = frozenset(
     [
-        *("item_data", "judge", "user_col", "item_col", "time_col", "warm_start"),
+        *("item_data", "user_data", "judge", "user_col", "item_col", "time_col", "warm_start"),
         *("backbone__compute_loss", "n_jobs", "random_state", "verbose", "tuning"),
     ]
 )
@@ -101,8 +101,9 @@ def is_auto(value):
     return isinstance(value, str) and value == "auto"
 
 
-def free_settings(given, backbone, interactions, features):
+def free_settings(given, backbone, data):
     """Return the names of the settings to find; none if there is nothing worth a search."""
+    interactions = data.interactions
     free = {name for name in backbone.found if is_auto(given[name])}
     if len(kinds_to_compare(interactions.matrix.data)) == 1:
         free -= {"strengths"}
@@ -110,7 +111,7 @@ def free_settings(given, backbone, interactions, features):
         free -= {"recency_power", "popularity_periods"}
     if given["item_bias"] == 0:
         free -= {"popularity_periods"}
-    if features is None:
+    if data.features is None:
         free -= {"prior_strength"}
     return free if free - {"iterations", "popularity_periods"} else set()
 
@@ -140,7 +141,10 @@ def search(given, settings, free, backbone, data, effort, verbose):
         settings = settings | {"strengths": kinds_to_compare(interactions.matrix.data)[0]}
     kept = {n: settings[n] for n in ("strengths", "popularity_periods") if n not in free}
     with tqdm(disable=not verbose, desc="settings", unit="fit") as progress:
-        found = find_settings(backbone, kept, free, interactions, features, effort, progress.update)
+        found = find_settings(
+            backbone, kept, free, interactions, features, effort, progress.update,
+            user_features=data.user_features,
+        )  # fmt: skip
     if found is None:
         _log.info(
             "Fewer than %d interactions can be held out: the settings are the fixed ones.",

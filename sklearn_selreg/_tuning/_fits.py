@@ -66,6 +66,7 @@ class ALSFits:
                 matrix,
                 hold_out.features if with_features else None,
                 _start(backbone, matrix),
+                user_features=hold_out.user_features if with_features else None,
                 popularity=hold_out.popularity,
                 share=hold_out.user_fraction,
             )
@@ -76,7 +77,9 @@ class ALSFits:
         users, items = self._problem.user_factors[hold_out.users], self._problem.item_factors
         if not are_finite(users, items):
             return lambda settings, biases: [Result(0.0, 0.0, 0.0)] * len(biases)
-        seen = matrix[hold_out.users]
+        seen, prior = matrix[hold_out.users], None
+        if with_features and hold_out.user_features is not None:
+            prior = hold_out.user_features[hold_out.users] @ self._problem.user_coefficients
 
         def evaluate(settings: dict[str, Any], biases: Sequence[float]) -> list[Result]:
             power = settings["recency_power"]
@@ -85,6 +88,7 @@ class ALSFits:
                 Factors(users, items, None),
                 hold_out.popularity,
                 hold_out.evaluated_recency_rank,
+                prior=prior,
                 cg_steps=_CG_STEPS,
             )
             n_periods, n_threads = settings["popularity_periods"], backbone.num_threads
@@ -115,7 +119,9 @@ class SampledFits:
         key = replace(backbone, prior_strength=1.0)
         if key != self._key:
             self._key, self._trained = key, backbone.train(matrix, _start(backbone, matrix))
-        factors = backbone.lean(matrix, hold_out.features, self._trained)
+        factors = backbone.lean(
+            matrix, hold_out.features, self._trained, user_features=hold_out.user_features
+        )
         users, items = with_bias(factors.users[hold_out.users], factors.items, factors.bias)
         bias_scale = SAMPLED_POPULARITY * factors.unit
 

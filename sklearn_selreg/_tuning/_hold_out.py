@@ -56,6 +56,7 @@ class HoldOut:
         Whether it is the last interaction of a user; the others are of rare items.
     is_rare : ndarray of shape (n_held_out,), bool
         Whether the item has at most 3 interactions left.
+    user_features : csr_matrix of shape (n_users, n_user_features) or None
     """
 
     matrix: sp.csr_matrix
@@ -70,6 +71,7 @@ class HoldOut:
     items: np.ndarray
     is_last: np.ndarray
     is_rare: np.ndarray
+    user_features: sp.csr_matrix | None = None
 
     @classmethod
     def of(
@@ -78,6 +80,7 @@ class HoldOut:
         features: sp.csr_matrix | None,
         periods: Sequence[int],
         effort: Effort,
+        user_features: sp.csr_matrix | None = None,
     ) -> HoldOut:
         """Hold out some of the interactions.
 
@@ -88,6 +91,7 @@ class HoldOut:
         periods : sequence of int
             Numbers of periods of popularity to compare.
         effort : Effort
+        user_features : csr_matrix of shape (n_users, n_user_features) or None
 
         Returns
         -------
@@ -128,6 +132,7 @@ class HoldOut:
             items=items,
             is_last=is_last[is_held_out],
             is_rare=popularity[items] <= _MAX_COUNT_OF_RARE,
+            user_features=user_features,
         )
 
     @property

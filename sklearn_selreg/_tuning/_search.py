@@ -1,6 +1,6 @@
 r"""Settings found from the data: what is held out, what counts as good, and what is tried.
 
-Knows interactions, item features and backbones, but no judge. The last interaction of each user (a
+Knows interactions, features and backbones, but no judge. The last interaction of each user (a
 random one without times) is held out, and a few of rare items. Backbones with few factors are
 fitted to the rest and compared by
 
@@ -335,6 +335,8 @@ def find_settings(
     features: sp.csr_matrix | None,
     effort: Literal["fast", "thorough"],
     callback: Callable[[], object] = lambda: None,
+    *,
+    user_features: sp.csr_matrix | None = None,
 ) -> Found | None:
     """Find settings of a backbone by how well they rank held-out interactions.
 
@@ -345,6 +347,7 @@ def find_settings(
     interactions : Interactions
     features : csr_matrix of shape (n_items, n_features) or None
     effort : {"fast", "thorough"}
+    user_features : csr_matrix of shape (n_users, n_user_features) or None
 
     Returns
     -------
@@ -355,7 +358,7 @@ def find_settings(
     periods = PERIODS if "popularity_periods" in free else (given["popularity_periods"],)
     if (np.diff(interactions.matrix.indptr) > 1).sum() < MIN_HELD_OUT:
         return None
-    hold_out = HoldOut.of(interactions, features, periods, EFFORTS[effort])
+    hold_out = HoldOut.of(interactions, features, periods, EFFORTS[effort], user_features)
     n_held_out = int(hold_out.is_last.sum())
     if n_held_out < MIN_HELD_OUT:
         return None

@@ -1,4 +1,4 @@
-"""Descriptions of the items of a synthetic world, made of words for their factors."""
+"""Descriptions of items and users of a synthetic world, made of words for their factors."""
 
 import numpy as np
 import pandas as pd
@@ -26,8 +26,17 @@ POLES = (
 )
 
 
-def describe_items(item_factors, informativeness, rng):
-    """Make item data that correlates with the factors.
+def describe(name, item_factors, informativeness, rng):
+    """Make item or user data that correlates with the factors.
+
+    Parameters
+    ----------
+    name : str
+        Of the column of ids.
+    item_factors : ndarray of shape (n_items, n_factors)
+        Standard normal.
+    informativeness : float
+    rng : Generator
 
     Returns
     -------
@@ -46,7 +55,7 @@ def describe_items(item_factors, informativeness, rng):
         text[:, position] = words[pole, rng.integers(words.shape[1], size=n_items)]
     return pd.DataFrame(
         {
-            "item": np.arange(n_items),
+            name: np.arange(n_items),
             "description": [" ".join(row) for row in text],
             "kind": words[poles.argmax(axis=1), 0].astype(object),
         }

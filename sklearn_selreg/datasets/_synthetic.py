@@ -9,7 +9,7 @@ from sklearn.utils import Bunch, check_random_state
 
 from .._utils._sklearn import Interval, StrOptions, validate_params
 from ._draws import draw_interactions, draw_lengths
-from ._item_texts import POLES, describe_items
+from ._item_texts import POLES, describe
 from ._simulated_judge import SimulatedJudge
 from ._world import World
 
@@ -26,6 +26,7 @@ from ._world import World
         "popularity_exponent": [Interval(Real, 0, None, closed="left")],
         "history_spread": [Interval(Real, 0, None, closed="left")],
         "item_informativeness": [Interval(Real, 0, 1, closed="both")],
+        "user_informativeness": [Interval(Real, 0, 1, closed="both"), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     },
@@ -43,6 +44,7 @@ def make_interactions(
     popularity_exponent: float = 1.0,
     history_spread: float = 1.0,
     item_informativeness: float = 0.7,
+    user_informativeness: float | None = None,
     random_state: int | np.random.RandomState | None = None,
     verbose: int = 0,
 ) -> Bunch:
@@ -77,6 +79,8 @@ def make_interactions(
         Standard deviation >= 0 of the logarithm of the numbers of interactions of users.
     item_informativeness : float in [0, 1], default=0.7
         Correlation of the factors described by `item_data` with the true ones.
+    user_informativeness : float in [0, 1] or None, default=None
+        The same of `user_data`. None: there are none.
     random_state : int, RandomState or None, default=None
         An int gives the same world in each call.
     verbose : int, default=0
@@ -95,6 +99,8 @@ def make_interactions(
         item_data : DataFrame of shape (n_items, 3), columns `item`, `description`, `kind`
             `description` consists of words for the item's factors, `kind` (str) is a word for the
             largest one.
+        user_data : DataFrame of shape (n_users, 3), columns `user`, `description`, `kind`
+            Likewise of the users; only with `user_informativeness`.
         judge : SimulatedJudge
             Rates any slate of these users and items. It gives the same answers in any copy of it,
             and in any world of the same parameters and int `random_state`.
@@ -173,10 +179,10 @@ def make_interactions(
     seed = int(rng.integers(2**63))
     judge = SimulatedJudge(world, judge_reliability, knows=judge_knows, seed=seed)
     judge._check_parameters()
-    return Bunch(
+    data = Bunch(
         X=pd.DataFrame({"user": users, "item": items, "time": times}, copy=False),
         y=np.ones(n_interactions, dtype=np.float32),
-        item_data=describe_items(item_factors, item_informativeness, rng),
+        item_data=describe("item", item_factors, item_informativeness, rng),
         judge=judge,
         reliability=judge.reliability_of,
         utility=world.utility,
@@ -190,6 +196,10 @@ def make_interactions(
             ". See the documentation of sklearn_selreg.datasets.make_interactions."
         ),
     )
+    if user_informativeness is not None:
+        normal = user_factors * np.sqrt(np.float32(n_factors))
+        data.user_data = describe("user", normal, user_informativeness, rng)
+    return data
 
 
 def _check_sizes(n_users, n_items, n_interactions):

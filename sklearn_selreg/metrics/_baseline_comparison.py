@@ -93,10 +93,13 @@ def compare_baselines(
     warn_if_fitted(task)
     own = make_report(task, score, k, verbose)
     rows = {"model": _make_row(own, None)}
+    n_interactions = np.diff(view.interactions.matrix.indptr)
     for name, baseline in _fit_baselines(view, random_state, als_params or {}).items():
 
         def of_ids(users, baseline=baseline):
-            return baseline(encode(view.users, users))
+            row = encode(view.users, users)
+            # Of users without interactions the baselines know nothing, whatever the model does.
+            return baseline(np.where(n_interactions[row] > 0, row, -1))
 
         report = make_report(task, checked_scorer(of_ids, len(task.catalog)), k, verbose)
         difference = compare_reports(

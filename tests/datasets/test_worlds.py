@@ -163,6 +163,26 @@ def test_item_data_tells_of_the_factors():
     assert told[1.0] > 0.3
 
 
+def test_user_data_tells_of_the_factors_and_changes_nothing_else():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import cross_val_score
+
+    plain = make_interactions(1500, 40, 3000, random_state=0)
+    assert "user_data" not in plain
+    told = {}
+    for informativeness in (0.0, 1.0):
+        data = make_interactions(
+            1500, 40, 3000, user_informativeness=informativeness, random_state=0
+        )
+        assert data.X.equals(plain.X) and data.item_data.equals(plain.item_data)
+        assert data.user_data["user"].tolist() == list(range(1500))
+        words = TfidfVectorizer().fit_transform(data.user_data["description"])
+        told[informativeness] = cross_val_score(RidgeCV(), words, data.user_factors[:, 0]).mean()
+    assert told[0.0] < 0.02
+    assert told[1.0] > 0.3
+
+
 # -- the judge ---------------------------------------------------------------------------------
 
 

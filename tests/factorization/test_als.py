@@ -21,12 +21,12 @@ from sklearn_selreg._factorization._preferences import PreferenceLoss
 from sklearn_selreg._factorization._slate_terms import SlateTerms
 from sklearn_selreg._factorization._top_k import top_k
 
-N_USERS, N_ITEMS, N_FACTORS, N_FEATURES = 14, 18, 6, 5
+N_USERS, N_ITEMS, N_FACTORS, N_FEATURES, N_USER_FEATURES = 14, 18, 6, 5, 4
 SLATE_USERS = [1, 1, 1, 2, 4, 5, 5, 7, 8, 13]  # of 13 nothing else is known, of 12 nothing
 SLATE_SIZES = [2, 7, 3, 7, 1, 5, 4, 2, 7, 6]
 COMBINATIONS = [
-    dict(zip(("missing", "features", "bias"), which, strict=True))
-    for which in itertools.product([False, True], repeat=3)
+    dict(zip(("missing", "features", "bias", "user_features"), which, strict=True))
+    for which in itertools.product([False, True], repeat=4)
 ]
 NO_PAIRS = {"llm_weight": 0.0, "largest_weight": 1.0}
 
@@ -40,6 +40,7 @@ class Problem:
     y: np.ndarray
     missing_weights: np.ndarray | None = None
     features: np.ndarray | None = None
+    user_features: np.ndarray | None = None
     slates: SlateTerms | None = None
     llm_weight: float = 0.0
     regularization: float = 60.0
@@ -49,6 +50,12 @@ class Problem:
         n_items = len(self.y)
         self.c = np.ones(n_items) if self.missing_weights is None else self.missing_weights
         self.weights = np.where(self.confidence > 0, self.confidence, self.c)
+        self.is_known = np.ones(len(self.x))
+        if self.user_features is not None:
+            self.is_known[:] = (self.confidence > 0).any(axis=1)
+            if self.slates is not None:
+                self.is_known[self.slates.users] = 1
+            self.weights *= self.is_known[:, np.newaxis]
         self.pairs = []  # user, preferred item, other item, margin less biases, weight
         if self.slates is not None:
             matrices, margins = self.slates.matrices(), self.slates.margin_matrices()
@@ -68,6 +75,9 @@ class Problem:
             item_regularization=self.item_regularization,
             missing_weights=self.missing_weights,
             features=None if self.features is None else sp.csr_matrix(self.features),
+            user_features=(
+                None if self.user_features is None else sp.csr_matrix(self.user_features)
+            ),
             slates=self.slates,
             llm_weight=self.llm_weight,
             **{"num_threads": 1, "relaxation": 1.0, **options},
@@ -80,11 +90,21 @@ class Problem:
         ridge = Ridge(alpha=8, fit_intercept=False).fit(self.features, y, sample_weight=self.c)
         return ridge.coef_.T, ridge.predict(self.features)
 
+    def user_prior(self, x):
+        """The same for users, of whom those without interactions and slates do not count."""
+        if self.user_features is None:
+            return np.zeros((0, x.shape[1])), np.zeros_like(x)
+        ridge = Ridge(alpha=8, fit_intercept=False)
+        ridge.fit(self.user_features, x, sample_weight=self.is_known)
+        return ridge.coef_.T, ridge.predict(self.user_features)
+
     def loss(self, x, y):
         coefficients, expected = self.prior(y)
-        loss = 0.0
+        user_coefficients, expected_users = self.user_prior(x)
+        loss = self.regularization * 8 * np.sum(user_coefficients**2)
         for u in range(len(x)):
-            loss += self.regularization * np.sum(x[u] ** 2)
+            distance = np.sum((x[u] - expected_users[u]) ** 2)
+            loss += self.regularization * self.is_known[u] * distance
             for i in range(len(y)):
                 target = 1 if self.confidence[u, i] > 0 else 0
                 loss += self.weights[u, i] * (target - x[u] @ y[i]) ** 2
@@ -97,7 +117,8 @@ class Problem:
 
     def user_equations(self, x, y, u):
         """A and b of a user's normal equations, each hinge majorized at x and y."""
-        A, b = self.regularization * np.eye(x.shape[1]), np.zeros(x.shape[1])
+        A = self.regularization * np.eye(x.shape[1])
+        b = self.regularization * self.user_prior(x)[1][u]
         for i in range(len(y)):
             A += self.weights[u, i] * np.outer(y[i], y[i])
             b += self.confidence[u, i] * y[i]
@@ -129,7 +150,14 @@ def rng():
 
 
 def random_problem(
-    seed, *, missing=False, features=False, bias=False, llm_weight=0.0, largest_weight=1.0
+    seed,
+    *,
+    missing=False,
+    features=False,
+    bias=False,
+    user_features=False,
+    llm_weight=0.0,
+    largest_weight=1.0,
 ):
     """Two users and two items are in no interaction; one each of them is in slates."""
     rng = np.random.default_rng(seed)
@@ -139,12 +167,18 @@ def random_problem(
     slates = None
     if llm_weight > 0:
         slates = random_slates(rng, SLATE_USERS, SLATE_SIZES, N_ITEMS - 1, largest_weight, bias)
+    x, y = random_factors(rng, N_USERS, N_FACTORS), random_factors(rng, N_ITEMS, N_FACTORS)
+    missing_weights = rng.uniform(0.2, 4, N_ITEMS)
+    of_items = (rng.random((N_ITEMS, N_FEATURES)) < 0.4).astype(np.float32)
+    of_users = (rng.random((N_USERS, N_USER_FEATURES)) < 0.4).astype(np.float32)
+    of_users[[12, 13], 1] = 1
     return Problem(
         confidence.astype(np.float64),
-        random_factors(rng, N_USERS, N_FACTORS),
-        random_factors(rng, N_ITEMS, N_FACTORS),
-        missing_weights=rng.uniform(0.2, 4, N_ITEMS) if missing else None,
-        features=(rng.random((N_ITEMS, N_FEATURES)) < 0.4).astype(np.float32) if features else None,
+        x,
+        y,
+        missing_weights=missing_weights if missing else None,
+        features=of_items if features else None,
+        user_features=of_users if user_features else None,
         slates=slates,
         llm_weight=llm_weight,
     )
@@ -422,7 +456,7 @@ def test_loss_is_the_objective(options, pairs):
 def test_loss_never_rises(options, llm_weight, regularization):
     rng = np.random.default_rng(2)
     n_users, n_items = 120, 80
-    missing, features, bias = options.values()
+    missing, features, bias, user_features = options.values()
     slates = random_slates(
         rng, np.sort(rng.integers(n_users, size=90)), rng.integers(2, 12, 90), n_items, 1.0, bias
     )
@@ -433,6 +467,7 @@ def test_loss_never_rises(options, llm_weight, regularization):
         regularization=regularization,
         missing_weights=rng.uniform(0.2, 4, n_items) if missing else None,
         features=random_matrix(rng, n_items, 20, 0.2) if features else None,
+        user_features=random_matrix(rng, n_users, 10, 0.2) if user_features else None,
         slates=slates,
         llm_weight=llm_weight,
         num_threads=1,
@@ -469,7 +504,8 @@ def test_sweeps_converge_to_a_stationary_point(rng, options):
 
 @pytest.mark.parametrize("num_threads", [1, 2])
 def test_sweeps_are_reproducible(num_threads):
-    options = {"missing": True, "features": True, "bias": True, "llm_weight": 30.0}
+    options = {"missing": True, "features": True, "bias": True, "user_features": True}
+    options["llm_weight"] = 30.0
 
     def factors(num_threads):
         solver = random_problem(3, **options).solver(num_threads=num_threads)

@@ -29,7 +29,7 @@ from sklearn_selreg import (
     SelectiveLLMRegularizedMF,
     SlateSampler,
 )
-from sklearn_selreg._serving._persistence import NOT_SAVED
+from sklearn_selreg._serving._persistence import FORMAT_VERSION, NOT_SAVED
 from sklearn_selreg.exceptions import DataWarning
 from sklearn_selreg.judges import AnthropicJudge, LLMJudge
 
@@ -403,7 +403,7 @@ TAMPERED = {
     "deep JSON": lambda _: {"model.json": "[" * 10**6},
     "long number": lambda _: {"model.json": '{"n_iter": ' + "9" * 10**5 + "}"},
     "other format": json_of(format="something"),
-    "later format": json_of(format_version=5),
+    "later format": json_of(format_version=FORMAT_VERSION + 1),
     "parameters": json_of(parameters={"factors": -1}),
     "unknown parameters": json_of(parameters={"shell": "ls"}),
     "parameter list": json_of(parameters=[1]),
