@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._data._csr import count_interactions
 from ._data._ids import encode, pick_ids
 from ._data._interactions import index_interactions
+from ._data._item_columns import ItemColumns
 from ._data._item_encoder import AutoItemEncoder
 from ._data._item_features import encode_items, feature_names, transform_items
 from ._data._item_table import read_item_data, warn_of_better_ids
@@ -38,15 +40,14 @@ from ._judging._weighing import try_gate
 from ._serving._explain import explain
 from ._serving._fitted import FittedModel
 from ._serving._folding_in import fold_in_new_items, fold_in_users
+from ._serving._lists import ListMaker
 from ._serving._persistence import check_version, load_model, save_model
 from ._serving._recommend import (
-    find_candidates,
     id_names,
-    read_excluded,
-    recommend_rows,
     similar_rows,
     tidy,
 )
+from ._serving._rules import read_rules
 from ._training._data import TrainingData, TrainingSettings
 from ._training._fitting import Trained, train
 from ._training._given import check_widths, make_given_model, read_factors
@@ -836,6 +837,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             user_factors,
             item_factors,
             backbone,
+            table=model._read_items(None),
             strengths=settings["strengths"],
             uses_last_period=model.popularity_at == "last",
             id_names=id_names(None, model.user_col, model.item_col),
@@ -1196,6 +1198,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         filter_seen: bool = True,
         items: Any = None,
         exclude: Any = None,
+        per_user_items: Any = None,
+        max_per_group: Mapping[str, int] | None = None,
+        min_new: int = 0,
         as_frame: bool = False,
     ) -> tuple[np.ndarray, np.ndarray] | pd.DataFrame:
         """Recommend the best items to users.
@@ -1216,6 +1221,16 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             user and item in each row (a DataFrame with the columns that `X` has, or an array or
             list of pairs), for single users, unknown ones too. Unknown items exclude nothing,
             with a warning.
+        per_user_items : dict, table or None, default=None
+            All that single users may get: user id -> item ids, or a table as of `exclude`. Users
+            without any get nothing, with a warning. None: everybody may get everything.
+        max_per_group : dict of str to int or None, default=None
+            Column of `item_data` -> how many items with the same value a list has at most, >= 1. An
+            item without value is in no group. See Notes.
+        min_new : int, default=0
+            How many items of a list, at least, had no interactions when the model was fitted: those
+            that lose least of the sum of scores. They stand where their scores are, mostly last. If
+            there are too few, with a warning, the lists have all there are.
         as_frame : bool, default=False
             Return a DataFrame.
 
@@ -1235,14 +1250,26 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         ------
         ValueError
             If `users` is not 1-D or has missing ids, or `n_items` not an integer >= 1; if `items`
-            is not 1-D, is empty, or holds unknown ids alone; if `exclude` is neither ids nor a
-            table.
+            is not 1-D, is empty, or holds unknown ids alone; if `exclude` or `per_user_items` is
+            none of the above; if `max_per_group` names a column that the item data given to `fit`
+            does not have, or one of lists or vectors; if `min_new` is larger than `n_items`, or the
+            model knows no interactions.
+        TypeError
+            If `max_per_group` is no dict.
 
         Warns
         -----
         DataWarning
-            If some of `items` are unknown, which are left out, or items of `exclude`, which
-            exclude nothing; if users have ids of another type than all fitted ones.
+            If some of `items` or `per_user_items` are unknown, which are left out, or items of
+            `exclude`, which exclude nothing; if users have ids of another type than all fitted
+            ones; if users have no `per_user_items`, or too few new items.
+
+        Notes
+        -----
+        A list has the highest sum of scores among those that keep to the rules, if there is one
+        group, or if groups lie within others (brands of one category each). Where groups cross
+        (categories and price ranges), items are taken in the order of their scores as long as
+        they fit, which may miss the best list.
 
         Examples
         --------
@@ -1256,33 +1283,37 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
           user  rank item
         0  bob     1   Up
         """
-        check_is_fitted(self)
-        model = self._fitted
-        users = read_ids(users, "users", model.users)
-        check_integer("n_items", n_items, 1)
-        everywhere, pairs = read_excluded(
-            exclude, model.items, users, model.users, **self._id_columns
-        )
-        candidates = None if items is None else find_candidates(model.items, items)
-        if len(everywhere):
-            everything = np.arange(len(model.items)) if candidates is None else candidates
-            candidates = np.setdiff1d(everything, everywhere)
-        rows = encode(model.users, users)
-        self._warn_of_foreign(users[rows < 0], len(rows))
-        columns, scores = recommend_rows(
-            model,
-            rows,
+        users, lists = self._lists(
+            users,
             n_items,
             filter_seen=filter_seen,
-            pairs=pairs,
-            candidates=candidates,
-            num_threads=self._num_threads,
-            verbose=self.verbose,
+            items=items,
+            exclude=exclude,
+            per_user_items=per_user_items,
+            max_per_group=max_per_group,
+            min_new=min_new,
         )
+        columns, scores = lists.make(slice(None))
+        lists.warn_if_short()
+        model, rows = self._fitted, lists.rows
         if as_frame:  # ids as they were fitted, if all were: the same dtype, for joins
             shown = model.users[rows] if (rows >= 0).all() else users
             return tidy(shown, model.items, columns, scores, model.id_names)
         return pick_ids(model.items, columns), scores
+
+    def _lists(self, users, n_items, **rules):
+        """Read users and rules; return ids of the former, and what makes their lists."""
+        check_is_fitted(self)
+        model = self._fitted
+        users = read_ids(users, "users", model.users)
+        check_integer("n_items", n_items, 1)
+        rules = read_rules(model, users, n_items=n_items, **rules, **self._id_columns)
+        rows = encode(model.users, users)
+        self._warn_of_foreign(users[rows < 0], len(rows))
+        threads = self._num_threads
+        return users, ListMaker(
+            model, rows, rules, n_items, num_threads=threads, verbose=self.verbose
+        )
 
     def similar_items(
         self, items: Any, n_items: int = 10, *, as_frame: bool = False
@@ -1565,7 +1596,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             tolerated="same type",
         )  # fmt: skip
         features = transform_items(self.item_encoder_, table, model.features.shape[1])[new]
-        return self._assign({"_fitted": fold_in_new_items(model, table.ids[new], features)})
+        ids = table.ids[new]
+        columns = ItemColumns.of(table, ids)
+        return self._assign({"_fitted": fold_in_new_items(model, ids, features, columns)})
 
     # -- files -------------------------------------------------------------------------------------
 

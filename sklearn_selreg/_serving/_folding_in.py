@@ -181,7 +181,7 @@ def _solve_judged(model, rows, after, weights, factors):
     )
 
 
-def fold_in_new_items(model, ids, features):
+def fold_in_new_items(model, ids, features, columns):
     """Place items that nobody has by their features, users fixed.
 
     Parameters
@@ -190,6 +190,8 @@ def fold_in_new_items(model, ids, features):
         With features.
     ids : ndarray of shape (n_new,)
     features : csr_matrix of shape (n_new, n_features), float32
+    columns : ItemColumns
+        Of the new items.
 
     Returns
     -------
@@ -205,4 +207,4 @@ def fold_in_new_items(model, ids, features):
         model.popularity,
     )
     check_finite_factors(model.backbone, model.weighted.data, items, bias)
-    return model.with_items(ids, np.hstack([items, bias]), own_bias, features)
+    return model.with_items(ids, np.hstack([items, bias]), own_bias, features, columns)

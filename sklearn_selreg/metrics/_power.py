@@ -40,9 +40,9 @@ def users_needed(
     Returns
     -------
     table : DataFrame of shape (n_regimes, 3 * n_metrics)
-        The rows of the reports; columns (metric, `error` | `users` | `needed`): the standard error of
-        the paired difference `a` minus `b`; the number of users in it; and how many such users it
-        takes (NaN if all of them are ranked the same). NaN for a regime of fewer than two users.
+        The rows of the reports; columns (metric, `error` | `users` | `needed`): the standard error
+        of the paired difference `a` minus `b`; the number of users in it; and how many such users
+        it takes (NaN if all of them are ranked the same). NaN for a regime of fewer than two users.
 
     Raises
     ------

@@ -56,7 +56,7 @@ def assign_segments(segments, ids, name):
     if not segments.index.is_unique:
         twice = segments.index[segments.index.duplicated()].tolist()[0]
         raise ValueError(f"{name} must have each id once; got {twice!r} more than once.")
-    codes, labels = pd.factorize(segments, sort=not segments.dtype == object)
+    codes, labels = pd.factorize(segments, sort=segments.dtype != object)
     position = encode(segments.index.to_numpy(), ids)
     if not (position >= 0).any():
         raise ValueError(

@@ -9,8 +9,8 @@ from scipy import sparse
 from .._data._ids import encode
 from .._data._interactions import index_interactions
 from .._utils._params import name_kind
-from ._models import unwrap, view_model, warn_of_unknown_ids
 from ._lists import ListContext
+from ._models import unwrap, view_model, warn_of_unknown_ids
 from ._ndcg import dcg_discounts, expected_gain
 from ._pairs import pair_numbers, positions_of
 from ._ranks import rank_held_out

@@ -163,7 +163,7 @@ def test_the_report_is_as_a_loop_over_users(world, report):
         assert report.loc[row, f"popularity lift@{K}"] == pytest.approx(lift, nan_ok=True)
         times = np.array([shown.count(i) for i in world["items"]])
         assert report.loc[row, f"coverage@{K}"] == np.mean(times > 0)
-        # The definition by mean differences: the mean of |x_i - x_j| over pairs, over twice the mean.
+        # By its other definition: the mean of |x_i - x_j| over pairs, over twice the mean.
         gap = np.abs(times[:, None] - times).sum() / (40 * 39) / (2 * times.mean())
         assert report.loc[row, f"Gini@{K}"] == pytest.approx(gap)
         assert report.loc[row, ["users", "interactions", "outside"]].to_list() == [
