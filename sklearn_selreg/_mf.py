@@ -37,6 +37,7 @@ from ._judging._choosing import choose_slates
 from ._judging._plan import JudgingPlan
 from ._judging._slate_sampler import SlateSampler
 from ._judging._weighing import try_gate
+from ._serving._arrow import import_pyarrow, stream_lists
 from ._serving._explain import explain
 from ._serving._fitted import FittedModel
 from ._serving._folding_in import fold_in_new_items, fold_in_users
@@ -84,6 +85,7 @@ from .metrics._models import warn_of_unknown_ids
 from .metrics._ndcg import mean_ndcg
 
 if TYPE_CHECKING:
+    from pyarrow import RecordBatchReader
     from typing_extensions import Self
 
 # Parameters with parameters of their own: what short values stand for, ...
@@ -1295,25 +1297,81 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         )
         columns, scores = lists.make(slice(None))
         lists.warn_if_short()
-        model, rows = self._fitted, lists.rows
-        if as_frame:  # ids as they were fitted, if all were: the same dtype, for joins
-            shown = model.users[rows] if (rows >= 0).all() else users
-            return tidy(shown, model.items, columns, scores, model.id_names)
+        model = self._fitted
+        if as_frame:
+            return tidy(users, model.items, columns, scores, model.id_names)
         return pick_ids(model.items, columns), scores
 
+    def recommend_batches(
+        self, users: Any, n_items: int = 10, *, batch_size: int = 100_000, **rules: Any
+    ) -> RecordBatchReader:
+        """Recommend to any number of users, as a stream of Arrow record batches.
+
+        The lists are those of :meth:`recommend`, made as they are read: memory does not grow with
+        the number of lists, but with `batch_size`. Needs pyarrow, ``sklearn_selreg[arrow]``.
+
+        Parameters
+        ----------
+        users : array-like of shape (n_users,)
+            As in :meth:`recommend`.
+        n_items : int, default=10
+            How many, >= 1.
+        batch_size : int, default=100_000
+            Users in a batch, >= 1.
+        **rules
+            `filter_seen`, `items`, `exclude`, `per_user_items`, `max_per_group` and `min_new` of
+            :meth:`recommend`.
+
+        Returns
+        -------
+        reader : pyarrow.RecordBatchReader
+            An iterator over record batches with the columns of the table of :meth:`recommend`: the
+            user, `rank` (int32), the item and `score` (float32). It can be read once, also by what
+            takes Arrow streams, such as polars and duckdb.
+
+        Raises
+        ------
+        ImportError
+            Without pyarrow.
+        TypeError
+            If ids are of several types, or of one that Arrow does not have.
+        ValueError
+            As in :meth:`recommend`, all of them at the call; if `batch_size` is no integer >= 1.
+
+        Warns
+        -----
+        DataWarning
+            As in :meth:`recommend`; of too few new items after the last batch.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
+        >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
+        >>> reader = model.recommend_batches(["bob", "cat", "dan"], 1, batch_size=2)
+        >>> [batch.num_rows for batch in reader]
+        [2, 1]
+        """
+        check_is_fitted(self)
+        import_pyarrow("recommend_batches")
+        check_integer("batch_size", batch_size, 1)
+        users, lists = self._lists(users, n_items, **rules)
+        names = self._fitted.id_names
+        return stream_lists(lists, users, names, batch_size)
+
     def _lists(self, users, n_items, **rules):
-        """Read users and rules; return ids of the former, and what makes their lists."""
+        """Read users and rules; return the ids to show of users, and what makes their lists."""
         check_is_fitted(self)
         model = self._fitted
         users = read_ids(users, "users", model.users)
         check_integer("n_items", n_items, 1)
-        rules = read_rules(model, users, n_items=n_items, **rules, **self._id_columns)
+        rules = read_rules(model, users, n_items, self._id_columns, **rules)
         rows = encode(model.users, users)
         self._warn_of_foreign(users[rows < 0], len(rows))
-        threads = self._num_threads
-        return users, ListMaker(
-            model, rows, rules, n_items, num_threads=threads, verbose=self.verbose
-        )
+        how = {"num_threads": self._num_threads, "verbose": self.verbose}
+        # Ids as they were fitted, if all were: the same dtype, for joins.
+        shown = model.users[rows] if (rows >= 0).all() else users
+        return shown, ListMaker(model, rows, rules, n_items, **how)
 
     def similar_items(
         self, items: Any, n_items: int = 10, *, as_frame: bool = False

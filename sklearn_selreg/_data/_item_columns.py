@@ -1,4 +1,4 @@
-"""Columns of item data as a fitted model keeps them: what groups items, and what they are called."""
+"""Columns of item data as a fitted model keeps them: what groups items, and what names them."""
 
 from __future__ import annotations
 

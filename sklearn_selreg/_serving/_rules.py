@@ -62,15 +62,15 @@ class ListRules:
 def read_rules(
     model,
     users,
-    *,
-    filter_seen,
-    items,
-    exclude,
-    per_user_items,
-    max_per_group,
-    min_new,
     n_items,
-    **columns,
+    columns,
+    *,
+    filter_seen=True,
+    items=None,
+    exclude=None,
+    per_user_items=None,
+    max_per_group=None,
+    min_new=0,
 ):
     """Read the arguments of `recommend`.
 
@@ -79,10 +79,11 @@ def read_rules(
     model : FittedModel
     users : ndarray of shape (n_users,)
         Ids of the users asked for.
-    filter_seen, items, exclude, per_user_items, max_per_group, min_new, n_items
-        As of `SelectiveLLMRegularizedMF.recommend`.
-    **columns
+    n_items : int
+    columns : dict
         How a table is read: `user_col` and `item_col`.
+    filter_seen, items, exclude, per_user_items, max_per_group, min_new
+        As of `SelectiveLLMRegularizedMF.recommend`.
 
     Returns
     -------
