@@ -43,6 +43,7 @@ from ._serving._fitted import FittedModel
 from ._serving._folding_in import fold_in_new_items, fold_in_users
 from ._serving._lists import ListMaker
 from ._serving._persistence import check_version, load_model, save_model
+from ._serving._reasons import reasons
 from ._serving._recommend import (
     id_names,
     similar_rows,
@@ -1460,7 +1461,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             `item_encoder_.get_feature_names_out()` gives them: ``genres=Crime`` is the category or
             word *Crime* of the column *genres*. A history has a row for each item; for the main
             reasons take ``table.nlargest(5, "contribution")``, and for titles
-            ``table["source"].map(titles)``.
+            ``table["source"].map(titles)``; or :meth:`explain_lists`, a sentence for each pair.
 
         Raises
         ------
@@ -1498,6 +1499,16 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         >>> bool(abs(table["contribution"].sum() - model.predict([["bob", "Tron"]])[0]) < 1e-6)
         True
         """
+        model = self._explainable()
+        user, item = read_id(user, "user", model.users), read_id(item, "item", model.items)
+        (row,), (column,) = encode(model.users, user), find_known(model.items, item, "item")
+        if row < 0:
+            self._warn_of_foreign(user, 1)
+        check_finite_model(model.user_factors, model.item_factors)
+        return explain(model, row, column, by_feature=by_feature)
+
+    def _explainable(self):
+        """Return the fitted model, if its scores can be explained."""
         check_is_fitted(self)
         model = self._fitted
         if not isinstance(model.backbone, ALSBackbone) or model.given is not None:
@@ -1506,12 +1517,80 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
                 "explain takes solutions of linear equations apart, which only factors fitted with "
                 f"backbone='als' are; got those of {made}."
             )
-        user, item = read_id(user, "user", model.users), read_id(item, "item", model.items)
-        (row,), (column,) = encode(model.users, user), find_known(model.items, item, "item")
-        if row < 0:
-            self._warn_of_foreign(user, 1)
+        return model
+
+    def explain_lists(
+        self, X: Table, *, n_sources: int = 2, title_col: str | None = None
+    ) -> pd.DataFrame:
+        """Tell in a sentence each why items are recommended to users, for ``backbone="als"``.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_pairs, n_columns)
+            Users and items, such as the table of :meth:`recommend`; in columns that are called as
+            there, else in the columns `user_col` and `item_col`.
+        n_sources : int, default=2
+            How many items of the history, and how many features, a sentence names at most, >= 1.
+        title_col : str or None, default=None
+            Column of the item data given to `fit` by which items are named. None: the one called
+            title or name, in capitals or not, if there is one. Items without a title have their id.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_pairs, 4)
+            Users and items; `title`, what the item is called; and `reason`, such as ``"because they
+            liked Heat and Casino; genres=Crime"``. Its index is that of X, if X is a pandas
+            DataFrame.
+
+        Raises
+        ------
+        KeyError
+            If an item is unknown.
+        TypeError, ValueError
+            For X as in `predict`; for a model as in :meth:`explain`; for another `n_sources` or
+            `title_col`.
+
+        Warns
+        -----
+        DataWarning
+            If users have ids of another type than all fitted ones.
+
+        Notes
+        -----
+        A sentence names the largest contributions of :meth:`explain`, of each kind, that are
+        at least 5 % of all that speak for the item: items of the history, features, that the judge
+        prefers the item, and that it is popular. Features are named if they are values of a column:
+        coordinates of vectors, and the punctuation and length of texts, tell readers nothing.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
+        >>> genres = {"Alien": "SciFi|Horror", "Heat": "Crime", "Up": "Family", "Tron": "SciFi"}
+        >>> model = SelectiveLLMRegularizedMF(
+        ...     factors=2, regularization=1, item_data=genres, random_state=0).fit(likes)
+        >>> model.explain_lists([["bob", "Tron"]])["reason"].tolist()
+        ['because they liked Alien; text=SciFi']
+        """
+        model = self._explainable()
+        check_integer("n_sources", n_sources, 1)
+        titles = model.item_columns.titles(title_col, model.items)
+        columns, names = self._id_columns, model.id_names
+        if set(names) <= set(getattr(X, "columns", ())):
+            columns = {"user_col": names[0], "item_col": names[1]}
+        users, items, _ = read_columns(X, **columns)
+        rows, columns = encode(model.users, users), find_known(model.items, items, "item")
+        self._warn_of_foreign(users[rows < 0], len(rows))
         check_finite_model(model.user_factors, model.item_factors)
-        return explain(model, row, column, by_feature=by_feature)
+        return pd.DataFrame(
+            {
+                names[0]: users,
+                names[1]: items,
+                "title": titles[columns],
+                "reason": reasons(model, rows, columns, titles, n_sources),
+            },
+            index=getattr(X, "index", None) if isinstance(X, pd.DataFrame) else None,
+        )
 
     def fold_in(
         self, X: Table, y: Any = None, *, known: Literal["append", "replace"] | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ._arrays import as_objects
 from ._column_values import content_type
 from ._ids import encode
 from ._item_table import ItemTable
@@ -78,10 +79,26 @@ class ItemColumns:
             f"{name!r}. " + (f"There are {list(self.names)}." if self.names else "There are none.")
         )
 
-    def title_column(self) -> int | None:
-        """Return the position of the column that names items for readers, if there is one."""
-        lower = [name.lower() for name in self.names]
-        return next((lower.index(name) for name in _TITLES if name in lower), None)
+    def titles(self, name: object | None, ids: np.ndarray) -> np.ndarray:
+        """Return what items are called, (n_items,) object.
+
+        Parameters
+        ----------
+        name : str or None
+            Of the column; None: that called title or name, if there is one.
+        ids : ndarray of shape (n_items,)
+            What items without a title are called.
+        """
+        lower = [own.lower() for own in self.names]
+        if name is None:
+            name = next((self.names[lower.index(n)] for n in _TITLES if n in lower), None)
+        titles = as_objects(ids).copy()
+        if name is not None:
+            place = self.find(name, "title_col")
+            code, values = self.codes[place], np.empty(len(self.values[place]), dtype=object)
+            values[:] = self.values[place]
+            titles[code >= 0] = values[code[code >= 0]]
+        return titles
 
     def append(self, more: ItemColumns) -> ItemColumns:
         """Return the columns with those of further items; values missing there are missing."""
