@@ -61,10 +61,10 @@ def test_sentences_name_the_largest_contributions(movies, model, lists):
 
 def test_no_sentence_shows_what_only_a_machine_reads(model, lists):
     reasons = model.explain_lists(lists, n_sources=5)["reason"]
-    named = {name for reason in reasons for name in re.findall(r"[\w ]+=[^;,]*", reason)}
+    named = {name for reason in reasons for name in re.findall(r"\w+=[^;,]*", reason)}
     assert named
-    assert all(re.fullmatch(r" ?\w+=[\w(). -]+", name) for name in named), named
-    assert not reasons.str.contains("tokens|digits|with").any()
+    assert named <= set(model.item_encoder_.get_feature_names_out())
+    assert not reasons.str.contains("tokens|title with|title of").any()
     for name in model.item_encoder_.get_feature_names_out():
         value = name.partition("=")[2]
         assert value == "" or re.search(r"\w", value), name
