@@ -50,13 +50,14 @@ def report_lists(model, data, lists):
 
 def evaluate(model, data):
     """Return a row for each length of the shelf."""
-    users, known, rows = data.test["user"].unique(), set(data.train["item"]), []
+    users, known = data.test["user"].unique(), set(data.train["item"])
+    reports, rows = [], []
     for min_new in SHELVES:
         lists = model.recommend(users, LENGTH, min_new=min_new, as_frame=True)
         is_new = ~lists["item"].isin(known)
         report = report_lists(model, data, lists)
-        first = report if not rows else first
-        difference = compare_reports(report, first)
+        reports.append(report)
+        difference = compare_reports(report, reports[0])
         row = {
             "min_new": min_new,
             "places": is_new.mean(),
