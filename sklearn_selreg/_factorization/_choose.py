@@ -12,10 +12,11 @@ a family of matroid intersection problems"), so this is exact in the same cases.
 """
 
 import numpy as np
-from numba import njit
+
+from ._jit import jit
 
 
-@njit(nogil=True)
+@jit
 def choose(columns, scores, whole, new_columns, new_scores, new_whole, is_new, groups, quotas,
            n, min_new):  # fmt: skip
     """Choose lists from rankings.
@@ -72,7 +73,7 @@ def choose(columns, scores, whole, new_columns, new_scores, new_whole, is_new, g
     return chosen, values, decided, n_new
 
 
-@njit(nogil=True)
+@jit
 def _take(columns, scores, groups, quotas, chosen, values):
     """Go down a ranking and take what fits, until the list is full; return how many."""
     m = 0
@@ -85,7 +86,7 @@ def _take(columns, scores, groups, quotas, chosen, values):
     return m
 
 
-@njit(nogil=True)
+@jit
 def _fits(column, out, groups, quotas, chosen):
     """Return whether an item fits into a list of which the item at `out` (-1: none) is taken."""
     for kind in range(len(groups)):
@@ -99,7 +100,7 @@ def _fits(column, out, groups, quotas, chosen):
     return True
 
 
-@njit(nogil=True)
+@jit
 def _best_exchange(new_columns, new_scores, whole, is_new, groups, quotas, chosen, values):
     """Find the cheapest exchange: what goes (-1: none), what comes, and whether that is sure."""
     lowest = np.inf
@@ -122,7 +123,7 @@ def _best_exchange(new_columns, new_scores, whole, is_new, groups, quotas, chose
     return out, comes, whole
 
 
-@njit(nogil=True)
+@jit
 def _exchange(chosen, values, out, column, score):
     """Replace an item of a list that is sorted by score."""
     place = out

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from numba import njit
 
 from .._data._csr import count_interactions
 from .._data._ids import encode
+from .._factorization._jit import jit
 from ._pairs import counts_by_id
 
 
@@ -67,7 +67,7 @@ class ListContext:
         return np.append(mean, np.nan)[encode(self.training.users, users)]
 
 
-@njit(nogil=True)
+@jit
 def best_columns(scores, k):
     """Return the columns of the k largest entries of each row, best first; of equals the first one.
 

@@ -111,12 +111,11 @@ class RankingReport(pd.DataFrame):
         sums = user_sums(details, k, [*summed, "recall"], lists)
         values = dict(zip(summed, regime_means(sums).T, strict=False))
         whole = [name for name in names if not has_sums(name)]
-        if whole and catalog is None:
-            raise ValueError("Coverage and Gini index need the catalog; got None.")
         if whole:
-            values |= zip(
-                whole, catalog_metrics(details, whole, lists, np.size(catalog)).T, strict=True
-            )
+            if catalog is None:
+                raise ValueError("Coverage and Gini index need the catalog; got None.")
+            of_all = catalog_metrics(details, whole, lists, len(catalog))
+            values |= zip(whole, of_all.T, strict=True)
         columns = {column_name(name, k): values[name] for name in names}
         report = cls(columns, index=regime_names(details))
         regimes = in_regimes(details)

@@ -121,7 +121,7 @@ def ndcg_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer
     >>> scores["test_NDCG"].shape
     (1,)
     """
-    return _make_scorer("NDCG", k, regime)
+    return make_ranking_scorer("NDCG", k, regime)
 
 
 def recall_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
@@ -150,7 +150,7 @@ def recall_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScor
     >>> recall_at_k_scorer(20, regime="cold")
     RankingScorer(metric='recall', k=20, regime='cold')
     """
-    return _make_scorer("recall", k, regime)
+    return make_ranking_scorer("recall", k, regime)
 
 
 def auc_scorer(*, regime: str | None = None) -> RankingScorer:
@@ -179,7 +179,7 @@ def auc_scorer(*, regime: str | None = None) -> RankingScorer:
     >>> auc_scorer(regime="new").regime
     'new'
     """
-    return _make_scorer("AUC", 10, regime)
+    return make_ranking_scorer("AUC", 10, regime)
 
 
 def precision_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
@@ -208,7 +208,7 @@ def precision_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingS
     >>> precision_at_k_scorer(5)
     RankingScorer(metric='precision', k=5, regime='overall')
     """
-    return _make_scorer("precision", k, regime)
+    return make_ranking_scorer("precision", k, regime)
 
 
 def hit_rate_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
@@ -237,7 +237,7 @@ def hit_rate_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingSc
     >>> hit_rate_at_k_scorer(5)
     RankingScorer(metric='hit rate', k=5, regime='overall')
     """
-    return _make_scorer("hit rate", k, regime)
+    return make_ranking_scorer("hit rate", k, regime)
 
 
 def map_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
@@ -266,7 +266,7 @@ def map_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
     >>> map_at_k_scorer(5)
     RankingScorer(metric='MAP', k=5, regime='overall')
     """
-    return _make_scorer("MAP", k, regime)
+    return make_ranking_scorer("MAP", k, regime)
 
 
 def mrr_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
@@ -295,155 +295,11 @@ def mrr_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
     >>> mrr_at_k_scorer(5)
     RankingScorer(metric='MRR', k=5, regime='overall')
     """
-    return _make_scorer("MRR", k, regime)
+    return make_ranking_scorer("MRR", k, regime)
 
 
-def novelty_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
-    """Make a scorer of novelty@k, in bits; see :func:`ndcg_at_k_scorer`.
-
-    Parameters
-    ----------
-    k : int, default=10
-        Cutoff, >= 1.
-    regime : {"cold", "warm", "tail", "new"} or None, default=None
-        As in :func:`ndcg_at_k_scorer`.
-
-    Returns
-    -------
-    scorer : callable
-        `scorer(estimator, X, y=None)` -> float >= 0.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `k` or `regime` has another value.
-
-    Examples
-    --------
-    >>> from sklearn_selreg.metrics import novelty_at_k_scorer
-    >>> novelty_at_k_scorer(5)
-    RankingScorer(metric='novelty', k=5, regime='overall')
-    """
-    return _make_scorer("novelty", k, regime)
-
-
-def diversity_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
-    """Make a scorer of diversity@k within lists, by item features; see :func:`ndcg_at_k_scorer`.
-
-    Parameters
-    ----------
-    k : int, default=10
-        Cutoff, >= 1.
-    regime : {"cold", "warm", "tail", "new"} or None, default=None
-        As in :func:`ndcg_at_k_scorer`.
-
-    Returns
-    -------
-    scorer : callable
-        `scorer(estimator, X, y=None)` -> float in [0, 2].
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `k` or `regime` has another value.
-
-    Examples
-    --------
-    >>> from sklearn_selreg.metrics import diversity_at_k_scorer
-    >>> diversity_at_k_scorer(5)
-    RankingScorer(metric='diversity', k=5, regime='overall')
-    """
-    return _make_scorer("diversity", k, regime)
-
-
-def coverage_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
-    """Make a scorer of catalog coverage@k; see :func:`ndcg_at_k_scorer`.
-
-    Parameters
-    ----------
-    k : int, default=10
-        Cutoff, >= 1.
-    regime : {"cold", "warm", "tail", "new"} or None, default=None
-        As in :func:`ndcg_at_k_scorer`.
-
-    Returns
-    -------
-    scorer : callable
-        `scorer(estimator, X, y=None)` -> float in [0, 1].
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `k` or `regime` has another value.
-
-    Examples
-    --------
-    >>> from sklearn_selreg.metrics import coverage_at_k_scorer
-    >>> coverage_at_k_scorer(5)
-    RankingScorer(metric='coverage', k=5, regime='overall')
-    """
-    return _make_scorer("coverage", k, regime)
-
-
-def neg_gini_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
-    """Make a scorer of the negated Gini@k; see :func:`ndcg_at_k_scorer`.
-
-    Parameters
-    ----------
-    k : int, default=10
-        Cutoff, >= 1.
-    regime : {"cold", "warm", "tail", "new"} or None, default=None
-        As in :func:`ndcg_at_k_scorer`.
-
-    Returns
-    -------
-    scorer : callable
-        `scorer(estimator, X, y=None)` -> float in [-1, 0].
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `k` or `regime` has another value.
-
-    Examples
-    --------
-    >>> from sklearn_selreg.metrics import neg_gini_at_k_scorer
-    >>> neg_gini_at_k_scorer(5)
-    RankingScorer(metric='Gini', k=5, regime='overall')
-    """
-    return _make_scorer("Gini", k, regime)
-
-
-def neg_popularity_lift_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
-    """Make a scorer of the negated popularity lift@k; see :func:`ndcg_at_k_scorer`.
-
-    Parameters
-    ----------
-    k : int, default=10
-        Cutoff, >= 1.
-    regime : {"cold", "warm", "tail", "new"} or None, default=None
-        As in :func:`ndcg_at_k_scorer`.
-
-    Returns
-    -------
-    scorer : callable
-        `scorer(estimator, X, y=None)` -> float <= 1.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `k` or `regime` has another value.
-
-    Examples
-    --------
-    >>> from sklearn_selreg.metrics import neg_popularity_lift_at_k_scorer
-    >>> neg_popularity_lift_at_k_scorer(5)
-    RankingScorer(metric='popularity lift', k=5, regime='overall')
-    """
-    return _make_scorer("popularity lift", k, regime)
-
-
-def _make_scorer(metric, k, regime):
+def make_ranking_scorer(metric, k, regime):
+    """Make a scorer of a metric, if its arguments are valid; `regime` None: of all."""
     check_integer("k", k, 1)
     if regime is not None and regime not in REGIMES[1:]:
         raise ValueError(f"regime must be one of {REGIMES[1:]} or None; got {regime!r}.")

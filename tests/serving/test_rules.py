@@ -167,6 +167,38 @@ def test_rules_survive_a_file(model, tmp_path):
     )
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_nested_groups_have_no_better_list(seed):
+    """Brands within categories, random scores and shelves, against all lists there are."""
+    rng = np.random.default_rng(seed)
+    n_items, n, min_new = 10, int(rng.integers(1, 6)), int(rng.integers(0, 4))
+    brand = rng.integers(0, 5, n_items)
+    groups = np.array([brand, brand // 2], dtype=np.int32)
+    groups[:, rng.random(n_items) < 0.15] = -1
+    quotas = np.array([rng.integers(1, 3), rng.integers(1, 4)])
+    is_new = rng.random(n_items) < 0.4
+    scores = rng.normal(size=n_items).astype(np.float32)
+    order = np.argsort(-scores)
+    new = order[is_new[order]]
+    padded = np.append(new, -1)[None].astype(np.int32)
+    chosen, values, decided, n_new = choose(
+        order[None].astype(np.int32), scores[order][None], True, padded, scores[padded], True,
+        is_new, groups, quotas, n, min(min_new, n),
+    )  # fmt: skip
+    best = None
+    for size in range(n + 1):
+        for some in map(list, itertools.combinations(range(n_items), size)):
+            counts = [Counter(group[some][group[some] >= 0].tolist()) for group in groups]
+            if all(max(c.values(), default=0) <= q for c, q in zip(counts, quotas, strict=True)):
+                value = size, min(is_new[some].sum(), min_new), scores[some].sum()
+                best = value if best is None else max(best, value)
+    found = chosen[0][chosen[0] >= 0]
+    assert decided.all()
+    assert (len(found), min(n_new[0], min_new)) == best[:2]
+    assert values[0][: len(found)].sum() == pytest.approx(best[2], abs=1e-5)
+    np.testing.assert_array_equal(values[0][: len(found)], scores[found])
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_short_rankings_are_found_too_short(seed):
     """Whatever part of the rankings is seen: what is decided is what the whole of them gives."""
