@@ -736,6 +736,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             return self.item_col
         return names[self.item_col] if len(names) > self.item_col else None
 
+    def _names_items(self):
+        """Return whether item data says by itself which ids it is about, without columns of X."""
+        return isinstance(self.item_col, str) or isinstance(self.item_data, pd.Series | dict)
+
     def _read_items(self, X):
         """Read the item data, as a table; None without."""
         if self.item_data is None:
@@ -800,7 +804,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             Of the estimator. `regularization` and `alpha` should be what the factors were made
             with: users are folded in by them, as by ALS, with `missing_power`, `recency_power` and
             `item_bias` 0. Of `item_data` a judge reads the texts; the factors do not lean on
-            features.
+            features. `max_per_group` of :meth:`recommend` needs `item_col` to be a name, or a dict
+            or Series as `item_data`.
 
         Returns
         -------
@@ -840,7 +845,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             user_factors,
             item_factors,
             backbone,
-            table=model._read_items(None),
+            table=model._read_items(None) if model._names_items() else None,
             strengths=settings["strengths"],
             uses_last_period=model.popularity_at == "last",
             id_names=id_names(None, model.user_col, model.item_col),
@@ -1747,7 +1752,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         `judge` and `item_data`, and `gate`, `item_encoder` and `random_state` if they are objects:
         a loaded model has the defaults of these parameters, and None as `judge_`, `gate_` and
         `item_encoder_`. To keep them, pickle the model, or give the parameters anew before another
-        `fit` or a search; the fits warn otherwise, those of clones too.
+        `fit` or a search; the fits warn otherwise, those of clones too. Of `item_data` the columns
+        of single values are saved, for `max_per_group` and :meth:`explain_lists`, unless their
+        values are of kinds that ids cannot be.
 
         Parameters
         ----------

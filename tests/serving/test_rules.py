@@ -264,6 +264,29 @@ def test_bad_rules_are_named(model, how, error, message):
         model.recommend(["u01"], **how)
 
 
+def test_given_factors_have_groups_if_it_is_clear_which_items_are_meant():
+    items, ones = [1, 2, 0], np.ones((3, 1))
+    frame = pd.DataFrame({"item": items, "kind": ["a", "a", "b"]})  # the index is 0 to 2
+    for item_data, item_col in (
+        (frame, "item"),
+        (pl.from_pandas(frame), "item"),
+        (frame.set_index("item")["kind"], 1),
+        (dict(zip(items, [{"kind": k} for k in "aab"], strict=True)), 1),
+    ):
+        model = SelectiveLLMRegularizedMF.from_factors(
+            ["u"], items, ones[:1], ones, item_data=item_data, item_col=item_col
+        )
+        found = model.recommend(["u"], 3, max_per_group={"kind": 1})[0][0]
+        assert set(found[:2]) in ({1, 0}, {2, 0}), item_data
+        assert found[2] is None
+    for item_data in (frame, pl.from_pandas(frame)):
+        model = SelectiveLLMRegularizedMF.from_factors(
+            ["u"], items, ones[:1], ones, item_data=item_data
+        )
+        with pytest.raises(ValueError, match="There are none"):
+            model.recommend(["u"], 3, max_per_group={"kind": 1})
+
+
 def test_models_that_know_too_little(likes):
     plain = SelectiveLLMRegularizedMF(**SETTINGS).fit(likes)
     with pytest.raises(ValueError, match="There are none"):
