@@ -1574,8 +1574,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         >>> genres = {"Alien": "SciFi|Horror", "Heat": "Crime", "Up": "Family", "Tron": "SciFi"}
         >>> model = SelectiveLLMRegularizedMF(
         ...     factors=2, regularization=1, item_data=genres, random_state=0).fit(likes)
-        >>> model.explain_lists([["bob", "Tron"]])["reason"].tolist()
-        ['because they liked Alien; text=SciFi']
+        >>> model.explain_lists([["bob", "Heat"], ["bob", "Tron"]])["reason"].tolist()
+        ['because they liked Alien', 'because of text=SciFi; items like it are popular']
         """
         model = self._explainable()
         check_integer("n_sources", n_sources, 1)

@@ -94,6 +94,12 @@ class RankingReport(pd.DataFrame):
         -------
         report : RankingReport
 
+        Raises
+        ------
+        ValueError
+            For an unknown metric, and if what a metric needs is missing: columns of `details`,
+            `lists` or `catalog`.
+
         Examples
         --------
         >>> import pandas as pd
