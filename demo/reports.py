@@ -65,7 +65,9 @@ def average(reports):
         name: np.mean([report.details[name] for report in reports], axis=0)
         for name in ("gain", "hit", "auc")
     }
-    mean.details, mean.k = reports[0].details.assign(**measured), reports[0].k
+    # Positions are those of one ranking; so reports that are averaged have no hit rate, MAP or MRR.
+    details = reports[0].details.drop(columns=["n_above", "n_tied"])
+    mean.details, mean.k = details.assign(**measured), reports[0].k
     return mean
 
 

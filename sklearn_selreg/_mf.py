@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -18,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._data._csr import count_interactions
 from ._data._ids import encode, pick_ids
 from ._data._interactions import index_interactions, of_active_users
+from ._data._item_columns import ItemColumns
 from ._data._item_encoder import AutoItemEncoder
 from ._data._item_features import encode_items, feature_names, transform_items
 from ._data._item_table import read_item_data, warn_of_better_ids
@@ -36,6 +38,7 @@ from ._judging._choosing import choose_slates
 from ._judging._plan import JudgingPlan
 from ._judging._slate_sampler import SlateSampler
 from ._judging._weighing import try_gate
+from ._serving._arrow import import_pyarrow, stream_lists
 from ._serving._explain import explain
 from ._serving._fitted import FittedModel
 from ._serving._folding_in import (
@@ -45,6 +48,7 @@ from ._serving._folding_in import (
     fold_in_new_items,
     fold_in_users,
 )
+from ._serving._lists import ListMaker
 from ._serving._persistence import (
     check_version,
     load_model,
@@ -52,14 +56,13 @@ from ._serving._persistence import (
     restore_plain_state,
     save_model,
 )
+from ._serving._reasons import reasons
 from ._serving._recommend import (
-    find_candidates,
     id_names,
-    read_excluded,
-    recommend_rows,
     similar_rows,
     tidy,
 )
+from ._serving._rules import read_rules
 from ._training._data import TrainingData, TrainingSettings
 from ._training._fitting import Trained, train
 from ._training._given import check_widths, make_given_model, read_factors
@@ -101,6 +104,7 @@ from .metrics._models import warn_of_unknown_ids
 from .metrics._ndcg import mean_ndcg
 
 if TYPE_CHECKING:
+    from pyarrow import RecordBatchReader
     from typing_extensions import Self
 
 # Parameters with parameters of their own: what short values stand for, ...
@@ -809,6 +813,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             return column
         return names[column] if len(names) > column else None
 
+    def _names_items(self):
+        """Return whether item data says by itself which ids it is about, without columns of X."""
+        return isinstance(self.item_col, str) or isinstance(self.item_data, pd.Series | dict)
+
     def _read_data(self, of, X):
         """Read the item or user data, as a table; None without."""
         data = getattr(self, f"{of}_data")
@@ -890,7 +898,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             Of the estimator. `regularization` and `alpha` should be what the factors were made
             with: users are folded in by them, as by ALS, with `missing_power`, `recency_power` and
             `item_bias` 0. Of `item_data` a judge reads the texts; the factors do not lean on
-            features, and `user_data` is not read.
+            features, and `user_data` is not read. `max_per_group` of :meth:`recommend` needs
+            `item_col` to be a name, or a dict or Series as `item_data`.
 
         Returns
         -------
@@ -930,6 +939,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             user_factors,
             item_factors,
             backbone,
+            table=model._read_data("item", None) if model._names_items() else None,
             strengths=settings["strengths"],
             uses_last_period=model.popularity_at == "last",
             id_names=id_names(None, model.user_col, model.item_col),
@@ -1309,6 +1319,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         filter_seen: bool = True,
         items: Any = None,
         exclude: Any = None,
+        per_user_items: Any = None,
+        max_per_group: Mapping[str, int] | None = None,
+        min_new: int = 0,
         as_frame: bool = False,
     ) -> tuple[np.ndarray, np.ndarray] | pd.DataFrame:
         """Recommend the best items to users.
@@ -1329,6 +1342,16 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             user and item in each row (a DataFrame with the columns that `X` has, or an array or
             list of pairs), for single users, unknown ones too. Unknown items exclude nothing,
             with a warning.
+        per_user_items : dict, table or None, default=None
+            All that single users may get: user id -> item ids, or a table as of `exclude`. Users
+            without any get nothing, with a warning. None: everybody may get everything.
+        max_per_group : dict of str to int or None, default=None
+            Column of `item_data` -> how many items with the same value a list has at most, >= 1. An
+            item without value is in no group. See Notes.
+        min_new : int, default=0
+            How many items of a list, at least, had no interactions when the model was fitted: those
+            that lose least of the sum of scores. They stand where their scores are, mostly last. If
+            there are too few, with a warning, the lists have all there are.
         as_frame : bool, default=False
             Return a DataFrame.
 
@@ -1348,14 +1371,26 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         ------
         ValueError
             If `users` is not 1-D or has missing ids, or `n_items` not an integer >= 1; if `items`
-            is not 1-D, is empty, or holds unknown ids alone; if `exclude` is neither ids nor a
-            table.
+            is not 1-D, is empty, or holds unknown ids alone; if `exclude` or `per_user_items` is
+            none of the above; if `max_per_group` names a column that the item data given to `fit`
+            does not have, or one of lists or vectors; if `min_new` is larger than `n_items`, or the
+            model knows no interactions.
+        TypeError
+            If `max_per_group` is no dict.
 
         Warns
         -----
         DataWarning
-            If some of `items` are unknown, which are left out, or items of `exclude`, which
-            exclude nothing; if users have ids of another type than all fitted ones.
+            If some of `items` or `per_user_items` are unknown, which are left out, or items of
+            `exclude`, which exclude nothing; if users have ids of another type than all fitted
+            ones; if users have no `per_user_items`, or too few new items.
+
+        Notes
+        -----
+        A list has the highest sum of scores among those that keep to the rules, if there is one
+        group, or if groups lie within others (brands of one category each). Where groups cross
+        (categories and price ranges), items are taken in the order of their scores as long as
+        they fit, which may miss the best list.
 
         Examples
         --------
@@ -1369,33 +1404,93 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
           user  rank item
         0  bob     1   Up
         """
+        users, lists = self._lists(
+            users,
+            n_items,
+            filter_seen=filter_seen,
+            items=items,
+            exclude=exclude,
+            per_user_items=per_user_items,
+            max_per_group=max_per_group,
+            min_new=min_new,
+        )
+        columns, scores = lists.make(slice(None))
+        lists.warn_if_short()
+        model = self._fitted
+        if as_frame:
+            return tidy(users, model.items, columns, scores, model.id_names)
+        return pick_ids(model.items, columns), scores
+
+    def recommend_batches(
+        self, users: Any, n_items: int = 10, *, batch_size: int = 100_000, **rules: Any
+    ) -> RecordBatchReader:
+        """Recommend to any number of users, as a stream of Arrow record batches.
+
+        The lists are those of :meth:`recommend`, made as they are read: memory does not grow with
+        the number of lists, but with `batch_size`. Needs pyarrow, ``sklearn_selreg[arrow]``.
+
+        Parameters
+        ----------
+        users : array-like of shape (n_users,)
+            As in :meth:`recommend`.
+        n_items : int, default=10
+            How many, >= 1.
+        batch_size : int, default=100_000
+            Users in a batch, >= 1.
+        **rules
+            `filter_seen`, `items`, `exclude`, `per_user_items`, `max_per_group` and `min_new` of
+            :meth:`recommend`.
+
+        Returns
+        -------
+        reader : pyarrow.RecordBatchReader
+            An iterator over record batches with the columns of the table of :meth:`recommend`: the
+            user, `rank` (int32), the item and `score` (float32). It can be read once, also by what
+            takes Arrow streams, such as polars and duckdb.
+
+        Raises
+        ------
+        ImportError
+            Without pyarrow.
+        TypeError
+            If ids are of several types, or of one that Arrow does not have.
+        ValueError
+            As in :meth:`recommend`, all of them at the call; if `batch_size` is no integer >= 1.
+
+        Warns
+        -----
+        DataWarning
+            As in :meth:`recommend`; of too few new items after the last batch.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
+        >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
+        >>> reader = model.recommend_batches(["bob", "cat", "dan"], 1, batch_size=2)
+        >>> [batch.num_rows for batch in reader]
+        [2, 1]
+        """
+        check_is_fitted(self)
+        import_pyarrow("recommend_batches")
+        check_integer("batch_size", batch_size, 1)
+        users, lists = self._lists(users, n_items, **rules)
+        names = self._fitted.id_names
+        return stream_lists(lists, users, names, batch_size)
+
+    def _lists(self, users, n_items, **rules):
+        """Read users and rules; return the ids to show of users, and what makes their lists."""
         check_is_fitted(self)
         model = self._fitted
         users = read_ids(users, "users", model.users)
         check_integer("n_items", n_items, 1)
-        everywhere, pairs = read_excluded(
-            exclude, model.items, users, model.users, **self._id_columns
-        )
-        candidates = None if items is None else find_candidates(model.items, items)
-        if len(everywhere):
-            everything = np.arange(len(model.items)) if candidates is None else candidates
-            candidates = np.setdiff1d(everything, everywhere)
+        rules = read_rules(model, users, n_items, self._id_columns, **rules)
         rows = encode(model.users, users)
         self._warn_of_foreign(users[rows < 0], len(rows))
-        columns, scores = recommend_rows(
-            model,
-            rows,
-            n_items,
-            filter_seen=filter_seen,
-            pairs=pairs,
-            candidates=candidates,
-            num_threads=self._num_threads,
-            verbose=self.verbose,
-        )
-        if as_frame:  # ids as they were fitted, if all were: the same dtype, for joins
-            shown = model.users[rows] if (rows >= 0).all() else users
-            return tidy(shown, model.items, columns, scores, model.id_names)
-        return pick_ids(model.items, columns), scores
+        how = {"num_threads": self._num_threads, "verbose": self.verbose}
+        # Ids as they were fitted, if all were: the same dtype, for joins.
+        shown = model.users[rows] if (rows >= 0).all() else users
+        return shown, ListMaker(model, rows, rules, n_items, **how)
 
     def similar_items(
         self, items: Any, n_items: int = 10, *, as_frame: bool = False
@@ -1542,7 +1637,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             `item_encoder_` and `user_encoder_` gives them: ``genres=Crime`` is the category or word
             *Crime* of the column *genres*. A history has a row for each item; for the main reasons
             take ``table.nlargest(5, "contribution")``, and for titles
-            ``table["source"].map(titles)``.
+            ``table["source"].map(titles)``; or :meth:`explain_lists`, a sentence for each pair.
 
         Raises
         ------
@@ -1580,6 +1675,16 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         >>> bool(abs(table["contribution"].sum() - model.predict([["bob", "Tron"]])[0]) < 1e-6)
         True
         """
+        model = self._explainable()
+        user, item = read_id(user, "user", model.users), read_id(item, "item", model.items)
+        (row,), (column,) = encode(model.users, user), find_known(model.items, item, "item")
+        if row < 0:
+            self._warn_of_foreign(user, 1)
+        check_finite_model(model.user_factors, model.item_factors)
+        return explain(model, row, column, by_feature=by_feature)
+
+    def _explainable(self):
+        """Return the fitted model, if its scores can be explained."""
         check_is_fitted(self)
         model = self._fitted
         if not isinstance(model.backbone, ALSBackbone) or model.given is not None:
@@ -1588,12 +1693,80 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
                 "explain takes solutions of linear equations apart, which only factors fitted with "
                 f"backbone='als' are; got those of {made}."
             )
-        user, item = read_id(user, "user", model.users), read_id(item, "item", model.items)
-        (row,), (column,) = encode(model.users, user), find_known(model.items, item, "item")
-        if row < 0:
-            self._warn_of_foreign(user, 1)
+        return model
+
+    def explain_lists(
+        self, X: Table, *, n_sources: int = 2, title_col: str | None = None
+    ) -> pd.DataFrame:
+        """Tell in a sentence each why items are recommended to users, for ``backbone="als"``.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_pairs, n_columns)
+            Users and items, such as the table of :meth:`recommend`; in columns that are called as
+            there, else in the columns `user_col` and `item_col`.
+        n_sources : int, default=2
+            How many items of the history, and how many features, a sentence names at most, >= 1.
+        title_col : str or None, default=None
+            Column of the item data given to `fit` by which items are named. None: the one called
+            title or name, in capitals or not, if there is one. Items without a title have their id.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_pairs, 4)
+            Users and items; `title`, what the item is called; and `reason`, such as ``"because they
+            liked Heat and Casino; genres=Crime"``. Its index is that of X, if X is a pandas
+            DataFrame.
+
+        Raises
+        ------
+        KeyError
+            If an item is unknown.
+        TypeError, ValueError
+            For X as in `predict`; for a model as in :meth:`explain`; for another `n_sources` or
+            `title_col`.
+
+        Warns
+        -----
+        DataWarning
+            If users have ids of another type than all fitted ones.
+
+        Notes
+        -----
+        A sentence names the largest contributions of :meth:`explain`, of each kind, that are
+        at least 5 % of all that speak for the item: items of the history, features, that the judge
+        prefers the item, and that it is popular. Features are named if they are values of a column:
+        coordinates of vectors, and the punctuation and length of texts, tell readers nothing.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
+        >>> genres = {"Alien": "SciFi|Horror", "Heat": "Crime", "Up": "Family", "Tron": "SciFi"}
+        >>> model = SelectiveLLMRegularizedMF(
+        ...     factors=2, regularization=1, item_data=genres, random_state=0).fit(likes)
+        >>> model.explain_lists([["bob", "Heat"], ["bob", "Tron"]])["reason"].tolist()
+        ['because they liked Alien', 'because of text=SciFi; items like it are popular']
+        """
+        model = self._explainable()
+        check_integer("n_sources", n_sources, 1)
+        titles = model.item_columns.titles(title_col, model.items)
+        columns, names = self._id_columns, model.id_names
+        if set(names) <= set(getattr(X, "columns", ())):
+            columns = {"user_col": names[0], "item_col": names[1]}
+        users, items, _ = read_columns(X, **columns)
+        rows, columns = encode(model.users, users), find_known(model.items, items, "item")
+        self._warn_of_foreign(users[rows < 0], len(rows))
         check_finite_model(model.user_factors, model.item_factors)
-        return explain(model, row, column, by_feature=by_feature)
+        return pd.DataFrame(
+            {
+                names[0]: users,
+                names[1]: items,
+                "title": titles[columns],
+                "reason": reasons(model, rows, columns, titles, n_sources),
+            },
+            index=getattr(X, "index", None) if isinstance(X, pd.DataFrame) else None,
+        )
 
     def fold_in(
         self,
@@ -1757,7 +1930,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             tolerated="same type",
         )  # fmt: skip
         features = transform_items(self.item_encoder_, table, model.features.shape[1])[new]
-        return self._assign({"_fitted": fold_in_new_items(model, table.ids[new], features)})
+        ids = table.ids[new]
+        columns = ItemColumns.of(table, ids)
+        return self._assign({"_fitted": fold_in_new_items(model, ids, features, columns)})
 
     # -- files -------------------------------------------------------------------------------------
 
@@ -1770,7 +1945,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         `gate`, `item_encoder` and `random_state` if they are other objects: a loaded model has the
         defaults of these parameters, and None as `judge_`, `gate_`, `item_encoder_` and
         `user_encoder_`. To keep them, pickle the model, or give the parameters anew before another
-        `fit` or a search; the fits warn otherwise, those of clones too.
+        `fit` or a search; the fits warn otherwise, those of clones too. Of `item_data` the columns
+        of single values are saved, for `max_per_group` and :meth:`explain_lists`, unless their
+        values are of kinds that ids cannot be.
 
         Parameters
         ----------

@@ -32,6 +32,8 @@ _ENTRIES_PER_CHUNK, _ROWS_PER_CHUNK = 2**22, 2**14
 # Words must occur in this fraction of the rows: rarer ones name items, not kinds of items.
 _MIN_TEXT_ROWS = 0.02
 _DIGIT = re.compile(r"\d")
+_HAS_DIGITS = "<digits>"  # no token: those are single marks, or words
+_WORD = re.compile(r"\w+")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
@@ -242,7 +244,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
                 by_kind[kind].append(name)
         for name in by_kind.pop("vector"):
             values = as_vectors(frame[name])
-            names = [f"{name}={coordinate}" for coordinate in range(values.shape[1])]
+            names = [f"{name}[{coordinate}]" for coordinate in range(values.shape[1])]
             yield name, values, PlainNumbers(names, missing=f"{name}=missing")
         for kind, names in by_kind.items():
             if names:
@@ -295,16 +297,20 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         Returns
         -------
         ndarray of shape (n_features,), object
-            ``"column=entry"``, for instance ``"genres=Comedy"``; for a number, ``"year=1995"`` is
-            the hat function at the knot 1995; for a vector, ``"plot=0"`` is its first coordinate;
-            plain numbers have the name of the column. Vectors and plain numbers come last.
+            ``"column=entry"``, for instance ``"genres=Comedy"`` or ``"title=story"``; for a
+            number, ``"year=1995"`` is the hat function at the knot 1995. Punctuation and the form
+            of a text are ``'title with ":"'``, ``"title with digits"`` and ``"title of 2-3
+            tokens"``. For a vector, ``"plot[0]"`` is its first coordinate; plain numbers have the
+            name of the column. Vectors and plain numbers come last.
         """
         check_is_fitted(self)
         columns, names = list(self.column_kinds_), []
         if self.column_transformer_ is not None:
             for name in self.column_transformer_.get_feature_names_out():
                 position, _, entry = name.partition("__")
-                names.append(f"{columns[int(position)]}={entry}")
+                column = columns[int(position)]
+                is_text = self.column_kinds_[column] == "text"
+                names.append((_name_token if is_text else _name_entry)(column, entry))
         for _, numbers in self._plain_numbers:
             names += numbers.feature_names()
         return np.array(names, dtype=object)
@@ -415,8 +421,27 @@ def _text_tokens(text):
     power = 1 << (len(tokens).bit_length() - 1)
     form = [f"<{power}-{2 * power - 1} tokens>"]
     if _DIGIT.search(text):
-        form.append("<digits>")
+        form.append(_HAS_DIGITS)
     return tokens + form
+
+
+def _name_entry(column, entry):
+    return f"{column}={entry}"
+
+
+def _name_token(column, token):
+    """Name a feature of a text by its token.
+
+    Examples
+    --------
+    >>> [_name_token("title", token) for token in ("story", ",", "<2-3 tokens>", "<digits>")]
+    ['title=story', 'title with ","', 'title of 2-3 tokens', 'title with digits']
+    """
+    if token == _HAS_DIGITS:
+        return f"{column} with digits"
+    if len(token) > 1 and token.startswith("<"):
+        return f"{column} of {'1 token' if token == '<1-1 tokens>' else token[1:-1]}"
+    return _name_entry(column, token) if _WORD.fullmatch(token) else f'{column} with "{token}"'
 
 
 def _category_name(column, category):

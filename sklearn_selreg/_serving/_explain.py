@@ -20,6 +20,8 @@ preferences contribute; the score is the sum of the products. Factors are at thi
 as the sweeps have converged; what is missing is the remainder.
 """
 
+from functools import cached_property, lru_cache
+
 import numpy as np
 import pandas as pd
 import scipy.linalg
@@ -28,6 +30,7 @@ from .._data._arrays import as_objects
 from .._data._csr import gram
 from .._factorization._feature_prior import FEATURE_RIDGE
 
+_ITEMS_KEPT = 512  # items whose parts are kept
 _SMALLEST_MOVE = 1e-3  # relative singular value; what is below is numerical noise
 
 
@@ -50,16 +53,12 @@ def explain(model, row, column, *, by_feature):
     table : DataFrame
         As from `SelectiveLLMRegularizedMF.explain`.
     """
-    k = model.backbone.factors
-    user, item = model.user_rows(np.array([row]))[0], model.item_factors[column]
-    rows = []
-    for kind, positions, values in _parts(model, row, user[:k], column, by_feature):
+    explainer, rows = Explainer(model), []
+    for kind, positions, values in explainer.parts(row, column, by_feature=by_feature):
         order = np.argsort(-values, kind="stable")
         sources = _sources(model, kind, positions[order])
         rows += zip([kind] * len(order), sources, values[order], strict=True)
-    if len(item) > k:
-        rows.append(("bias", None, float(user[k:] @ item[k:])))
-    score = float(user @ item)
+    score = explainer.score(row, column)
     rows.append(("remainder", None, score - sum(value for *_, value in rows)))
     kinds, sources, values = zip(*rows, strict=True)
     sources = pd.Series(sources, dtype=object)  # None stays None, and numbers as they are
@@ -79,78 +78,157 @@ def _sources(model, kind, positions):
     return sources
 
 
-def _parts(model, row, user, column, by_feature):
-    """Return kinds, positions and contributions, without the item bias."""
-    items, user = model.plain_factors[1].astype(np.float64), user.astype(np.float64)
-    weighted = model.weighted
-    kind, history, own, told, by_told, candidates, preferred = _user_parts(
-        model, weighted, row, user, items
-    )
-    interactions, features, by_features, judged = _item_parts(model, weighted, column, items)
-    theirs = interactions + by_features.sum(axis=0)
-    liked = own.sum(axis=0)
-    parts = [(kind, history, own @ (interactions if by_feature else theirs))]
-    if by_feature and len(own):
-        parts.append(("feature", features, by_features @ liked))
-    parts.append(("user_feature", told, by_told @ theirs))
-    parts.append(("preference", candidates, preferred @ theirs))
-    if judged.any():
-        everything = liked + by_told.sum(axis=0) + preferred.sum(axis=0)
-        parts.append(("item_preference", np.array([column]), np.array([everything @ judged])))
-    return parts
+class Explainer:
+    """Takes scores of a model apart; what all pairs need is computed once.
 
-
-def _user_parts(model, matrix, row, user, items):
-    """Take a user's factors apart.
-
-    Returns
-    -------
-    kind : str
-        `history`, or `mean_user` if nothing is known of the user.
-    history : ndarray of shape (n_history,), int
-        Columns of the user's items.
-    own : ndarray of shape (n_history, k)
-        What each contributes.
-    told : ndarray of shape (n_features_of_user,), int
-        Columns of the user's features.
-    by_told : ndarray of shape (n_features_of_user, k)
-        What each contributes.
-    candidates : ndarray of shape (n_preferred,), int
-        Columns of candidates that preferences of the user's slates push up or down.
-    preferred : ndarray of shape (n_preferred, k)
-        What each contributes.
+    Parameters
+    ----------
+    model : FittedModel
+        By ALS.
     """
-    nobody = np.empty(0, dtype=np.intp)
-    told, prior = _described(model, row)
-    span = slice(0, 0) if row < 0 else slice(*matrix.indptr[row : row + 2])
-    history = matrix.indices[span]
-    if not len(history) and not len(told):
-        row_of_mean = np.array([-1]), user[np.newaxis]
-        return "mean_user", *row_of_mean, told, prior, nobody, items[nobody]
-    if not len(history) and not model.is_judged(np.array([row]))[0]:
-        return "history", history, items[nobody], told, prior, nobody, items[nobody]
-    confidence = model.backbone.recent_confidence(
-        matrix[row], model.histories.recency_rank[span]
-    ).data
-    weights = _missing_weights(model)
-    system = _normal_matrix(items, weights, history, confidence)
-    penalty = model.backbone.regularization
-    system[np.diag_indices_from(system)] += penalty
-    candidates, push = nobody, np.empty(0)
-    if model.is_judged(np.array([row]))[0]:
-        which = model.preferences.slates.users == row
-        _, places, pushes = _pushes(model, which)
-        candidates, place = np.unique(places[_has_pairs(model, which)], return_inverse=True)
-        push = np.bincount(place, weights=pushes[_has_pairs(model, which)])
-    terms = [confidence[:, np.newaxis] * items[history], penalty * prior, items[candidates]]
-    ends = np.cumsum([len(history), len(told)])
-    own, by_told, moves = np.split(_solve(system, np.vstack(terms)), ends)
-    if len(candidates):
-        # The last update of the users is exact, but for hinges as they were before it. So what the
-        # history does not explain is due to preferences: to the pushes nearest to those of now.
-        rest = user - own.sum(axis=0) - by_told.sum(axis=0) - push @ moves
-        push = push + np.linalg.lstsq(moves.T, rest, rcond=_SMALLEST_MOVE)[0]
-    return "history", history, own, told, by_told, candidates, push[:, np.newaxis] * moves
+
+    def __init__(self, model):
+        self.model, self.weighted = model, model.weighted
+        users, items = model.plain_factors
+        self.items = items.astype(np.float64)
+        self.users = users[: len(model.as_of_fit)].astype(np.float64)
+        if model.user_features is not None:  # who has no interactions is only placed
+            self.users[np.diff(self.weighted.indptr[: len(self.users) + 1]) == 0] = 0
+        self.weights = _missing_weights(model)
+        self.of_user = lru_cache(maxsize=1)(self._of_user)  # pairs come by user
+        self.of_item = lru_cache(maxsize=_ITEMS_KEPT)(self._of_item)
+
+    @cached_property
+    def _confidence(self):
+        """Confidence of the interactions of fitted users, by item: a csc_matrix."""
+        return self.model.backbone.confidence(self.weighted[: len(self.users)]).tocsc()
+
+    @cached_property
+    def _item_gram(self):
+        return (self.weights[:, np.newaxis] * self.items).T @ self.items
+
+    @cached_property
+    def _user_gram(self):
+        return self.users.T @ self.users
+
+    def score(self, row, column):
+        """Return the score of a pair."""
+        return float(self.model.user_rows(np.array([row]))[0] @ self.model.item_factors[column])
+
+    def parts(self, row, column, *, by_feature):
+        """Return kinds, positions and contributions of all but the remainder."""
+        kind, history, own, told, by_told, candidates, preferred = self.of_user(row)
+        interactions, features, by_features, judged = self.of_item(column)
+        theirs = interactions + by_features.sum(axis=0)
+        liked = own.sum(axis=0)
+        parts = [(kind, history, own @ (interactions if by_feature else theirs))]
+        if by_feature and len(own):
+            parts.append(("feature", features, by_features @ liked))
+        parts.append(("user_feature", told, by_told @ theirs))
+        parts.append(("preference", candidates, preferred @ theirs))
+        if judged.any():
+            everything = liked + by_told.sum(axis=0) + preferred.sum(axis=0)
+            part = np.array([column]), np.array([everything @ judged])
+            parts.append(("item_preference", *part))
+        k = self.items.shape[1]
+        bias = self.model.item_factors[column, k:]
+        if len(bias):
+            user = self.model.user_rows(np.array([row]))[0, k:]
+            parts.append(("bias", np.array([-1]), np.array([float(user @ bias)])))
+        return parts
+
+    def _of_user(self, row):
+        """Take a user's factors apart.
+
+        Returns
+        -------
+        kind : str
+            `history`, or `mean_user` if nothing is known of the user.
+        history : ndarray of shape (n_history,), int
+            Columns of the user's items.
+        own : ndarray of shape (n_history, k)
+            What each contributes.
+        told : ndarray of shape (n_features_of_user,), int
+            Columns of the user's features.
+        by_told : ndarray of shape (n_features_of_user, k)
+            What each contributes.
+        candidates : ndarray of shape (n_preferred,), int
+            Columns of candidates that preferences of the user's slates push up or down.
+        preferred : ndarray of shape (n_preferred, k)
+            What each contributes.
+        """
+        model, items, matrix = self.model, self.items, self.weighted
+        user = model.user_rows(np.array([row]))[0, : items.shape[1]].astype(np.float64)
+        nobody = np.empty(0, dtype=np.intp)
+        told, prior = _described(model, row)
+        span = slice(0, 0) if row < 0 else slice(*matrix.indptr[row : row + 2])
+        history = matrix.indices[span]
+        is_judged = model.is_judged(np.array([row]))[0]
+        if not len(history) and not len(told):
+            row_of_mean = np.array([-1]), user[np.newaxis]
+            return "mean_user", *row_of_mean, told, prior, nobody, items[nobody]
+        if not len(history) and not is_judged:
+            return "history", history, items[nobody], told, prior, nobody, items[nobody]
+        confidence = model.backbone.recent_confidence(
+            matrix[row], model.histories.recency_rank[span]
+        ).data
+        penalty = model.backbone.regularization
+        more = confidence - self.weights[history]
+        system = self._item_gram + (more[:, np.newaxis] * items[history]).T @ items[history]
+        system[np.diag_indices_from(system)] += penalty
+        candidates, push = nobody, np.empty(0)
+        if is_judged:
+            which = model.preferences.slates.users == row
+            _, places, pushes = _pushes(model, which)
+            has_pairs = model.preferences.slates.weighted(which)
+            candidates, place = np.unique(places[has_pairs], return_inverse=True)
+            push = np.bincount(place, weights=pushes[has_pairs])
+        terms = [confidence[:, np.newaxis] * items[history], penalty * prior, items[candidates]]
+        ends = np.cumsum([len(history), len(told)])
+        own, by_told, moves = np.split(_solve(system, np.vstack(terms)), ends)
+        if len(candidates):
+            # The last update of the users is exact, but for hinges as they were before it. So what
+            # the history does not explain is due to preferences: to the pushes nearest to those of
+            # now.
+            rest = user - own.sum(axis=0) - by_told.sum(axis=0) - push @ moves
+            push = push + np.linalg.lstsq(moves.T, rest, rcond=_SMALLEST_MOVE)[0]
+        return "history", history, own, told, by_told, candidates, push[:, np.newaxis] * moves
+
+    def _of_item(self, column):
+        """Take an item's factors apart.
+
+        Returns
+        -------
+        interactions : ndarray of shape (k,)
+            What the interactions of all users contribute.
+        features : ndarray of shape (n_features_of_item,), int
+            Columns of the item's features.
+        by_features : ndarray of shape (n_features_of_item, k)
+            What each contributes.
+        judged : ndarray of shape (k,)
+            What the preferences of all users' slates contribute.
+        """
+        model, users, weight = self.model, self.users, self.weights[column]
+        span = slice(*self._confidence.indptr[column : column + 2])
+        rows, confidence = self._confidence.indices[span], self._confidence.data[span]
+        regularization = model.backbone.regularization
+        features, prior = np.empty(0, dtype=np.intp), np.empty((0, users.shape[1]))
+        if model.features is not None:
+            regularization *= model.backbone.prior_strength
+            described = model.features[[column]]
+            features = described.indices
+            prior = described.data[:, np.newaxis] * feature_coefficients(model)[features]
+        more = (confidence - weight)[:, np.newaxis] * users[rows]
+        system = weight * self._user_gram + more.T @ users[rows]
+        system[np.diag_indices_from(system)] += regularization * weight
+        pull = np.zeros(users.shape[1])
+        if model.preferences is not None:
+            which = (model.preferences.slates.items == column).any(axis=1)
+            judged_users, places, pushes = _pushes(model, which)
+            pull = np.where(places == column, pushes, 0).sum(axis=1) @ users[judged_users]
+        terms = [confidence @ users[rows], pull]
+        solved = _solve(system, np.vstack([*terms, regularization * weight * prior]))
+        return solved[0], features, solved[2:], solved[1]
 
 
 def _described(model, row):
@@ -160,52 +238,6 @@ def _described(model, row):
     features = model.user_features[[row]]
     told = features.indices
     return told, features.data[:, np.newaxis] * model.user_coefficients[told].astype(np.float64)
-
-
-def _item_parts(model, matrix, column, items):
-    """Take an item's factors apart.
-
-    Returns
-    -------
-    interactions : ndarray of shape (k,)
-        What the interactions of all users contribute.
-    features : ndarray of shape (n_features_of_item,), int
-        Columns of the item's features.
-    by_features : ndarray of shape (n_features_of_item, k)
-        What each contributes.
-    judged : ndarray of shape (k,)
-        What the preferences of all users' slates contribute.
-    """
-    backbone, weights = model.backbone, _missing_weights(model)
-    users = model.plain_factors[0][: len(model.as_of_fit)].astype(np.float64)
-    if model.user_features is not None:  # who has no interactions is only placed
-        users[np.diff(matrix.indptr[: len(users) + 1]) == 0] = 0
-    entries = backbone.confidence(matrix[: len(users)])[:, [column]].tocoo()
-    penalty = backbone.regularization * weights[column]
-    features, prior = np.empty(0, dtype=np.intp), np.empty((0, items.shape[1]))
-    if model.features is not None:
-        penalty *= backbone.prior_strength
-        described = model.features[[column]]
-        features = described.indices
-        prior = described.data[:, np.newaxis] * feature_coefficients(model)[features]
-    system = _normal_matrix(users, weights[[column]], entries.row, entries.data)
-    system[np.diag_indices_from(system)] += penalty
-    pull = np.zeros(items.shape[1])
-    if model.preferences is not None:
-        which = (model.preferences.slates.items == column).any(axis=1)
-        judged_users, places, pushes = _pushes(model, which)
-        pull = np.where(places == column, pushes, 0).sum(axis=1) @ users[judged_users]
-    terms = [entries.data @ users[entries.row], pull]
-    solved = _solve(system, np.vstack([*terms, penalty * prior]))
-    return solved[0], features, solved[2:], solved[1]
-
-
-def _normal_matrix(others, weights, observed, confidence):
-    """Return the sum of c o o' over all rows o of `others`; those not observed have `weights`."""
-    weights = np.broadcast_to(weights, len(others))
-    some = others[observed]
-    more = (confidence - weights[observed])[:, np.newaxis]
-    return (weights[:, np.newaxis] * others).T @ others + (more * some).T @ some
 
 
 def _pushes(model, which):
@@ -232,11 +264,6 @@ def _pushes(model, which):
     differences = scores[:, :, np.newaxis] - scores[:, np.newaxis]
     unmet = np.maximum(slates.margin_matrices(which) - differences, 0) * slates.matrices(which)
     return users, items, model.preferences.weight * (unmet.sum(axis=2) - unmet.sum(axis=1))
-
-
-def _has_pairs(model, which):
-    """Return which candidates of some slates have weights at all, (n_kept, slate_size) bool."""
-    return model.preferences.slates.weighted(which)
 
 
 def _missing_weights(model):

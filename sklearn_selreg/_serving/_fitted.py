@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from .._data._histories import Histories
 from .._data._ids import concatenate_ids
+from .._data._item_columns import ItemColumns
 from .._data._periods import mean_user
 from .._data._strengths import StrengthScale
 from .._factorization._als_backbone import ALSBackbone
@@ -41,6 +42,8 @@ class FittedModel:
         Whether all users are in the last one.
     id_names : tuple of (str, str)
         What users and items are called in tables.
+    item_columns : ItemColumns
+        Of the item data.
     time_kind : str or None
         What the times were; None without.
     time_span : tuple of (float, float) or None
@@ -78,6 +81,7 @@ class FittedModel:
     periods: np.ndarray
     uses_last_period: bool
     id_names: tuple
+    item_columns: ItemColumns
     time_kind: str | None = None
     time_span: tuple | None = None
     features: sp.csr_matrix | None = None
@@ -171,7 +175,7 @@ class FittedModel:
             return np.zeros_like(judged)
         return judged & np.isin(rows, self.preferences.slates.users)
 
-    def with_items(self, ids, factors, own_bias, features):
+    def with_items(self, ids, factors, own_bias, features, columns):
         """Return the model with more items, which nobody has."""
         n_new, matrix = len(ids), self.matrix
         shape = matrix.shape[0], matrix.shape[1] + n_new
@@ -184,5 +188,6 @@ class FittedModel:
             popularity=np.pad(self.popularity, (0, n_new)),
             features=sp.vstack([self.features, features], format="csr"),
             histories=replace(self.histories, matrix=wider),
+            item_columns=self.item_columns.append(columns),
             item_cache={},
         )

@@ -305,7 +305,7 @@ def _solve_judged(model, rows, after, weights, factors, prior):
     )
 
 
-def fold_in_new_items(model, ids, features):
+def fold_in_new_items(model, ids, features, columns):
     """Place items that nobody has by their features, users fixed.
 
     Parameters
@@ -314,6 +314,8 @@ def fold_in_new_items(model, ids, features):
         With features.
     ids : ndarray of shape (n_new,)
     features : csr_matrix of shape (n_new, n_features), float32
+    columns : ItemColumns
+        Of the new items.
 
     Returns
     -------
@@ -329,4 +331,4 @@ def fold_in_new_items(model, ids, features):
         model.popularity,
     )
     check_finite_factors(model.backbone, model.weighted.data, items, bias)
-    return model.with_items(ids, np.hstack([items, bias]), own_bias, features)
+    return model.with_items(ids, np.hstack([items, bias]), own_bias, features, columns)

@@ -2,12 +2,15 @@
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
 
 from .._data._histories import Histories
+from .._data._item_columns import ItemColumns
+from .._data._json_ids import id_from_json, id_to_json
 from .._data._strengths import KINDS, StrengthScale
 from .._data._tables import TIME_KINDS
 from .._factorization._finite import check_finite_model
@@ -42,7 +45,7 @@ NOT_SAVED = (
 )
 """What of a fitted estimator a file does not have; a loaded one has None for the public ones."""
 
-_DESCRIPTION = "model.json"
+_DESCRIPTION, _ITEM_COLUMNS = "model.json", "item_columns.json"
 _ARRAYS = ("user_factors", "item_factors", "popularity", "periods", "as_of_fit")
 _OPTIONAL_ARRAYS = ("own_bias", "user_gram", "user_coefficients")
 
@@ -130,6 +133,7 @@ def _pack(model):
     for name in _OPTIONAL_ARRAYS:
         if getattr(model, name) is not None:
             arrays[name] = getattr(model, name)
+    _pack_item_columns(model.item_columns, arrays, lists)
     histories = model.histories
     arrays["recency_rank"] = histories.recency_rank
     if histories.times is not None:
@@ -146,6 +150,32 @@ def _pack(model):
         parts = {f"pair_{f.name}": getattr(slates, f.name) for f in fields(SlateTerms)}
         arrays |= {name: part for name, part in parts.items() if part is not None}
     return arrays, lists
+
+
+def _pack_item_columns(columns, arrays, lists):
+    """Put columns of item data into `arrays` and `lists`, except for those of other objects."""
+    kept, values = [], []
+    for place, distinct in enumerate(columns.values):
+        with suppress(TypeError):
+            values.append([id_to_json(value) for value in distinct])
+            kept.append(place)
+    names = [columns.names[place] for place in kept]
+    arrays["item_codes"] = columns.codes[kept]
+    lists[_ITEM_COLUMNS] = {"names": names, "values": values}
+
+
+def _take_item_columns(arrays, lists, n_items):
+    about = lists.pop(_ITEM_COLUMNS, None)
+    expect(isinstance(about, dict), f"there is no {_ITEM_COLUMNS}")
+    names = strings(about["names"], "item columns")
+    of_each = typed(about["values"], list, "values of items")
+    values = tuple(tuple(map(id_from_json, typed(v, list, "values of items"))) for v in of_each)
+    codes = take(arrays, "item_codes", (len(names), n_items), "i4")
+    expect(len(values) == len(names) == len(set(names)), "columns of items do not fit")
+    for code, distinct in zip(codes, values, strict=True):
+        within = ((code >= -1) & (code < len(distinct))).all()
+        expect(within and len(set(distinct)) == len(distinct), "a column of items is out of range")
+    return ItemColumns(tuple(names), codes, values)
 
 
 def _describe(model):
@@ -311,6 +341,7 @@ def _take_model(arrays, lists, about):
         periods=periods,
         uses_last_period=typed(about["uses_last_period"], bool, "uses_last_period"),
         id_names=tuple(strings(about["id_names"], "id_names", 2)),
+        item_columns=_take_item_columns(arrays, lists, shape[1]),
         time_kind=time_kind,
         time_span=time_span,
         features=features,

@@ -254,9 +254,8 @@ def read_excluded(exclude, known, users, known_users, **columns):
         user_ids, item_ids, _ = read_columns(exclude, **columns)
     except ValueError as error:
         raise ValueError(f"exclude is a table, read as X is. {error}") from error
-    which, distinct = pd.factorize(_hashed(users), use_na_sentinel=False)
-    asked = encode(distinct, user_ids)
     item = encode(known, item_ids)
+    asked, pairs = pair_matrix(user_ids, item, users, len(known))
     _warn_of_not_excluded(item_ids[item < 0], len(item_ids), known)
     strangers = user_ids[(asked < 0) & (encode(known_users, user_ids) < 0)]
     nothing_done = "their pairs exclude nothing"
@@ -268,10 +267,31 @@ def read_excluded(exclude, known, users, known_users, **columns):
         nothing_done,
         tolerated="same type",
     )
+    return nothing, pairs
+
+
+def pair_matrix(user_ids, item, users, n_items):
+    """Make a matrix of pairs of users and items.
+
+    Parameters
+    ----------
+    user_ids, item : ndarrays of shape (n_pairs,)
+        Ids of users, and columns of items; -1: none.
+    users : ndarray of shape (n_users,)
+        Ids of the rows, repeated or not.
+    n_items : int
+
+    Returns
+    -------
+    asked : ndarray of shape (n_pairs,), int
+        -1 for pairs of a user who is not among `users`.
+    pairs : csr_matrix of shape (n_users, n_items), float32
+    """
+    which, distinct = pd.factorize(_hashed(users), use_na_sentinel=False)
+    asked = encode(distinct, user_ids)
     used = (asked >= 0) & (item >= 0)
-    shape = len(distinct), len(known)
     entries = np.ones(np.sum(used), dtype=np.float32), (asked[used], item[used])
-    return nothing, sp.csr_matrix(entries, shape=shape)[which]
+    return asked, sp.csr_matrix(entries, shape=(len(distinct), n_items))[which]
 
 
 def _warn_of_not_excluded(unknown, n_ids, known):

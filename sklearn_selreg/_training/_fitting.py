@@ -12,6 +12,7 @@ import numpy as np
 from .._data._csr import count_interactions, row_chunks
 from .._data._histories import Histories
 from .._data._ids import encode
+from .._data._item_columns import ItemColumns
 from .._data._periods import PopularityOverTime, mean_user
 from .._data._strengths import StrengthScale
 from .._factorization._als_backbone import ALSBackbone
@@ -229,6 +230,7 @@ class _Training:
             periods=periods,
             uses_last_period=self.settings.uses_last_period,
             id_names=data.id_names,
+            item_columns=ItemColumns.of(data.table, interactions.items),
             time_kind=interactions.time_kind,
             time_span=None if times is None else (float(times.min()), float(times.max())),
             features=self.features,

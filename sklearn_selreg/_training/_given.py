@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from .._data._histories import Histories
+from .._data._item_columns import ItemColumns
 from .._data._strengths import StrengthScale
 from .._serving._fitted import FittedModel
 from .._serving._given import GivenFactors
@@ -76,7 +77,16 @@ def check_widths(user_factors, item_factors, n_factors):
 
 
 def make_given_model(
-    users, items, user_factors, item_factors, backbone, *, strengths, uses_last_period, id_names
+    users,
+    items,
+    user_factors,
+    item_factors,
+    backbone,
+    *,
+    table,
+    strengths,
+    uses_last_period,
+    id_names,
 ):
     """Make a model of ids and factors; its users are folded in as by `backbone`, plainly.
 
@@ -85,6 +95,7 @@ def make_given_model(
     users, items, user_factors, item_factors : ndarrays
         As from `read_factors`.
     backbone : ALSBackbone
+    table : ItemTable or None
     strengths : {"raw", "log", "binary"}
     uses_last_period : bool
     id_names : tuple of (str, str)
@@ -106,6 +117,7 @@ def make_given_model(
         periods=np.zeros(1),
         uses_last_period=uses_last_period,
         id_names=id_names,
+        item_columns=ItemColumns.of(table, items),
         as_of_fit=np.zeros(len(users), dtype=bool),
         given=GivenFactors(),
     )

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 from .._utils._params import name_kind
 from ..metrics._bootstrap import report_intervals
 from ..metrics._comparison import compare_reports, warn_of_other_catalog
+from ..metrics._metrics import parse_column
 from ..metrics._report import RankingReport, ranking_report
 from ._drawing import (
     COLORS,
     MARKERS,
-    check_option,
     innermost,
     legend_above,
     make_axes,
@@ -43,7 +43,7 @@ class RegimeDisplay:
     estimates : DataFrame of shape (n_models * n_regimes, 3), columns `value`, `low`, `high`
         The index holds the names of model and regime.
     metric : str
-        E.g. `"AUC"` or `"NDCG@10"`.
+        A column of a report, such as `"AUC"` or `"NDCG@10"`.
     reference : str or None, default=None
         The model from which `estimates` are differences; None: they are the metrics themselves.
     confidence_level : float, default=0.95
@@ -118,7 +118,7 @@ class RegimeDisplay:
         reports : dict of str to RankingReport, or RankingReport
             Name of each model and its report.
         metric : str, default="AUC"
-            A column of the reports.
+            A column of the reports, except for coverage and Gini, which have no intervals.
         reference : str, default=None
             The name of a model: draw the differences of the others from it, with paired intervals,
             which show whether one is better. None: draw the metrics themselves.
@@ -164,6 +164,8 @@ class RegimeDisplay:
         y: ArrayLike | None = None,
         cohort: pd.Series | Mapping | None = None,
         exclude: Any = None,
+        user_segments: pd.Series | Mapping | None = None,
+        item_segments: pd.Series | Mapping | None = None,
         metric: str = "AUC",
         name: str | None = None,
         n_bootstrap: int = 2000,
@@ -179,11 +181,11 @@ class RegimeDisplay:
         ----------
         estimator : estimator, or Pipeline or search with one
             Fitted.
-        X, train, y, cohort, exclude
+        X, train, y, cohort, exclude, user_segments, item_segments
             Held-out and training interactions; see `ranking_report`, which needs no `train` for a
-            model that keeps its interactions.
+            model that keeps its interactions. Segments are further regimes.
         metric : str, default="AUC"
-            `"AUC"`, `"NDCG@10"` or `"recall@10"`.
+            A metric of `ranking_report` with any cutoff, such as `"NDCG@10"` or `"MRR@5"`.
         name : str, default=None
             Name of the model. None: its class.
         n_bootstrap, random_state, confidence_level
@@ -205,7 +207,7 @@ class RegimeDisplay:
             Without matplotlib.
         """
         require_matplotlib(cls)
-        check_option("metric", metric, ("AUC", "NDCG@10", "recall@10"))
+        measure, k = parse_column(metric)
         estimator = getattr(estimator, "best_estimator_", estimator)
         report = ranking_report(
             estimator,
@@ -214,7 +216,10 @@ class RegimeDisplay:
             y=y,
             cohort=cohort,
             exclude=exclude,
-            k=10,
+            k=10 if k is None else k,
+            metrics=(measure,),
+            user_segments=user_segments,
+            item_segments=item_segments,
             verbose=verbose,
         )
         name = type(innermost(estimator)).__name__ if name is None else name
@@ -288,8 +293,10 @@ class RegimeDisplay:
     def _regime_labels(self, labels):
         """Return the regimes to draw, and what to call them."""
         if labels is None:
-            estimated = set(self.estimates["value"].dropna().index.unique(1))
-            return {regime: name for regime, name in _REGIME_LABELS.items() if regime in estimated}
+            estimated = self.estimates["value"].dropna().index.unique(1)
+            segments = {name: name for name in estimated if name not in _REGIME_LABELS}
+            names = _REGIME_LABELS | segments
+            return {regime: name for regime, name in names.items() if regime in estimated}
         known = self.estimates.index.unique(1)
         unknown = [regime for regime in labels if regime not in known]
         if unknown:
@@ -338,7 +345,7 @@ def _estimate(reports, metric, reference, bootstrap):
             warn_of_other_catalog(report, first)
         else:
             table = compare_reports(report, reports[reference], **bootstrap)
-        if metric not in table.columns.levels[0]:
+        if metric not in table.columns.unique(0):
             raise ValueError(
                 f"metric must be one of {table.columns.unique(0).to_list()}; got {metric!r}."
             )

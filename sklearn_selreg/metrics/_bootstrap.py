@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from .._utils._params import check_integer, name_kind
 from .._utils._progress import tqdm
 from .._utils._sklearn import InvalidParameterError
-from ._averages import make_table, regime_means, user_sums
+from ._averages import make_table, regime_means, report_sums, shared_metrics
 from ._report import RankingReport
 
 _WEIGHTS_PER_CHUNK = 2**23  # 64 MB of float64
@@ -43,9 +43,10 @@ def report_intervals(
 
     Returns
     -------
-    intervals : DataFrame of shape (5, 9)
-        One row per regime; columns (metric, `value` | `low` | `high`): the metric and its
-        percentile interval. NaN for an empty regime.
+    intervals : DataFrame of shape (n_regimes, 3 * n_metrics)
+        The rows of the report; columns (metric, `value` | `low` | `high`): the metric and its
+        percentile interval. NaN for an empty regime. Coverage and Gini index are left out: those
+        of a resample, of fewer different users, are not those of all.
 
     Raises
     ------
@@ -77,13 +78,14 @@ def report_intervals(
     if getattr(report, "details", None) is None:
         raise TypeError(f"report must be one of ranking_report; got {name_kind(report)}.")
     check_bootstrap(n_bootstrap, confidence_level)
-    sums = user_sums(report.details, report.k)
+    metrics = shared_metrics(report)
+    sums = report_sums(report, metrics)
 
     def mean(weights=None):
         return regime_means(sums, weights)
 
     values = bootstrap(mean, len(sums), n_bootstrap, random_state, confidence_level, verbose)
-    return make_table(values, report.k, "value", "low", "high")
+    return make_table(values, report, metrics, "value", "low", "high")
 
 
 def check_bootstrap(n_bootstrap, confidence_level):

@@ -6,9 +6,9 @@ import pandas as pd
 from .._data._ids import encode
 from .._utils._params import name_kind
 from .._utils._warn import warn
-from ._averages import make_table, regime_means, user_sums
+from ._averages import make_table, regime_means, report_sums, shared_metrics
 from ._bootstrap import bootstrap, check_bootstrap
-from ._regimes import REGIMES
+from ._regimes import regime_names
 from ._report import RankingReport
 
 
@@ -26,7 +26,7 @@ def compare_reports(
     Parameters
     ----------
     a, b : RankingReport
-        Reports of `ranking_report` on the same `X`, `train`, `cohort` and `k`.
+        Reports of `ranking_report` on the same `X`, `train`, `cohort`, segments and `k`.
     n_bootstrap : int, default=2000
         Number of resamples.
     random_state : int, RandomState instance or None, default=0
@@ -38,9 +38,10 @@ def compare_reports(
 
     Returns
     -------
-    differences : DataFrame of shape (5, 9)
-        One row per regime; columns (metric, `difference` | `low` | `high`): the metric of `a` minus
-        that of `b`, and its percentile interval. NaN for an empty regime.
+    differences : DataFrame of shape (n_regimes, 3 * n_metrics)
+        The rows of the reports; columns (metric, `difference` | `low` | `high`): the metric of `a`
+        minus that of `b`, and its percentile interval, of the metrics that both have, except for
+        coverage and Gini index. NaN for an empty regime.
 
     Raises
     ------
@@ -79,7 +80,8 @@ def compare_reports(
     """
     check_bootstrap(n_bootstrap, confidence_level)
     check_comparable(a, b)
-    sums_a, sums_b = user_sums(a.details, a.k), user_sums(b.details, b.k)
+    metrics = shared_metrics(a, b)
+    sums_a, sums_b = report_sums(a, metrics), report_sums(b, metrics)
 
     def difference(weights=None):
         return regime_means(sums_a, weights) - regime_means(sums_b, weights)
@@ -87,7 +89,7 @@ def compare_reports(
     values = bootstrap(
         difference, len(sums_a), n_bootstrap, random_state, confidence_level, verbose
     )
-    return make_table(values, a.k, "difference", "low", "high")
+    return make_table(values, a, metrics, "difference", "low", "high")
 
 
 def check_comparable(a, b):
@@ -97,11 +99,13 @@ def check_comparable(a, b):
             raise TypeError(f"{name} must be a report of ranking_report; got {name_kind(report)}.")
     if a.k != b.k:
         raise ValueError(f"The reports must have the same cutoff k; got k={a.k} and k={b.k}.")
-    same = ["user", "item", *REGIMES[1:]]
-    if not np.array_equal(a.details[same].to_numpy(), b.details[same].to_numpy()):
+    same = ["user", "item", *regime_names(a.details)[1:]]
+    if regime_names(a.details) != regime_names(b.details) or not np.array_equal(
+        a.details[same].to_numpy(), b.details[same].to_numpy()
+    ):
         raise ValueError(
             "The reports must be on the same held-out interactions and regimes (the same X, "
-            "train and cohort); got "
+            "train, cohort and segments); got "
             + " and ".join(
                 f"{len(r.details)} interactions of {r.details['user'].nunique()} users"
                 for r in (a, b)

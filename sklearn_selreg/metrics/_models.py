@@ -32,6 +32,8 @@ class ModelView:
     negatives : {"error", "net"}
         What negative strengths are.
     n_threads : int or None
+    features : csr_matrix of shape (n_items, n_features), or None
+        Of the items.
     """
 
     users: np.ndarray | None
@@ -45,6 +47,7 @@ class ModelView:
     n_columns: int | None
     negatives: str
     n_threads: int | None
+    features: Any
 
 
 def view_model(model: Any) -> ModelView:
@@ -68,6 +71,7 @@ def view_model(model: Any) -> ModelView:
         n_columns=getattr(model, "n_features_in_", None),
         negatives=getattr(model, "negatives", "error"),
         n_threads=getattr(model, "_num_threads", None),
+        features=None if fitted is None else fitted.features,
     )
 
 

@@ -48,7 +48,7 @@ def mean_ndcg(score, held_out, items, *, seen, k=10, verbose=0):
     user, item = positions_of(held_out)
     n_users, n_items = seen.shape
     seen_user, seen_item = positions_of(seen)
-    n_above, n_tied, _ = rank_held_out(
+    n_above, n_tied, *_ = rank_held_out(
         score, user, items[item], seen_user * n_items + seen_item, n_users, n_items, verbose
     )
     gains = expected_gain(dcg_discounts(k), n_above, n_tied)

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from .._utils._sklearn import InvalidParameterError
-from ._averages import make_table, regime_means, user_sums
+from ._averages import make_table, regime_means, report_sums, shared_metrics
 from ._comparison import check_comparable
 from ._report import RankingReport
 
@@ -29,7 +29,7 @@ def users_needed(
     Parameters
     ----------
     a, b : RankingReport
-        Reports of `ranking_report` on the same `X`, `train`, `cohort` and `k`.
+        Reports of `ranking_report` on the same `X`, `train`, `cohort`, segments and `k`.
     difference : float > 0, default=0.005
         The difference of a metric to detect.
     confidence_level : float in (0, 1), default=0.95
@@ -39,10 +39,10 @@ def users_needed(
 
     Returns
     -------
-    table : DataFrame of shape (5, 9)
-        One row per regime; columns (metric, `error` | `users` | `needed`): the standard error of
-        the paired difference `a` minus `b`; the number of users in it; and how many such users it
-        takes (NaN if all of them are ranked the same). NaN for a regime of fewer than two users.
+    table : DataFrame of shape (n_regimes, 3 * n_metrics)
+        The rows of the reports; columns (metric, `error` | `users` | `needed`): the standard error
+        of the paired difference `a` minus `b`; the number of users in it; and how many such users
+        it takes (NaN if all of them are ranked the same). NaN for a regime of fewer than two users.
 
     Raises
     ------
@@ -96,7 +96,8 @@ def users_needed(
             above = "above 0" if upper == np.inf else "between 0 and 1"
             raise InvalidParameterError(f"{name} must be a number {above}; got {value!r}.")
     check_comparable(a, b)
-    sums = [user_sums(report.details, report.k) for report in (a, b)]
+    metrics = shared_metrics(a, b)
+    sums = [report_sums(report, metrics) for report in (a, b)]
     n_users = np.count_nonzero(sums[0][:, 1], axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):  # regimes of one user, or none
         influence = np.subtract(*(_influence(part) for part in sums))
@@ -107,7 +108,7 @@ def users_needed(
     needed = np.ceil((quantiles * deviation / difference) ** 2)
     needed[needed == 0] = np.nan  # all users are ranked the same
     values = np.stack([error, np.where(n_users < 2, np.nan, n_users), needed], axis=-1)
-    return make_table(values, a.k, "error", "users", "needed")
+    return make_table(values, a, metrics, "error", "users", "needed")
 
 
 def _influence(sums):

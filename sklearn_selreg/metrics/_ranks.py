@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 
 from .._utils._progress import tqdm
+from ._lists import best_columns
 
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _COMPARISONS_PER_BLOCK = 2**21  # stays near the processor's cache
 
 
-def rank_held_out(score, user, item, excluded, n_users, n_items, verbose=0):
+def rank_held_out(score, user, item, excluded, n_users, n_items, verbose=0, n_best=0):
     """Find the position of every relevant item in its user's ranking of the candidates.
 
     Parameters
@@ -22,6 +23,9 @@ def rank_held_out(score, user, item, excluded, n_users, n_items, verbose=0):
         Pairs `user * n_items + item` that are no candidates, unless relevant.
     n_users, n_items : int
         Shape of all scores.
+    verbose : int, default=0
+    n_best : int, default=0
+        How many of each user's best candidates to return.
 
     Returns
     -------
@@ -30,6 +34,8 @@ def rank_held_out(score, user, item, excluded, n_users, n_items, verbose=0):
     auc : float64 array of shape (n_pairs,)
         Fraction of the user's negatives (candidates not relevant) that score lower, ties half.
         For items outside the catalog `n_above` is infinite and `auc` 0.
+    best : int32 array of shape (n_users, n_best)
+        Columns, best first, of equal scores the first one; -1: none.
     """
     n_above, n_tied = np.full(len(user), np.inf), np.zeros(len(user))
     auc = np.zeros(len(user))
@@ -37,8 +43,8 @@ def rank_held_out(score, user, item, excluded, n_users, n_items, verbose=0):
     user, item = user[inside], item[inside]
     no_negatives = np.union1d(excluded, user * n_items + item)
     n_negatives = n_items - np.bincount(no_negatives // n_items, minlength=n_users)
-    values, n_above[inside], n_tied[inside] = _rank_among_negatives(
-        score, user, item, no_negatives, n_users, n_items, verbose
+    values, n_above[inside], n_tied[inside], best = _rank_among_negatives(
+        score, user, item, no_negatives, n_users, n_items, verbose, n_best
     )
     with np.errstate(invalid="ignore"):  # a user without negatives: 0 / 0
         auc[inside] = 1 - (n_above[inside] + n_tied[inside] / 2) / n_negatives[user]
@@ -47,26 +53,31 @@ def rank_held_out(score, user, item, excluded, n_users, n_items, verbose=0):
     lowest_rank = of_user.rank(method="min", ascending=False).to_numpy()
     n_above[inside] += lowest_rank - 1
     n_tied[inside] += of_user.rank(method="max", ascending=False).to_numpy() - lowest_rank
-    return n_above, n_tied, auc
+    return n_above, n_tied, auc, best
 
 
-def _rank_among_negatives(score, user, item, no_negatives, n_users, n_items, verbose):
-    """Return the scores of pairs, and how many of the user's negatives score above and the same."""
+def _rank_among_negatives(score, user, item, no_negatives, n_users, n_items, verbose, n_best):
+    """Return the scores of pairs, how many negatives score above and the same, and the best."""
     own, n_above, n_tied = np.empty((3, len(user)))
+    best = np.full((n_users, n_best), -1, dtype=np.int32)
     chunk = max(1, _SCORES_PER_CHUNK // n_items)
     for start in tqdm(range(0, n_users, chunk), desc="ranking", disable=not verbose):
         rows = slice(start, min(start + chunk, n_users))
         pairs = slice(*np.searchsorted(user, [rows.start, rows.stop]))
-        if pairs.start == pairs.stop:
+        if pairs.start == pairs.stop and not n_best:
             continue
         scores = score(rows)
         row = user[pairs] - start
         values = scores[row, item[pairs]]
         first, last = np.searchsorted(no_negatives, [start * n_items, rows.stop * n_items])
         np.put(scores, no_negatives[first:last] - start * n_items, -np.inf)
+        if n_best:
+            scores[row, item[pairs]] = values  # candidates, though no negatives
+            best[rows] = best_columns(scores, n_best)
+            scores[row, item[pairs]] = -np.inf
         own[pairs] = values
         n_above[pairs], n_tied[pairs] = _count_above(scores, row, values)
-    return own, n_above, n_tied
+    return own, n_above, n_tied, best
 
 
 def _count_above(scores, row, values):

@@ -1,4 +1,4 @@
-"""Regimes: the kinds of users and items that a report keeps apart.
+"""Regimes: the kinds of users and items that a report keeps apart, ours and the caller's.
 
 Benchmarks read `REGIMES` and `COLD_BELOW` here.
 """
@@ -8,6 +8,7 @@ import pandas as pd
 
 from .._data._csr import count_interactions
 from .._data._ids import encode
+from .._utils._params import name_kind
 from ._pairs import counts_by_id
 
 REGIMES = ("overall", "cold", "warm", "tail", "new")
@@ -19,6 +20,52 @@ MEANINGS = {
     "tail": f"Tail items have at most {TAIL_UP_TO} users in the training rows.",
     "new": "New (cold-start) items have no user in the training rows.",
 }
+
+_RESULTS = ("user", "item", "n_above", "n_tied", "gain", "hit", "auc")
+
+
+def regime_names(details):
+    """Return the regimes of a report: ours, and further columns of bools of its details."""
+    own = [c for c in details.columns if c not in REGIMES + _RESULTS and details[c].dtype == bool]
+    return [*REGIMES, *own]
+
+
+def assign_segments(segments, ids, name):
+    """Return who or what is in each of the caller's segments.
+
+    Parameters
+    ----------
+    segments : Series, dict or None
+        Id -> segment; ids without an entry, or with a missing one, are in none.
+    ids : ndarray of shape (n_ids,)
+    name : str
+        Of the argument.
+
+    Returns
+    -------
+    found : dict of str to bool array of shape (n_ids,)
+        By "name=segment", the name that of the Series, else "user" or "item".
+    """
+    if segments is None:
+        return {}
+    if not isinstance(segments, pd.Series | dict):
+        raise TypeError(
+            f"{name} must be a Series or dict from ids to segments; got {name_kind(segments)}."
+        )
+    segments = pd.Series(segments, dtype=None if len(segments) else object)
+    if not segments.index.is_unique:
+        twice = segments.index[segments.index.duplicated()].tolist()[0]
+        raise ValueError(f"{name} must have each id once; got {twice!r} more than once.")
+    codes, labels = pd.factorize(segments, sort=segments.dtype != object)
+    position = encode(segments.index.to_numpy(), ids)
+    if not (position >= 0).any():
+        raise ValueError(
+            f"{name} must name some of the {len(ids)} ids of X (e.g. {ids[:1].tolist()[0]!r}); "
+            f"got {len(segments)} other ids."
+        )
+    label = np.where(position >= 0, codes[position], -1)
+    title = name.partition("_")[0] if segments.name is None else segments.name
+    return {f"{title}={value}": label == code for code, value in enumerate(labels)}
 
 
 def assign_regimes(held_out, training, user, item, cohort):

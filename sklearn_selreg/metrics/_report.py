@@ -1,6 +1,6 @@
 """Full-catalog ranking metrics by regime."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike
 
 from .._utils._params import check_integer
 from .._utils._warn import warn
-from ._averages import in_regimes, metric_names, regime_means, user_sums
-from ._regimes import REGIMES
+from ._averages import catalog_metrics, in_regimes, regime_means, user_sums
+from ._metrics import DEFAULT, check_metrics, column_name, has_sums, of_lists
+from ._regimes import regime_names
 from ._task import read_task
 
 
@@ -19,15 +20,24 @@ class RankingReport(pd.DataFrame):
 
     Attributes
     ----------
-    details : DataFrame of shape (n_interactions, 9)
+    details : DataFrame of shape (n_interactions, 11 + n_segments)
         One row per held-out interaction: `user`, `item`; the regimes it belongs to (`cold`, `warm`,
-        `tail`, `new`); `gain`, its expected discounted gain in the top k; `hit`, the probability
-        that it is in the top k (between 0 and 1 only for ties); `auc`, the fraction of the user's
-        negatives that score lower (NaN for a user without negatives).
+        `tail`, `new`), and the segments; `n_above` and `n_tied`, how many other candidates score
+        higher and the same (infinity and 0 outside the catalog); `gain`, its expected discounted
+        gain in the top k; `hit`, the probability that it is in the top k (between 0 and 1 only for
+        ties); `auc`, the fraction of the user's negatives that score lower (NaN for a user without
+        negatives).
     k : int
         The cutoff of `gain` and `hit`.
     catalog : ndarray of shape (n_items,)
         Ids of the items that were ranked.
+    metrics : tuple of str
+        Names of the metrics.
+    lists : DataFrame of shape (n_users, 6) or None
+        With metrics of lists, one row per user: `user`; `novelty` and `diversity` of the list; the
+        mean `popularity` of its items, and `profile_popularity`, that of the user's training items,
+        as fractions of the users; `items`, an int array of the k best: positions in `catalog`, -1
+        where there are fewer.
 
     Notes
     -----
@@ -48,7 +58,7 @@ class RankingReport(pd.DataFrame):
     0  ann  Heat  1.0
     """
 
-    _metadata = ["details", "k", "catalog"]  # noqa: RUF012 (pandas' own protocol)
+    _metadata = ["details", "k", "catalog", "lists", "metrics"]  # noqa: RUF012 (pandas' own protocol)
 
     @property
     def _constructor(self):
@@ -56,22 +66,39 @@ class RankingReport(pd.DataFrame):
 
     @classmethod
     def from_details(
-        cls, details: pd.DataFrame, k: int, catalog: np.ndarray | None = None
+        cls,
+        details: pd.DataFrame,
+        k: int,
+        catalog: np.ndarray | None = None,
+        *,
+        lists: pd.DataFrame | None = None,
+        metrics: Sequence[str] | str = DEFAULT,
     ) -> "RankingReport":
         """Average details into a report, e.g. after redefining who is cold or what is tail.
 
         Parameters
         ----------
-        details : DataFrame of shape (n_interactions, 9)
-            With the columns of the attribute `details`.
+        details : DataFrame of shape (n_interactions, n_columns)
+            With the columns of the attribute `details`; `n_above` and `n_tied` may be missing, if
+            no metric needs them. Further columns of bools are further rows of the report.
         k : int
             The cutoff of `gain` and `hit`.
         catalog : ndarray of shape (n_items,), default=None
             Ids of the items that were ranked. None: unknown.
+        lists : DataFrame of shape (n_users, 6), default=None
+            As the attribute `lists`, for metrics of lists; with these `catalog` is needed, too.
+        metrics : list of str or "all", default=("NDCG", "recall", "AUC")
+            As in :func:`ranking_report`.
 
         Returns
         -------
         report : RankingReport
+
+        Raises
+        ------
+        ValueError
+            For an unknown metric, and if what a metric needs is missing: columns of `details`,
+            `lists` or `catalog`.
 
         Examples
         --------
@@ -85,11 +112,26 @@ class RankingReport(pd.DataFrame):
         overall  0.75      2
         cold     0.50      1
         """
-        sums = user_sums(details, k)
-        report = cls(regime_means(sums), index=list(REGIMES), columns=metric_names(k))
-        report["users"] = sums[:, 1, :, 0].sum(axis=0).astype(np.int64)
-        report["interactions"] = in_regimes(details).sum(axis=0).astype(np.int64)
-        report.details, report.k, report.catalog = details, int(k), catalog
+        names = check_metrics(metrics)
+        summed = [name for name in names if has_sums(name)]
+        sums = user_sums(details, k, [*summed, "recall"], lists)
+        values = dict(zip(summed, regime_means(sums).T, strict=False))
+        whole = [name for name in names if not has_sums(name)]
+        if whole:
+            if catalog is None:
+                raise ValueError("Coverage and Gini index need the catalog; got None.")
+            of_all = catalog_metrics(details, whole, lists, len(catalog))
+            values |= zip(whole, of_all.T, strict=True)
+        columns = {column_name(name, k): values[name] for name in names}
+        report = cls(columns, index=regime_names(details))
+        regimes = in_regimes(details)
+        report["users"] = sums[:, 1, :, -1].sum(axis=0).astype(np.int64)
+        report["interactions"] = regimes.sum(axis=0).astype(np.int64)
+        if "n_above" in details:
+            outside = np.isinf(details["n_above"].to_numpy(dtype=float))
+            report["outside"] = regimes[outside].sum(axis=0).astype(np.int64)
+        report.details, report.k, report.metrics = details, int(k), names
+        report.catalog, report.lists = catalog, lists
         return report
 
 
@@ -103,6 +145,10 @@ def ranking_report(
     items: ArrayLike | None = None,
     exclude: Any = None,
     k: int = 10,
+    metrics: Sequence[str] | str = DEFAULT,
+    user_segments: pd.Series | Mapping | None = None,
+    item_segments: pd.Series | Mapping | None = None,
+    item_features: Any = None,
     user_col: int | str | None = None,
     item_col: int | str | None = None,
     verbose: int = 0,
@@ -142,7 +188,18 @@ def ranking_report(
     exclude : table, default=None
         Pairs to remove from the candidates as well, e.g. a user's other held-out likes.
     k : int, default=10
-        Cutoff of NDCG and recall.
+        Length of the lists that metrics with an ``@k`` are of.
+    metrics : list of str or "all", default=("NDCG", "recall", "AUC")
+        Of these: "NDCG", "recall", "precision", "hit rate", "MAP", "MRR", "AUC"; and, of what is
+        recommended, relevant or not: "novelty", "diversity", "popularity lift", "coverage", "Gini".
+    user_segments, item_segments : Series or dict, default=None
+        Id of a user or an item -> its segment, such as a country or a category, e.g. a column
+        ``users.set_index("user")["country"]``. Each is one more row, ``country=DE``, of the
+        interactions with these users or items; ids without segment are in none.
+    item_features : array or sparse matrix of shape (n_items, n_features), default=None
+        By which two items are similar, for "diversity": a row for each item of the catalog. None:
+        the features that a model was fitted with; without any, diversity is NaN. Give the same ones
+        to compare models.
     user_col, item_col : int, str or None, default=None
         Columns of the ids in `X`, `train` and `exclude`. None: those of the estimator, else the
         first two.
@@ -153,8 +210,10 @@ def ranking_report(
     -------
     RankingReport
         A DataFrame. Rows: `overall`; `cold` and `warm` users; `tail` and `new` (cold-start),
-        interactions with items of at most 3 users, and of no user, in `train`. Columns: `NDCG@k`,
-        `recall@k`, `AUC` (all in [0, 1], NaN for an empty regime), `users`, `interactions`.
+        interactions with items of at most 3 users, and of no user, in `train`; then the segments.
+        Columns: the metrics, as `NDCG@k`, `recall@k`, `AUC` (NaN for an empty regime); `users` and
+        `interactions`, how many there are; `outside`, how many of these are with items outside the
+        catalog.
 
     Raises
     ------
@@ -163,9 +222,10 @@ def ranking_report(
     ValueError
         For invalid tables, a callable without `items`, a model that does not keep its interactions
         without `train`, scores of another shape or not finite, a cohort with other values or with
-        none of the users, and if no `y` is positive.
+        none of the users, segments with none of the ids, an unknown metric, `item_features` of
+        another shape, and if no `y` is positive.
     TypeError
-        For any other model, and for sparse `X`.
+        For any other model, sparse `X`, and segments that are no Series or dict.
 
     Warns
     -----
@@ -184,12 +244,30 @@ def ranking_report(
       min(k, number of relevant items) items at the top; averaged over users.
     - **recall@k** is hits over *all* of the user's relevant items (as in LensKit and RecTools), so
       its maximum is below 1 for users with more than k of them; averaged over users.
+    - **precision@k** is hits over k; **hit rate@k** is 1 if there is a hit, else 0; **MRR@k** is
+      1 / position of the first hit, 0 without any; averaged over users.
+    - **MAP@k** is the sum of the precisions at the positions of the hits, over min(k, number of
+      relevant items); averaged over users.
     - **AUC** is, for one held-out interaction, the fraction of the user's negatives scored below
       the item, equal scores counting half; averaged over interactions.
-    - **Ties** in NDCG and recall count by their expectation over random orders of equal scores
-      [1]_, as in scikit-learn's `ndcg_score`: the order of the catalog does not matter.
+    - **Ties** in these count by their expectation over random orders of equal scores [1]_, as in
+      scikit-learn's `ndcg_score`: the order of the catalog does not matter.
+    - **novelty@k** is the mean self-information [2]_ of the items in a user's list,
+      :math:`\log_2(n / n_i)` bits for an item of :math:`n_i` of n training users (of one, if it has
+      none); averaged over users.
+    - **diversity@k**, also known as intra-list diversity [3]_, is 1 minus the mean cosine of the
+      features of two items of the list; averaged over users.
+    - **popularity lift@k** [4]_ is by how much the mean popularity of the items in lists exceeds
+      that of the items that the same users have in `train`, relative to the latter: 0 is as
+      popular as what they like, 1 twice as popular. Users without training items are left out.
+    - **coverage@k** is the fraction of the catalog that is in any list [5]_.
+    - **Gini@k** is the Gini index of how often the items of the catalog are in lists [5]_:
+      :math:`\sum_j (2j - n - 1) p_j / (n - 1)` with their shares :math:`p_j` in ascending order. 0:
+      all equally often, 1: a single item is all there is.
+    - **Lists**: metrics of lists do not ask what is relevant; in each row they are of the lists of
+      its `users`. Of equal scores the list has the first in the catalog.
     - **Items outside the catalog** cannot be recommended: no gain, no hit, AUC 0.
-    - In **tail** and **new**, NDCG and recall take only the user's items of that kind as relevant.
+    - In **tail**, **new** and segments of items, only the user's items of that kind are relevant.
       The user's other relevant items keep their positions in the ranking, as not relevant. AUC
       compares with the same negatives in every regime.
 
@@ -197,6 +275,13 @@ def ranking_report(
     ----------
     .. [1] McSherry and Najork. Computing information retrieval performance measures efficiently in
        the presence of tied scores. ECIR 2008.
+    .. [2] Zhou et al. Solving the apparent diversity-accuracy dilemma of recommender systems.
+       PNAS 2010.
+    .. [3] Ziegler et al. Improving recommendation lists through topic diversification. WWW 2005.
+    .. [4] Abdollahpouri et al. The connection between popularity bias, calibration, and fairness in
+       recommendation. RecSys 2020.
+    .. [5] Shani and Gunawardana. Evaluating recommendation systems. Recommender Systems Handbook,
+       2011.
 
     Examples
     --------
@@ -208,11 +293,20 @@ def ranking_report(
     ...     "popularity", held_out, train=train, items=[10, 11, 12, 13], k=1
     ... )
     >>> report.loc[["overall", "new"]]
-             NDCG@1  recall@1  AUC  users  interactions
-    overall     0.5       0.5  0.5      2             2
-    new         0.0       0.0  0.0      1             1
+             NDCG@1  recall@1  AUC  users  interactions  outside
+    overall     0.5       0.5  0.5      2             2        0
+    new         0.0       0.0  0.0      1             1        0
+    >>> report = ranking_report(
+    ...     "popularity", held_out, train=train, items=[10, 11, 12, 13], k=1,
+    ...     metrics=["MRR", "coverage"], user_segments={2: "DE", 3: "FR"},
+    ... )
+    >>> report.loc[["overall", "user=DE"]]
+             MRR@1  coverage@1  users  interactions  outside
+    overall    0.5        0.50      2             2        0
+    user=DE    1.0        0.25      1             1        0
     """
     check_integer("k", k, 1)
+    names = check_metrics(metrics)
     task, score, _ = read_task(
         model,
         X,
@@ -221,11 +315,14 @@ def ranking_report(
         cohort=cohort,
         items=items,
         exclude=exclude,
+        user_segments=user_segments,
+        item_segments=item_segments,
+        item_features=item_features,
         user_col=user_col,
         item_col=item_col,
     )
     warn_if_fitted(task)
-    return make_report(task, score, k, verbose)
+    return make_report(task, score, k, verbose, metrics=names)
 
 
 def warn_if_fitted(task):
@@ -239,6 +336,7 @@ def warn_if_fitted(task):
         )
 
 
-def make_report(task, score, k, verbose=0):
+def make_report(task, score, k, verbose=0, *, metrics=DEFAULT):
     """Rank the items of a task by `score`, and average."""
-    return RankingReport.from_details(task.rank(score, k, verbose), k, task.catalog)
+    details, lists = task.rank(score, k, verbose, lists=of_lists(metrics))
+    return RankingReport.from_details(details, k, task.catalog, lists=lists, metrics=metrics)

@@ -8,9 +8,18 @@ from numpy.typing import ArrayLike
 
 from .._utils._params import check_integer
 from .._utils._warn import warn
+from ._metrics import METRICS, column_name
 from ._regimes import MEANINGS, REGIMES
 from ._report import make_report
 from ._task import read_task
+
+_NO_LIST = "no list has anything in it."
+REASONS = {
+    **dict.fromkeys(METRICS, _NO_LIST),
+    "AUC": "the users have no items that are not relevant.",
+    "diversity": "items have no features, as of a model with item_data, or no list has two items.",
+    "popularity lift": "none of the users has training interactions.",
+}
 
 
 @dataclass(frozen=True)
@@ -19,7 +28,8 @@ class RankingScorer:
 
     Attributes
     ----------
-    metric : {"NDCG", "recall", "AUC"}
+    metric : str
+        As in `ranking_report`.
     k : int
     regime : str
         A row of the report.
@@ -44,7 +54,8 @@ class RankingScorer:
         Returns
         -------
         score : float
-            In [0, 1]; NaN if nothing of `X` is in the regime.
+            Larger is better: a metric of which less is better is negated. NaN if nothing of `X` is
+            in the regime.
 
         Warns
         -----
@@ -52,10 +63,11 @@ class RankingScorer:
             If the score is NaN, or most users or items are unknown, as in :func:`ranking_report`.
         """
         task, score, _ = read_task(estimator, X, y=y)  # no warning: searches score training rows
-        report = make_report(task, score, self.k)
-        column = self.metric if self.metric == "AUC" else f"{self.metric}@{self.k}"
-        result = float(report.loc[self.regime, column])
-        if np.isnan(result):
+        report = make_report(task, score, self.k, metrics=(self.metric,))
+        result = float(report.loc[self.regime, column_name(self.metric, self.k)])
+        if np.isnan(result) and report.loc[self.regime, "interactions"]:
+            warn(f"{self.metric} is NaN: {REASONS[self.metric]}")
+        elif np.isnan(result):
             meaning = MEANINGS.get(self.regime)
             warn(
                 f"{self.metric} is NaN: no held-out interaction is in the regime {self.regime!r}. "
@@ -63,7 +75,7 @@ class RankingScorer:
                 + "Hold out others, e.g. with the splitters of sklearn_selreg.model_selection, or "
                 "set regime=None."
             )
-        return result
+        return METRICS[self.metric].sign * result
 
 
 def ndcg_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
@@ -109,7 +121,7 @@ def ndcg_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer
     >>> scores["test_NDCG"].shape
     (1,)
     """
-    return _make_scorer("NDCG", k, regime)
+    return make_ranking_scorer("NDCG", k, regime)
 
 
 def recall_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
@@ -138,7 +150,7 @@ def recall_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScor
     >>> recall_at_k_scorer(20, regime="cold")
     RankingScorer(metric='recall', k=20, regime='cold')
     """
-    return _make_scorer("recall", k, regime)
+    return make_ranking_scorer("recall", k, regime)
 
 
 def auc_scorer(*, regime: str | None = None) -> RankingScorer:
@@ -167,10 +179,127 @@ def auc_scorer(*, regime: str | None = None) -> RankingScorer:
     >>> auc_scorer(regime="new").regime
     'new'
     """
-    return _make_scorer("AUC", 10, regime)
+    return make_ranking_scorer("AUC", 10, regime)
 
 
-def _make_scorer(metric, k, regime):
+def precision_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
+    """Make a scorer of precision@k; see :func:`ndcg_at_k_scorer`.
+
+    Parameters
+    ----------
+    k : int, default=10
+        Cutoff, >= 1.
+    regime : {"cold", "warm", "tail", "new"} or None, default=None
+        As in :func:`ndcg_at_k_scorer`.
+
+    Returns
+    -------
+    scorer : callable
+        `scorer(estimator, X, y=None)` -> float in [0, 1].
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `k` or `regime` has another value.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.metrics import precision_at_k_scorer
+    >>> precision_at_k_scorer(5)
+    RankingScorer(metric='precision', k=5, regime='overall')
+    """
+    return make_ranking_scorer("precision", k, regime)
+
+
+def hit_rate_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
+    """Make a scorer of hit rate@k; see :func:`ndcg_at_k_scorer`.
+
+    Parameters
+    ----------
+    k : int, default=10
+        Cutoff, >= 1.
+    regime : {"cold", "warm", "tail", "new"} or None, default=None
+        As in :func:`ndcg_at_k_scorer`.
+
+    Returns
+    -------
+    scorer : callable
+        `scorer(estimator, X, y=None)` -> float in [0, 1].
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `k` or `regime` has another value.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.metrics import hit_rate_at_k_scorer
+    >>> hit_rate_at_k_scorer(5)
+    RankingScorer(metric='hit rate', k=5, regime='overall')
+    """
+    return make_ranking_scorer("hit rate", k, regime)
+
+
+def map_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
+    """Make a scorer of MAP@k; see :func:`ndcg_at_k_scorer`.
+
+    Parameters
+    ----------
+    k : int, default=10
+        Cutoff, >= 1.
+    regime : {"cold", "warm", "tail", "new"} or None, default=None
+        As in :func:`ndcg_at_k_scorer`.
+
+    Returns
+    -------
+    scorer : callable
+        `scorer(estimator, X, y=None)` -> float in [0, 1].
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `k` or `regime` has another value.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.metrics import map_at_k_scorer
+    >>> map_at_k_scorer(5)
+    RankingScorer(metric='MAP', k=5, regime='overall')
+    """
+    return make_ranking_scorer("MAP", k, regime)
+
+
+def mrr_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
+    """Make a scorer of MRR@k; see :func:`ndcg_at_k_scorer`.
+
+    Parameters
+    ----------
+    k : int, default=10
+        Cutoff, >= 1.
+    regime : {"cold", "warm", "tail", "new"} or None, default=None
+        As in :func:`ndcg_at_k_scorer`.
+
+    Returns
+    -------
+    scorer : callable
+        `scorer(estimator, X, y=None)` -> float in [0, 1].
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `k` or `regime` has another value.
+
+    Examples
+    --------
+    >>> from sklearn_selreg.metrics import mrr_at_k_scorer
+    >>> mrr_at_k_scorer(5)
+    RankingScorer(metric='MRR', k=5, regime='overall')
+    """
+    return make_ranking_scorer("MRR", k, regime)
+
+
+def make_ranking_scorer(metric, k, regime):
+    """Make a scorer of a metric, if its arguments are valid; `regime` None: of all."""
     check_integer("k", k, 1)
     if regime is not None and regime not in REGIMES[1:]:
         raise ValueError(f"regime must be one of {REGIMES[1:]} or None; got {regime!r}.")

@@ -9,11 +9,12 @@ from scipy import sparse
 from .._data._ids import encode
 from .._data._interactions import index_interactions
 from .._utils._params import name_kind
+from ._lists import ListContext
 from ._models import unwrap, view_model, warn_of_unknown_ids
 from ._ndcg import dcg_discounts, expected_gain
 from ._pairs import pair_numbers, positions_of
 from ._ranks import rank_held_out
-from ._regimes import assign_regimes
+from ._regimes import assign_regimes, assign_segments
 from ._scores import make_scorer, popularity_scorer
 
 
@@ -23,9 +24,9 @@ class RankingTask:
 
     Attributes
     ----------
-    pairs : DataFrame of shape (n_pairs, 6)
+    pairs : DataFrame of shape (n_pairs, n_columns)
         The held-out interactions, by user: ids of `user` and `item`, and whether they are `cold`,
-        `warm`, `tail` and `new`.
+        `warm`, `tail` and `new`, and in the caller's segments.
     users, catalog : ndarrays of shape (n_users,) and (n_items,)
         Ids of the held-out users, and of all items that are ranked.
     user, item : intp arrays of shape (n_pairs,)
@@ -34,6 +35,7 @@ class RankingTask:
         Pairs `user * n_items + item` that are no candidates, unless held out.
     n_fitted : int
         How many of the pairs are training interactions.
+    context : ListContext
     """
 
     pairs: pd.DataFrame
@@ -43,8 +45,9 @@ class RankingTask:
     item: np.ndarray
     excluded: np.ndarray
     n_fitted: int
+    context: ListContext
 
-    def rank(self, score, k, verbose=0):
+    def rank(self, score, k, verbose=0, *, lists=False):
         """Return the pairs with what each is worth in the ranking by `score`.
 
         Parameters
@@ -53,13 +56,17 @@ class RankingTask:
             From user ids to scores of the catalog.
         k : int
         verbose : int
+        lists : bool, default=False
+            Whether to describe each user's list of the best k, too.
 
         Returns
         -------
-        details : DataFrame of shape (n_pairs, 9)
+        details : DataFrame of shape (n_pairs, n_columns)
             See `RankingReport`.
+        lists : DataFrame of shape (n_users, 6), or None
+            Likewise.
         """
-        n_above, n_tied, auc = rank_held_out(
+        n_above, n_tied, auc, best = rank_held_out(
             lambda rows: score(self.users[rows]),
             self.user,
             self.item,
@@ -67,12 +74,16 @@ class RankingTask:
             len(self.users),
             len(self.catalog),
             verbose,
+            min(k, len(self.catalog)) if lists else 0,
         )
-        return self.pairs.assign(
+        details = self.pairs.assign(
+            n_above=n_above,
+            n_tied=n_tied,
             gain=expected_gain(dcg_discounts(k), n_above, n_tied),
             hit=expected_gain(np.ones(k), n_above, n_tied),
             auc=auc,
         )
+        return details, self.context.describe(self.users, best) if lists else None
 
 
 def read_task(
@@ -84,6 +95,9 @@ def read_task(
     cohort=None,
     items=None,
     exclude=None,
+    user_segments=None,
+    item_segments=None,
+    item_features=None,
     user_col=None,
     item_col=None,
 ):
@@ -119,7 +133,9 @@ def read_task(
         positions = encode(known[0], held_out.users), encode(known[1], held_out.items)
         warn_of_unknown_ids(held_out, *positions, *known)
     others = None if exclude is None else _index_other("exclude", exclude, columns)
-    task = _make_task(held_out, training, others, catalog, cohort)
+    context = ListContext(training, catalog, _features(view, catalog, item_features))
+    segments = (user_segments, item_segments)
+    task = _make_task(held_out, training, others, catalog, cohort, segments, context)
     return task, popularity_scorer(training, catalog) if score is None else score, view
 
 
@@ -145,10 +161,31 @@ def _index_other(name, table, columns):
         raise kind(f"{name} is a table, read as X is. {error}") from error
 
 
-def _make_task(held_out, training, others, catalog, cohort):
+def _features(view, catalog, given):
+    """Return the features of the catalog: those given, else the model's; None without."""
+    if given is None:
+        if view.features is None:
+            return None
+        position = encode(view.items, catalog)
+        empty = sparse.csr_matrix((1, view.features.shape[1]), dtype=view.features.dtype)
+        return sparse.vstack([view.features, empty], format="csr")[position]
+    features = sparse.csr_matrix(given, dtype=np.float64)
+    if features.shape[0] != len(catalog) or not np.isfinite(features.data).all():
+        raise ValueError(
+            f"item_features must be finite, with a row for each of the {len(catalog)} items of the "
+            f"catalog; got shape {features.shape}."
+        )
+    return features
+
+
+def _make_task(held_out, training, others, catalog, cohort, segments, context):
     """Make the task of ranking held-out interactions; `others`: no candidates either, or None."""
     user, item = positions_of(held_out.matrix)
     regimes = assign_regimes(held_out, training, user, item, cohort)
+    of_users = assign_segments(segments[0], held_out.users, "user_segments")
+    of_items = assign_segments(segments[1], held_out.items, "item_segments")
+    regimes |= {name: which[user] for name, which in of_users.items()}
+    regimes |= {name: which[item] for name, which in of_items.items()}
     column = encode(catalog, held_out.items)[item]
     fitted = pair_numbers(training, held_out.users, catalog)
     excluded = [fitted]
@@ -163,4 +200,5 @@ def _make_task(held_out, training, others, catalog, cohort):
         item=column,
         excluded=np.concatenate(excluded),
         n_fitted=np.count_nonzero(np.isin((user * len(catalog) + column)[inside], fitted)),
+        context=context,
     )

@@ -67,7 +67,7 @@ def test_vectors_are_one_standardized_block(rng, container):
     assert isinstance(features, sp.csr_matrix)
     assert features.dtype == np.float32
     np.testing.assert_allclose(features.toarray(), standardized(vectors), atol=1e-5)
-    assert encoder.get_feature_names_out().tolist() == [f"emb={k}" for k in range(4)]
+    assert encoder.get_feature_names_out().tolist() == [f"emb[{k}]" for k in range(4)]
     for again in (encoder, pickle.loads(pickle.dumps(encoder))):
         np.testing.assert_allclose(again.transform(frame).toarray(), features.toarray())
     assert abs(encoder.transform(frame[3:9]) - features[3:9]).max() < 1e-6
@@ -109,7 +109,7 @@ def test_missing_vectors_are_told_by_a_feature(rng):
     frame = pd.DataFrame({"emb": vectors})
     encoder = AutoItemEncoder()
     features = encoder.fit_transform(frame).toarray()
-    assert encoder.get_feature_names_out().tolist() == ["emb=0", "emb=1", "emb=2", "emb=missing"]
+    assert encoder.get_feature_names_out().tolist() == ["emb[0]", "emb[1]", "emb[2]", "emb=missing"]
     assert (features[holes, :3] == 0).all()
     assert np.flatnonzero(features[:, 3]).tolist() == holes
     present = np.delete(np.arange(N), holes)

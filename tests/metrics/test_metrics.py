@@ -62,7 +62,7 @@ def brute_force(score_of, catalog, X, y, train, cohort, exclude, k):
         tail = ["tail"] if count <= 3 else []
         return ["overall", group, *tail, *(["new"] if count == 0 else [])]
 
-    found = {name: {"ndcg": [], "recall": [], "auc": [], "n": 0} for name in REGIMES}
+    found = {name: {"ndcg": [], "recall": [], "auc": [], "n": 0, "outside": 0} for name in REGIMES}
     for user in {u for u, _ in relevant}:
         own = {i for u, i in relevant if u == user}
         candidates = [i for i in catalog if i in own or (user, i) not in fitted | dropped]
@@ -81,6 +81,7 @@ def brute_force(score_of, catalog, X, y, train, cohort, exclude, k):
                 continue
             ideal = sum(1 / np.log2(p + 2) for p in range(min(k, len(kind))))
             found[name]["n"] += len(kind)
+            found[name]["outside"] += sum(i not in catalog for i in kind)
             found[name]["ndcg"].append(sum(gain.get(i, 0) for i in kind) / ideal)
             found[name]["recall"].append(sum(hit.get(i, 0) for i in kind) / len(kind))
             for i in kind:
@@ -96,10 +97,11 @@ def brute_force(score_of, catalog, X, y, train, cohort, exclude, k):
             *(np.mean(f[m]) if f[m] else np.nan for m in ("ndcg", "recall", "auc")),
             len(f["ndcg"]),
             f["n"],
+            f["outside"],
         ]
         for f in found.values()
     ]
-    columns = [f"NDCG@{k}", f"recall@{k}", "AUC", "users", "interactions"]
+    columns = [f"NDCG@{k}", f"recall@{k}", "AUC", "users", "interactions", "outside"]
     return pd.DataFrame(rows, index=REGIMES, columns=columns)
 
 
@@ -336,7 +338,7 @@ def test_nobody_in_a_regime_and_nothing_to_compare_with():
 def test_all_relevant_items_outside_the_catalog():
     X, train = np.array([[1, 50], [2, 51]]), np.array([[1, 0], [1, 1]])
     report = ranking_report(tiled(np.zeros(3)), X, train=train, items=[0, 1, 2])
-    assert report.loc["overall"].to_list() == [0, 0, 0, 2, 2]
+    assert report.loc["overall"].to_list() == [0, 0, 0, 2, 2, 2]
 
 
 def test_details_average_to_the_report():

@@ -1,0 +1,121 @@
+"""Columns of item data as a fitted model keeps them: what groups items, and what names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ._arrays import as_objects
+from ._column_values import content_type
+from ._ids import encode
+from ._item_table import ItemTable
+
+_KEPT = ("text", "number", "date", "flag")  # lists and vectors name and group nothing
+_TITLES = ("title", "name")
+
+
+@dataclass(frozen=True, eq=False)
+class ItemColumns:
+    """Single values of items, by column.
+
+    Attributes
+    ----------
+    names : tuple of str
+    codes : ndarray of shape (n_columns, n_items), int32
+        Position in `values`; -1: missing.
+    values : tuple of tuples
+        The different values of each column.
+    """
+
+    names: tuple[str, ...]
+    codes: np.ndarray
+    values: tuple[tuple, ...]
+
+    @classmethod
+    def of(cls, table: ItemTable | None, items: np.ndarray) -> ItemColumns:
+        """Take the columns of single values out of item data.
+
+        Parameters
+        ----------
+        table : ItemTable or None
+            None: no columns.
+        items : ndarray of shape (n_items,)
+            Ids; items that the table does not have miss all values.
+
+        Returns
+        -------
+        columns : ItemColumns
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_selreg._data._item_columns import ItemColumns
+        >>> from sklearn_selreg._data._item_table import read_item_data
+        >>> table = read_item_data({7: {"shop": "a", "year": 1995}, 3: {"shop": "b", "year": 1995}})
+        >>> columns = ItemColumns.of(table, np.array([3, 7, 99]))
+        >>> columns.names, columns.codes.tolist(), columns.values
+        (('shop', 'year'), [[1, 0, -1], [0, 0, -1]], (('a', 'b'), (1995,)))
+        """
+        names, codes, values = [], [], []
+        if table is not None:
+            position = encode(table.ids, items)
+            for name in table.frame:
+                if content_type(table.frame[name]) in _KEPT:
+                    code, distinct = pd.factorize(table.frame[name])
+                    names.append(str(name))
+                    codes.append(np.append(code, -1)[position].astype(np.int32))
+                    values.append(tuple(distinct.tolist()))
+        stacked = np.array(codes, dtype=np.int32).reshape(len(codes), len(items))
+        return cls(tuple(names), stacked, tuple(values))
+
+    def find(self, name: object, what: str) -> int:
+        """Return the position of a column; raise a ValueError that names `what` asked for it."""
+        if str(name) in self.names:
+            return self.names.index(str(name))
+        raise ValueError(
+            f"{what} must name a column of single values in the item_data given to fit; got "
+            f"{name!r}. " + (f"There are {list(self.names)}." if self.names else "There are none.")
+        )
+
+    def titles(self, name: object | None, ids: np.ndarray) -> np.ndarray:
+        """Return what items are called, (n_items,) object.
+
+        Parameters
+        ----------
+        name : str or None
+            Of the column; None: that called title or name, if there is one.
+        ids : ndarray of shape (n_items,)
+            What items without a title are called.
+        """
+        lower = [own.lower() for own in self.names]
+        if name is None:
+            name = next((self.names[lower.index(n)] for n in _TITLES if n in lower), None)
+        titles = as_objects(ids).copy()
+        if name is not None:
+            place = self.find(name, "title_col")
+            code, values = self.codes[place], np.empty(len(self.values[place]), dtype=object)
+            values[:] = self.values[place]
+            titles[code >= 0] = values[code[code >= 0]]
+        return titles
+
+    def append(self, more: ItemColumns) -> ItemColumns:
+        """Return the columns with those of further items; values missing there are missing."""
+        codes, values = [], []
+        for own, distinct, name in zip(self.codes, self.values, self.names, strict=True):
+            known = list(distinct)
+            new = np.full(more.codes.shape[1], -1, dtype=np.int32)
+            if name in more.names:
+                place = more.names.index(name)
+                position = {value: n for n, value in enumerate(known)}
+                for value in more.values[place]:
+                    if position.setdefault(value, len(known)) == len(known):
+                        known.append(value)
+                code = np.array([position[value] for value in more.values[place]] + [-1], np.int32)
+                new = code[more.codes[place]]
+            codes.append(np.concatenate([own, new]))
+            values.append(tuple(known))
+        n_items = self.codes.shape[1] + more.codes.shape[1]
+        stacked = np.array(codes, dtype=np.int32).reshape(len(codes), n_items)
+        return ItemColumns(self.names, stacked, tuple(values))

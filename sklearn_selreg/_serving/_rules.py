@@ -1,0 +1,192 @@
+"""What lists have to keep to: who may get what, how much of what, and how much that is new."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from .._data._ids import encode
+from .._data._requested_ids import as_id_array, warn_of_unknown
+from .._data._tables import read_columns
+from .._utils._params import check_integer, name_kind
+from .._utils._warn import warn
+from ._recommend import find_candidates, pair_matrix, read_excluded
+
+
+@dataclass(frozen=True, eq=False)
+class ListRules:
+    """What lists of users have to keep to.
+
+    Attributes
+    ----------
+    filter_seen : bool
+        Whether a user's own items are left out.
+    candidates : ndarray of int or None
+        Columns of the items to rank, sorted; None: all.
+    excluded : csr_matrix of shape (n_users, n_items) or None
+        What single users may not get.
+    allowed : csr_matrix of shape (n_users, n_items) or None
+        All that single users may get; None: everything.
+    groups : ndarray of shape (n_kinds, n_items), int32
+        The group of each item, by each column that has a quota; -1: none.
+    quotas : ndarray of shape (n_kinds,), int
+    min_new : int
+        How many items of a list are to be new at least.
+    """
+
+    filter_seen: bool
+    candidates: np.ndarray | None
+    excluded: sp.csr_matrix | None
+    allowed: sp.csr_matrix | None
+    groups: np.ndarray
+    quotas: np.ndarray
+    min_new: int
+
+    @property
+    def are_plain(self):
+        """Whether a list is the best items of those that anybody may get."""
+        return self.allowed is None and not len(self.quotas) and not self.min_new
+
+    def __getitem__(self, users):
+        """Return the rules of some of the users."""
+        excluded = None if self.excluded is None else self.excluded[users]
+        return replace(
+            self,
+            excluded=excluded,
+            allowed=None if self.allowed is None else self.allowed[users],
+        )
+
+
+def read_rules(
+    model,
+    users,
+    n_items,
+    columns,
+    *,
+    filter_seen=True,
+    items=None,
+    exclude=None,
+    per_user_items=None,
+    max_per_group=None,
+    min_new=0,
+):
+    """Read the arguments of `recommend`.
+
+    Parameters
+    ----------
+    model : FittedModel
+    users : ndarray of shape (n_users,)
+        Ids of the users asked for.
+    n_items : int
+    columns : dict
+        How a table is read: `user_col` and `item_col`.
+    filter_seen, items, exclude, per_user_items, max_per_group, min_new
+        As of `SelectiveLLMRegularizedMF.recommend`.
+
+    Returns
+    -------
+    rules : ListRules
+    """
+    groups, quotas = _read_quotas(max_per_group, model.item_columns)
+    _check_min_new(min_new, n_items, model)
+    everywhere, excluded = read_excluded(exclude, model.items, users, model.users, **columns)
+    candidates = None if items is None else find_candidates(model.items, items)
+    if len(everywhere):
+        everything = np.arange(len(model.items)) if candidates is None else candidates
+        candidates = np.setdiff1d(everything, everywhere)
+    allowed = None
+    if per_user_items is not None:
+        allowed = _read_allowed(per_user_items, model.items, users, columns)
+    return ListRules(filter_seen, candidates, excluded, allowed, groups, quotas, int(min_new))
+
+
+def _read_quotas(max_per_group, item_columns):
+    """Return the groups of the items and the quotas, by column."""
+    if max_per_group is None:
+        max_per_group = {}
+    if not isinstance(max_per_group, Mapping):
+        raise TypeError(
+            "max_per_group must be a dict from columns of item_data to how many items of a value "
+            f"a list has at most, such as {{'category': 3}}; got {name_kind(max_per_group)}."
+        )
+    places = []
+    for name, quota in max_per_group.items():
+        check_integer(f"max_per_group[{name!r}]", quota, 1)
+        places.append(item_columns.find(name, "max_per_group"))
+    quotas = np.array(list(max_per_group.values()), dtype=np.int64)
+    return item_columns.codes[np.array(places, dtype=np.intp)], quotas
+
+
+def _check_min_new(min_new, n_items, model):
+    check_integer("min_new", min_new, 0)
+    if min_new > n_items:
+        raise ValueError(
+            f"min_new must be at most n_items, the length of a list; got {min_new} and {n_items}."
+        )
+    if min_new and not model.popularity.any():
+        raise ValueError(
+            "min_new is about items without interactions, and the model knows of no interactions "
+            "at all, as one of from_factors before refine."
+        )
+
+
+def _read_allowed(per_user_items, known, users, columns):
+    """Read who may get what: pairs of users and items, (n_users, n_items) csr_matrix."""
+    user_ids, item_ids = _read_pairs(per_user_items, known, columns)
+    item = encode(known, item_ids)
+    consequence = "nobody gets them"
+    warn_of_unknown("items of per_user_items", item_ids[item < 0], len(item), known, consequence)
+    _, allowed = pair_matrix(user_ids, item, users, len(known))
+    n_without = np.count_nonzero(np.diff(allowed.indptr) == 0)
+    if n_without:
+        warn(
+            f"{n_without} of {len(users)} users have no item in per_user_items, so they are "
+            "recommended nothing. List what each user may get, or recommend to the others without "
+            "per_user_items."
+        )
+    return allowed
+
+
+def _read_pairs(per_user_items, known, columns):
+    """Return the user and the item of each pair."""
+    if isinstance(per_user_items, Mapping):
+        lists = []
+        for user, ids in per_user_items.items():
+            array = as_id_array(ids, known)
+            if array.ndim != 1:
+                raise ValueError(
+                    "per_user_items must have a list, array or set of item ids for each user; got "
+                    f"{ids!r:.100} for {user!r}."
+                )
+            lists.append(array)
+        user_ids = np.repeat(as_objects(list(per_user_items)), [len(array) for array in lists])
+        item_ids = [item for array in lists for item in array.tolist()]
+        return user_ids, as_objects(item_ids)
+    if not hasattr(per_user_items, "columns"):
+        per_user_items = pd.DataFrame(_rows_of(per_user_items))
+        columns = {}
+    try:
+        user_ids, item_ids, _ = read_columns(per_user_items, **columns)
+    except ValueError as error:
+        raise ValueError(f"per_user_items is a table, read as X is. {error}") from error
+    return user_ids, item_ids
+
+
+def _rows_of(pairs):
+    """Return a table as rows, of an array or a list of pairs."""
+    rows = pairs if isinstance(pairs, np.ndarray) else list(pairs)
+    if np.ndim(rows) == 1 and not all(isinstance(row, list | tuple) for row in rows):
+        raise ValueError(
+            "per_user_items must be a dict from users to the items they may get, or a table with a "
+            f"user and an item in each row; got {name_kind(pairs)} of other things."
+        )
+    return rows
+
+
+def as_objects(values):
+    """Return ids as an array of objects, tuples as they are."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
