@@ -70,7 +70,9 @@ def read_factors(ids, factors, name, *, copy):
 
 
 def _stack_lists(factors):
-    """Return a column of lists, as tables have it, as a matrix; anything else as an array."""
+    """Return a column of lists, as tables have it, as a matrix; anything else as it is read."""
+    if isinstance(factors, list | tuple):
+        return factors
     values = to_numpy(factors)
     if values.ndim == 1 and values.dtype == object:
         return np.array(values.tolist(), dtype=np.float32)
