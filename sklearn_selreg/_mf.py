@@ -884,7 +884,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         )
         columns = {"n_features_in_": 2}
         if interactions is not None or y is not None:
-            added = index_given(interactions, y, fitted, **model._columns, negatives=model.negatives)
+            how = {**model._columns, "negatives": model.negatives}
+            added = index_given(interactions, y, fitted, **how)
             located = locate(added, users, items)
             located.warn_of_unknown(added, fitted)
             fitted = with_interactions(fitted, located)

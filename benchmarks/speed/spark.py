@@ -32,8 +32,8 @@ import environment
 
 RESULTS = repository.RESULTS / "spark.json"
 COLUMNS = {"user_col": "user", "item_col": "item"}
-N_COMPARED, N_RANKED = 1000, 3000  # users
-RANK, SWEEPS, REG, ALPHA = 32, 8, 0.05, 10.0
+N_COMPARED, N_RANKED = 1000, 2000  # users
+RANK, SWEEPS, REG, ALPHA = 32, 5, 0.05, 10.0
 PACKAGES = ("pyspark==4.3.0", "pandas>=2.2,<3", "pyarrow>=17")
 
 
@@ -45,6 +45,7 @@ class Laps:
 
     def __call__(self, name):
         self.seconds[name] = round(time.perf_counter() - self._start, 1)
+        print(f"{name}: {self.seconds[name]} s", flush=True)
         self._start = time.perf_counter()
 
 
@@ -142,7 +143,7 @@ def judge_pays(given, X, held_out, fitted=None, **known):
     before = report(given)
     start = time.perf_counter()
     after = report(given.refine())
-    difference = compare_reports(after, before)["AUC"].loc["all"]
+    difference = compare_reports(after, before).loc["overall", "AUC"]
     result = {
         "seconds to refine and rank": round(time.perf_counter() - start, 1),
         "preferences weighted": given.judge_stats_["pairs_weighted"],
@@ -152,7 +153,7 @@ def judge_pays(given, X, held_out, fitted=None, **known):
     if fitted is not None:
         models["fit"] = report(fitted)
     for name, metrics in models.items():
-        result[name] = metrics.loc["all", ["NDCG@10", "AUC"]].round(4).to_dict()
+        result[name] = metrics.loc["overall", ["NDCG@10", "AUC"]].round(4).to_dict()
     return result
 
 

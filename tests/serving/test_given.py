@@ -77,7 +77,7 @@ def test_a_frame_of_ids_and_lists_is_taken_by_its_columns(given):
     "column", [[[1.0, 2.0], [3.0]], [[1.0, 2.0], None], [[1.0, 2.0], ["x", 3.0]]]
 )
 def test_lists_of_several_lengths_are_refused(column):
-    with pytest.raises(ValueError, match="user_factors must be an array of numbers.* all have the same"):
+    with pytest.raises(ValueError, match=r"must be an array of numbers.* the same length"):
         make((["a", "b"], [1], pd.Series(column), [[1.0, 2.0]]))
 
 
@@ -99,7 +99,9 @@ def test_a_matrix_is_in_the_order_of_the_ids(given, likes):
         model.fold_in(likes.assign(user="new " + likes["user"]))
     found = [model.recommend(given[0], 5)[0].tolist() for model in (by_matrix, by_table)]
     assert found[0] == found[1]
-    with pytest.raises(ValueError, match=r"given users and items, \(30, 20\); got shape \(29, 20\)"):
+    with pytest.raises(
+        ValueError, match=r"given users and items, \(30, 20\); got shape \(29, 20\)"
+    ):
         make(parts, interactions=matrix.tocsr()[1:])
 
 
@@ -214,7 +216,7 @@ def test_a_plan_is_of_what_refine_asks_and_no_fit_comes_before(given, likes):
 
 def test_refine_needs_interactions(given, likes):
     model = make(given, judge=parity_judge([]))
-    with pytest.raises(ValueError, match="X must be the interactions .* given none; got None"):
+    with pytest.raises(ValueError, match=r"X must be the interactions .* given none"):
         model.refine()
     with pytest.raises(ValueError, match="pass both"):
         model.refine(None, [1])
