@@ -48,6 +48,7 @@ from ._serving._folding_in import (
     fold_in_new_items,
     fold_in_users,
 )
+from ._serving._given import warn_of_unknown_histories
 from ._serving._lists import ListMaker
 from ._serving._persistence import (
     check_version,
@@ -63,11 +64,19 @@ from ._serving._recommend import (
     tidy,
 )
 from ._serving._rules import read_rules
+from ._serving._vectors import with_equal_norms, with_zeros
 from ._training._data import TrainingData, TrainingSettings
 from ._training._fitting import Trained, train
-from ._training._given import check_widths, make_given_model, read_factors
+from ._training._given import (
+    check_peer_settings,
+    check_widths,
+    index_given,
+    make_given_model,
+    read_factors,
+)
+from ._training._located import locate, with_interactions
 from ._training._preferences import preference_losses
-from ._training._refining import locate, train_given
+from ._training._refining import train_given
 from ._tuning._auto import (
     FIXED,
     NOT_COMPARED,
@@ -818,11 +827,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         return isinstance(self.item_col, str) or isinstance(self.item_data, pd.Series | dict)
 
     def _read_data(self, of, X):
-        """Read the item or user data, as a table; None without."""
+        """Read the item or user data, as a table; None without. X None: it was read before."""
         data = getattr(self, f"{of}_data")
         if data is None:
             return None
-        return read_item_data(data, self._id_name(of, getattr(X, "columns", ())), of=of)
+        before = getattr(self, "feature_names_in_", ())
+        names = before if X is None else getattr(X, "columns", ())
+        return read_item_data(data, self._id_name(of, names), of=of)
 
     def _read(self, X, y):
         """Read interactions, item and user data, and make features."""
@@ -878,6 +889,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         user_factors: Any,
         item_factors: Any,
         *,
+        interactions: Table | None = None,
+        y: Any = None,
+        base_confidence: float = 0.0,
+        count_offset: float | None = None,
         copy: bool = True,
         **parameters: Any,
     ) -> Self:
@@ -890,7 +905,22 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         user_ids, item_ids : array-like of shape (n_users,) and (n_items,)
             Unique ids.
         user_factors, item_factors : array-like of shape (n_users, k) and (n_items, k)
-            Their products are the scores. Columns of biases are columns like others.
+            Their products are the scores. Columns of biases are columns like others. A column of
+            lists, as tables have it (pandas, polars, Arrow), does as well.
+        interactions : table of shape (n_samples, n_columns), sparse matrix or None, default=None
+            What the factors were made of: a table as in `fit`, or a sparse matrix with the users
+            and items in the order of the ids. Without them nobody knows what users have seen:
+            :meth:`recommend` warns that it may be recommended, and :meth:`refine` needs them.
+        y : array-like of shape (n_samples,), default=None
+            Strengths of the interactions, as in `fit`.
+        base_confidence : float, default=0
+            By how much >= 0 the confidence of an interaction is above `alpha` times its strength,
+            in the library that made the factors: 1 in cmfrec, irspack, LensKit and Spark, 0 in
+            implicit.
+        count_offset : float or None, default=None
+            How the penalty of a user grows with the number n of its interactions there:
+            ``regularization * (n + count_offset)``, as in Spark (0) and irspack. None:
+            `regularization`, whatever n is.
         copy : bool, default=True
             False: float32 arrays are not copied, and :meth:`refine` writes into them. A file that
             is mapped by ``np.load(path, mmap_mode="c")`` stays as it is.
@@ -910,17 +940,28 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         ValueError
             For factors or ids of other shapes, repeated ids, factors that are not finite or (with
             ``copy=False``) read-only, a number of `factors` that is another one, or a `backbone`
-            other than "als".
+            other than "als"; for interactions as in `fit`; for other numbers.
+
+        Warns
+        -----
+        DataWarning
+            If users or items of the interactions have no factors; these rows are left out.
+
+        Notes
+        -----
+        What these settings are in other libraries is told in the user guide, with an example for
+        each.
 
         Examples
         --------
         >>> import numpy as np
         >>> from sklearn_selreg import SelectiveLLMRegularizedMF
         >>> model = SelectiveLLMRegularizedMF.from_factors(
-        ...     ["ann", "bob"], [10, 20, 30], np.eye(2), [[1, 0], [0, 1], [0.5, 0.5]])
+        ...     ["ann", "bob"], [10, 20, 30], np.eye(2), [[1, 0], [0, 1], [0.5, 0.5]],
+        ...     interactions=[["ann", 10], ["bob", 20]])
         >>> items, scores = model.recommend(["bob"], n_items=2)
         >>> items.tolist()
-        [[20, 30]]
+        [[30, 10]]
         """
         model = cls(**parameters)
         model._validate_params()
@@ -929,6 +970,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
                 "backbone must be 'als' with given factors, to which users are folded in as by it; "
                 f"got {model.backbone!r}."
             )
+        check_peer_settings(base_confidence, count_offset)
         users, user_factors = read_factors(user_ids, user_factors, "user", copy=copy)
         items, item_factors = read_factors(item_ids, item_factors, "item", copy=copy)
         check_widths(user_factors, item_factors, model.factors)
@@ -938,23 +980,32 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             items,
             user_factors,
             item_factors,
-            backbone,
+            replace(backbone, base_confidence=base_confidence, count_offset=count_offset),
             table=model._read_data("item", None) if model._names_items() else None,
             strengths=settings["strengths"],
             uses_last_period=model.popularity_at == "last",
-            id_names=id_names(None, model.user_col, model.item_col),
+            id_names=id_names(interactions, model.user_col, model.item_col),
         )
+        columns = {"n_features_in_": 2}
+        if interactions is not None or y is not None:
+            how = {**model._columns, "negatives": model.negatives}
+            added = index_given(interactions, y, fitted, **how)
+            located = locate(added, users, items)
+            located.warn_of_unknown(added, fitted)
+            fitted = with_interactions(fitted, located)
+            columns["n_features_in_"], names = describe_columns(interactions)
+            columns |= {} if names is None else {"feature_names_in_": names}
         return model._remember(
             Trained(fitted, None, {}, [], 0),
             1,
-            n_features_in_=2,
             item_encoder_=None,
             user_encoder_=None,
             _found=None,
             iterations_=backbone.iterations,
+            **columns,
         )
 
-    def refine(self, X: Table, y: Any = None) -> Self:
+    def refine(self, X: Table | None = None, y: Any = None) -> Self:
         """Let the judge's preferences act on given factors.
 
         Only the rows of judged users and items move, kept near what they were by a proximal term:
@@ -963,10 +1014,11 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n_samples, n_columns)
+        X : table of shape (n_samples, n_columns), sparse matrix or None, default=None
             Interactions that the factors were made of, at least all those of the judged users: by
             them slates are placed, known positives told, seen items filtered and popularity
-            counted. So the more of them the better.
+            counted. So the more of them the better. They replace those that the model knows; None:
+            these.
         y : array-like of shape (n_samples,), default=None
             Strengths, as in `fit`.
 
@@ -977,7 +1029,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            As in `fit`; without judge; for a model that is not from :meth:`from_factors`.
+            As in `fit`; without judge; for a model that is not from :meth:`from_factors`, or has
+            no interactions if X is None.
         TypeError, JudgeError
             As in `fit`.
 
@@ -1005,14 +1058,11 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             )
         self._resolve()
         answers = self._recorded_answers()
-        added = _index_table(X, y, **self._columns, negatives=self.negatives)
+        model, asked = self._fitted, ()
+        added = index_given(X, y, model, **self._columns, negatives=self.negatives)
         self._warn_of_what_a_file_lacked()
-        model, asked = self._fitted, added.items[:0]
         if answers is None:
-            known = locate(added, model.users, model.items, asked).interactions
-            data = TrainingData(
-                known, self._read_data("item", X), None, None, np.empty(0, object), model.id_names
-            )
+            data = self._read_given(X, added)
             answers = self._ask(data)
         if answers.judged is not None:
             asked = answers.judged.candidates
@@ -1023,15 +1073,23 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         trained = train_given(model, answers, located, settings)
         return self._remember(trained, 1, iterations_=self.iterations_)
 
+    def _read_given(self, X, interactions):
+        """Return the data by which `refine` chooses slates."""
+        model = self._fitted
+        known = locate(interactions, model.users, model.items).interactions
+        table = self._read_data("item", X)
+        return TrainingData(known, table, None, None, np.empty(0, object), model.id_names)
+
     # -- the judge ---------------------------------------------------------------------------------
 
-    def plan_judging(self, X: Table, y: Any = None, *, cv: Any = None) -> JudgingPlan:
+    def plan_judging(self, X: Table | None, y: Any = None, *, cv: Any = None) -> JudgingPlan:
         """Tell what the judge would be asked, and what that would cost. Asks nothing.
 
         Parameters
         ----------
         X, y
-            As in `fit`.
+            As in `fit`; for a model of :meth:`from_factors` as in :meth:`refine`, which is planned
+            then.
         cv : int, splitter, iterable of splits or None, default=None
             None: for one `fit`. Otherwise for a search with this cross-validation: for the fits on
             its training rows, and for the last one on all rows. Settings other than those of the
@@ -1078,11 +1136,19 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         for rows in parts:
             some = X if rows is None else _safe_indexing(X, rows)
             strengths = y if rows is None or y is None else _safe_indexing(y, rows)
-            distinct |= dict.fromkeys(self._choose_slates(self._read(some, strengths)).slates)
+            planned = self._read_planned(some, strengths)
+            distinct |= dict.fromkeys(self._choose_slates(planned).slates)
         slates = list(distinct)
         plan = JudgingPlan(slates, len(parts), judge.estimate_cost(slates), judge)
         plan.warn_if_too_much()
         return plan
+
+    def _read_planned(self, X, y):
+        fitted = getattr(self, "_fitted", None)
+        if fitted is None or fitted.given is None:
+            return self._read(X, y)
+        added = index_given(X, y, fitted, **self._columns, negatives=self.negatives)
+        return self._read_given(X, added)
 
     @property
     def preferences_(self) -> pd.DataFrame:
@@ -1294,7 +1360,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         -----
         DataWarning
             If more than half of the users are unknown, as when rows sorted by user are split
-            without shuffling, or more than half of the items.
+            without shuffling, or more than half of the items; if a model of :meth:`from_factors`
+            does not know what users have seen.
         """
         check_is_fitted(self)
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
@@ -1302,6 +1369,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         model = self._fitted
         rows, columns = encode(model.users, held_out.users), encode(model.items, held_out.items)
         warn_of_unknown_ids(held_out, rows, columns, model.users, model.items)
+        warn_of_unknown_histories(model, rows, "it is ranked among the candidates")
         check_finite_model(model.user_factors, model.item_factors)
         return mean_ndcg(
             lambda part: model.score(rows[part]),
@@ -1383,7 +1451,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         DataWarning
             If some of `items` or `per_user_items` are unknown, which are left out, or items of
             `exclude`, which exclude nothing; if users have ids of another type than all fitted
-            ones; if users have no `per_user_items`, or too few new items.
+            ones; if users have no `per_user_items`, or too few new items; with `filter_seen`, if a
+            model of :meth:`from_factors` does not know what users have seen.
 
         Notes
         -----
@@ -1487,6 +1556,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         rules = read_rules(model, users, n_items, self._id_columns, **rules)
         rows = encode(model.users, users)
         self._warn_of_foreign(users[rows < 0], len(rows))
+        if rules.filter_seen:
+            warn_of_unknown_histories(model, rows, "it may be recommended to them")
         how = {"num_threads": self._num_threads, "verbose": self.verbose}
         # Ids as they were fitted, if all were: the same dtype, for joins.
         shown = model.users[rows] if (rows >= 0).all() else users
@@ -1597,6 +1668,97 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             names = name, "similar" if name != "similar" else f"similar_{of}"
             return tidy(known[rows], known, columns, scores, names)
         return pick_ids(known, columns), scores
+
+    def item_vectors(self, *, equal_norms: bool = False) -> np.ndarray:
+        """Return the vectors of all items, for an index of nearest neighbors.
+
+        Their inner products with :meth:`user_vectors` are the scores of :meth:`predict`.
+
+        Parameters
+        ----------
+        equal_norms : bool, default=False
+            Append a column that makes all vectors equally long: then those with the largest inner
+            product are also the nearest ones by distance and by cosine, for an index that has no
+            inner product, or finds too little by it.
+
+        Returns
+        -------
+        vectors : ndarray of shape (n_items, k), float32
+            A copy of `item_factors_`, biases included; row i is that of ``items_[i]``. Items of
+            :meth:`fold_in_items` come last, the rows before stay. The column that makes norms
+            equal becomes another one for all if one of them is longer than the longest before.
+
+        See Also
+        --------
+        item_rows : The row of an item.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
+        >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
+        >>> scores = model.user_vectors(["bob"]) @ model.item_vectors().T
+        >>> bool(abs(scores[0, 1] - model.predict([["bob", model.items_[1]]])[0]) < 1e-6)
+        True
+        """
+        check_is_fitted(self)
+        vectors = self.item_factors_
+        check_finite_model(vectors)
+        return with_equal_norms(vectors) if equal_norms else vectors.copy()
+
+    def item_rows(self, items: Any) -> np.ndarray:
+        """Return the rows of items in `item_vectors`; ``items_[rows]`` is the way back.
+
+        Parameters
+        ----------
+        items : array-like of shape (n,)
+            Item ids.
+
+        Returns
+        -------
+        rows : ndarray of shape (n,), intp
+
+        Raises
+        ------
+        KeyError
+            For an item that is unknown.
+        ValueError
+            If `items` is not 1-D.
+        """
+        check_is_fitted(self)
+        return find_known(self.items_, read_ids(items, "items", self.items_), "item")
+
+    def user_vectors(self, users: Any, *, equal_norms: bool = False) -> np.ndarray:
+        """Return the vectors of users, to search an index of :meth:`item_vectors` with.
+
+        Parameters
+        ----------
+        users : array-like of shape (n_users,)
+            User ids; an unknown one has the vector of the mean user.
+        equal_norms : bool, default=False
+            As for the items.
+
+        Returns
+        -------
+        vectors : ndarray of shape (n_users, k), float32
+
+        Raises
+        ------
+        ValueError
+            If `users` is not 1-D or has missing ids.
+
+        Warns
+        -----
+        DataWarning
+            If users have ids of another type than all fitted ones.
+        """
+        check_is_fitted(self)
+        users = read_ids(users, "users", self.users_)
+        rows = encode(self.users_, users)
+        self._warn_of_foreign(users[rows < 0], len(rows))
+        vectors = self._fitted.user_rows(rows)
+        check_finite_model(vectors)
+        return with_zeros(vectors) if equal_norms else vectors
 
     def explain(self, user: Any, item: Any, *, by_feature: bool = True) -> pd.DataFrame:
         """Tell where the score of a user and an item comes from, for ``backbone="als"``.

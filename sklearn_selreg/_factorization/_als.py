@@ -52,8 +52,8 @@ class RegularizedALS:
         By which they are multiplied, without a copy.
     user_factors, item_factors : ndarrays of shape (n_users, k) and (n_items, k), float32
         Factors to start from; they are copied.
-    regularization : float
-        :math:`\lambda`.
+    regularization : float or ndarray of shape (n_users,)
+        :math:`\lambda`; an array, of each user, only to solve for users.
     item_regularization : float or None
         :math:`\lambda_I`; None = `regularization`.
     missing_weights : ndarray of shape (n_items,) or None
@@ -267,7 +267,8 @@ def fold_in(
     confidence : csr_matrix of shape (n_users, n_items), float32
         Confidences of the users' interactions; a user without any gets the prior.
     item_factors : ndarray of shape (n_items, k), float32
-    regularization : float
+    regularization : float or ndarray of shape (n_users,), float32
+        Of all users, or of each.
     missing_weights : ndarray of shape (n_items,) or None
         As in `RegularizedALS`.
     prior : ndarray of shape (n_users, k), float32, or None

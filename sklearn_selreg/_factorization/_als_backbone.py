@@ -25,7 +25,10 @@ _ENTRIES_PER_CHUNK = 2**20
 
 @dataclass(frozen=True)
 class ALSBackbone:
-    """Settings of the factorization; see `SelectiveLLMRegularizedMF` for their meaning."""
+    """Settings of the factorization; see `SelectiveLLMRegularizedMF` for their meaning.
+
+    The last two are those of libraries whose factors are given: see `from_factors`.
+    """
 
     factors: int
     regularization: float
@@ -37,6 +40,8 @@ class ALSBackbone:
     recency_power: float
     num_threads: int
     cg_steps: int = CG_STEPS
+    base_confidence: float = 0.0
+    count_offset: float | None = None
 
     defaults: ClassVar[dict] = {
         "factors": 64,
@@ -71,10 +76,23 @@ class ALSBackbone:
         return replace(self, iterations=self.iterations - n_sweeps), n_sweeps
 
     def confidence(self, matrix):
-        """Return the confidences alpha * strength, (n_users, n_items) csr float32."""
+        """Return the confidences of interactions, (n_users, n_items) csr float32.
+
+        They are alpha * strength, and on top of that `base_confidence`.
+        """
         with quiet():
             data = np.float32(self.alpha) * matrix.data
+            if self.base_confidence:
+                data += np.float32(self.base_confidence)
         return with_data(matrix, data)
+
+    def user_penalty(self, confidence):
+        """Return the L2 penalty of users by their interactions: a number, or (n_users,) float32."""
+        if self.count_offset is None:
+            return self.regularization
+        # Users without interactions are 0 whatever theirs is, but it must be above 0.
+        counts = np.maximum(np.diff(confidence.indptr), 1)
+        return np.float32(self.regularization) * (counts + np.float32(self.count_offset))
 
     def recent_confidence(self, matrix, age):
         """Return confidences that fall with age, alpha * strength * 3 / (1 + age) ** p.
@@ -408,7 +426,7 @@ class ALSBackbone:
         return fold_in(
             confidence,
             item_factors,
-            regularization=self.regularization,
+            regularization=self.user_penalty(confidence),
             missing_weights=self.missing_weights(popularity),
             num_threads=self.num_threads,
             **solver,

@@ -167,6 +167,13 @@ class FittedModel:
         parts = np.split(users, range(chunk, len(users), chunk))
         return np.concatenate([self.score(part).min(axis=1) for part in parts])[which]
 
+    def lacks_history(self, rows):
+        """Return of which users (-1: a new one) there are given factors alone, (n,) bool."""
+        if self.given is None:
+            return np.zeros(len(rows), dtype=bool)
+        indptr = self.matrix.indptr
+        return (rows >= 0) & (indptr[rows + 1] == indptr[rows])
+
     def is_judged(self, rows):
         """Return for which users (-1: a new one) a judge's preferences act, (n,) bool."""
         judged = (rows >= 0) & (rows < len(self.as_of_fit))

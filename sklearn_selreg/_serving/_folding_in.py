@@ -84,12 +84,11 @@ def fold_in_users(model, added, known, time_col, described=None):
     more = added.select_items(columns, len(model.items))
     before, after = model.histories[rows], more
     if known == "append":
-        _check_appendable(model, added.users, rows, before)
+        _check_appendable(model, added.users, rows)
         after = before.add(more)
     elif known is None:
         lost = lose_strength(before.matrix, after.matrix) | model.is_judged(rows)
-        if model.given is not None:  # factors that nobody can solve for again
-            lost |= (rows >= 0) & (np.diff(before.matrix.indptr) == 0)
+        lost |= model.lacks_history(rows)  # factors that nobody can solve for again
         _warn_of_replaced(added.users, lost)
     before = before if known == "append" else None
     weights = _user_periods(model, added, before)
@@ -203,10 +202,10 @@ def _warn_of_times(model, added, known, time_col):
         warn(told)
 
 
-def _check_appendable(model, users, rows, before):
+def _check_appendable(model, users, rows):
     """Raise if nothing is known of the interactions of users that others gave factors to."""
-    blank = (rows >= 0) & (np.diff(before.matrix.indptr) == 0)
-    if model.given is not None and blank.any():
+    blank = model.lacks_history(rows)
+    if blank.any():
         raise ValueError(
             "known='append' adds to interactions, of which from_factors knows none: "
             f"{blank.sum()} users of X have only factors, such as "

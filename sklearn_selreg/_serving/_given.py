@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._utils._warn import warn
+
 
 @dataclass(frozen=True, eq=False)
 class Replaced:
@@ -60,3 +62,23 @@ class GivenFactors:
     @staticmethod
     def _put_back(parts):
         return Replaced.all_by([(part.array, part.rows, part.values) for part in parts])
+
+
+def warn_of_unknown_histories(model, rows, so):
+    """Warn of users of whom factors were given, but nothing of what they have seen.
+
+    Parameters
+    ----------
+    model : FittedModel
+    rows : ndarray of shape (n,), int
+        Of the users asked for; -1: unknown ones.
+    so : str
+        What that does: "it may be recommended to them".
+    """
+    lacking = model.lacks_history(rows)
+    if lacking.any():
+        warn(
+            f"What {lacking.sum()} of {len(rows)} users have seen, such as "
+            f"{model.users[rows[lacking]][:1].tolist()[0]!r}, is not known: {so}. Pass "
+            "interactions= to from_factors, or set filter_seen=False if that is meant."
+        )

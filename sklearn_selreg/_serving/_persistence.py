@@ -362,6 +362,8 @@ def _take_backbone(about):
     backbone = BACKBONES[about["backbone"]](**about["backbone_settings"])
     for field in fields(backbone):
         value = getattr(backbone, field.name)
+        if value is None and field.default is None:
+            continue
         whole = field.type is not int or type(value) is int
         right = type(value) is bool if field.type is bool else is_number(value) and value >= 0
         expect(right and whole, f"{field.name} is {value!r}")

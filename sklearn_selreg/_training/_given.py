@@ -1,11 +1,15 @@
 """A fitted model of factors that were made elsewhere."""
 
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
+from .._data._arrays import to_numpy
 from .._data._histories import Histories
+from .._data._interactions import Interactions, index_interactions
 from .._data._item_columns import ItemColumns
 from .._data._strengths import StrengthScale
 from .._serving._fitted import FittedModel
@@ -18,7 +22,7 @@ def read_factors(ids, factors, name, *, copy):
     Parameters
     ----------
     ids : array-like of shape (n,)
-    factors : array-like of shape (n, k)
+    factors : array-like of shape (n, k), or column of n lists of k numbers
     name : str
         "user" or "item".
     copy : bool
@@ -37,11 +41,15 @@ def read_factors(ids, factors, name, *, copy):
     """
     if isinstance(ids, list | tuple):  # np.asarray turns all ids of ["ann", 1] into strings
         ids = pd.Series(list(ids)).to_numpy()
-    ids = np.asarray(ids)
+    ids = to_numpy(ids)
     try:
+        factors = _stack_lists(factors)
         factors = np.array(factors, dtype=np.float32, order="C", copy=True if copy else None)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}_factors must be an array of numbers: {error}.") from error
+        raise ValueError(
+            f"{name}_factors must be an array of numbers: {error}. A column of lists does as well, "
+            "if all have the same length."
+        ) from error
     if factors.ndim != 2 or ids.shape != factors.shape[:1] or 0 in factors.shape:
         raise ValueError(
             f"{name}_factors must have a row for each of {name}_ids; got shapes {factors.shape} "
@@ -60,6 +68,75 @@ def read_factors(ids, factors, name, *, copy):
         twice = ids[pd.Index(ids).duplicated()][:1].tolist()[0]
         raise ValueError(f"{name}_ids must be unique; got {twice!r} more than once.")
     return ids, factors
+
+
+def _stack_lists(factors):
+    """Return a column of lists, as tables have it, as a matrix; anything else as it is read."""
+    if isinstance(factors, list | tuple):
+        return factors
+    values = to_numpy(factors)
+    if values.ndim == 1 and values.dtype == object:
+        return np.array(values.tolist(), dtype=np.float32)
+    return values
+
+
+def check_peer_settings(base_confidence, count_offset):
+    """Raise unless the settings of `from_factors` about folding in are numbers >= 0."""
+    for name, value, or_none in (
+        ("base_confidence", base_confidence, ""),
+        ("count_offset", count_offset, " or None"),
+    ):
+        if value is None and or_none:
+            continue
+        if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < np.inf:
+            raise ValueError(f"{name} must be a number >= 0{or_none}; got {value!r}.")
+
+
+def index_given(X, y, model, **columns):
+    """Index the interactions that given factors were made of.
+
+    Parameters
+    ----------
+    X : table, sparse matrix or None
+        The rows and columns of a sparse matrix are the users and items of the model, in its order.
+        None: those that the model has.
+    y : array-like or None
+    model : FittedModel
+        With given factors.
+    **columns
+        Of `index_interactions`.
+
+    Returns
+    -------
+    interactions : Interactions
+
+    Raises
+    ------
+    ValueError
+        If a sparse matrix has another shape, if the model has no interactions, and as
+        `index_interactions`.
+    """
+    ids = {"users": model.users, "items": model.items}
+    if X is None:
+        if y is not None:
+            raise ValueError("y are strengths of interactions, of which there are none; pass both.")
+        known = model.histories
+        if not known.matrix.nnz:
+            raise ValueError(
+                "X must be the interactions that the factors were made of, as from_factors was "
+                "given none; got None."
+            )
+        return Interactions(known.matrix, known.recency_rank, known.times, **ids)
+    interactions = index_interactions(X, y, **columns)
+    if not sp.issparse(X):
+        return interactions
+    expected = len(model.users), len(model.items)
+    if X.shape != expected:
+        raise ValueError(
+            "A sparse matrix of interactions must have the rows and columns of the given users and "
+            f"items, {expected}; got shape {X.shape}. A table with their ids may have others."
+        )
+    return replace(interactions, **ids)
 
 
 def check_widths(user_factors, item_factors, n_factors):
@@ -88,7 +165,9 @@ def make_given_model(
     uses_last_period,
     id_names,
 ):
-    """Make a model of ids and factors; its users are folded in as by `backbone`, plainly.
+    """Make a model of ids and factors, without interactions.
+
+    Its users are folded in as by `backbone`, plainly.
 
     Parameters
     ----------

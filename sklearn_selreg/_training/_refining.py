@@ -4,16 +4,12 @@ Knows factors, slates and interactions; nothing here takes time or memory in pro
 number of users, and of the items one pass makes a Gram matrix.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 
 from .._data._csr import count_interactions
-from .._data._ids import encode
-from .._data._interactions import Interactions
-from .._data._requested_ids import warn_of_unknown
 from .._factorization._anchoring import item_pull, score_metrics, score_spread, user_pull
 from .._factorization._factors import Factors
 from .._factorization._proximal import ProximalProblem
@@ -24,85 +20,11 @@ from .._judging._standing import rank_items
 from .._judging._supervision import stats_without_opinion, supervise
 from .._serving._given import GivenFactors, Replaced
 from ._fitting import Trained
+from ._located import with_interactions
 from ._sweeps import SweepWatcher
 
 _SAMPLE = 100_000  # rows by which the spread of factors is measured, at most
 _GRAM_CHUNK = 2**16
-
-
-@dataclass(frozen=True, eq=False)
-class Located:
-    """Interactions among a few of many users and items.
-
-    Attributes
-    ----------
-    interactions : Interactions
-        Of these users and items alone.
-    rows, columns : ndarrays of int, sorted
-        Where they are among all users and all items.
-    unknown_users, unknown_items : ndarrays
-        Ids that were left out.
-    """
-
-    interactions: Interactions
-    rows: np.ndarray
-    columns: np.ndarray
-    unknown_users: np.ndarray
-    unknown_items: np.ndarray
-
-    def warn_of_unknown(self, interactions, model):
-        """Warn of ids that the model does not have."""
-        for what, unknown, ids, known in (
-            ("users", self.unknown_users, interactions.users, model.users),
-            ("items", self.unknown_items, interactions.items, model.items),
-        ):
-            left_out = "their interactions are left out"
-            warn_of_unknown(what, unknown, len(ids), known, left_out)
-
-    def place(self, slates):
-        """Return slates in rows and columns of all; `shown` is left as it is."""
-        items = np.where(slates.items >= 0, self.columns[slates.items], -1)
-        return replace(slates, users=self.rows[slates.users], items=items)
-
-    def spread(self, values, shape):
-        """Return values of the interactions as a matrix among all users and items."""
-        small = self.interactions.matrix
-        indptr = np.zeros(shape[0] + 1, dtype=small.indptr.dtype)
-        indptr[self.rows + 1] = np.diff(small.indptr)
-        np.cumsum(indptr, out=indptr)
-        columns = self.columns[small.indices].astype(small.indices.dtype)
-        matrix = sp.csr_matrix((values, columns, indptr), shape)
-        matrix.has_canonical_format = True
-        return matrix
-
-
-def locate(interactions, users, items, candidates):
-    """Find interactions among all users and items.
-
-    Parameters
-    ----------
-    interactions : Interactions
-    users, items : ndarrays
-        All ids.
-    candidates : ndarray
-        Ids of more items that are needed.
-
-    Returns
-    -------
-    located : Located
-    """
-    rows, columns = encode(users, interactions.users), encode(items, interactions.items)
-    asked = encode(items, pd.unique(candidates))
-    kept = np.flatnonzero(rows >= 0)
-    kept = kept[np.argsort(rows[kept], kind="stable")]
-    found = np.union1d(columns[columns >= 0], asked[asked >= 0])
-    within = np.where(columns >= 0, np.searchsorted(found, columns), -1)
-    few = interactions.select_items(within, len(found))[kept]
-    small = Interactions(
-        few.matrix, few.recency_rank, users=interactions.users[kept], items=items[found]
-    )
-    unknown = interactions.users[rows < 0], interactions.items[columns < 0]
-    return Located(small, rows[kept], found, *unknown)
 
 
 def shown_standing(items, slates, backbone, located, item_factors):
@@ -162,7 +84,7 @@ def train_given(model, answers, located, settings):
     trained : Trained
     """
     with model.given.as_given():
-        model = _with_interactions(model, located)
+        model = with_interactions(model, located)
         if answers.judged is None:
             return Trained(model, None, stats_without_opinion(answers), [], 0)
         supervision, weights = _supervise(model, answers, located, settings)
@@ -187,16 +109,6 @@ def train_given(model, answers, located, settings):
         given = GivenFactors(Replaced.all_by(moved))
     model = replace(model, given=given)
     return Trained(model, supervision, supervision.stats, sweeps.losses, settings.n_refine)
-
-
-def _with_interactions(model, located):
-    """Return the model with the interactions that its factors were made of."""
-    small, n_items = located.interactions, len(model.items)
-    popularity = np.zeros(n_items, dtype=np.int64)
-    popularity[located.columns] = count_interactions(small.matrix)
-    matrix = located.spread(small.matrix.data, (len(model.users), n_items))
-    histories = replace(model.histories, matrix=matrix, recency_rank=small.recency_rank)
-    return replace(model, histories=histories, popularity=popularity, given=GivenFactors())
 
 
 def _supervise(model, answers, located, settings):

@@ -12,6 +12,7 @@ from .._data._strengths import StrengthScale
 from .._utils._params import check_integer, name_kind
 from . import _baseline_models as baselines
 from ._comparison import compare_reports
+from ._models import unwrap, view_model
 from ._report import make_report, warn_if_fitted
 from ._scores import checked_scorer
 from ._task import read_task
@@ -87,9 +88,10 @@ def compare_baselines(
     check_integer("random_state", random_state, 0)
     if als_params is not None and not isinstance(als_params, dict):
         raise TypeError(f"als_params must be a dict or None; got {name_kind(als_params)}.")
-    task, score, view = read_task(model, X, y=y, cohort=cohort, exclude=exclude)
-    if not view.interactions.matrix.nnz:
+    kept = view_model(unwrap(model)[0]).interactions
+    if kept is not None and not kept.matrix.nnz:
         raise ValueError("model must keep the interactions it was fitted on; it has none.")
+    task, score, view = read_task(model, X, y=y, cohort=cohort, exclude=exclude)
     warn_if_fitted(task)
     own = make_report(task, score, k, verbose)
     rows = {"model": _make_row(own, None)}

@@ -143,7 +143,7 @@ def _read_training(model, view, train, columns):
     """Return the training interactions: those given, else those that the model keeps."""
     if train is not None:
         return _index_other("train", train, columns)
-    if view.interactions is None:
+    if view.interactions is None or not view.interactions.matrix.nnz:
         what = repr(model) if isinstance(model, str) else name_kind(model)
         raise ValueError(
             "train must be given, the interactions that the model was fitted on: "

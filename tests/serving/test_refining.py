@@ -93,7 +93,7 @@ def test_given_factors_work_at_once(given):
     scores = model.predict([["u007", items[0]], ["u008", items[5]]])
     rows = [users.tolist().index(u) for u in ("u007", "u008")]
     np.testing.assert_allclose(scores, [x[rows[0]] @ y[0], x[rows[1]] @ y[5]], rtol=1e-5)
-    found, best = model.recommend(["u007"], n_items=5)
+    found, best = model.recommend(["u007"], n_items=5, filter_seen=False)
     order = np.argsort(-(y @ x[rows[0]]))[:5]
     assert found[0].tolist() == items[order].tolist()
     np.testing.assert_allclose(best[0], (y @ x[rows[0]])[order], rtol=1e-5)

@@ -1,0 +1,31 @@
+"""An environment of its own for a benchmark that needs more than the project does."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+import repository
+
+_INSIDE = "SKLEARN_SELREG_BENCHMARK"
+
+
+def run_with(*packages):
+    """Run this script again in a new environment with some packages, and leave; return in there.
+
+    Parameters
+    ----------
+    *packages : str
+        Requirements, as pip takes them. The project itself is installed with its data.
+    """
+    if os.environ.get(_INSIDE):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        python = Path(folder) / ("Scripts" if os.name == "nt" else "bin") / "python"
+        wanted = [f"{repository.ROOT}[movielens]", *packages]
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
+        done = subprocess.run([python, *sys.argv], env=os.environ | {_INSIDE: "1"})
+    sys.exit(done.returncode)

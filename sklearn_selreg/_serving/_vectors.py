@@ -1,0 +1,38 @@
+"""Vectors for an index of nearest neighbors."""
+
+import numpy as np
+
+
+def with_equal_norms(vectors):
+    """Append a column that makes all vectors as long as the longest one.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, k), float32
+
+    Returns
+    -------
+    vectors : ndarray of shape (n, k + 1), float32
+
+    References
+    ----------
+    Bachrach et al. (2014), "Speeding up the Xbox recommender system using a euclidean
+    transformation for inner-product spaces".
+    """
+    squares = np.einsum("nk,nk->n", vectors, vectors, dtype=np.float64)
+    missing = np.sqrt(squares.max() - squares)
+    return np.column_stack([vectors, missing.astype(np.float32)])
+
+
+def with_zeros(vectors):
+    """Append a column of zeros: inner products with those of `with_equal_norms` stay as they are.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, k), float32
+
+    Returns
+    -------
+    vectors : ndarray of shape (n, k + 1), float32
+    """
+    return np.pad(vectors, ((0, 0), (0, 1)))
