@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,6 +53,7 @@ from ._training._fitting import Trained, train
 from ._training._given import check_widths, make_given_model, read_factors
 from ._training._preferences import preference_losses
 from ._training._refining import locate, train_given
+from ._training._reporting import reports_to_callbacks
 from ._tuning._auto import (
     FIXED,
     NOT_COMPARED,
@@ -67,6 +69,7 @@ from ._tuning._auto import (
 from ._tuning._moves import EFFORTS
 from ._utils._params import check_integer, check_nested, expand_shorthands, is_default, name_kind
 from ._utils._sklearn import (
+    CallbackSupportMixin,
     DisplayMixin,
     HasMethods,
     Interval,
@@ -104,7 +107,7 @@ _AUTO = StrOptions({"auto"})
 _LARGEST_LLM_WEIGHT = 4.0  # interactions; more was hardly meant relative to alpha
 
 
-class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
+class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimator):
     r"""Matrix factorization, regularized by a judge's preferences where they can be trusted.
 
     ALS on implicit feedback, with item factors shrunk toward a linear prediction from item
@@ -462,6 +465,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     # -- fitting -----------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @reports_to_callbacks
     def fit(self, X: Table, y: Any = None) -> Self:
         """Fit the factors, and with a judge also the gate.
 
@@ -515,24 +519,26 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         if answers is None and self.judge is not None:
             answers = ask(self.judge, self._choose_slates(data), data.interactions)
         self._warn_of_what_a_file_lacked()
-        trained = train(data, answers, self._training_settings(settings), old)
+        n_columns, names = describe_columns(X)
+        fitted = {"n_features_in_": n_columns, "item_encoder_": data.encoder, "_found": found}
+        if names is not None:
+            fitted["feature_names_in_"] = names
+        attributes_of = partial(self._attributes_of, settings["popularity_periods"], **fitted)
+        how = replace(self._training_settings(settings), attributes_of=attributes_of)
+        trained = train(data, answers, how, old)
         was_compared = found is not None and (
             "strengths" in found.settings or found.compressed is not None
         )
         if trained.model.scale.kind == "raw" and not was_compared:
             warn_of_raw_strengths(trained.model.matrix.data)
-        n_columns, names = describe_columns(X)
-        fitted = {"n_features_in_": n_columns, "item_encoder_": data.encoder, "_found": found}
-        if names is not None:
-            fitted["feature_names_in_"] = names
-        return self._remember(trained, settings["popularity_periods"], **fitted)
+        return self._assign(attributes_of(trained))
 
-    def _remember(self, trained, n_periods, **fitted):
-        """Assign all that a fit gives, at once and last: until here the model is as it was."""
+    def _attributes_of(self, n_periods, trained, **fitted):
+        """Return all that a fit gives; assigned at once and last, so that it may fail before."""
         supervision, backbone = trained.supervision, trained.model.backbone
         n_sweeps = trained.n_iter if isinstance(backbone, ALSBackbone) else backbone.iterations
         settings = fitted_settings(backbone, trained.model.scale, n_periods, n_sweeps)
-        return self._assign(
+        return (
             settings
             | {
                 "_fitted": trained.model,
@@ -840,15 +846,18 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             uses_last_period=model.popularity_at == "last",
             id_names=id_names(None, model.user_col, model.item_col),
         )
-        return model._remember(
-            Trained(fitted, None, {}, [], 0),
-            1,
-            n_features_in_=2,
-            item_encoder_=None,
-            _found=None,
-            iterations_=backbone.iterations,
+        return model._assign(
+            model._attributes_of(
+                1,
+                Trained(fitted, None, {}, [], 0),
+                n_features_in_=2,
+                item_encoder_=None,
+                _found=None,
+                iterations_=backbone.iterations,
+            )
         )
 
+    @reports_to_callbacks
     def refine(self, X: Table, y: Any = None) -> Self:
         """Let the judge's preferences act on given factors.
 
@@ -916,7 +925,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         n_sweeps = self._specification.refine_iterations or PROXIMAL_SWEEPS
         settings = self._settings_of_training(model.backbone, n_sweeps, self.strengths_, 1)
         trained = train_given(model, answers, located, settings)
-        return self._remember(trained, 1, iterations_=self.iterations_)
+        return self._assign(self._attributes_of(1, trained, iterations_=self.iterations_))
 
     # -- the judge ---------------------------------------------------------------------------------
 

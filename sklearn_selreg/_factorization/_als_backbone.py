@@ -13,7 +13,7 @@ from .._data._csr import count_interactions, with_data
 from .._data._finite import quiet
 from ._als import CG_STEPS, RegularizedALS, fold_in
 from ._anchoring import resume_factors
-from ._factors import POPULARITY_PAD, Factors, counted, expected_bias, no_watch, popularity_bias
+from ._factors import NO_WATCH, POPULARITY_PAD, Factors, counted, expected_bias, popularity_bias
 from ._feature_prior import FeaturePrior
 from ._finite import explain_not_finite
 from ._preferences import as_arguments
@@ -55,7 +55,7 @@ class ALSBackbone:
 
     @property
     def watched(self):
-        """How many problems `fit` shows to its watcher."""
+        """How often `fit` calls its watch, at most."""
         return self.iterations
 
     def split(self, n_refine):
@@ -193,7 +193,7 @@ class ALSBackbone:
         except np.linalg.LinAlgError as error:  # of weights that are not finite, or nearly so
             raise ValueError(explain_not_finite(self, matrix.data)) from error
 
-    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None):
+    def fit(self, matrix, features, start, watch=NO_WATCH, *, by_period=None):
         """Factorize a matrix.
 
         Parameters
@@ -203,8 +203,8 @@ class ALSBackbone:
         features : csr_matrix of shape (n_items, n_features), float32, or None
         start : object
             From `start`.
-        watch : callable
-            Is shown the problem after each sweep.
+        watch : Watch
+            Is called after each sweep, and may end them.
         by_period : ndarray of shape (n_items, n_periods) or None
             Number of interactions of each item in each period. None: there is a single one.
 
@@ -214,14 +214,18 @@ class ALSBackbone:
         """
         problem = self.problem(matrix, features, start)
         del start  # has been copied, and may be large
+        bias = self.bias(counted(matrix, by_period), features)
+
+        def factors():
+            return Factors(problem.user_factors, problem.item_factors, bias)
+
         for _ in range(self.iterations):
             problem.sweep()
-            watch(problem)
-        by_period = counted(matrix, by_period)
-        bias = self.bias(by_period, features)
-        return Factors(problem.user_factors, problem.item_factors, bias)
+            if watch(factors, problem):
+                break
+        return factors()
 
-    def refine(self, matrix, features, factors, n_sweeps, preferences, watch=no_watch):
+    def refine(self, matrix, features, factors, n_sweeps, preferences, watch=NO_WATCH):
         """Go on from factors, regularized by preferences.
 
         Parameters
@@ -237,10 +241,15 @@ class ALSBackbone:
         factors : Factors
         """
         problem = self.problem(matrix, features, factors[:2], preferences=preferences)
+
+        def refined():
+            return factors._replace(users=problem.user_factors, items=problem.item_factors)
+
         for _ in range(n_sweeps):
             problem.sweep()
-            watch(problem)
-        return factors._replace(users=problem.user_factors, items=problem.item_factors)
+            if watch(refined, problem):
+                break
+        return refined()
 
     def finish(self, matrix, age, factors, preferences):
         """Solve for the users to convergence, by what is recent; their items stay.

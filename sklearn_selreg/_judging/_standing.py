@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._data._csr import count_interactions
-from .._factorization._factors import no_watch, with_bias
+from .._factorization._factors import NO_WATCH, with_bias
 from .._factorization._top_k import top_k
 from ._design import Standing, log_rank
 
@@ -73,7 +73,7 @@ def log_rank_worth(user_factors, item_factors, seen, num_threads):
     return -np.sum(place * best, axis=1) / np.where(spread > 0, spread, 1)
 
 
-def cross_fitted_standing(items, slates, backbone, trend, features, start, watch=no_watch):
+def cross_fitted_standing(items, slates, backbone, trend, features, start, watch=NO_WATCH):
     """Rank items for the users of calibration slates by models that never saw these users.
 
     Users are divided into 4 folds. For each, the backbone is fitted without their interactions,
@@ -92,8 +92,8 @@ def cross_fitted_standing(items, slates, backbone, trend, features, start, watch
     features : csr_matrix or None
     start : object
         From ``backbone.start``.
-    watch : callable
-        Called after each sweep, as by ``backbone.fit``.
+    watch : Watch
+        As for ``backbone.fit``.
 
     Returns
     -------

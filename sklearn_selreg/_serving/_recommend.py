@@ -19,7 +19,7 @@ from .._data._requested_ids import (
 from .._data._tables import read_columns
 from .._factorization._finite import check_finite_model
 from .._factorization._top_k import top_k
-from .._utils._progress import tqdm
+from .._utils._progress import tracked
 
 DEFAULT_NAMES = "user", "item"
 MOST_PADDING = 1000
@@ -73,8 +73,7 @@ def best_items(
     if not k:
         return columns, scores
     starts = range(0, n_users, _USERS_PER_CHUNK)
-    quiet = not verbose or len(starts) == 1
-    for start in tqdm(starts, desc="recommending", disable=quiet):
+    for start in tracked(starts, "recommending", verbose=verbose and len(starts) > 1):
         part = slice(start, min(start + _USERS_PER_CHUNK, n_users))
         seen = barred(part)
         if seen is not None and candidates is not None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .._utils._progress import tqdm
+from .._utils._progress import Progress
 from .._utils._warn import warn
 from ..exceptions import BudgetWarning, JudgeError, JudgmentWarning
 from ._cache import ANSWERED, GRANTED, NANO, Unwritable
@@ -53,11 +53,8 @@ class AskingRun:
         self._reserved = 0  # requests whose true cost is not known yet
         self._lock = threading.Lock()
         self._throttle = Throttle(judge.concurrency)
-        self.progress = tqdm(
-            total=len(todo),
-            disable=not judge.verbose,
-            desc=f"asking {judge.model}",
-            unit="prompt",
+        self.progress = Progress(
+            f"asking {judge.model}", len(todo), unit="prompt", verbose=judge.verbose
         )
 
     # -- many prompts --------------------------------------------------------------------------
@@ -265,7 +262,7 @@ class AskingRun:
         _log.debug("Prompt %.12s: %d of %d items rated.", key, n_rated, len(ratings))
         self.progress.update()
         if self.judge.verbose:
-            self.progress.set_postfix(cost=f"${self.cache.totals().get('cost', 0) / NANO:.4f}")
+            self.progress.note(cost=f"${self.cache.totals().get('cost', 0) / NANO:.4f}")
 
     def _failed(self, message):
         with self._lock:

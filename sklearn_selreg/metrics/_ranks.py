@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .._utils._progress import tqdm
+from .._utils._progress import tracked
 
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _COMPARISONS_PER_BLOCK = 2**21  # stays near the processor's cache
@@ -54,7 +54,7 @@ def _rank_among_negatives(score, user, item, no_negatives, n_users, n_items, ver
     """Return the scores of pairs, and how many of the user's negatives score above and the same."""
     own, n_above, n_tied = np.empty((3, len(user)))
     chunk = max(1, _SCORES_PER_CHUNK // n_items)
-    for start in tqdm(range(0, n_users, chunk), desc="ranking", disable=not verbose):
+    for start in tracked(range(0, n_users, chunk), "ranking", verbose=verbose):
         rows = slice(start, min(start + chunk, n_users))
         pairs = slice(*np.searchsorted(user, [rows.start, rows.stop]))
         if pairs.start == pairs.stop:
