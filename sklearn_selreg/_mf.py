@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted
 
+from ._data._collected import collect
 from ._data._csr import count_interactions
 from ._data._ids import encode, pick_ids
 from ._data._interactions import index_interactions
@@ -23,7 +23,7 @@ from ._data._item_features import encode_items, feature_names, transform_items
 from ._data._item_table import read_item_data, warn_of_better_ids
 from ._data._requested_ids import find_known, read_id, read_ids, warn_of_unknown
 from ._data._strengths import KINDS
-from ._data._tables import check_same_columns, describe_columns, read_columns
+from ._data._tables import check_same_columns, column_names, describe_columns, read_columns
 from ._factorization._als_backbone import ALSBackbone
 from ._factorization._factors import Factors
 from ._factorization._finite import check_finite_model
@@ -39,6 +39,7 @@ from ._judging._weighing import try_gate
 from ._serving._explain import explain
 from ._serving._fitted import FittedModel
 from ._serving._folding_in import fold_in_new_items, fold_in_users
+from ._serving._frames import frame_library
 from ._serving._persistence import check_version, load_model, save_model
 from ._serving._recommend import (
     find_candidates,
@@ -523,7 +524,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         fitted = {"n_features_in_": n_columns, "item_encoder_": data.encoder, "_found": found}
         if names is not None:
             fitted["feature_names_in_"] = names
-        attributes_of = partial(self._attributes_of, settings["popularity_periods"], **fitted)
+
+        def attributes_of(trained):
+            return self._attributes_of(settings["popularity_periods"], trained, **fitted)
+
         how = replace(self._training_settings(settings), attributes_of=attributes_of)
         trained = train(data, answers, how, old)
         was_compared = found is not None and (
@@ -726,6 +730,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     def _columns(self):
         return {"user_col": self.user_col, "item_col": self.item_col, "time_col": self.time_col}
 
+    def _collect(self, X, y):
+        """Read a query or a stream, once; all else is returned as it is."""
+        return collect(X, aligned=None if y is None else "y", **self._columns)
+
     @property
     def _id_columns(self):
         """How to read tables after `fit`, which has warned of columns like these."""
@@ -742,7 +750,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         """Read the item data, as a table; None without."""
         if self.item_data is None:
             return None
-        return read_item_data(self.item_data, self._item_name(getattr(X, "columns", ())))
+        return read_item_data(self.item_data, self._item_name(column_names(X)))
 
     def _read(self, X, y):
         """Read interactions and item data, and make features."""
@@ -762,7 +770,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
                 ParameterWarning,
             )
         if isinstance(self.item_data, pd.DataFrame):
-            item_name = self._item_name(getattr(X, "columns", ()))
+            item_name = self._item_name(column_names(X))
             if item_name not in self.item_data:
                 used = interactions.items[count_interactions(interactions.matrix) > 0]
                 warn_of_better_ids(table, used, item_name)
@@ -975,7 +983,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         judge = self._check_judge()
         if judge.is_recorded:
             return JudgingPlan([], 1, judge.estimate_cost([]), judge)
-        parts = [None]
+        X, parts = self._collect(X, y), [None]
         if cv is not None:
             parts += [train for train, _ in check_cv(cv).split(X, y)]
         distinct: dict[Slate, None] = {}
@@ -1117,6 +1125,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         check_is_fitted(self)
         if unknown_items not in ("lowest", "nan"):
             raise ValueError(f"unknown_items must be 'lowest' or 'nan'; got {unknown_items!r}.")
+        X = collect(X, aligned="scores", **self._columns)
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
         users, items, _ = read_columns(X, **self._id_columns)
         model, as_nan = self._fitted, unknown_items == "nan"
@@ -1183,6 +1192,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             without shuffling, or more than half of the items.
         """
         check_is_fitted(self)
+        X = self._collect(X, y)
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
         held_out = _index_table(X, y, **self._id_columns, negatives=self.negatives)
         model = self._fitted
@@ -1205,8 +1215,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         filter_seen: bool = True,
         items: Any = None,
         exclude: Any = None,
-        as_frame: bool = False,
-    ) -> tuple[np.ndarray, np.ndarray] | pd.DataFrame:
+        as_frame: bool | Literal["pandas", "polars", "pyarrow"] = False,
+    ) -> tuple[np.ndarray, np.ndarray] | Table:
         """Recommend the best items to users.
 
         Parameters
@@ -1225,8 +1235,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             user and item in each row (a DataFrame with the columns that `X` has, or an array or
             list of pairs), for single users, unknown ones too. Unknown items exclude nothing,
             with a warning.
-        as_frame : bool, default=False
-            Return a DataFrame.
+        as_frame : bool, "pandas", "polars" or "pyarrow", default=False
+            Return a table: of this library; True: a pandas DataFrame.
 
         Returns
         -------
@@ -1235,7 +1245,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             above the number of items makes lists that are 1,000 longer than this number.
         scores : ndarray of shape (n_users, n_items), float32
             Their scores, as of `predict`; NaN there.
-        table : DataFrame of shape (<= n_users * n_items, 4)
+        table : DataFrame or pyarrow.Table of shape (<= n_users * n_items, 4)
             Instead of both, with `as_frame`: a row for each recommended item, with the columns
             `user`, `rank` (from 1), `item` and `score`. User and item are called as in the
             DataFrame given to `fit`, if neither is called rank or score.
@@ -1245,7 +1255,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         ValueError
             If `users` is not 1-D or has missing ids, or `n_items` not an integer >= 1; if `items`
             is not 1-D, is empty, or holds unknown ids alone; if `exclude` is neither ids nor a
-            table.
+            table; for another `as_frame`, or ids that the library has no type for.
+        ImportError
+            If the library of `as_frame` is not installed.
 
         Warns
         -----
@@ -1266,7 +1278,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         0  bob     1   Up
         """
         check_is_fitted(self)
-        model = self._fitted
+        model, library = self._fitted, frame_library(as_frame)
         users = read_ids(users, "users", model.users)
         check_integer("n_items", n_items, 1)
         everywhere, pairs = read_excluded(
@@ -1288,14 +1300,18 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             num_threads=self._num_threads,
             verbose=self.verbose,
         )
-        if as_frame:  # ids as they were fitted, if all were: the same dtype, for joins
+        if library is not None:  # ids as they were fitted, if all were: the same dtype, for joins
             shown = model.users[rows] if (rows >= 0).all() else users
-            return tidy(shown, model.items, columns, scores, model.id_names)
+            return tidy(shown, model.items, columns, scores, model.id_names, library)
         return pick_ids(model.items, columns), scores
 
     def similar_items(
-        self, items: Any, n_items: int = 10, *, as_frame: bool = False
-    ) -> tuple[np.ndarray, np.ndarray] | pd.DataFrame:
+        self,
+        items: Any,
+        n_items: int = 10,
+        *,
+        as_frame: bool | Literal["pandas", "polars", "pyarrow"] = False,
+    ) -> tuple[np.ndarray, np.ndarray] | Table:
         """Find the most similar items of items.
 
         Parameters
@@ -1304,8 +1320,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             Item ids.
         n_items : int, default=10
             How many to find for each, >= 1.
-        as_frame : bool, default=False
-            Return a DataFrame.
+        as_frame : bool, "pandas", "polars" or "pyarrow", default=False
+            As in :meth:`recommend`.
 
         Returns
         -------
@@ -1313,7 +1329,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             Ids of other items, the most similar first; None where there are no more.
         similarities : ndarray of shape (n_queries, n_items), float32
             Cosines of the item factors, in [-1, 1], without the item bias; NaN there.
-        table : DataFrame of shape (<= n_queries * n_items, 4)
+        table : DataFrame or pyarrow.Table of shape (<= n_queries * n_items, 4)
             Instead of both, with `as_frame`: a row for each found item, with the columns `item`
             (called as in the DataFrame given to `fit`), `rank` (from 1), `similar`, `score`.
 
@@ -1322,10 +1338,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         KeyError
             For an item that is unknown.
         ValueError
-            If `items` is not 1-D, or `n_items` not an integer >= 1.
+            If `items` is not 1-D, or `n_items` not an integer >= 1; for `as_frame` as in
+            :meth:`recommend`.
+        ImportError
+            If the library of `as_frame` is not installed.
         """
         check_is_fitted(self)
-        model = self._fitted
+        model, library = self._fitted, frame_library(as_frame)
         items = read_ids(items, "items", model.items)
         check_integer("n_items", n_items, 1)
         rows = find_known(model.items, items, "item")
@@ -1337,10 +1356,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             num_threads=self._num_threads,
             verbose=self.verbose,
         )
-        if as_frame:
+        if library is not None:
             name = model.id_names[1]
             names = name, "similar" if name != "similar" else "similar_item"
-            return tidy(model.items[rows], model.items, columns, scores, names)
+            return tidy(model.items[rows], model.items, columns, scores, names, library)
         return pick_ids(model.items, columns), scores
 
     def explain(self, user: Any, item: Any, *, by_feature: bool = True) -> pd.DataFrame:
@@ -1491,6 +1510,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         check_is_fitted(self)
         if known not in (None, "append", "replace"):
             raise ValueError(f"known must be 'append', 'replace' or None; got {known!r}.")
+        X = self._collect(X, y)
         check_same_columns(self, X, **self._columns)
         # What takes off a strength may take it off what is known already.
         signed = known == "append" and self.negatives == "net"

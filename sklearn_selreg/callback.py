@@ -1,4 +1,4 @@
-"""For ``set_callbacks`` of scikit-learn 1.9 and newer: early stopping, and scores of held-out rows."""
+"""For ``set_callbacks`` of scikit-learn 1.9: early stopping, and scores of held-out rows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from numpy.typing import ArrayLike
 from sklearn.metrics import check_scoring
 
+from ._data._collected import collect
 from ._data._tables import describe_columns, read_columns
 from ._utils._params import check_integer
 from ._utils._sklearn import InvalidParameterError
@@ -90,8 +91,7 @@ class EarlyStopping:
         tol: float = 0.0,
     ):
         check_integer("n_iter_no_change", n_iter_no_change, 1)
-        if not isinstance(tol, Real) or not 0 <= tol < math.inf:
-            raise InvalidParameterError(f"tol must be a number >= 0; got {tol!r}.")
+        _check_tol(tol)
         self.X_val = X_val
         self.y_val = y_val
         self.scoring = scoring
@@ -99,18 +99,18 @@ class EarlyStopping:
         self.tol = tol
         self._forget()
 
-    def _forget(self):
+    def _forget(self) -> None:
         # By the loop of sweeps, as clones may be fitted at the same time.
         self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
         self._scored: WeakSet[Any] = WeakSet()
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         state = dict(vars(self))
         del state["_loops"], state["_scored"]
         return state
 
-    def __setstate__(self, state):
-        vars(self).update(state)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
         self._forget()
 
     def __repr__(self) -> str:
@@ -134,8 +134,9 @@ class EarlyStopping:
         check_scoring(estimator, self.scoring)
         if hasattr(estimator, "user_col"):
             columns = {"user_col": estimator.user_col, "item_col": estimator.item_col}
-            width, _ = describe_columns(self.X_val)
-            read_columns(self.X_val, **columns, usual_width=width)
+            X_val = collect(self.X_val, **columns)
+            width, _ = describe_columns(X_val)
+            read_columns(X_val, **columns, usual_width=width)
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Do nothing; called by `fit`.
@@ -212,6 +213,11 @@ class EarlyStopping:
                 ParameterWarning,
             )
         self._scored.discard(estimator)
+
+
+def _check_tol(tol: Any) -> None:
+    if not isinstance(tol, Real) or not 0 <= float(tol) < math.inf:
+        raise InvalidParameterError(f"tol must be a number >= 0; got {tol!r}.")
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Fits that tell scikit-learn's callbacks how far they are."""
+"""Fits read what they are given once, and tell scikit-learn's callbacks how far they are."""
 
 from functools import cache, wraps
 
@@ -13,7 +13,7 @@ from .._utils._sklearn import with_callbacks
 def reports_to_callbacks(fit):
     """Decorate a method that fits, so that the callbacks of its estimator are told of its tasks.
 
-    Without callbacks it is called as it is.
+    Without callbacks it is called as it is. A query or stream is collected before, once.
 
     Parameters
     ----------
@@ -32,6 +32,7 @@ def reports_to_callbacks(fit):
 
     @wraps(fit)
     def fit_and_report(estimator, X, y=None):
+        X = estimator._collect(X, y)
         if hasattr(estimator, "_skl_callbacks"):
             return report(estimator, X, y)
         with under(None):
