@@ -558,7 +558,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         )
 
     def _assign(self, fitted):
-        kept = {n: v for n, v in vars(self).items() if n != "feature_names_in_" or n in fitted}
+        kept = dict(vars(self))
+        if "n_features_in_" in fitted:  # of a table that may have no names
+            kept.pop("feature_names_in_", None)
         self.__dict__ = kept | fitted
         return self
 

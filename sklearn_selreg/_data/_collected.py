@@ -163,4 +163,9 @@ def _read_stream(X, wanted):
     read = _needed(names, wanted)
     fields = pa.schema([reader.schema.field(name) for name in read])
     table = pa.Table.from_batches((batch.select(read) for batch in reader), fields)
+    if not len(table):
+        raise ValueError(
+            f"There must be rows; got none from {_name(X)}. A stream can be read once: pass the "
+            "table that is read from it, as by read_all() of pyarrow."
+        )
     return names, read, nw.from_native(table, eager_only=True)

@@ -78,11 +78,12 @@ def read_item_data(item_data: Any, item_name: Hashable = None) -> ItemTable:
     _check_ids(pd.Index(ids, tupleize_cols=False))
     if frame.shape[1] == 0:
         raise ValueError("item_data must have a column besides the item ids; got none.")
-    return ItemTable(ids=ids.to_numpy(), frame=flatten_entries(frame.reset_index(drop=True)))
+    ids = ids if isinstance(ids, np.ndarray) else ids.to_numpy()
+    return ItemTable(ids=ids, frame=flatten_entries(frame.reset_index(drop=True)))
 
 
 def _split_ids(item_data, item_name):
-    """Return the ids, an Index or Series, and the frame of the other columns."""
+    """Return the ids, an Index, Series or array, and the frame of the other columns."""
     if isinstance(item_data, pd.Series):
         name = "text" if item_data.name is None else item_data.name
         return item_data.index, item_data.to_frame(name)
@@ -101,7 +102,7 @@ def _split_ids(item_data, item_name):
             f"item ids named {item_name!r}; got the columns {list(frame.columns)}."
         )
     ids = to_numpy(table[item_name])  # read as those of interactions are
-    return pd.Index(ids, tupleize_cols=False), frame.drop(columns=[item_name])
+    return ids, frame.drop(columns=[item_name])
 
 
 def warn_of_better_ids(table: ItemTable, items: np.ndarray, item_name: Hashable) -> None:

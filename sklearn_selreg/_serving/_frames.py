@@ -43,7 +43,8 @@ def make_frame(columns, library):
 
     Parameters
     ----------
-    columns : dict of str to ndarray or pandas.Series of shape (n,)
+    columns : dict of str to ndarray of shape (n,)
+        For pandas, Series as well.
     library : {"pandas", "polars", "pyarrow"}
 
     Returns
@@ -57,9 +58,7 @@ def make_frame(columns, library):
     """
     if library == "pandas":
         return pd.DataFrame(columns)
-    values = {name: np.asarray(values) for name, values in columns.items()}
-    # Of arrays of objects others find the type only in lists.
-    values = {name: v.tolist() if v.dtype == object else v for name, v in values.items()}
+    values = {name: _plain(column) for name, column in columns.items()}
     try:
         return nw.from_dict(values, backend=library).to_native()
     except Exception as error:  # each library has its own
@@ -72,3 +71,12 @@ def make_frame(columns, library):
             f"{library} has no type for ids such as these, of {kinds}: {error} as_frame=True "
             "gives a pandas DataFrame, whose columns may hold anything."
         ) from error
+
+
+def _plain(column):
+    """Return a column as polars and pyarrow read it: types of objects they find only in lists."""
+    if column.dtype == object:
+        return column.tolist()
+    if column.dtype.kind in "mM" and np.datetime_data(column.dtype)[0] in ("s", "m", "h"):
+        return column.astype(f"{column.dtype.kind}8[ms]")
+    return column

@@ -329,9 +329,10 @@ def tidy(queries, found, columns, scores, names, library="pandas"):
         Columns: the first name, `rank` (from 1), the second name, `score`.
     """
     query, place = np.nonzero(columns >= 0)
+    asked = queries[query]
     return make_frame(
         {
-            names[0]: pd.Series(queries[query]).infer_objects(),
+            names[0]: pd.Series(asked).infer_objects() if library == "pandas" else asked,
             "rank": place + 1,
             names[1]: found[columns[query, place]],
             "score": scores[query, place],
