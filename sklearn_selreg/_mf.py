@@ -149,9 +149,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     negatives : "error" or "net", default="error"
         What strengths below 0 are. "net": returns, which are taken off what the user has of the
         item; a pair that has nothing left is no interaction.
-    item_data : DataFrame, Series, dict or None, default=None
-        What is known about items. A DataFrame (pandas or polars) holds the ids in the column named
-        as the item column of `X`, else in its index; a Series in its index; a dict maps ids to
+    item_data : table, Series, dict or None, default=None
+        What is known about items. A table of any library holds the ids in the column named as the
+        item column of `X`, of pandas else in its index; a Series in its index; a dict maps ids to
         text, numbers, or dicts of columns. Items that nobody interacted with can be recommended if
         they are listed here.
     item_encoder : "auto", transformer or None, default="auto"
@@ -211,6 +211,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     verbose : int, default=0
         Above 0: progress bars over the choice of slates, over all sweeps, with those that
         calibrate the gate, and over users who are recommended or ranked for. A judge has its own.
+        Callbacks (`set_callbacks`, scikit-learn 1.9) are told of the same.
 
     Attributes
     ----------
@@ -472,9 +473,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n_samples, n_columns), or sparse matrix
-            One interaction a row. A scipy sparse matrix holds the strengths of users x items; ids
-            are then the numbers of rows and columns.
+        X : table or array of shape (n_samples, n_columns), or sparse matrix
+            One interaction a row. Tables are those of pandas, polars and pyarrow, and queries of
+            polars, duckdb, ibis and others, which are collected. A scipy sparse matrix holds the
+            strengths of users x items; ids are then the numbers of rows and columns.
         y : array-like of shape (n_samples,), default=None
             Strengths >= 0; repeated pairs add up; 0 names a user and an item without interaction.
             Below 0: see `negatives`. None: 1.
