@@ -14,9 +14,16 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.pipeline import make_pipeline
 
-from sklearn_selreg import ALS, BPR, LMF, ReliabilityGate, SelectiveLLMRegularizedMF
+from sklearn_selreg import (
+    ALS,
+    BPR,
+    LMF,
+    ReliabilityGate,
+    SelectiveLLMRegularizedMF,
+    SlateSampler,
+)
 from sklearn_selreg.exceptions import DataWarning, ParameterWarning
-from sklearn_selreg.judges import LLMJudge
+from sklearn_selreg.judges import LLMJudge, OpenAIJudge
 from sklearn_selreg.metrics import auc_scorer, ndcg_at_k_scorer
 
 sklearn_callback = pytest.importorskip("sklearn.callback")
@@ -373,3 +380,19 @@ def test_callbacks_are_no_parameters_and_are_kept_as_scikit_learn_keeps_them(wor
     assert not hasattr(model.set_callbacks(), "_skl_callbacks")
     with pytest.raises(TypeError, match="FitCallback protocol"):
         model.set_callbacks(print)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn_selreg.exceptions.GateWarning")
+def test_prompts_that_several_threads_ask_are_told(world, server, monkeypatch):
+    pytest.importorskip("openai")
+    monkeypatch.setenv("OPENAI_API_KEY", "a key")
+    url = server.url + "/v1"
+    judge = OpenAIJudge("llama", base_url=url, max_requests=10**5, cache=None, concurrency=8)
+    recorder = Recorder()
+    model = make(world, judge=judge, slates=SlateSampler(size=5), iterations=6)
+    model.set_callbacks(recorder).fit(world.train)
+    told = [path for path in recorder.ended if path[-2:][0][0] == "asking llama"]
+    prompts = [path for path in told if len(path) > 2]
+    assert len(prompts) == server.stats()["requests"]["/v1/chat/completions"] > 40
+    assert [path[-1] for path in prompts] == [("prompt", n) for n in range(len(prompts))]
