@@ -173,7 +173,8 @@ class EarlyStopping:
         ValueError
             For a score that is NaN.
         """
-        if fitted_estimator is None or context.max_subtasks != 0:
+        is_step = context.max_subtasks == 0 and context.parent is not None
+        if fitted_estimator is None or not is_step:
             return False
         if estimator not in self._scored:
             self._scored.add(estimator)

@@ -12,6 +12,7 @@ from estimators import make_estimator
 from sklearn_selreg import AutoItemEncoder
 from sklearn_selreg._data._collected import collect
 from sklearn_selreg._data._tables import read_columns
+from sklearn_selreg.judges import ContentJudge
 from sklearn_selreg.metrics import auc_scorer, ranking_report
 from sklearn_selreg.model_selection import LeaveLastOut
 
@@ -308,6 +309,17 @@ def test_what_was_collected_has_rows(form):
     order = np.lexsort((everything["item"], everything["user"]))
     expected = make_log().sort_by([("user", "ascending"), ("item", "ascending")])
     assert np.array(everything["item"])[order].tolist() == expected["item"].to_pylist()
+
+
+@pytest.mark.parametrize("form", [*QUERIES, *STREAMS])
+def test_judging_is_planned_for_them_and_their_parts(form):
+    settings = {"judge": ContentJudge(), "slates__size": 3, "slates__max_slates": 8}
+    model = make_model(item_data=make_items(), **settings)
+    for cv in (None, 2):
+        planned = model.plan_judging(FORMS[form](make_log()), cv=cv).slates
+        expected = model.plan_judging(make_log().to_pandas(), cv=cv).slates
+        assert planned == expected
+        assert planned
 
 
 def test_tables_in_memory_stay_what_they_are():
