@@ -105,9 +105,12 @@ class _Training:
         untouched = copy.deepcopy(self.generator) if self.is_gated else None
         n_fits = 1 + FOLDS if self.is_gated else 1
         n_sweeps = n_fits * self.backbone.watched + (1 + self.is_gated) * settings.n_refine
+        n_loops = 1 + 2 * self.is_gated + (settings.n_refine > 0)
         supervision = first = last = None
         n_refined = 0
-        with Progress("sweeps", n_sweeps, unit="sweep", verbose=settings.verbose) as self.sweeps:
+        with Progress(
+            "sweeps", n_sweeps, unit="sweep", verbose=settings.verbose, n_parts=n_loops
+        ) as self.sweeps:
             factors = self._fit_backbone(old)
             if self.judged:
                 supervision, weights = self._supervise(factors, untouched)

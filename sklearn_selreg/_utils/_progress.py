@@ -83,6 +83,8 @@ class Progress:
         What a step is.
     verbose : int, default=0
         Above 0: a bar is shown.
+    n_parts : int, default=0
+        How many others are part of it, at most: they are what callbacks are told of, not the steps.
     part_of : Progress or None, default=None
         Its bar goes on, too.
     """
@@ -94,10 +96,11 @@ class Progress:
         *,
         unit: str = "it",
         verbose: int = 0,
+        n_parts: int = 0,
         part_of: Progress | None = None,
     ):
         self._name, self._total, self._unit = name, total, unit
-        self._verbose, self._part_of = verbose, part_of
+        self._verbose, self._n_parts, self._part_of = verbose, n_parts, part_of
         self._lock = Lock()  # judges are asked by several threads
         self._task: Task | None = None
         self._step: Task | None = None
@@ -112,7 +115,7 @@ class Progress:
         else:
             parent, self._bar = self._part_of._task, self._part_of._bar
         if parent is not None:
-            self._task = parent.subtask(self._name, self._total)
+            self._task = parent.subtask(self._name, self._n_parts or self._total)
         return self
 
     def __exit__(self, error: Any, *details: Any) -> None:

@@ -39,6 +39,7 @@ class Recorder:
     def __init__(self, **stop_at):
         self.stop_at = stop_at
         self.begun, self.ended, self.models, self.samples = [], [], {}, []
+        self.sizes = {}
         self.root = None
 
     def setup(self, estimator, context):
@@ -49,6 +50,7 @@ class Recorder:
 
     def on_fit_task_begin(self, estimator, context):
         self.begun.append(path_of(context))
+        self.sizes[path_of(context)] = context.max_subtasks
 
     def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
         path = path_of(context)
@@ -163,6 +165,9 @@ def test_the_tasks_of_a_fit_make_a_tree(world):
     tasks = [path[1][0] for path in recorder.begun if len(path) == 2]
     assert tasks == ["settings", "choosing slates", "asking judge 'oracle'", "sweeps"]
     n_steps = Counter(path[-2][0] for path in recorder.ended if len(path) > 2)
+    for path, size in recorder.sizes.items():  # a bar goes to its end, and not beyond
+        n_parts = sum(other[:-1] == path for other in recorder.ended)
+        assert size in (None, n_parts) or (path[-1][0] == "choosing slates" and size > n_parts)
     assert n_steps["asking judge 'oracle'"] == model.judge_stats_["slates"]
     loops = {"backbone": 5, "calibration": 4 * 5, "sweeps without preferences": 4}
     assert loops | {"regularized sweeps": 4} == {
