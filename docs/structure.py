@@ -49,6 +49,7 @@ PARTS = {
         *("_serving", "_judging", "_factorization", "_data", "_utils"),
     ),
     "inspection": _part("displays", "metrics", "_judging", "_gate", "_utils"),
+    "callback": _part("early stopping", "metrics", "_data", "_utils"),
     "_mf": _part(
         "the estimator",
         *("_training", "_serving", "_judging", "_tuning", "metrics", "judges"),

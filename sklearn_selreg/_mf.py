@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted
 
+from ._data._collected import collect
 from ._data._csr import count_interactions
 from ._data._ids import encode, pick_ids
 from ._data._interactions import index_interactions, of_active_users
@@ -25,7 +26,7 @@ from ._data._item_features import encode_items, feature_names, transform_items
 from ._data._item_table import read_item_data, warn_of_better_ids
 from ._data._requested_ids import find_known, read_id, read_ids, warn_of_unknown
 from ._data._strengths import KINDS
-from ._data._tables import check_same_columns, describe_columns, read_columns
+from ._data._tables import check_same_columns, column_names, describe_columns, read_columns
 from ._factorization._als_backbone import ALSBackbone
 from ._factorization._factors import Factors
 from ._factorization._finite import check_finite_model
@@ -48,6 +49,7 @@ from ._serving._folding_in import (
     fold_in_new_items,
     fold_in_users,
 )
+from ._serving._frames import frame_library
 from ._serving._given import warn_of_unknown_histories
 from ._serving._lists import ListMaker
 from ._serving._persistence import (
@@ -77,6 +79,7 @@ from ._training._given import (
 from ._training._located import locate, with_interactions
 from ._training._preferences import preference_losses
 from ._training._refining import train_given
+from ._training._reporting import reports_to_callbacks
 from ._tuning._auto import (
     FIXED,
     NOT_COMPARED,
@@ -97,6 +100,7 @@ from ._utils._params import check_integer, check_nested, expand_shorthands, is_d
 from ._utils._public import public
 from ._utils._sklearn import (
     INTEGER,
+    CallbackSupportMixin,
     DisplayMixin,
     HasMethods,
     Interval,
@@ -136,7 +140,7 @@ _LARGEST_LLM_WEIGHT = 4.0  # interactions; more was hardly meant relative to alp
 
 
 @public
-class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
+class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimator):
     r"""Matrix factorization, regularized by a judge's preferences where they can be trusted.
 
     ALS on implicit feedback, with item factors shrunk toward a linear prediction from item
@@ -177,15 +181,15 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     negatives : "error" or "net", default="error"
         What strengths below 0 are. "net": returns, which are taken off what the user has of the
         item; a pair that has nothing left is no interaction.
-    item_data : DataFrame, Series, dict or None, default=None
-        What is known about items. A DataFrame (pandas or polars) holds the ids in the column named
-        as the item column of `X`, else in its index; a Series in its index; a dict maps ids to
+    item_data : table, Series, dict or None, default=None
+        What is known about items. A table of any library holds the ids in the column named as the
+        item column of `X`, of pandas else in its index; a Series in its index; a dict maps ids to
         text, numbers, or dicts of columns. Items that nobody interacted with can be recommended if
         they are listed here.
     item_encoder : "auto", transformer or None, default="auto"
         Makes features of `item_data`: a scikit-learn transformer, fitted on its columns; "auto" for
         :class:`~sklearn_selreg.AutoItemEncoder`; None for no features.
-    user_data : DataFrame, Series, dict or None, default=None
+    user_data : table, Series, dict or None, default=None
         What is known about users, as `item_data` of items, such as age and occupation. Features are
         made of it by an :class:`~sklearn_selreg.AutoItemEncoder`, and users are drawn by
         `regularization` to what a ridge regression on these expects. Users without interactions
@@ -244,6 +248,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     verbose : int, default=0
         Above 0: progress bars over the choice of slates, over all sweeps, with those that
         calibrate the gate, and over users who are recommended or ranked for. A judge has its own.
+        Callbacks (`set_callbacks`, scikit-learn 1.9) are told of the same.
 
     Attributes
     ----------
@@ -525,14 +530,16 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
 
     @autologged
     @_fit_context(prefer_skip_nested_validation=False)
+    @reports_to_callbacks
     def fit(self, X: Table, y: Any = None) -> Self:
         """Fit the factors, and with a judge also the gate.
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n_samples, n_columns), or sparse matrix
-            One interaction a row. A scipy sparse matrix holds the strengths of users x items; ids
-            are then the numbers of rows and columns.
+        X : table or array of shape (n_samples, n_columns), or sparse matrix
+            One interaction a row. Tables are those of pandas, polars and pyarrow, and queries of
+            polars, duckdb, ibis and others, which are collected. A scipy sparse matrix holds the
+            strengths of users x items; ids are then the numbers of rows and columns.
         y : array-like of shape (n_samples,), default=None
             Strengths >= 0; repeated pairs add up; 0 names a user and an item without interaction.
             Below 0: see `negatives`. None: 1.
@@ -579,25 +586,30 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         if answers is None and self.judge is not None:
             answers = self._ask(data)
         self._warn_of_what_a_file_lacked()
-        trained = train(data, answers, self._training_settings(settings), old)
-        was_compared = found is not None and (
-            "strengths" in found.settings or found.compressed is not None
-        )
-        if trained.model.scale.kind == "raw" and not was_compared:
-            warn_of_raw_strengths(trained.model.matrix.data)
         n_columns, names = describe_columns(X)
         fitted = {"n_features_in_": n_columns, "_found": found}
         fitted |= {"item_encoder_": data.encoder, "user_encoder_": data.user_encoder}
         if names is not None:
             fitted["feature_names_in_"] = names
-        return self._remember(trained, settings["popularity_periods"], **fitted)
 
-    def _remember(self, trained, n_periods, **fitted):
-        """Assign all that a fit gives, at once and last: until here the model is as it was."""
+        def attributes_of(trained):
+            return self._attributes_of(settings["popularity_periods"], trained, **fitted)
+
+        how = replace(self._training_settings(settings), attributes_of=attributes_of)
+        trained = train(data, answers, how, old)
+        was_compared = found is not None and (
+            "strengths" in found.settings or found.compressed is not None
+        )
+        if trained.model.scale.kind == "raw" and not was_compared:
+            warn_of_raw_strengths(trained.model.matrix.data)
+        return self._assign(attributes_of(trained))
+
+    def _attributes_of(self, n_periods, trained, **fitted):
+        """Return all that a fit gives; assigned at once and last, so that it may fail before."""
         supervision, backbone = trained.supervision, trained.model.backbone
         n_sweeps = trained.n_iter if isinstance(backbone, ALSBackbone) else backbone.iterations
         settings = fitted_settings(backbone, trained.model.scale, n_periods, n_sweeps)
-        return self._assign(
+        return (
             settings
             | {
                 "_fitted": trained.model,
@@ -613,7 +625,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         )
 
     def _assign(self, fitted):
-        kept = {n: v for n, v in vars(self).items() if n != "feature_names_in_" or n in fitted}
+        kept = dict(vars(self))
+        if "n_features_in_" in fitted:  # of a table that may have no names
+            kept.pop("feature_names_in_", None)
         self.__dict__ = kept | fitted
         return self
 
@@ -809,6 +823,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     def _columns(self):
         return {"user_col": self.user_col, "item_col": self.item_col, "time_col": self.time_col}
 
+    def _collect(self, X, y):
+        """Read a query or a stream, once; all else is returned as it is."""
+        return collect(X, aligned=None if y is None else "y", **self._columns)
+
     @property
     def _id_columns(self):
         """How to read tables after `fit`, which has warned of columns like these."""
@@ -832,7 +850,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         if data is None:
             return None
         before = getattr(self, "feature_names_in_", ())
-        names = before if X is None else getattr(X, "columns", ())
+        names = before if X is None else column_names(X)
         return read_item_data(data, self._id_name(of, names), of=of)
 
     def _read(self, X, y):
@@ -874,7 +892,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         encoder, ids, counts = self.item_encoder, interactions.items, count_interactions
         if of == "user":
             encoder, ids, counts = "auto", interactions.users, lambda matrix: np.diff(matrix.indptr)
-        data, name = getattr(self, f"{of}_data"), self._id_name(of, getattr(X, "columns", ()))
+        data, name = getattr(self, f"{of}_data"), self._id_name(of, column_names(X))
         if isinstance(data, pd.DataFrame) and name not in data:
             warn_of_better_ids(table, ids[counts(interactions.matrix) > 0], name, of=of)
         return (None, None) if encoder is None else encode_items(encoder, table, ids, of=of)
@@ -971,6 +989,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
                 f"got {model.backbone!r}."
             )
         check_peer_settings(base_confidence, count_offset)
+        interactions = model._collect(interactions, y)
         users, user_factors = read_factors(user_ids, user_factors, "user", copy=copy)
         items, item_factors = read_factors(item_ids, item_factors, "item", copy=copy)
         check_widths(user_factors, item_factors, model.factors)
@@ -995,16 +1014,19 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             fitted = with_interactions(fitted, located)
             columns["n_features_in_"], names = describe_columns(interactions)
             columns |= {} if names is None else {"feature_names_in_": names}
-        return model._remember(
-            Trained(fitted, None, {}, [], 0),
-            1,
-            item_encoder_=None,
-            user_encoder_=None,
-            _found=None,
-            iterations_=backbone.iterations,
-            **columns,
+        return model._assign(
+            model._attributes_of(
+                1,
+                Trained(fitted, None, {}, [], 0),
+                item_encoder_=None,
+                user_encoder_=None,
+                _found=None,
+                iterations_=backbone.iterations,
+                **columns,
+            )
         )
 
+    @reports_to_callbacks
     def refine(self, X: Table | None = None, y: Any = None) -> Self:
         """Let the judge's preferences act on given factors.
 
@@ -1071,7 +1093,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         n_sweeps = self._specification.refine_iterations or PROXIMAL_SWEEPS
         settings = self._settings_of_training(model.backbone, n_sweeps, self.strengths_, 1)
         trained = train_given(model, answers, located, settings)
-        return self._remember(trained, 1, iterations_=self.iterations_)
+        return self._assign(self._attributes_of(1, trained, iterations_=self.iterations_))
 
     def _read_given(self, X, interactions):
         """Return the data by which `refine` chooses slates."""
@@ -1129,7 +1151,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         judge = self._check_judge()
         if judge.is_recorded:
             return JudgingPlan([], 1, judge.estimate_cost([]), judge)
-        parts = [None]
+        X, parts = self._collect(X, y), [None]
         if cv is not None:
             parts += [train for train, _ in check_cv(cv).split(X, y)]
         distinct: dict[Slate, None] = {}
@@ -1297,6 +1319,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         check_is_fitted(self)
         if unknown_items not in ("lowest", "nan"):
             raise ValueError(f"unknown_items must be 'lowest' or 'nan'; got {unknown_items!r}.")
+        X = collect(X, aligned="scores", **self._columns)
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
         users, items, _ = read_columns(X, **self._id_columns)
         model, as_nan = self._fitted, unknown_items == "nan"
@@ -1364,6 +1387,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             does not know what users have seen.
         """
         check_is_fitted(self)
+        X = self._collect(X, y)
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
         held_out = _index_table(X, y, **self._id_columns, negatives=self.negatives)
         model = self._fitted
@@ -1390,8 +1414,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         per_user_items: Any = None,
         max_per_group: Mapping[str, int] | None = None,
         min_new: int = 0,
-        as_frame: bool = False,
-    ) -> tuple[np.ndarray, np.ndarray] | pd.DataFrame:
+        as_frame: bool | Literal["pandas", "polars", "pyarrow"] = False,
+    ) -> tuple[np.ndarray, np.ndarray] | Table:
         """Recommend the best items to users.
 
         Parameters
@@ -1420,8 +1444,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             How many items of a list, at least, had no interactions when the model was fitted: those
             that lose least of the sum of scores. They stand where their scores are, mostly last. If
             there are too few, with a warning, the lists have all there are.
-        as_frame : bool, default=False
-            Return a DataFrame.
+        as_frame : bool, "pandas", "polars" or "pyarrow", default=False
+            Return a table: of this library; True: a pandas DataFrame.
 
         Returns
         -------
@@ -1430,7 +1454,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             above the number of items makes lists that are 1,000 longer than this number.
         scores : ndarray of shape (n_users, n_items), float32
             Their scores, as of `predict`; NaN there.
-        table : DataFrame of shape (<= n_users * n_items, 4)
+        table : DataFrame or pyarrow.Table of shape (<= n_users * n_items, 4)
             Instead of both, with `as_frame`: a row for each recommended item, with the columns
             `user`, `rank` (from 1), `item` and `score`. User and item are called as in the
             DataFrame given to `fit`, if neither is called rank or score.
@@ -1442,9 +1466,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             is not 1-D, is empty, or holds unknown ids alone; if `exclude` or `per_user_items` is
             none of the above; if `max_per_group` names a column that the item data given to `fit`
             does not have, or one of lists or vectors; if `min_new` is larger than `n_items`, or the
-            model knows no interactions.
+            model knows no interactions; for another `as_frame`, or ids that the library has no
+            type for.
         TypeError
             If `max_per_group` is no dict.
+        ImportError
+            If the library of `as_frame` is not installed.
 
         Warns
         -----
@@ -1473,6 +1500,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
           user  rank item
         0  bob     1   Up
         """
+        library = frame_library(as_frame)
         users, lists = self._lists(
             users,
             n_items,
@@ -1486,8 +1514,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         columns, scores = lists.make(slice(None))
         lists.warn_if_short()
         model = self._fitted
-        if as_frame:
-            return tidy(users, model.items, columns, scores, model.id_names)
+        if library is not None:
+            return tidy(users, model.items, columns, scores, model.id_names, library)
         return pick_ids(model.items, columns), scores
 
     def recommend_batches(
@@ -1564,8 +1592,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         return shown, ListMaker(model, rows, rules, n_items, **how)
 
     def similar_items(
-        self, items: Any, n_items: int = 10, *, as_frame: bool = False
-    ) -> tuple[np.ndarray, np.ndarray] | pd.DataFrame:
+        self,
+        items: Any,
+        n_items: int = 10,
+        *,
+        as_frame: bool | Literal["pandas", "polars", "pyarrow"] = False,
+    ) -> tuple[np.ndarray, np.ndarray] | Table:
         """Find the most similar items of items.
 
         Parameters
@@ -1574,8 +1606,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             Item ids.
         n_items : int, default=10
             How many to find for each, >= 1.
-        as_frame : bool, default=False
-            Return a DataFrame.
+        as_frame : bool, "pandas", "polars" or "pyarrow", default=False
+            As in :meth:`recommend`.
 
         Returns
         -------
@@ -1583,7 +1615,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             Ids of other items, the most similar first; None where there are no more.
         similarities : ndarray of shape (n_queries, n_items), float32
             Cosines of the item factors, in [-1, 1], without the item bias; NaN there.
-        table : DataFrame of shape (<= n_queries * n_items, 4)
+        table : DataFrame or pyarrow.Table of shape (<= n_queries * n_items, 4)
             Instead of both, with `as_frame`: a row for each found item, with the columns `item`
             (called as in the DataFrame given to `fit`), `rank` (from 1), `similar`, `score`.
 
@@ -1592,13 +1624,20 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         KeyError
             For an item that is unknown.
         ValueError
-            If `items` is not 1-D, or `n_items` not an integer >= 1.
+            If `items` is not 1-D, or `n_items` not an integer >= 1; for `as_frame` as in
+            :meth:`recommend`.
+        ImportError
+            If the library of `as_frame` is not installed.
         """
         return self._similar("item", items, n_items, as_frame)
 
     def similar_users(
-        self, users: Any, n_users: int = 10, *, as_frame: bool = False
-    ) -> tuple[np.ndarray, np.ndarray] | pd.DataFrame:
+        self,
+        users: Any,
+        n_users: int = 10,
+        *,
+        as_frame: bool | Literal["pandas", "polars", "pyarrow"] = False,
+    ) -> tuple[np.ndarray, np.ndarray] | Table:
         """Find the most similar users of users.
 
         Parameters
@@ -1607,8 +1646,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             User ids. Fold new users in first (:meth:`fold_in`).
         n_users : int, default=10
             How many to find for each, >= 1.
-        as_frame : bool, default=False
-            Return a DataFrame.
+        as_frame : bool, "pandas", "polars" or "pyarrow", default=False
+            As in :meth:`recommend`.
 
         Returns
         -------
@@ -1617,7 +1656,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             nothing is known, neither interactions nor features, are not found.
         similarities : ndarray of shape (n_queries, n_users), float32
             Cosines of the user factors, in [-1, 1]; NaN there.
-        table : DataFrame of shape (<= n_queries * n_users, 4)
+        table : DataFrame or pyarrow.Table of shape (<= n_queries * n_users, 4)
             Instead of both, with `as_frame`: a row for each found user, with the columns `user`
             (called as in the DataFrame given to `fit`), `rank` (from 1), `similar`, `score`.
 
@@ -1626,7 +1665,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         KeyError
             For a user who is unknown.
         ValueError
-            If `users` is not 1-D, or `n_users` not an integer >= 1.
+            If `users` is not 1-D, or `n_users` not an integer >= 1; for `as_frame` as in
+            :meth:`recommend`.
+        ImportError
+            If the library of `as_frame` is not installed.
 
         See Also
         --------
@@ -1646,7 +1688,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
     def _similar(self, of, ids, n, as_frame):
         """Find similar items or users."""
         check_is_fitted(self)
-        model, side = self._fitted, int(of == "item")
+        model, side, library = self._fitted, int(of == "item"), frame_library(as_frame)
         known = (model.users, model.items)[side]
         ids = read_ids(ids, f"{of}s", known)
         check_integer(f"n_{of}s", n, 1)
@@ -1663,10 +1705,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             num_threads=self._num_threads,
             verbose=self.verbose,
         )
-        if as_frame:
+        if library is not None:
             name = model.id_names[side]
             names = name, "similar" if name != "similar" else f"similar_{of}"
-            return tidy(known[rows], known, columns, scores, names)
+            return tidy(known[rows], known, columns, scores, names, library)
         return pick_ids(known, columns), scores
 
     def item_vectors(self, *, equal_norms: bool = False) -> np.ndarray:
@@ -1914,7 +1956,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         check_integer("n_sources", n_sources, 1)
         titles = model.item_columns.titles(title_col, model.items)
         columns, names = self._id_columns, model.id_names
-        if set(names) <= set(getattr(X, "columns", ())):
+        X = collect(X, user=names[0], item=names[1], **self._columns)
+        if set(names) <= set(column_names(X)):
             columns = {"user_col": names[0], "item_col": names[1]}
         users, items, _ = read_columns(X, **columns)
         rows, columns = encode(model.users, users), find_known(model.items, items, "item")
@@ -1956,7 +1999,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             ones by `time_col` (else X) count as such, and what a judge said goes on to act on the
             user. "replace": X is all there is, also instead of what a judge said. None: the same,
             with a warning if something is lost.
-        user_data : DataFrame, Series, dict or None, default=None
+        user_data : table, Series, dict or None, default=None
             As the parameter `user_data`, with the same columns, in any order: of users of X, and of
             others. New ones among the latter are ranked for by what they are; known ones keep their
             interactions, and lean on what they are now.
@@ -2014,6 +2057,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             described = describe_users(model, self.user_encoder_, user_data, name)
         if X is None:
             return self._assign({"_fitted": fold_in_described(model, described, added=None)})
+        X = self._collect(X, y)
         check_same_columns(self, X, **self._columns)
         # What takes off a strength may take it off what is known already.
         signed = known == "append" and self.negatives == "net"
@@ -2039,7 +2083,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
 
         Parameters
         ----------
-        item_data : DataFrame, Series or dict
+        item_data : table, Series or dict
             As the parameter `item_data`, with the same columns, in any order. Items that the model
             knows stay as they are.
 

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
+from ._data._collected import collect
 from ._data._ids import encode
 from ._data._interactions import index_interactions
 from ._data._tables import read_columns
@@ -59,6 +60,8 @@ class _HistorySplit(BaseCrossValidator):
         TypeError
             For a sparse `X`, whose rows are not interactions.
         """
+        columns = {"user_col": self.user_col, "item_col": self.item_col}
+        X = collect(X, aligned="row numbers", **columns, time_col=self.time_col)
         yield from super().split(X, y, groups)
 
     def _read(self, X: Table, y: ArrayLike | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
 MODULES = (
     "sklearn_selreg",
+    "sklearn_selreg.callback",
     "sklearn_selreg.datasets",
     "sklearn_selreg.exceptions",
     "sklearn_selreg.inspection",

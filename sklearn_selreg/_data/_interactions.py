@@ -12,6 +12,7 @@ from .._utils._params import name_kind
 from .._utils._typing import Column, Table
 from .._utils._warn import warn
 from ._arrays import example_of, to_numpy
+from ._collected import collect
 from ._csr import with_data
 from ._exact_ids import align_numbers, check_ids
 from ._histories import Histories
@@ -105,6 +106,7 @@ def index_interactions(
     """
     if sp.issparse(X):
         return _index_sparse(X, y, extra_items, extra_users, negatives)
+    X = collect(X, aligned=None, user_col=user_col, item_col=item_col, time_col=time_col)
     user_ids, item_ids, times = read_columns(
         X, user_col=user_col, item_col=item_col, time_col=time_col, usual_width=usual_width
     )

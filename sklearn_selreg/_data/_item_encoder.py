@@ -20,9 +20,10 @@ from .._utils._params import check_integer
 from .._utils._public import public
 from .._utils._sklearn import DisplayMixin
 from .._utils._typing import Table
+from ._collected import collect_all
 from ._column_kinds import UNIT_SEPARATOR, ColumnKind, column_kinds, entry_pattern
 from ._column_values import dates_to_numbers, objects_to_numbers, read_numbers, read_strings
-from ._item_table import check_column_names, eager_to_pandas
+from ._item_table import check_column_names, to_pandas
 from ._plain_numbers import PlainNumbers
 from ._spline import LinearSpline
 from ._vectors import as_vectors, flatten_entries, read_vectors
@@ -317,11 +318,12 @@ class AutoItemEncoder(  # type: ignore[call-arg]
 
     def _read(self, X, *, reset):
         """Validate `X`; return it as a pandas frame with str column names on a RangeIndex."""
+        X = collect_all(X)
         if isinstance(X, pd.DataFrame):
             check_column_names(X)
             X = X.set_axis([str(name) for name in X.columns], axis=1).reset_index(drop=True)
         elif nw.dependencies.is_into_dataframe(X):
-            X = eager_to_pandas(X, "X")
+            X = to_pandas(nw.from_native(X, eager_only=True))
         else:
             X = check_array(X, dtype=None, ensure_all_finite=False)
         validate_data(self, X, reset=reset, skip_check_array=True)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import narwhals as nw
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
 from .._utils._params import how_to_read, name_kind
 from .._utils._warn import warn
+from ._arrays import to_numpy
+from ._collected import collect_all
 from ._exact_ids import READ_AS_INTEGERS
 from ._ids import encode
 from ._vectors import flatten_entries
@@ -43,8 +45,8 @@ def read_item_data(
     ----------
     item_data : DataFrame, pandas.Series or dict
         - pandas DataFrame: ids in the column `item_name` if there is one, else in the index;
-        - polars DataFrame (or another eager one that narwhals reads): ids in the column
-          `item_name`;
+        - table of polars, pyarrow or another library, a query (polars, duckdb, ibis) or an Arrow
+          stream: ids in the column `item_name`;
         - Series: ids in the index; the column is called ``"text"`` if the series has no name;
         - dict: id -> value (column ``"text"``), or id -> dict of columns.
     item_name : hashable, default=None
@@ -80,11 +82,12 @@ def read_item_data(
     _check_ids(pd.Index(ids, tupleize_cols=False), of)
     if frame.shape[1] == 0:
         raise ValueError(f"{of}_data must have a column besides the {of} ids; got none.")
-    return ItemTable(ids=ids.to_numpy(), frame=flatten_entries(frame.reset_index(drop=True)))
+    ids = ids if isinstance(ids, np.ndarray) else ids.to_numpy()
+    return ItemTable(ids=ids, frame=flatten_entries(frame.reset_index(drop=True)))
 
 
 def _split_ids(item_data, item_name, of):
-    """Return the ids, an Index or Series, and the frame of the other columns."""
+    """Return the ids, an Index, Series or array, and the frame of the other columns."""
     if isinstance(item_data, pd.Series):
         name = "text" if item_data.name is None else item_data.name
         return item_data.index, item_data.to_frame(name)
@@ -95,13 +98,15 @@ def _split_ids(item_data, item_name, of):
         if item_name is None or item_name not in item_data.columns:
             return item_data.index, item_data
         return item_data[item_name], item_data.drop(columns=[item_name])
-    frame = eager_to_pandas(item_data, f"{of}_data")
+    table = read_frame(item_data, f"{of}_data")
+    frame = to_pandas(table)
     if item_name is None or item_name not in frame.columns:
         raise ValueError(
             f"{of}_data is a {type(item_data).__name__} without index, so it needs a column of "
             f"{of} ids named {item_name!r}; got the columns {list(frame.columns)}."
         )
-    return frame[item_name], frame.drop(columns=[item_name])
+    ids = to_numpy(table[item_name])  # read as those of interactions are
+    return ids, frame.drop(columns=[item_name])
 
 
 def warn_of_better_ids(
@@ -162,18 +167,22 @@ def _dict_to_frame(item_data, of):
     return pd.DataFrame.from_records(values)
 
 
-def eager_to_pandas(frame: Any, name: str) -> pd.DataFrame:
-    """Convert an eager data frame that narwhals reads to pandas, without pyarrow."""
+def read_frame(frame: Any, name: str) -> nw.DataFrame:
+    """Read a data frame of any library, a query or an Arrow stream."""
     try:
-        frame = nw.from_native(frame, eager_only=True)
+        return nw.from_native(collect_all(frame), eager_only=True)
     except TypeError as error:
         hint = ""
         if isinstance(frame, str | Path):
             hint = f" Pass the table that is read from it: {how_to_read(frame, name)}."
         raise TypeError(
-            f"{name} must be a pandas or polars DataFrame (collected, not lazy), a pandas Series "
+            f"{name} must be a table (of pandas, polars, pyarrow, duckdb or ibis), a pandas Series "
             f"or a dict; got {name_kind(frame)}.{hint}"
         ) from error
+
+
+def to_pandas(frame: nw.DataFrame) -> pd.DataFrame:
+    """Convert a data frame to pandas, without pyarrow."""
     return pd.DataFrame(frame.to_dict(as_series=False))
 
 

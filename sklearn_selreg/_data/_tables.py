@@ -15,6 +15,7 @@ from .._utils._params import how_to_read, name_kind
 from .._utils._typing import Column, Table
 from .._utils._warn import warn
 from ._arrays import as_numeric, check_no_missing, to_numpy
+from ._collected import CollectedTable, collect
 from ._exact_ids import check_ids
 
 TimeKind = Literal["numbers", "datetimes", "timedeltas"]
@@ -35,9 +36,10 @@ def read_columns(
 
     Parameters
     ----------
-    X : DataFrame (pandas, polars, pyarrow) or 2-D array-like of shape (n_samples, n_columns)
-        The columns of a list of rows are typed one by one, so that ``[["ann", 1]]`` keeps its
-        int; a numpy array has a single dtype.
+    X : table or 2-D array-like of shape (n_samples, n_columns)
+        A DataFrame of pandas, polars or pyarrow, a query (polars, duckdb, ibis), or an Arrow
+        stream. The columns of a list of rows are typed one by one, so that ``[["ann", 1]]`` keeps
+        its int; a numpy array has a single dtype.
     user_col, item_col : int or str, default=0 and 1
         An int is a position >= 0 (also where a frame has ints as labels), a str the name of a
         column of a frame.
@@ -75,10 +77,11 @@ def read_columns(
             "about. Pass a table of (user, item) rows: "
             "`X, y = interactions_from_sparse(csr)` makes one."
         )
-    table, names = _as_table(X)
     columns = {"user_col": user_col, "item_col": item_col}
     if time_col is not None:
         columns["time_col"] = time_col
+    X = collect(X, aligned=None, **columns)
+    table, names = _as_table(X)
     positions = _find_columns(columns, names, table.shape, _index_hint(X))
     if table.shape[0] == 0:
         raise ValueError(
@@ -90,7 +93,7 @@ def read_columns(
     values = {}
     for parameter, position in positions.items():
         label = f"Column {names[position] if names else position!r} of X ({parameter})"
-        values[parameter] = to_numpy(table[:, position])
+        values[parameter] = to_numpy(_column(table, position))
         if parameter == "time_col":
             check_no_missing(values[parameter], label)
             values[parameter] = as_numeric(values[parameter], "iufbmM", label)
@@ -168,13 +171,26 @@ def check_same_columns(estimator: Any, X: Table, **columns: Any) -> None:
 
 def column_labels(X: Table, *columns: Column) -> list[Column]:
     """Return the labels of columns in a frame made of X."""
-    names = list(getattr(X, "columns", ()))
+    names = column_names(X)
     return [names[c] if not isinstance(c, str) and len(names) > c else c for c in columns]
 
 
+def column_names(X: Table) -> list[Any]:
+    """Return the names of the columns of a frame; none of what is no frame."""
+    names = getattr(X, "column_names", None)  # of pyarrow, whose `columns` are arrays
+    return list(names if isinstance(names, list) else getattr(X, "columns", ()))
+
+
+def _column(table, position):
+    is_collected = isinstance(table, CollectedTable)
+    return table.column(position) if is_collected else table[:, position]
+
+
 def _as_table(X):
-    """Return a table that can be indexed by column positions, and its column names or None."""
-    if X is None or isinstance(X, str | Path | dict) or hasattr(X, "collect"):
+    """Return a table with columns by position, and its column names or None."""
+    if isinstance(X, CollectedTable):
+        return X, X.columns
+    if X is None or isinstance(X, str | Path | dict):
         raise ValueError(
             "X must be a DataFrame, or a 2-D array or list with a row per interaction; got "
             f"{name_kind(X)}: {_conversion_hint(X)}."
@@ -299,6 +315,4 @@ def _conversion_hint(X):
         return "pass the interactions"
     if isinstance(X, dict):
         return "pass pd.DataFrame(X), if its values are columns"
-    if isinstance(X, str | Path):
-        return f"pass the table that is read from it, e.g. by {how_to_read(X, 'X')}"
-    return "pass X.collect(), which has its rows"
+    return f"pass the table that is read from it, e.g. by {how_to_read(X, 'X')}"

@@ -13,7 +13,7 @@ from .._data._csr import count_interactions, with_data
 from .._data._finite import quiet
 from ._als import CG_STEPS, RegularizedALS, fold_in
 from ._anchoring import resume_factors
-from ._factors import POPULARITY_PAD, Factors, counted, expected_bias, no_watch, popularity_bias
+from ._factors import NO_WATCH, POPULARITY_PAD, Factors, counted, expected_bias, popularity_bias
 from ._feature_prior import FeaturePrior
 from ._finite import explain_not_finite
 from ._preferences import as_arguments
@@ -61,7 +61,7 @@ class ALSBackbone:
 
     @property
     def watched(self):
-        """How many problems `fit` shows to its watcher."""
+        """How often `fit` calls its watch, at most."""
         return self.iterations
 
     def split(self, n_refine):
@@ -223,7 +223,7 @@ class ALSBackbone:
         except np.linalg.LinAlgError as error:  # of weights that are not finite, or nearly so
             raise ValueError(explain_not_finite(self, matrix.data)) from error
 
-    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None, user_features=None):
+    def fit(self, matrix, features, start, watch=NO_WATCH, *, by_period=None, user_features=None):
         """Factorize a matrix.
 
         Parameters
@@ -233,8 +233,8 @@ class ALSBackbone:
         features : csr_matrix of shape (n_items, n_features), float32, or None
         start : object
             From `start`.
-        watch : callable
-            Is shown the problem after each sweep.
+        watch : Watch
+            Is called after each sweep, and may end them.
         by_period : ndarray of shape (n_items, n_periods) or None
             Number of interactions of each item in each period. None: there is a single one.
         user_features : csr_matrix of shape (n_users, n_user_features), float32, or None
@@ -245,11 +245,15 @@ class ALSBackbone:
         """
         problem = self.problem(matrix, features, start, user_features=user_features)
         del start  # has been copied, and may be large
+        bias = self.bias(counted(matrix, by_period), features)
+
+        def factors():
+            return Factors(problem.user_factors, problem.item_factors, bias)
+
         for _ in range(self.iterations):
             problem.sweep()
-            watch(problem)
-        by_period = counted(matrix, by_period)
-        bias = self.bias(by_period, features)
+            if watch(factors, problem):
+                break
         coefficients = problem.user_coefficients
         return Factors(*problem.take_factors(), bias, user_coefficients=coefficients)
 
@@ -260,7 +264,7 @@ class ALSBackbone:
         factors,
         n_sweeps,
         preferences,
-        watch=no_watch,
+        watch=NO_WATCH,
         *,
         user_features=None,
     ):
@@ -281,9 +285,16 @@ class ALSBackbone:
         problem = self.problem(
             matrix, features, factors[:2], user_features=user_features, preferences=preferences
         )
+
+        def refined():
+            coefficients = problem.user_coefficients
+            users, items = problem.user_factors, problem.item_factors
+            return factors._replace(users=users, items=items, user_coefficients=coefficients)
+
         for _ in range(n_sweeps):
             problem.sweep()
-            watch(problem)
+            if watch(refined, problem):
+                break
         coefficients = problem.user_coefficients
         users, items = problem.take_factors()
         return factors._replace(users=users, items=items, user_coefficients=coefficients)

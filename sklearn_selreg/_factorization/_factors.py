@@ -125,8 +125,26 @@ def _with_ones(features):
     return sp.hstack([features, ones], format="csr")
 
 
-def no_watch(problem):
-    pass
+class Watch:
+    """Looks at a loop of sweeps or epochs; this one does nothing."""
+
+    def __call__(self, factors, problem=None):
+        """Look at what there is after a sweep, and return whether to make no other one.
+
+        Parameters
+        ----------
+        factors : callable
+            Returns the `Factors`.
+        problem : object or None
+            What is solved; None after an epoch of a library.
+        """
+        return False
+
+    def check(self, problem):
+        """Look at a problem without having swept it."""
+
+
+NO_WATCH = Watch()
 
 
 def counted(matrix, by_period):

@@ -1,6 +1,7 @@
 """BPR and LMF by `implicit`, kept by a proximal term while features and preferences act."""
 
 import copy
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,7 +24,7 @@ from ._anchoring import (
     score_spread,
     user_pull,
 )
-from ._factors import Factors, counted, expected_bias, no_watch, popularity_bias, with_bias
+from ._factors import NO_WATCH, Factors, counted, expected_bias, popularity_bias, with_bias
 from ._feature_prior import FeaturePrior
 from ._finite import check_finite_factors, check_size, explain_not_finite
 from ._preferences import as_arguments
@@ -37,6 +38,10 @@ PROXIMAL_SWEEPS = 15
 PROXIMAL_UNIT = 50.0  # weight of a preference of `llm_weight` 1, beside a proximal term
 _FOLD_IN_CONFIDENCE = 200.0
 _FOLD_IN_USERS = 10_000  # by which the gain of folding in is measured, at most
+
+
+class _EnoughEpochs(Exception):
+    """Ends the epochs of a model of `implicit`, which has no other way."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,15 @@ class SampledBackbone:
     num_threads: int
     fit_threads: int
 
-    watched: ClassVar[int] = 1
     preference_unit: ClassVar[float] = PROXIMAL_UNIT
     found: ClassVar[set] = {
         *("factors", "regularization", "prior_strength", "item_bias", "popularity_periods"),
     }
+
+    @property
+    def watched(self):
+        """How often `fit` calls its watch, at most."""
+        return self.iterations
 
     def split(self, n_refine):
         """Return itself and the number of regularized sweeps, which come on top."""
@@ -78,30 +87,47 @@ class SampledBackbone:
         start = resume_factors(self, matrix, features, old, known, items, bias, None)
         return random_state, start
 
-    def train(self, matrix, start):
-        """Fit the model, which knows of no features; return users, items and item biases."""
+    def train(self, matrix, start, after_epoch=lambda trained: False):
+        """Fit the model, which knows of no features; return users, items and item biases.
+
+        `after_epoch` is called with a function that returns the same after an epoch, and ends the
+        epochs if it returns true.
+        """
         random_state, resumed = start
         model = self._model(copy.deepcopy(random_state))
         if resumed is not None:
             model.user_factors, model.item_factors = self._put_together(*resumed)
+
+        def trained():
+            check_finite_factors(self, matrix.data, model.user_factors, model.item_factors)
+            return self._take_apart(model.user_factors, model.item_factors)
+
+        def after_epoch_of_model(*details):
+            if after_epoch(trained):
+                raise _EnoughEpochs
+
         try:
-            with single_threaded_blas():
-                model.fit(self._weighted(matrix), show_progress=False)
+            with single_threaded_blas(), suppress(_EnoughEpochs):
+                model.fit(
+                    self._weighted(matrix), show_progress=False, callback=after_epoch_of_model
+                )
         except ModelFitError as error:
             raise ValueError(explain_not_finite(self, matrix.data)) from error
-        check_finite_factors(self, matrix.data, model.user_factors, model.item_factors)
         check_size(self, model.user_factors, model.item_factors)
-        return self._take_apart(model.user_factors, model.item_factors)
+        return trained()
 
-    def fit(self, matrix, features, start, watch=no_watch, *, by_period=None, user_features=None):
+    def fit(self, matrix, features, start, watch=NO_WATCH, *, by_period=None, user_features=None):
         """Fit the model, and lean its factors on features; as `ALSBackbone.fit`."""
-        trained = self.train(matrix, start)
-        factors = self.lean(
-            matrix, features, trained, by_period=by_period, user_features=user_features
-        )
-        gain = self._fold_in_gain(matrix, factors._replace(users=trained[0]))
-        factors = factors._replace(gain=gain)
-        watch(self._problem(matrix, features, factors, None))
+
+        def leaning(trained):
+            how = {"by_period": by_period, "user_features": user_features}
+            factors = self.lean(matrix, features, trained, **how)
+            gain = self._fold_in_gain(matrix, factors._replace(users=trained[0]))
+            return factors._replace(gain=gain)
+
+        trained = self.train(matrix, start, lambda trained: watch(lambda: leaning(trained())))
+        factors = leaning(trained)
+        watch.check(self._problem(matrix, features, factors, None))
         return factors
 
     def lean(self, matrix, features, trained, *, by_period=None, user_features=None):
@@ -147,7 +173,7 @@ class SampledBackbone:
         factors,
         n_sweeps,
         preferences,
-        watch=no_watch,
+        watch=NO_WATCH,
         *,
         user_features=None,
     ):
@@ -158,10 +184,15 @@ class SampledBackbone:
         if preferences is None:
             return factors
         problem = self._problem(matrix, features, factors, preferences)
+
+        def refined():
+            return factors._replace(users=problem.user_factors, items=problem.item_factors)
+
         for _ in range(n_sweeps):
             problem.sweep()
-            watch(problem)
-        return factors._replace(users=problem.user_factors, items=problem.item_factors)
+            if watch(refined, problem):
+                break
+        return refined()
 
     def finish(self, matrix, age, factors, preferences, *, user_features=None):
         """Return the factors: these models know of no recency."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from .._utils._progress import tqdm
+from .._utils._progress import Progress
 from ._recipe import RECIPE, CandidateOdds, draw_systematically
 from ._reference import N_BEST, ReferenceModel
 from ._slates import MAX_HISTORY
@@ -150,14 +150,12 @@ def sample_slates(
         max_slates = min(MAX_SLATES, int(np.ceil(n_active / rest)))
         most_turns = 1
     sampler = _Sampler(interactions, features, size, random_state, num_threads, recipe)
-    with tqdm(
-        total=max_slates, disable=not verbose, desc="choosing slates", unit="slate"
-    ) as progress:
+    with Progress("choosing slates", max_slates, unit="slate", verbose=verbose) as progress:
         calibration = sampler.calibration(round(calibration_fraction * max_slates), progress)
         n_supervision = max_slates - len(calibration)
         found = islice(sampler.supervision(n_supervision, most_turns), n_supervision)
         supervision = list(_counted(found, progress))
-        progress.total = progress.n  # there may be fewer than wanted
+        progress.finish()  # there may be fewer than wanted
     return _interleave(calibration, supervision, size)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._data._csr import count_interactions
-from .._factorization._factors import no_watch, with_bias
+from .._factorization._factors import NO_WATCH, with_bias
 from .._factorization._top_k import top_k
 from ._design import Standing, log_rank
 
@@ -75,7 +75,7 @@ def log_rank_worth(user_factors, item_factors, seen, num_threads):
 
 
 def cross_fitted_standing(
-    items, slates, backbone, trend, features, start, watch=no_watch, *, user_features=None
+    items, slates, backbone, trend, features, start, watch=NO_WATCH, *, user_features=None
 ):
     """Rank items for the users of calibration slates by models that never saw these users.
 
@@ -95,8 +95,8 @@ def cross_fitted_standing(
     features : csr_matrix or None
     start : object
         From ``backbone.start``.
-    watch : callable
-        Called after each sweep, as by ``backbone.fit``.
+    watch : Watch
+        As for ``backbone.fit``.
     user_features : csr_matrix or None
 
     Returns

@@ -5,7 +5,7 @@ import numpy as np
 from .._data._csr import entry_rows
 from .._factorization._choose import choose
 from .._factorization._finite import check_finite_model
-from .._utils._progress import tqdm
+from .._utils._progress import tracked
 from .._utils._warn import warn
 from ._recommend import MOST_PADDING, best_items, recommend_rows
 
@@ -57,8 +57,7 @@ class ListMaker:
         columns = np.full((n_users, n_items), -1, dtype=np.int32)
         scores = np.full((n_users, n_items), np.nan, dtype=np.float32)
         starts = range(0, n_users, _USERS_PER_CHUNK)
-        quiet = not self.verbose or len(starts) < 2
-        for start in tqdm(starts, desc="recommending", disable=quiet):
+        for start in tracked(starts, "recommending", verbose=self.verbose and len(starts) > 1):
             chunk = slice(start, start + _USERS_PER_CHUNK)
             self._choose(self.rows[part][chunk], rules[chunk], columns[chunk], scores[chunk])
         return self._pad(columns, -1), self._pad(scores, np.nan)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from .._data._collected import collect
 from .._data._ids import encode
 from .._data._requested_ids import (
     as_id_array,
@@ -16,10 +17,11 @@ from .._data._requested_ids import (
     read_ids,
     warn_of_unknown,
 )
-from .._data._tables import read_columns
+from .._data._tables import column_names, read_columns
 from .._factorization._finite import check_finite_model
 from .._factorization._top_k import top_k
-from .._utils._progress import tqdm
+from .._utils._progress import tracked
+from ._frames import make_frame
 
 DEFAULT_NAMES = "user", "item"
 MOST_PADDING = 1000
@@ -73,8 +75,7 @@ def best_items(
     if not k:
         return columns, scores
     starts = range(0, n_users, _USERS_PER_CHUNK)
-    quiet = not verbose or len(starts) == 1
-    for start in tqdm(starts, desc="recommending", disable=quiet):
+    for start in tracked(starts, "recommending", verbose=verbose and len(starts) > 1):
         part = slice(start, min(start + _USERS_PER_CHUNK, n_users))
         seen = barred(part)
         if seen is not None and candidates is not None:
@@ -236,6 +237,7 @@ def read_excluded(exclude, known, users, known_users, **columns):
     nothing = np.empty(0, dtype=np.intp)
     if exclude is None:
         return nothing, None
+    exclude = collect(exclude, user_col=columns["user_col"], item_col=columns["item_col"])
     if not hasattr(exclude, "columns"):
         exclude = _as_excluded(exclude, known)
         if exclude.ndim not in (1, 2):
@@ -319,14 +321,14 @@ def _as_excluded(exclude, known):
 
 def id_names(X, user_col, item_col):
     """Return what a frame calls its users and items; else "user" and "item"."""
-    labels = getattr(X, "column_names", None) or getattr(X, "columns", ())
+    labels = column_names(X)
     names = [c if isinstance(c, str) else labels[c] for c in (user_col, item_col) if len(labels)]
     if len(names) < 2 or not all(isinstance(name, str) for name in names):
         return DEFAULT_NAMES
     return DEFAULT_NAMES if {"rank", "score"} & set(names) else tuple(names)
 
 
-def tidy(queries, found, columns, scores, names):
+def tidy(queries, found, columns, scores, names, library="pandas"):
     """Make a table with a row for each query and found item, best first.
 
     Parameters
@@ -339,18 +341,22 @@ def tidy(queries, found, columns, scores, names):
         As of `best_items`; missing ones make no row.
     names : tuple of (str, str)
         Columns of the ids asked for, and of those found.
+    library : str, default="pandas"
+        As in `make_frame`.
 
     Returns
     -------
-    table : DataFrame
+    table : DataFrame or pyarrow.Table
         Columns: the first name, `rank` (from 1), the second name, `score`.
     """
     query, place = np.nonzero(columns >= 0)
-    return pd.DataFrame(
+    asked = queries[query]
+    return make_frame(
         {
-            names[0]: pd.Series(queries[query]).infer_objects(),
+            names[0]: pd.Series(asked).infer_objects() if library == "pandas" else asked,
             "rank": place + 1,
             names[1]: found[columns[query, place]],
             "score": scores[query, place],
-        }
+        },
+        library,
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from .._data._collected import collect
 from .._data._ids import encode
 from .._data._requested_ids import as_id_array, warn_of_unknown
 from .._data._tables import read_columns
@@ -164,6 +165,8 @@ def _read_pairs(per_user_items, known, columns):
         user_ids = np.repeat(as_objects(list(per_user_items)), [len(array) for array in lists])
         item_ids = [item for array in lists for item in array.tolist()]
         return user_ids, as_objects(item_ids)
+    id_columns = {"user_col": columns["user_col"], "item_col": columns["item_col"]}
+    per_user_items = collect(per_user_items, **id_columns)
     if not hasattr(per_user_items, "columns"):
         per_user_items = pd.DataFrame(_rows_of(per_user_items))
         columns = {}

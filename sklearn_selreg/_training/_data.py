@@ -64,6 +64,9 @@ class TrainingSettings:
     verbose : int
     make_losses : callable
         As `preference_losses`: the seam for other losses.
+    attributes_of : callable or None
+        From a `Trained` to the fitted attributes of the estimator, a dict: for callbacks that look
+        at the model between the sweeps. None: they cannot.
     """
 
     backbone: ALSBackbone | SampledBackbone
@@ -79,6 +82,7 @@ class TrainingSettings:
     compute_loss: bool
     verbose: int
     make_losses: Callable = preference_losses
+    attributes_of: Callable | None = None
 
     @property
     def preference_settings(self):

@@ -22,9 +22,10 @@ from .._judging._design import Standing
 from .._judging._standing import FOLDS, cross_fitted_standing, rank_items
 from .._judging._supervision import Supervision, stats_without_opinion, supervise
 from .._serving._fitted import FittedModel
+from .._utils._progress import Progress
 from .._utils._warn import warn
 from ..exceptions import ParameterWarning
-from ._sweeps import SweepWatcher
+from ._sweeps import SweepWatch
 
 _log = logging.getLogger("sklearn_selreg")
 _ENOUGH_TO_FIT = 1000  # interactions; with fewer, nobody wonders at factors of about 0
@@ -92,6 +93,7 @@ class _Training:
         self.generator = as_generator(settings.random_state)
         self.judged = answers is not None and answers.judged is not None
         self.is_gated = self.judged and settings.gate is not None
+        self.losses = []
         _log.info(
             "Fitting %d interactions of %d users with %d items of %d features.",
             self.matrix.nnz,
@@ -100,41 +102,86 @@ class _Training:
         )
 
     def run(self, old):
-        settings, backbone = self.settings, self.backbone
+        settings = self.settings
         # What old factors know of hidden interactions must not calibrate the gate: it starts anew.
         untouched = copy.deepcopy(self.generator) if self.is_gated else None
         n_fits = 1 + FOLDS if self.is_gated else 1
-        n_sweeps = n_fits * backbone.watched + (1 + self.is_gated) * settings.n_refine
-        with SweepWatcher(settings, self.matrix.data, n_sweeps) as sweeps:
-            watch = sweeps.watch if settings.judge is not None else sweeps.watch_last
-            factors = backbone.fit(
-                self.matrix,
-                self.features,
-                self._start(old),
-                watch,
-                by_period=self.trend.counts_by_period(),
-                **self.of_users,
-            )
-            supervision = first = last = None
+        n_sweeps = n_fits * self.backbone.watched + (1 + self.is_gated) * settings.n_refine
+        n_loops = 1 + 2 * self.is_gated + (settings.n_refine > 0)
+        supervision = first = last = None
+        n_refined = 0
+        with Progress(
+            "sweeps", n_sweeps, unit="sweep", verbose=settings.verbose, n_parts=n_loops
+        ) as self.sweeps:
+            factors = self._fit_backbone(old)
             if self.judged:
-                supervision, weights = self._supervise(factors, untouched, watch)
+                supervision, weights = self._supervise(factors, untouched)
                 if weights.any():
-                    first, last = self._preferences(supervision, weights, factors, watch)
+                    first, last = self._preferences(supervision, weights, factors)
             if settings.n_refine:
-                factors = backbone.refine(
-                    self.matrix, self.features, factors, settings.n_refine, first,
-                    sweeps.watch_last, **self.of_users,
-                )  # fmt: skip
-        n_iter = backbone.iterations + settings.n_refine
-        _log.info("Fitted by %d sweeps or epochs.", n_iter)
+                factors, n_refined = self._refine(factors, supervision, first, last)
+            self.sweeps.finish()  # few users make fewer fits
+        # The users of before the last time are let go: they may be large.
+        factors, gram = self._finish(factors, last)
+        trained = self._trained(factors, gram, supervision, last, n_refined)
+        _log.info("Fitted by %d sweeps or epochs.", trained.n_iter)
+        if isinstance(self.backbone, ALSBackbone):
+            warn_of_vanished_factors(self.matrix, *trained.model.plain_factors, self.backbone)
+        return trained
+
+    def _watch(self, name, n_sweeps, **kept):
+        return SweepWatch(
+            name, n_sweeps, self.settings, self.matrix.data, sweeps=self.sweeps, **kept
+        )
+
+    def _fit_backbone(self, old):
+        """Fit the backbone; if a callback ends it early, it has so many sweeps from then on."""
+        backbone = self.backbone
+
+        def train_to(factors, n_sweeps):
+            self.backbone = replace(backbone, iterations=n_sweeps)
+            return self._trained(*self._finish(factors, None), None, None, 0)
+
+        losses = self.losses if self.settings.judge is None else None
+        by_period = self.trend.counts_by_period()
+        with self._watch("backbone", backbone.watched, losses=losses, train_to=train_to) as watch:
+            factors = backbone.fit(
+                self.matrix, self.features, self._start(old), watch,
+                by_period=by_period, **self.of_users,
+            )  # fmt: skip
+        n_sweeps = watch.ended_after or backbone.iterations
+        self.backbone = replace(backbone, iterations=n_sweeps)
+        return factors
+
+    def _refine(self, factors, supervision, first, last):
+        """Let preferences act; return the factors, and the number of sweeps."""
+        n_sweeps = self.settings.n_refine
+
+        def train_to(factors, n_done):
+            return self._trained(*self._finish(factors, last), supervision, last, n_done)
+
+        with self._watch(
+            "regularized sweeps", n_sweeps, losses=self.losses, train_to=train_to
+        ) as watch:
+            factors = self.backbone.refine(
+                self.matrix, self.features, factors, n_sweeps, first, watch, **self.of_users
+            )
+        return factors, watch.ended_after or n_sweeps
+
+    def _finish(self, factors, preferences):
+        """Solve for the users a last time; return the factors, and the Gram matrix of before."""
         gram = None
         if self.features is not None:  # of the users that the items were solved against
             gram = self._gram_of(factors.users)
-        # The users are solved for a last time. Those of before are then let go: they may be large.
-        factors = backbone.finish(self.matrix, self.recency_rank, factors, last, **self.of_users)
-        model = self._model(factors, gram, last)
+        how = self.matrix, self.recency_rank, factors, preferences
+        return self.backbone.finish(*how, **self.of_users), gram
+
+    def _trained(self, factors, gram, supervision, preferences, n_refined):
+        """Return what training gives, if these are the last factors."""
+        model = self._model(factors, gram, preferences)
         stats = stats_without_opinion(self.answers) if supervision is None else supervision.stats
-        return Trained(model, supervision, stats, sweeps.losses, n_iter)
+        n_iter = self.backbone.iterations + n_refined
+        return Trained(model, supervision, stats, list(self.losses), n_iter)
 
     def _start(self, old):
         """Return what the backbone starts from."""
@@ -144,7 +191,7 @@ class _Training:
         aligned = _align(old, self.interactions)
         return self.backbone.resume(self.matrix, self.features, *aligned, self.generator)
 
-    def _supervise(self, factors, generator, watch):
+    def _supervise(self, factors, generator):
         """Return the supervision, and its weights."""
 
         def rank(slates):
@@ -156,25 +203,27 @@ class _Training:
 
         def cross_fit(items, slates):
             start = self.backbone.start(*self.matrix.shape, generator)
-            return cross_fitted_standing(
-                items, slates, self.backbone, self.trend, self.features, start, watch,
-                **self.of_users,
-            )  # fmt: skip
+            with self._watch("calibration", FOLDS * self.backbone.watched) as watch:
+                return cross_fitted_standing(
+                    items, slates, self.backbone, self.trend, self.features, start, watch,
+                    **self.of_users,
+                )  # fmt: skip
 
         settings = self.settings
         return supervise(
             self.answers, self.interactions, settings.judge, settings.gate, rank, cross_fit
         )
 
-    def _preferences(self, supervision, weights, factors, watch):
+    def _preferences(self, supervision, weights, factors):
         """Return the preferences of the sweeps, and those of the last update of the users."""
         backbone, settings = self.backbone, self.settings
         plain = final = factors
         if self.is_gated:  # by how much a preference moves a score is told by as many sweeps
-            plain = backbone.refine(
-                self.matrix, self.features, factors, settings.n_refine, None, watch,
-                **self.of_users,
-            )  # fmt: skip
+            with self._watch("sweeps without preferences", settings.n_refine) as watch:
+                plain = backbone.refine(
+                    self.matrix, self.features, factors, settings.n_refine, None, watch,
+                    **self.of_users,
+                )  # fmt: skip
             final = backbone.finish(self.matrix, self.recency_rank, plain, None, **self.of_users)
         return settings.make_losses(
             supervision,
@@ -207,8 +256,6 @@ class _Training:
             *biases,
             judged=self.settings.preference_settings,
         )
-        if isinstance(backbone, ALSBackbone):
-            warn_of_vanished_factors(self.matrix, factors, backbone)
         user_factors, item_factors = with_bias(*factors[:3], self.period_weights)
         # Nobody knows anything about a user without interactions and features.
         empty = np.diff(self.matrix.indptr) == 0
@@ -246,14 +293,14 @@ class _Training:
         )
 
 
-def warn_of_vanished_factors(matrix, factors, backbone):
+def warn_of_vanished_factors(matrix, user_factors, item_factors, backbone):
     """Warn if the factors hardly add to the scores of fitted pairs, which should be 1."""
     if matrix.nnz < _ENOUGH_TO_FIT:
         return
     entries = np.linspace(0, matrix.nnz - 1, _ENOUGH_TO_FIT).astype(int)
     users = np.searchsorted(matrix.indptr, entries, side="right") - 1
     items = matrix.indices[entries]
-    scores = np.einsum("ij,ij->i", factors.users[users], factors.items[items])
+    scores = np.einsum("ij,ij->i", user_factors[users], item_factors[items])
     if scores.mean() < _VANISHED:
         warn(
             "The factors have collapsed toward zero, so all users get nearly the same "

@@ -21,7 +21,7 @@ from .._judging._supervision import stats_without_opinion, supervise
 from .._serving._given import GivenFactors, Replaced
 from ._fitting import Trained
 from ._located import with_interactions
-from ._sweeps import SweepWatcher
+from ._sweeps import SweepWatch
 
 _SAMPLE = 100_000  # rows by which the spread of factors is measured, at most
 _GRAM_CHUNK = 2**16
@@ -104,11 +104,12 @@ def train_given(model, answers, located, settings):
             num_threads=model.backbone.num_threads,
             listed=located.columns,
         )
-        with SweepWatcher(settings, model.weighted.data, settings.n_refine) as sweeps:
-            moved = _sweep(model, located, preferences, settings.n_refine, sweeps.watch_last)
+        losses, n_sweeps = [], settings.n_refine
+        with SweepWatch("sweeps", n_sweeps, settings, model.weighted.data, losses=losses) as watch:
+            moved = _sweep(model, located, preferences, n_sweeps, watch)
         given = GivenFactors(Replaced.all_by(moved))
     model = replace(model, given=given)
-    return Trained(model, supervision, supervision.stats, sweeps.losses, settings.n_refine)
+    return Trained(model, supervision, supervision.stats, losses, n_sweeps)
 
 
 def _supervise(model, answers, located, settings):
@@ -160,7 +161,7 @@ def _sweep(model, located, preferences, n_sweeps, watch):
     )
     for _ in range(n_sweeps):
         problem.sweep()
-        watch(problem)
+        watch(None, problem)
     return [
         (model.user_factors, users, problem.user_factors),
         (model.item_factors, items, problem.item_factors),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .._data._strengths import kinds_to_compare
-from .._utils._progress import tqdm
+from .._utils._progress import Progress
 from .._utils._warn import warn
 from ..exceptions import ParameterWarning
 from ._hold_out import MIN_HELD_OUT
@@ -140,7 +140,7 @@ def search(given, settings, free, backbone, data, effort, verbose):
     if is_auto(given["strengths"]) and "strengths" not in free:
         settings = settings | {"strengths": kinds_to_compare(interactions.matrix.data)[0]}
     kept = {n: settings[n] for n in ("strengths", "popularity_periods") if n not in free}
-    with tqdm(disable=not verbose, desc="settings", unit="fit") as progress:
+    with Progress("settings", unit="fit", verbose=verbose) as progress:
         found = find_settings(
             backbone, kept, free, interactions, features, effort, progress.update,
             user_features=data.user_features,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+import sklearn
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import (
@@ -29,8 +31,37 @@ from ._display import (
 )
 from ._public import public_module
 
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # before 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """What scikit-learn of before has no callbacks for."""
+
+        def set_callbacks(self, *callbacks: Any) -> Any:
+            """Say that callbacks need a newer scikit-learn.
+
+            Parameters
+            ----------
+            *callbacks : object
+
+            Raises
+            ------
+            ImportError
+            """
+            raise ImportError(
+                "Callbacks need scikit-learn 1.9 or newer, which calls them; this is "
+                f"{sklearn.__version__}."
+            )
+
+    def with_callbacks(method: Callable) -> Callable:
+        """Return the method as it is."""
+        return method
+
+
 __all__ = [
     "INTEGER",
+    "CallbackSupportMixin",
     "DisplayMixin",
     "HasMethods",
     "Interval",
@@ -40,6 +71,7 @@ __all__ = [
     "_fit_context",
     "_safe_indexing",
     "validate_params",
+    "with_callbacks",
 ]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._utils._progress import tqdm
+from .._utils._progress import Progress
 
 _CHUNK = 2**18  # interactions made at once
 _ROUNDS = 8  # of proposals, before the few users left are drawn for exactly
@@ -43,14 +43,13 @@ def draw_interactions(world, lengths, rng, verbose):
     items, times = np.empty((2, total), dtype=np.int64)
     stop = np.cumsum(lengths)
     starts = np.flatnonzero(np.diff((stop - lengths) // _CHUNK, prepend=-1))
-    progress = tqdm(total=total, disable=not verbose, desc="drawing", unit="interaction")
-    for first, last in zip(starts, [*starts[1:], len(lengths)], strict=True):
-        part = slice(stop[first] - lengths[first], stop[last - 1])
-        user, items[part] = draw_items(world, np.arange(first, last), lengths[first:last], rng)
-        seconds = rng.integers(_SPAN, size=len(user))
-        times[part] = np.sort(user * _SPAN + seconds) % _SPAN + _START
-        progress.update(len(user))
-    progress.close()
+    with Progress("drawing", total, unit="interaction", verbose=verbose) as progress:
+        for first, last in zip(starts, [*starts[1:], len(lengths)], strict=True):
+            part = slice(stop[first] - lengths[first], stop[last - 1])
+            user, items[part] = draw_items(world, np.arange(first, last), lengths[first:last], rng)
+            seconds = rng.integers(_SPAN, size=len(user))
+            times[part] = np.sort(user * _SPAN + seconds) % _SPAN + _START
+            progress.update(len(user))
     return users, items, times
 
 

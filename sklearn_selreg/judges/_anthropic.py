@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._utils._progress import tqdm
+from .._utils._progress import tracked
 from ..exceptions import JudgeError
 from ._batches import BATCH_DISCOUNT, Batches, pause_of, read_message
 from ._live import LiveJudge
@@ -326,12 +326,12 @@ class AnthropicJudge(LiveJudge):
                 raise failure
 
             with ThreadPoolExecutor(min(self.concurrency, len(asked))) as pool:
-                counts = tqdm(
+                counts = tracked(
                     pool.map(count, asked),
-                    total=len(asked),
-                    disable=not self.verbose,
-                    desc="counting tokens",
+                    "counting tokens",
+                    len(asked),
                     unit="prompt",
+                    verbose=self.verbose,
                 )
                 return np.array(list(counts), dtype=np.int64)
 

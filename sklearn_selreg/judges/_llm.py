@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import joblib
 from numpy.typing import ArrayLike
 
-from .._utils._progress import tqdm
+from .._utils._progress import Progress
 from ._answers import Answer
 from ._cache import ANSWERED, GRANTED, TAKEN, Unwritable
 from ._cached import CachedJudge
@@ -135,12 +135,8 @@ class LLMJudge(CachedJudge):
         judge = self._identity_hash()
         found, pending, waiting = {}, list(todo), []
         n_workers = joblib.effective_n_jobs(None)  # 1, if joblib was not told otherwise
-        progress = tqdm(
-            total=len(todo),
-            disable=not getattr(self, "verbose", 0),
-            desc=f"asking {self._title()}",
-            unit="prompt",
-        )
+        verbose = getattr(self, "verbose", 0)
+        progress = Progress(f"asking {self._title()}", len(todo), unit="prompt", verbose=verbose)
         _log.info("%s: asking %d prompts.", self._title(), len(todo))
         with cache.at_work(), progress:
             while pending or waiting:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .._utils._progress import tqdm
+from .._utils._progress import Progress
 from .._utils._warn import warn
 from ..exceptions import JudgeError, JudgmentWarning
 from ._answers import Answer
@@ -67,11 +67,8 @@ class AskingRun:
         self._lock = threading.Lock()
         self._throttle = Throttle(judge.concurrency)
         self._outage = Outage(judge.max_wait)
-        self.progress = tqdm(
-            total=len(todo),
-            disable=not judge.verbose,
-            desc=f"asking {judge.model}",
-            unit="prompt",
+        self.progress = Progress(
+            f"asking {judge.model}", len(todo), unit="prompt", verbose=judge.verbose
         )
 
     # -- many prompts --------------------------------------------------------------------------
@@ -245,7 +242,7 @@ class AskingRun:
         """Say once that a service is waited for, and what for."""
         if self._outage.lasts(_TELL_AFTER) and not self._outage.told:
             self._outage.told = True
-            self.progress.set_postfix_str(f"waiting for {self.address}")
+            self.progress.note(f"waiting for {self.address}")
             warn(
                 f"Waiting for {self.judge.model}, up to {self.judge.max_wait:g} s (max_wait): "
                 f"{self._outage.failure}",
@@ -344,7 +341,7 @@ class AskingRun:
         self.progress.update()
         if self.judge.verbose:
             spent = self.cache.totals().get("cost", 0) / NANO
-            self.progress.set_postfix_str("" if self.judge._is_free() else f"cost=${spent:.4f}")
+            self.progress.note("" if self.judge._is_free() else f"cost=${spent:.4f}")
 
     def _failed(self, message):
         with self._lock:

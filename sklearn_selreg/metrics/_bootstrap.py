@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from .._utils._params import check_integer, name_kind
-from .._utils._progress import tqdm
+from .._utils._progress import tracked
 from .._utils._sklearn import InvalidParameterError
 from ._averages import make_table, regime_means, report_sums, shared_metrics
 from ._report import RankingReport
@@ -115,7 +115,7 @@ def bootstrap(statistic, n_users, n_bootstrap, random_state, confidence_level, v
     chunk = max(1, _WEIGHTS_PER_CHUNK // n_users)
     resampled = []
     starts = range(0, n_bootstrap, chunk)
-    for start in tqdm(starts, desc="resamples", disable=not verbose):
+    for start in tracked(starts, "resamples", verbose=verbose):
         size = min(chunk, n_bootstrap - start)
         weights = random_state.multinomial(n_users, np.full(n_users, 1 / n_users), size=size)
         resampled.append(statistic(weights))

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .._utils._progress import tqdm
+from .._utils._progress import tracked
 from ._lists import best_columns
 
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
@@ -61,7 +61,7 @@ def _rank_among_negatives(score, user, item, no_negatives, n_users, n_items, ver
     own, n_above, n_tied = np.empty((3, len(user)))
     best = np.full((n_users, n_best), -1, dtype=np.int32)
     chunk = max(1, _SCORES_PER_CHUNK // n_items)
-    for start in tqdm(range(0, n_users, chunk), desc="ranking", disable=not verbose):
+    for start in tracked(range(0, n_users, chunk), "ranking", verbose=verbose):
         rows = slice(start, min(start + chunk, n_users))
         pairs = slice(*np.searchsorted(user, [rows.start, rows.stop]))
         if pairs.start == pairs.stop and not n_best:

@@ -604,7 +604,7 @@ def test_missing_polars_ids(values):
         (np.ones(3), {}, r"2-D.*ndarray of shape \(3,\)"),
         (np.ones((3, 2, 2)), {}, r"shape \(3, 2, 2\)"),
         (pd.Series([1, 2]), {}, "Series"),
-        (pl.LazyFrame({"u": [1]}), {}, r"got a LazyFrame: pass X.collect\(\)"),
+        (pl.LazyFrame({"u": [1]}), {}, r"X has 1 feature\(s\).* while a minimum of 2"),
         ({"u": [1], "i": [1]}, {}, r"got a dict: pass pd.DataFrame\(X\)"),
         ("likes.csv", {}, r"got a str: .* pd.read_csv\(X\)"),
         (None, {}, "got None: pass the interactions"),

@@ -119,7 +119,7 @@ def test_ids_may_be_tuples_and_dicts_may_lack_columns():
         ({1: {}, 2: {}}, ValueError, "a column besides the item ids; got none"),
         ({1: {"title": "Heat"}, 2: "Casino"}, ValueError, "1 dicts among 2"),
         (pl.DataFrame({"id": [1], "x": [2]}), ValueError, "named 'film'.*'id', 'x'"),
-        (pl.DataFrame({"film": [1], "x": [2]}).lazy(), TypeError, "got a LazyFrame"),
+        (pl.DataFrame({"id": [1], "x": [2]}).lazy(), ValueError, "column of item ids named"),
         (
             pd.DataFrame([[1, 2]], columns=["x", "x"]),
             ValueError,

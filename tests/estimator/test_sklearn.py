@@ -3,6 +3,7 @@
 import inspect
 import mmap
 from importlib.metadata import metadata
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -431,3 +432,9 @@ def test_the_wrong_columns_are_named_with_all_others(likes):
         TypeError, match=r"numbers or datetimes; .*'2024-01-01'.* pandas.to_datetime"
     ):
         named().fit(likes.assign(time="2024-01-01"))
+
+
+@pytest.mark.skipif(find_spec("sklearn.callback") is not None, reason="there are callbacks")
+def test_callbacks_need_a_scikit_learn_that_calls_them():
+    with pytest.raises(ImportError, match=r"Callbacks need scikit-learn 1\.9 or newer"):
+        SelectiveLLMRegularizedMF().set_callbacks()

@@ -1,0 +1,7 @@
+"""Which doctests are left out."""
+
+from importlib.util import find_spec
+
+collect_ignore = []
+if find_spec("sklearn.callback") is None:  # before 1.9
+    collect_ignore += ["sklearn_selreg/callback.py"]
