@@ -535,7 +535,7 @@ def test_ids_of_another_type_warn(world):
     numbered = world.user_data.rename(columns={"user": "id"}).assign(id=lambda d: d["id"] + 100)
     with pytest.warns(DataWarning, match="ids of user_data were taken from its index"):
         world.model(user_data=numbered[:450]).fit(shifted)
-    with pytest.raises(TypeError, match="user_data must be a pandas or polars DataFrame"):
+    with pytest.raises(TypeError, match="user_data must be a table"):
         world.model(user_data="users.csv").fit(world.train)
 
 
