@@ -174,6 +174,8 @@ class HalfSweep:
         _, multiply = compiled()
 
         def sums(index, c, alpha, scale, share, x):
+            if not len(index):
+                return np.zeros(len(x)), 0.0
             bounds, x = np.append(np.arange(0, len(index), _CHUNK), len(index)), x.astype(_F)
             missing = self._missing
             parts = run(
