@@ -124,8 +124,8 @@ def _check_of_no_other_kind(name, current, kinds):
     if others:
         raise ValueError(
             f"{name} is a parameter of {' and '.join(others)}, and {part} is {current!r}, which "
-            f"has {', '.join(current.get_params())}. Settings that were found with one {part} do not "
-            f"fit another: set {part} to {others[0]}() as well, or let them be found anew."
+            f"has {', '.join(current.get_params())}. Settings that were found with one {part} do "
+            f"not fit another: set {part} to {others[0]}() as well, or let them be found anew."
         )
 
 
