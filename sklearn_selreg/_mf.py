@@ -882,7 +882,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             uses_last_period=model.popularity_at == "last",
             id_names=id_names(interactions, model.user_col, model.item_col),
         )
-        columns = {"n_features_in_": 2}
+        columns: dict[str, Any] = {"n_features_in_": 2}
         if interactions is not None or y is not None:
             how = {**model._columns, "negatives": model.negatives}
             added = index_given(interactions, y, fitted, **how)
