@@ -379,7 +379,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             *("user_col", "item_col", "time_col", "strengths", "negatives"),
             *("popularity_periods", "popularity_at"),
         ),
-        "Items": ("item_data", "item_encoder", "prior_strength", "item_bias"),
+        "Items and users": (
+            *("item_data", "user_data", "item_encoder", "prior_strength", "item_bias"),
+        ),
         "Judge": ("judge", "slates", "gate", "llm_weight", "margin"),
         "Running": ("tuning", "warm_start", "n_jobs", "random_state", "verbose"),
     }

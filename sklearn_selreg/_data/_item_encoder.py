@@ -197,8 +197,9 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         reasons = ", ".join(f"{name!r} ({why})" for name, why in self.dropped_.items())
         return (
             f"The table (n_samples = {n_rows}) must have a column that distinguishes its rows; got "
-            f"none: {reasons}. In SelectiveLLMRegularizedMF leave out user_data, and of item_data "
-            "item_encoder=None makes no features; a judge reads its texts all the same."
+            f"none: {reasons}. In SelectiveLLMRegularizedMF leave out user_data; for item_data "
+            "item_encoder=None makes no features, and a judge is shown its texts all the same "
+            "(item_text of SlateSampler names the columns)."
         )
 
     def _fit_columns(self, frame, kinds, min_count):

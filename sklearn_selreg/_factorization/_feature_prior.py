@@ -46,11 +46,11 @@ class FeaturePrior:
         `run` is from ``_threads.threads``; the result does not depend on it.
         """
 
-        def do(start, stop):
+        def regress(start, stop):
             scale = self._weights[start:stop, np.newaxis].astype(np.float32)
             return self._features[start:stop].T @ (scale * y[start:stop])
 
-        rhs = sum(run(do, self._bounds), np.zeros((self._features.shape[1], y.shape[1])))
+        rhs = sum(run(regress, self._bounds), np.zeros((self._features.shape[1], y.shape[1])))
         # Factors that are not finite are told of by who watches the sweeps.
         return scipy.linalg.cho_solve(self._gram, rhs, check_finite=False).astype(np.float32)
 
@@ -59,10 +59,10 @@ class FeaturePrior:
         coefficients = self.coefficients(y, run)
         expected = np.empty(y.shape, np.float32)
 
-        def do(start, stop):
+        def expect(start, stop):
             expected[start:stop] = self._features[start:stop] @ coefficients
 
-        run(do, self._bounds)
+        run(expect, self._bounds)
         return expected
 
     def loss(self, y, root=None):

@@ -31,11 +31,12 @@ from ._kernel import compiled
 _F = np.float32
 _ROW = 8  # entries that take as long as what a row takes without them
 _BLOCK = 2**20  # numbers that a block of rows reads, about: a millisecond
+_ROTATED = 2**18  # numbers that a thread rotates at once: a megabyte, in each of some copies
 _MOST_BLOCKS = 256
 _COUNTED = 2**20  # entries that are counted at once: each takes 8 bytes
 # A row is shared between threads, in chunks, if it has more entries than are gathered at once, or
 # more than a part of all.
-_SHORT, _MOST, _SHARE, _CHUNK = 2**15, 2**16, 128, 2**13
+_SHORT, _MOST, _SHARE, _CHUNK = 2**14, 2**15, 128, 2**13
 
 
 class Pairs(NamedTuple):
@@ -174,6 +175,8 @@ class HalfSweep:
         _, multiply = compiled()
 
         def sums(index, c, alpha, scale, share, x):
+            if not len(index):
+                return np.zeros(len(x)), 0.0
             bounds, x = np.append(np.arange(0, len(index), _CHUNK), len(index)), x.astype(_F)
             missing = self._missing
             parts = run(
@@ -242,7 +245,7 @@ def weighted_gram(rows, weights, run):
 
 
 def _equal(n_rows, factors):
-    return np.append(np.arange(0, n_rows, max(1, _BLOCK // factors)), n_rows)
+    return np.append(np.arange(0, n_rows, max(1, _ROTATED // factors)), n_rows)
 
 
 def _cut(cost, factors):

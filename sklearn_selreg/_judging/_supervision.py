@@ -14,6 +14,7 @@ from sklearn.utils.validation import has_fit_parameter
 from .._factorization._slate_terms import pack_pairs
 from .._factorization._threads import single_threaded_blas
 from .._gate import ReliabilityGate
+from .._utils._display import Sentence
 from .._utils._warn import warn
 from ..exceptions import GateWarning, JudgmentWarning
 from ._asking import pluralize
@@ -101,7 +102,7 @@ class Supervision:
 
     def summary(self):
         """Return what the judge adds, as the gate says it, and why asking stopped, if it did."""
-        return f"{self._summary()} {self.why_stopped}".rstrip()
+        return Sentence(f"{self._summary()} {self.why_stopped}".rstrip())
 
     def _summary(self):
         """Return what the judge adds, in one sentence of the gate: by a part of many slates."""

@@ -123,9 +123,9 @@ def _check_of_no_other_kind(name, current, kinds):
     others = [kind.__name__ for kind in kinds.values() if own_name in kind().get_params()]
     if others:
         raise ValueError(
-            f"{name} is a parameter of {' and '.join(others)}, and {part} is {current!r}. Settings "
-            f"that were found with one {part} do not fit another: set {part} to "
-            f"{others[0]}() as well, or let them be found anew."
+            f"{name} is a parameter of {' and '.join(others)}, and {part} is {current!r}, which "
+            f"has {', '.join(current.get_params())}. Settings that were found with one {part} do "
+            f"not fit another: set {part} to {others[0]}() as well, or let them be found anew."
         )
 
 

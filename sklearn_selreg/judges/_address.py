@@ -19,6 +19,15 @@ def check_address(base_url):
         )
 
 
+def lacks_scheme(base_url):
+    """Whether something is a host, maybe with a port and path, but no address."""
+    return (
+        isinstance(base_url, str)
+        and "://" not in base_url
+        and any(mark in base_url for mark in ".:/")
+    )
+
+
 def host_of(base_url):
     """Return the host of an address, in lower case."""
     return (urlsplit(base_url).hostname or "").lower()

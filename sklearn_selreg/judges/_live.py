@@ -20,7 +20,7 @@ import numpy as np
 
 from .._utils._sklearn import InvalidParameterError
 from ..exceptions import CacheError
-from ._address import check_address, without_password
+from ._address import check_address, lacks_scheme, without_password
 from ._cache import NANO, Unwritable
 from ._cached import CachedJudge
 from ._form import FORMS
@@ -157,7 +157,8 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         self.base_url = base_url
         self.api_key_env = api_key_env
         self.verbose = verbose
-        check_address(base_url)  # a wrong one would cost a wait of minutes
+        if lacks_scheme(base_url):  # said at once, as a wrong address may cost a wait of minutes
+            check_address(base_url)
 
     # -- what a subclass says ------------------------------------------------------------------
 

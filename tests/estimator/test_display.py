@@ -114,7 +114,13 @@ def test_a_display_has_what_was_used_beside_what_was_given(world, backbone):
     parameters = rows(model._repr_html_())
     assert parameters["Factorization"]["regularization"] == "'auto'"
     parameters = rows(model.fit(world.train)._repr_html_())
-    assert list(parameters)[:5] == ["Factorization", "Interactions", "Items", "Judge", "Running"]
+    assert list(parameters)[:5] == [
+        "Factorization",
+        "Interactions",
+        "Items and users",
+        "Judge",
+        "Running",
+    ]
     shown = parameters["Factorization"]
     assert shown["factors"] == "4"
     assert shown["regularization"] == "'auto' \N{RIGHTWARDS ARROW} 85"

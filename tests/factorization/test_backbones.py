@@ -182,7 +182,7 @@ def test_nothing_is_printed_or_warned(X, judge, backbone, capfd):
         ({"backbone": "bpr", "alpha": 3.0}, ValueError, "'bpr' has no alpha"),
         ({"backbone": "bpr", "backbone__neg_prop": 3}, ValueError, "neg_prop.*LMF.*BPR"),
         ({"backbone": "lmf", "backbone__missing_power": 0.75}, ValueError, "missing_power.*LMF"),
-        ({"backbone__learning_rate": 1}, ValueError, "learning_rate.*ALS.*cg_steps"),
+        ({"backbone__learning_rate": 1}, ValueError, "learning_rate.*BPR.*ALS"),
         ({"backbone": ALS}, ValueError, "'backbone' parameter"),
         ({"backbone": "lmf", "backbone__neg_prop": 0}, ValueError, "neg_prop.*LMF.*Got 0"),
         ({"backbone": BPR("fast")}, ValueError, "learning_rate.*BPR.*Got 'fast'"),

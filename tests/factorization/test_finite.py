@@ -10,6 +10,10 @@ from sklearn_selreg.judges import LLMJudge
 COLUMNS = {"user_col": "user", "item_col": "item"}
 
 
+# The judges here go by the order shown, which is told.
+BY_POSITION = pytest.mark.filterwarnings("ignore:Judge 'order' rates where candidates stand")
+
+
 @pytest.fixture(scope="module")
 def log():
     rng = np.random.default_rng(0)
@@ -51,6 +55,7 @@ def test_strengths_that_are_large_alike_are_borne(log, strength):
     assert (np.diff(fitted.loss_curve_) < 0).all()
 
 
+@BY_POSITION
 def test_cross_fits_for_the_gate_are_watched_too(log):
     judge = LLMJudge.from_callable(
         lambda slate: np.arange(len(slate.candidates)) / 100, name="order", version="1",
@@ -88,6 +93,7 @@ JUDGED = {
 }  # fmt: skip
 
 
+@BY_POSITION
 @pytest.mark.filterwarnings("ignore:llm_weight=")
 @pytest.mark.parametrize(
     ("named", "setting"),

@@ -327,14 +327,18 @@ def test_messages_name_the_address_and_whether_there_was_a_key(server, monkeypat
 
 
 @pytest.mark.parametrize("address", ["localhost:8000/v1", "//localhost", "http://", "", 7])
-def test_an_address_without_scheme_is_refused_at_once(address):
+def test_what_is_no_address_is_refused_before_anything_is_sent(address):
+    judge = OpenAIJudge("llama", price=0, cache=None).set_params(base_url=address)
+    with pytest.raises(ValueError, match="base_url must be an address with http"):
+        judge.rate(make_slates(1))
+
+
+@pytest.mark.parametrize("address", ["localhost:8000/v1", "10.0.0.7:8000", "api.example.com/v1"])
+def test_an_address_without_scheme_is_refused_when_the_judge_is_made(address):
     with pytest.raises(ValueError, match="base_url must be an address with http"):
         OpenAIJudge("llama", base_url=address, price=0)
     with pytest.raises(ValueError, match="base_url must be an address with http"):
         AnthropicJudge(base_url=address, max_requests=1)
-    judge = OpenAIJudge("llama", price=0, cache=None).set_params(base_url=address)
-    with pytest.raises(ValueError, match="base_url must be an address with http"):
-        judge.rate(make_slates(1))
 
 
 def test_passwords_in_addresses_are_in_no_message_and_no_cache(server, tmp_path):
