@@ -42,8 +42,9 @@ class EarlyStopping:
     y_val : array-like of shape (n_samples,), default=None
         Their strengths, as in `score`.
     scoring : callable, str or None, default=None
-        Scorer whose values should rise, such as ``ndcg_at_k_scorer(5)`` of
-        :mod:`sklearn_selreg.metrics`. None: `score` of the estimator, the mean NDCG@10.
+        Scorer whose values should rise, such as one from
+        :func:`~sklearn_selreg.metrics.ndcg_at_k_scorer`. None: `score` of the estimator, the mean
+        NDCG@10.
     n_iter_no_change : int, default=3
         After how many sweeps >= 1 without a better score than before they end.
     tol : float, default=0.0
@@ -269,8 +270,8 @@ def validation_scorer(
     y_val : array-like of shape (n_samples,), default=None
         Their strengths, as in `score`.
     scoring : callable, str or None, default=None
-        What scores them, such as ``auc_scorer()`` of :mod:`sklearn_selreg.metrics`. None: `score`
-        of the estimator, the mean NDCG@10.
+        What scores them, such as a scorer from :func:`~sklearn_selreg.metrics.auc_scorer`. None:
+        `score` of the estimator, the mean NDCG@10.
 
     Returns
     -------
