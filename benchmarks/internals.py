@@ -24,6 +24,7 @@ from sklearn_selreg._judging._recipe import Recipe
 from sklearn_selreg._judging._sampler import ChosenSlates, sample_slates
 from sklearn_selreg._judging._slates import compare_candidates, place_slates
 from sklearn_selreg._judging._standing import rank_items
+from sklearn_selreg._judging._stopping import FIRST_SLATES, early_accuracy
 from sklearn_selreg.judges._positions import PositionBias
 from sklearn_selreg.metrics._regimes import COLD_BELOW, REGIMES, TAIL_UP_TO
 
@@ -32,6 +33,7 @@ __all__ = [
     "COLD_BELOW",
     "CONTEXT",
     "FEATURE_RIDGE",
+    "FIRST_SLATES",
     "PRIOR",
     "REGIMES",
     "TAIL_UP_TO",
@@ -48,6 +50,7 @@ __all__ = [
     "compare_candidates",
     "compiled",
     "describe",
+    "early_accuracy",
     "encode_items",
     "gather",
     "gather_rows",

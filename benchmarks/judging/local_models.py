@@ -157,21 +157,21 @@ def ask(server, n_slates, form, cache):
     return plan, judge, model, faults.messages, [str(w.message) for w in caught], seconds
 
 
-def position_bias(judge, slates):
-    """Measure how ratings go with positions, by the answers in the cache."""
+def cached_answers(judge, slates):
+    """Return the prompts of some slates, and the answers that there are, without asking."""
     asked = judge._prompts(slates)
-    found = judge._cache().get({key for prompts in asked for key in prompts.keys})
-    return PositionBias.of(
-        prompts.shown(found) for prompts in asked if all(key in found for key in prompts.keys)
-    )
+    return asked, judge._cache().get({key for prompts in asked for key in prompts.keys})
 
 
 def describe(plan, judge, model, faults, told, seconds):
     """Return the rows of the table: what was seen, and how much."""
     stats = judge.stats_
-    ratings = np.concatenate([a.ravel() for a in judge.answers(plan.slates)])
+    asked, found = cached_answers(judge, plan.slates)
+    ratings = np.concatenate([prompts.answers(found).ravel() for prompts in asked])
     problems = {k: v for k, v in stats.items() if k not in _TOTALS}
-    bias = position_bias(judge, plan.slates)
+    bias = PositionBias.of(
+        prompts.shown(found) for prompts in asked if all(key in found for key in prompts.keys)
+    )
     kinds = sorted({fault.split(":")[0].rstrip(".") for fault in faults})
     return [
         ("slates, prompts", f"{len(plan.slates)}, {plan.estimate.prompts}"),

@@ -21,6 +21,7 @@ def main():
     params.port = port
     params.n_parallel = n_slots
     params.n_ctx = n_slots * n_context
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1  # two wait for each other
     params.swa_full = True  # else a sliding-window model reads the system prompt anew each time
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)

@@ -1,10 +1,10 @@
 """Does `stop_if_useless` stop the right judges? Simulated ones, whose knowledge is known.
 
 For each judge and seed, in a world of `make_interactions`: whether asking would stop after the
-first 30 calibration slates, and what all slates would have led to: the part of the preferences
-that the gate uses, and by how much NDCG@10 on held-out interactions changes.
+first 30 calibration slates, and for the first seeds what all slates would have led to: the part of
+the preferences that the gate uses, and by how much NDCG@10 on held-out interactions changes.
 
-    python benchmarks/judging/stopping.py [--seeds 8]
+    python benchmarks/judging/stopping.py [--seeds 20] [--fits 3]
 
 Writes ``benchmarks/results/stopping.json`` and the table in ``docs/judges.md``.
 """
@@ -20,11 +20,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
 
 import repository
+from internals import FIRST_SLATES, early_accuracy, gather, index_interactions
+from sklearn.base import clone
 from tqdm.auto import tqdm
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import make_interactions
-from sklearn_selreg.exceptions import GateWarning, JudgmentWarning
+from sklearn_selreg.exceptions import GateWarning
 from sklearn_selreg.metrics import ranking_report
 from sklearn_selreg.model_selection import LeaveLastOut
 
@@ -51,32 +53,34 @@ def fit(train, **settings):
         return model.fit(train)
 
 
-def try_judge(reliability, knows, seed):
-    """Return whether asking stops, and what the judge is worth if it does not."""
-    data = make_interactions(
-        **SIZES, judge_reliability=reliability, judge_knows=knows, random_state=seed
-    )
+def split(seed):
+    """Return a world's interactions to fit and to evaluate on, and its judge."""
+    data = make_interactions(**SIZES, random_state=seed)
     train, test = next(LeaveLastOut(**COLUMNS).split(data.X))
-    train, test = data.X.iloc[train], data.X.iloc[test]
-    stopping = SelectiveLLMRegularizedMF(**COLUMNS, **FIXED, judge=data.judge)
-    stopping.set_params(slates__stop_if_useless=True, iterations=2)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        stopping.fit(train)
-    stopped = any(
-        issubclass(w.category, JudgmentWarning) and "stop_if_useless" in str(w.message)
-        for w in caught
-    )
-    with_judge, without = fit(train, judge=data.judge), fit(train)
-    ndcg = [
+    return data.X.iloc[train], data.X.iloc[test], data.judge
+
+
+def would_stop(train, judge):
+    """Return whether asking would stop after the first calibration slates."""
+    plan = SelectiveLLMRegularizedMF(**COLUMNS, **FIXED, judge=judge).plan_judging(train)
+    likes = train.groupby("user")["item"].agg(set)
+    first = [s for s in plan.slates if likes[s.user] & set(s.candidates)][:FIRST_SLATES]
+    interactions = index_interactions(train, **COLUMNS)
+    accuracy = early_accuracy(gather(first, judge.answers(first), interactions), interactions)
+    return accuracy is not None and accuracy.is_useless
+
+
+def worth(train, test, judge):
+    """Return which part of the preferences the gate uses, and the change of NDCG@10."""
+    models = fit(train, judge=judge), fit(train)
+    with_judge, without = (
         ranking_report(model, test, train=train, user_col="user", item_col="item")["NDCG@10"][
             "overall"
         ]
-        for model in (with_judge, without)
-    ]
-    stats = with_judge.judge_stats_
-    used = stats["pairs_weighted"] / stats["pairs"]
-    return stopped, used, float(ndcg[0] - ndcg[1]), float(ndcg[1])
+        for model in models
+    )
+    stats = models[0].judge_stats_
+    return stats["pairs_weighted"] / stats["pairs"], float(with_judge - without)
 
 
 def as_table(results):
@@ -85,10 +89,10 @@ def as_table(results):
         "| judge | stopped | preferences used otherwise | change of NDCG@10 otherwise |",
         "|---|---|---|---|",
     ]
-    for name, runs in results["judges"].items():
-        stopped, used, change, _ = np.array(runs, dtype=float).T
+    for name, stopped in results["stopped"].items():
+        used, change = np.array(results["worth"][name]).T
         lines.append(
-            f"| {name} | {stopped.sum():.0f} of {len(runs)} | {used.mean():.0%} "
+            f"| {name} | {np.sum(stopped)} of {len(stopped)} | {used.mean():.0%} "
             f"| {change.mean():+.4f} (from {change.min():+.4f} to {change.max():+.4f}) |"
         )
     return "\n".join(lines) + "\n"
@@ -99,18 +103,20 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=8)
-    n_seeds = parser.parse_args().seeds
-    found = {name: [] for name in JUDGES}
-    for seed in tqdm(range(n_seeds)):
-        for name, judge in JUDGES.items():
-            found[name].append(try_judge(*judge, seed))
-            print(seed, name, found[name][-1], flush=True)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--fits", type=int, default=3, help="seeds with which models are fitted")
+    args = parser.parse_args()
+    results = {"stopped": {name: [] for name in JUDGES}, "worth": {name: [] for name in JUDGES}}
+    for seed in tqdm(range(args.seeds)):
+        train, test, judge = split(seed)
+        for name, (reliability, knows) in JUDGES.items():
+            judge = clone(judge).set_params(reliability=reliability, knows=knows)
+            results["stopped"][name].append(would_stop(train, judge))
+            if seed < args.fits:
+                results["worth"][name].append(worth(train, test, judge))
     path = repository.RESULTS / "stopping.json"
-    path.write_text(json.dumps({"judges": found}, indent=1) + "\n", encoding="utf-8")
-    repository.write_block(
-        "judges.md", "benchmarks/judging/stopping.py", as_table({"judges": found})
-    )
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    repository.write_block("judges.md", "benchmarks/judging/stopping.py", as_table(results))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class SlateSampler(DisplayMixin, BaseEstimator):
         named.
     stop_if_useless : bool, default=False
         Whether to ask the first 30 calibration slates first, and nothing else if they say that the
-        judge is hardly better than chance: if the 95 % interval of its accuracy lies below 60 %. A
+        judge is hardly better than chance: if the 95 % interval of its accuracy lies below 58 %. A
         `JudgmentWarning` and `judge_summary_` say so. Off, as what is asked depends on answers
         then; a fit with it off asks the rest, and pays nothing twice. Plans count all slates.
     random_state : int, default=0

@@ -2,7 +2,7 @@
 
 A calibration slate hides likes among other items, all drawn alike, so who knows nothing gets half
 of the pairs of a hidden like and another item right. Asking stops if the 95 % interval of the
-fraction of pairs that the judge gets right (equal ratings count half) lies below 0.6: of such a
+fraction of pairs that the judge gets right (equal ratings count half) lies below 0.58: of such a
 judge the gate uses little or nothing. The fraction is a mean over slates, which are independent,
 weighted by how many pairs tell. What is not clear after so few slates is not stopped.
 """
@@ -18,7 +18,7 @@ FIRST_SLATES = 30
 """Calibration slates that are asked first."""
 
 _LEAST_SLATES = 20  # that must have been answered
-_USEFUL = 0.6
+_USEFUL = 0.58
 _CONFIDENCE = 0.95
 
 

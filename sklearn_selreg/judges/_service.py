@@ -123,8 +123,8 @@ class Reply:
     ----------
     text : str
         One rating from 0 to 99 for each candidate, as JSON: an object by the numbers of the
-        candidates, from 1, or a list; with ``ask="ranking"`` the list of these numbers, the best
-        one first. Reasoning, code fences and prose around it do no harm.
+        candidates, from 1, or a list; with ``ask="ranking"`` the list of these numbers, best first.
+        Reasoning, code fences and prose around it do no harm.
     problem : str or None
         "refusal" or "truncated", if it did not finish.
     input_tokens, output_tokens : int or None

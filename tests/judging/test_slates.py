@@ -15,7 +15,7 @@ from sklearn_selreg._data._interactions import index_interactions
 from sklearn_selreg._data._periods import PopularityOverTime
 from sklearn_selreg._factorization._als_backbone import ALSBackbone
 from sklearn_selreg._judging._design import Standing
-from sklearn_selreg._judging._slates import compare_candidates, place_slates
+from sklearn_selreg._judging._slates import Slates, compare_candidates, place_slates
 from sklearn_selreg._judging._standing import cross_fitted_standing, log_rank_worth, rank_items
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.judges import PrecomputedJudge
@@ -492,3 +492,20 @@ def test_movielens_positives_are_those_hidden_from_the_judge(movielens):
         key = interactions.users[slates.users[s]], history, frozenset(items[real].tolist())
         assert set(items[slates.relevance[s] == 1]) == hidden[key]
         assert np.all(slates.relevance[s, real] >= 0)  # no candidate is in its own history
+
+
+def test_mean_ratings_that_differ_by_rounding_only_are_no_preference():
+    # Of a judge that ranks by position, in an order and its reverse: all means are one half.
+    size = 10
+    places = 1 - np.arange(size) / (size - 1)
+    answers = np.stack([places, places[::-1]], axis=-1)[np.newaxis].astype(np.float32)
+    slates = Slates(
+        np.zeros(1, int),
+        np.arange(size)[np.newaxis],
+        answers,
+        sp.csr_matrix((1, size), dtype=np.float32),
+        np.zeros((1, size), np.int8),
+    )
+    gaps, agreement = slates.gaps()
+    assert (gaps == 0).all()
+    assert (agreement == 0)[~np.eye(size, dtype=bool)[np.newaxis]].all()
