@@ -74,6 +74,19 @@ def choose(columns, scores, whole, new_columns, new_scores, new_whole, is_new, g
 
 
 @jit
+def order_rows(starts, scores):
+    """Return the order in which the scores of each row fall, of equal ones the first one first.
+
+    Row n is `scores[starts[n] : starts[n + 1]]`; the order is of positions in `scores`.
+    """
+    order = np.empty(len(scores), dtype=np.int64)
+    for row in range(len(starts) - 1):
+        first, end = starts[row], starts[row + 1]
+        order[first:end] = first + np.argsort(-scores[first:end], kind="mergesort")
+    return order
+
+
+@jit
 def _take(columns, scores, groups, quotas, chosen, values):
     """Go down a ranking and take what fits, until the list is full; return how many."""
     m = 0

@@ -1,9 +1,11 @@
 """Lists that keep to rules: rankings as far down as it takes, and what is chosen from them."""
 
+from functools import cached_property
+
 import numpy as np
 
 from .._data._csr import entry_rows
-from .._factorization._choose import choose
+from .._factorization._choose import choose, order_rows
 from .._factorization._finite import check_finite_model
 from .._utils._progress import tracked
 from .._utils._warn import warn
@@ -79,7 +81,7 @@ class ListMaker:
                 for half in np.array_split(users, 2):
                     fill(half, depth)
                 return
-            shelf = fresh.best(users, depth if rules.min_new else 1)
+            shelf = fresh.best(users, depth) if rules.min_new else _nothing(len(users))
             chosen, values, decided, n_new = choose(
                 *ranking.best(users, depth), depth >= ranking.n_candidates,
                 *shelf, depth >= fresh.n_candidates, is_new,
@@ -104,6 +106,11 @@ class ListMaker:
             )
 
 
+def _nothing(n_users):
+    """Return rankings that have ended before they begin."""
+    return np.full((n_users, 1), -1, np.int32), np.full((n_users, 1), np.nan, np.float32)
+
+
 class Ranking:
     """The candidates of users, best first, as far down as is asked for.
 
@@ -125,12 +132,11 @@ class Ranking:
             self.candidates = inside[mask[inside]]
         n_all = len(model.items)
         self.n_candidates = n_all if self.candidates is None else len(self.candidates)
-        self._listed = None if rules.allowed is None else self._rank_listed()
 
     def best(self, users, depth):
         """Return columns and scores of the best of some users, (n, depth) or fewer columns."""
         depth = max(min(depth, self.n_candidates), 1)
-        if self._listed is not None:
+        if self.rules.allowed is not None:
             return self._from_listed(users, depth)
         factors = self.model.user_rows(self.rows[users])
         check_finite_model(factors)
@@ -153,23 +159,28 @@ class Ranking:
             return own if excluded is None else excluded
         return own + excluded
 
-    def _rank_listed(self):
-        """Return what users may get, best first by user: where each begins, columns, scores."""
+    @cached_property
+    def _listed(self):
+        """What users may get, best first by user: where each begins, columns, scores."""
         allowed = self.rules.allowed
         row, column = entry_rows(allowed), allowed.indices
         keep = np.ones(len(row), dtype=bool)
         if self.candidates is not None:
-            keep = np.isin(column, self.candidates)
+            is_candidate = np.zeros(allowed.shape[1], dtype=bool)
+            is_candidate[self.candidates] = True
+            keep = is_candidate[column]
         barred = self._barred(np.arange(len(self.rows)))
         if barred is not None:
             n_all = allowed.shape[1]
-            pairs = entry_rows(barred) * n_all + barred.indices
-            keep &= ~np.isin(row * n_all + column, pairs)
+            pairs = np.sort(entry_rows(barred) * n_all + barred.indices)
+            wanted = row * n_all + column
+            place = np.minimum(np.searchsorted(pairs, wanted), max(len(pairs) - 1, 0))
+            keep &= pairs[place] != wanted if len(pairs) else True
         row, column = row[keep], column[keep]
         scores = self.model.score_pairs(self.rows[row], column)
         check_finite_model(scores)
-        order = np.lexsort((column, -scores, row))
         starts = np.searchsorted(row, np.arange(len(self.rows) + 1))
+        order = order_rows(starts, scores)
         return starts, column[order], scores[order]
 
     def _from_listed(self, users, depth):
