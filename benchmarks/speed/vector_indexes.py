@@ -173,7 +173,7 @@ def measure(kind, model, users, exact, equal_norms):
 
 def cell(row):
     """Return the recall with the defaults, and how many candidates reach the wanted one."""
-    reached = row["ef"] if row["recall"] >= WANTED else f"no, {row['recall']:.2f} by {row['ef']}"
+    reached = row["ef"] if row["recall"] >= WANTED else f"no: {row['recall']:.3f} by {row['ef']}"
     return f"{row['recall, defaults']:.3f}; {reached}"
 
 
