@@ -1455,8 +1455,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
             - `history`: an item of the user. A user of whom nothing is known has one row
               `mean_user` instead.
             - `feature`: a feature of the item, liked or disliked by what the user's history says.
-            - `user_feature`: a feature of the user, by what `user_data` leads to expect; all there is
-              for a user without interactions.
+            - `user_feature`: a feature of the user, by what `user_data` leads to expect; there is
+              nothing else of a user without interactions.
             - `preference`: an item that the judge preferred, or not, when asked about this user.
             - `item_preference`: the item itself, preferred, or not, when asked about any user.
             - `bias`: the item bias, in the user's period.
