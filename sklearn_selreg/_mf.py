@@ -796,12 +796,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, BaseEstimator):
         """Return the features of items or users, and the encoder; None without."""
         if table is None:
             return None, None
-        encoder, ids, counts = self.item_encoder, interactions.items, count_interactions
+        encoder, ids, matrix = self.item_encoder, interactions.items, interactions.matrix
         if of == "user":
-            encoder, ids, counts = "auto", interactions.users, lambda matrix: np.diff(matrix.indptr)
+            encoder, ids = "auto", interactions.users
         data, name = getattr(self, f"{of}_data"), self._id_name(of, getattr(X, "columns", ()))
         if isinstance(data, pd.DataFrame) and name not in data:
-            warn_of_better_ids(table, ids[counts(interactions.matrix) > 0], name, of=of)
+            counts = np.diff(matrix.indptr) if of == "user" else count_interactions(matrix)
+            warn_of_better_ids(table, ids[counts > 0], name, of=of)
         return (None, None) if encoder is None else encode_items(encoder, table, ids, of=of)
 
     # -- factors made elsewhere --------------------------------------------------------------------
