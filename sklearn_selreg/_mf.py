@@ -891,12 +891,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         """Return the features of items or users, and the encoder; None without."""
         if table is None:
             return None, None
-        encoder, ids, counts = self.item_encoder, interactions.items, count_interactions
+        encoder, ids, matrix = self.item_encoder, interactions.items, interactions.matrix
         if of == "user":
-            encoder, ids, counts = "auto", interactions.users, lambda matrix: np.diff(matrix.indptr)
+            encoder, ids = "auto", interactions.users
         data, name = getattr(self, f"{of}_data"), self._id_name(of, column_names(X))
         if isinstance(data, pd.DataFrame) and name not in data:
-            warn_of_better_ids(table, ids[counts(interactions.matrix) > 0], name, of=of)
+            counts = np.diff(matrix.indptr) if of == "user" else count_interactions(matrix)
+            warn_of_better_ids(table, ids[counts > 0], name, of=of)
         return (None, None) if encoder is None else encode_items(encoder, table, ids, of=of)
 
     # -- factors made elsewhere --------------------------------------------------------------------
@@ -1830,8 +1831,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             - `history`: an item of the user. A user of whom nothing is known has one row
               `mean_user` instead.
             - `feature`: a feature of the item, liked or disliked by what the user's history says.
-            - `user_feature`: a feature of the user, by what `user_data` leads to expect of the
-              user.
+            - `user_feature`: a feature of the user, by what `user_data` leads to expect; there is
+              nothing else of a user without interactions.
             - `preference`: an item that the judge preferred, or not, when asked about this user.
             - `item_preference`: the item itself, preferred, or not, when asked about any user.
             - `bias`: the item bias, in the user's period.

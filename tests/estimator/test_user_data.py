@@ -12,10 +12,12 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 from estimators import make_estimator
+from sklearn.model_selection import GridSearchCV, GroupKFold
 
 from sklearn_selreg import AutoItemEncoder, SelectiveLLMRegularizedMF
 from sklearn_selreg.exceptions import DataWarning, ParameterWarning
 from sklearn_selreg.judges import LLMJudge, PrecomputedJudge
+from sklearn_selreg.metrics import auc_scorer, compare_baselines, ranking_report
 
 N_USERS, N_ITEMS, N_GROUPS, N_NEW = 400, 90, 6, 150
 COLUMNS = {"user_col": "user", "item_col": "item"}
@@ -498,6 +500,44 @@ def test_the_search_is_one_of_fits_with_user_features(world):
             best[name] = model.tuning_.query("chosen")["criterion"].item()
     assert best["told"] > best["noise"] + 0.05
     assert best["told"] > best["none"] + 0.05
+
+
+@pytest.mark.parametrize("backbone", ["als", "bpr"])
+def test_warm_starts_take_new_user_data(world, backbone):
+    settings = {"backbone": backbone, "warm_start": True}
+    if backbone == "bpr":
+        settings |= {"regularization": None, "alpha": None, "iterations": 60}
+    model = world.model(**settings, user_data=world.user_data[:300]).fit(world.train)
+    assert len(model.users_) == N_USERS
+    model.set_params(user_data=world.user_data).fit(world.train)
+    assert len(model.users_) == N_USERS + N_NEW
+    popularity = np.bincount(world.train["item"], minlength=N_ITEMS)
+    by_popularity = auc(lambda _: popularity, world.of_new)
+    assert auc(scores_of(model), world.of_new) > by_popularity + 0.05
+
+
+def test_searches_compare_with_and_without(world):
+    model = world.model(time_col="time")
+    search = GridSearchCV(
+        model,
+        {"user_data": [None, world.user_data]},
+        cv=GroupKFold(3).split(world.train, groups=world.train["user"]),
+        scoring=auc_scorer(),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # users of other folds are new
+        search.fit(world.train)
+    assert search.best_params_["user_data"] is not None
+
+
+def test_baselines_know_nothing_of_users_without_interactions(world, model):
+    table = compare_baselines(model, world.of_new[["user", "item"]], n_bootstrap=50)["AUC"]
+    rows = {"X": world.of_new, "train": world.train}
+    rows = {name: some[["user", "item"]] for name, some in rows.items()}
+    plain = ranking_report("popularity", **rows, items=model.items_)
+    assert table["value"]["popularity"] == pytest.approx(plain.loc["overall", "AUC"])
+    assert table["value"]["model"] > table["value"].drop("model").max() + 0.05
+    assert table["value"]["implicit ALS"] > 0.55  # the mean user's, not nothing at all
 
 
 def test_without_user_data_nothing_is_there(world):
