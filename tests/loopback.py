@@ -41,6 +41,7 @@ SETTINGS = {
     "slots": None,  # how many it works on at a time
     "context": None,  # tokens that a prompt may have, of 4 characters
     "parts": False,  # whether its answers are lists of parts
+    "custom": {},  # kind -> (status, body, headers) that is answered instead
     "journal": None,  # file with a line for each request, and for each answer before it is sent
     "echo_key": False,  # whether errors repeat the key, as careless services do
 }
@@ -293,7 +294,7 @@ class Server:
         key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
         if key not in state.keys:
             state.keys.append(key)
-        if key in ("", "wrong-key"):
+        if key == "wrong-key" or not (key or path.endswith("completions")):
             return self.error(writer, path, "401", key)
         if path == "/v1/messages/batches" or path.startswith("/v1/messages/batches/"):
             return self.batches(writer, verb, path, query, body)
@@ -352,6 +353,9 @@ class Server:
         async with state.slots:
             await asyncio.sleep(settings["slow"] if kind == "slow" else settings["delay"])
         state.statuses[str(kind)] = state.statuses.get(str(kind), 0) + 1
+        if kind in settings["custom"]:
+            count(state, text, question_of(body)[1])
+            return self.write(writer, *settings["custom"][kind])
         if kind in STATUS:
             return self.error(writer, path, kind, key)
         if kind == "reset_before":

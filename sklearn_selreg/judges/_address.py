@@ -3,18 +3,18 @@
 from urllib.parse import urlsplit, urlunsplit
 
 
-def check_address(base_url):
+def check_address(base_url, name="base_url"):
     """Raise ValueError for what is no address of a service; None is the client's own."""
     if base_url is None:
         return
     try:
         parts = urlsplit(base_url)
-        right = parts.scheme in ("http", "https") and bool(parts.hostname)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except (TypeError, ValueError, AttributeError):
         right = False
     if not right:
         raise ValueError(
-            "base_url must be an address with http:// or https://, such as "
+            f"{name} must be an address with http:// or https://, such as "
             f"'http://localhost:8000/v1', or None; got {base_url!r}."
         )
 

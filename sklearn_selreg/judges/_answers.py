@@ -23,6 +23,8 @@ class Answer:
         Which model answered, as the service says.
     address : str or None
         Of the service.
+    again : bool
+        Whether it is only used until there is a better one.
     """
 
     ratings: np.ndarray
@@ -30,6 +32,7 @@ class Answer:
     max_tokens: int | None = None
     model: str | None = None
     address: str | None = None
+    again: bool = False
 
 
 def find_ratings(connection, keys, settled=False):
@@ -93,10 +96,10 @@ def insert_answer(connection, key, judge, answer):
         if len(before) == len(ratings) and np.isnan(before).sum() < np.isnan(ratings).sum():
             ratings = before
     connection.execute(
-        "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(key, judge, ratings.tobytes(), answer.problem, time.time()),
-            *(answer.max_tokens, answer.model, answer.address),
+            *(answer.max_tokens, answer.model, answer.address, int(answer.again)),
         ),
     )
     return int(old is None)

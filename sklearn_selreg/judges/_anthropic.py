@@ -16,16 +16,16 @@ from ._batches import BATCH_DISCOUNT, Batches, pause_of, read_message
 from ._live import LiveJudge
 from ._run import AskingRun
 from ._service import (
+    OfOnePrompt,
     Reply,
     TransientError,
     bound_body,
+    failure_of,
     hide,
     no_connection,
     no_key,
     not_sent,
     read_body,
-    retry_after,
-    transient_or_fatal,
     without_traceback,
 )
 from ._slate import Slate, check_slates
@@ -224,7 +224,8 @@ class AnthropicJudge(LiveJudge):
                 "AnthropicJudge needs anthropic; install it by: pip install anthropic"
             ) from None
         key = self._key_from_environment()
-        http = anthropic.DefaultHttpxClient(event_hooks={"response": [bound_body]})
+        hooks = {"response": [bound_body]}
+        http = anthropic.DefaultHttpxClient(event_hooks=hooks, follow_redirects=False)
         try:
             client = anthropic.Anthropic(
                 api_key=key,
@@ -247,11 +248,14 @@ class AnthropicJudge(LiveJudge):
         raise failure
 
     def _send(self, client: Any, slate: Slate) -> Reply:
-        response = self._call(
-            client, lambda: client.messages.with_raw_response.create(**self._arguments(slate))
-        )
-        address = self._address(client)
-        reply = read_body(response.http_response.content, read_message, address)
+        try:
+            response = self._call(
+                client, lambda: client.messages.with_raw_response.create(**self._arguments(slate))
+            )
+        except OfOnePrompt as error:
+            return error.reply
+        content, address = response.http_response.content, self._address(client)
+        reply = read_body(content, read_message, address, client.api_key)
         return replace(reply, pause=pause_of(response.headers))
 
     def _call(self, client, f):
@@ -261,10 +265,8 @@ class AnthropicJudge(LiveJudge):
         try:
             return f()
         except anthropic.APIStatusError as error:
-            failure = transient_or_fatal(
-                error.status_code,
-                error.response.text,
-                retry_after=retry_after(error.response.headers),
+            failure = failure_of(
+                error.response,
                 key=client.api_key,
                 source=self.api_key_env or _KEY,
                 address=self._address(client),
@@ -274,6 +276,8 @@ class AnthropicJudge(LiveJudge):
             failure = no_connection(error, client.api_key, self._address(client))
         except TypeError as error:  # an option that the client does not know
             failure = not_sent(hide(str(error), client.api_key))
+        except TransientError as error:
+            failure = error
         except JudgeError as error:
             failure = without_traceback(error)
         raise failure

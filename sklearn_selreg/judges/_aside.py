@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ._cache_file import private_opener
 
-_FIELDS = ("problem", "max_tokens", "model", "address")  # of an answer, beside its ratings
+_FIELDS = ("problem", "max_tokens", "model", "address", "again")  # of an answer, beside its ratings
 
 
 def files_aside(path):
@@ -67,7 +67,8 @@ def read_aside(file):
             record = json.loads(line)
             ratings = [math.nan if r is None else float(r) for r in record["ratings"]]
             counts = {str(name): int(value) for name, value in record["counts"].items()}
-            fields = {name: record.get(name) for name in _FIELDS} | {"ratings": ratings}
+            fields = {name: record.get(name) for name in _FIELDS if name in record}
+            fields["ratings"] = ratings
             records.append((record["key"], record["judge"], fields, counts))
     return records
 

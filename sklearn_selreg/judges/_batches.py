@@ -13,9 +13,12 @@ from ._batch_table import BatchTable
 from ._cache import ANSWERED, TAKEN, Unwritable
 from ._service import (
     Reply,
+    TooLong,
     TransientError,
     as_sentence,
     hide,
+    of_one_prompt,
+    read_model,
     read_reply,
     read_tokens,
     text_of,
@@ -63,13 +66,14 @@ class Batches:
         self.cache = run.cache
         self.table = BatchTable(run.cache)
         self.attempts = {}  # of each key
-        self.best = {}  # bad answers of keys that are asked once more
+        self.bad = set()  # keys with a bad answer, which are asked once more
         self.active = []
 
     def run(self, send):
         """Collect batches that others have left; with `send`, send what remains, and collect."""
         try:
             self._run(send)
+            self._take_bad()
             return
         except Unwritable as error:
             self.asking.spent(str(error))
@@ -81,7 +85,7 @@ class Batches:
     def _run(self, send):
         run = self.asking
         while not run.stop.is_set():
-            waiting = [key for key in run.todo if key not in run.found]
+            waiting = [k for k in run.todo if k not in run.found and k not in run.given_up]
             for intent, batch, prompts, newest in self.table.adopt(run.identity, waiting):
                 sizes = {k: v if isinstance(v, list) else (v, None) for k, v in prompts.items()}
                 self.active.append(Batch(intent, batch, sizes, newest))
@@ -95,6 +99,12 @@ class Batches:
             else:
                 return
 
+    def _take_bad(self):
+        """Use bad answers that could not be asked for once more; they are, next time."""
+        waiting = self.bad.difference(self.asking.found) & self.asking.todo.keys()
+        for key, ratings in self.cache.get(waiting).items():
+            self.asking.arrived(key, ratings, "not asked again")
+
     # -- sending -------------------------------------------------------------------------------
 
     def _send(self, keys):
@@ -104,7 +114,7 @@ class Batches:
         for prompts in self._split(keys):
             intent, granted, states = self.table.intend(run.identity, prompts, newest, **run.limits)
             answered = [k for k, s in zip(prompts, states, strict=True) if s == ANSWERED]
-            for key, ratings in self.cache.get(answered).items():
+            for key, ratings in self.cache.get(answered, settled=True).items():
                 run.arrived(key, ratings)
             n_taken += states.count(TAKEN)
             if intent is not None:
@@ -243,7 +253,10 @@ class Batches:
                 n_candidates = len(run.todo[key].candidates)
             if key not in batch.prompts:
                 continue
-            if kind != "succeeded":
+            if isinstance(kind, JudgeError):  # of this prompt only
+                _add(counts, {"cost": -reserved})
+                self._refused(key, kind, n_candidates, answers)
+            elif kind != "succeeded":
                 cost = 0 if kind == "no message" else -reserved  # nobody knows what that cost
                 _add(counts, {"cost": cost, f"batch {kind}": 1})
                 if kind == "invalid":
@@ -260,7 +273,7 @@ class Batches:
                 run.arrived(key, answers[key].ratings)
             raise
         _log.info("Batch %s has ended.", batch.id)
-        for key, ratings in self.cache.get(batch.prompts).items():
+        for key, ratings in self.cache.get(batch.prompts, settled=True).items():
             if key in run.todo and key not in run.found:
                 run.arrived(key, ratings, answers[key].problem if key in answers else None)
         if fatal is not None:
@@ -280,19 +293,27 @@ class Batches:
         """Read an answer; a bad one is asked for once more."""
         ratings, problem = read_reply(reply, n_candidates, self.judge._form.parse)
         _add(counts, self.asking.spending(reply, reserved))
+        again = False
         if problem is not None:
             _add(counts, {problem: 1})
-            if key in self.asking.todo and key not in self.best:
-                self.best[key] = ratings
-                return
-            before = self.best.get(key)
-            if before is not None and np.isnan(before).sum() < np.isnan(ratings).sum():
-                ratings = before
+            again = key in self.asking.todo and key not in self.bad
+            self.bad.add(key)
         limit = None
         if key in self.asking.todo:
             limit = self.judge._output_limit(self.asking.todo[key])
         self.asking.models[reply.model] += 1
-        answers[key] = Answer(ratings, problem, limit, reply.model, self.asking.address)
+        answers[key] = Answer(ratings, problem, limit, reply.model, self.asking.address, again)
+
+    def _refused(self, key, failure, n_candidates, answers):
+        """Keep that there is no answer to a prompt for what is in it."""
+        if n_candidates is None:
+            return
+        problem = "refusal"
+        if isinstance(failure, TooLong):
+            problem = "too long"
+            self.asking.too_long.append(failure)
+        nothing = np.full(n_candidates, np.nan)
+        answers[key] = Answer(nothing, problem, address=self.asking.address)
 
     def _failed(self, key, message):
         """Count a failed attempt of the service; what failed too often is left out."""
@@ -300,7 +321,7 @@ class Batches:
         if self.attempts[key] > self.judge.max_retries:
             self.asking.n_unanswered += 1
             self.asking.last_failure = message
-            self.asking.todo.pop(key, None)
+            self.asking.given_up.add(key)
 
 
 def _until(listing, newest):
@@ -322,6 +343,9 @@ def _read_entry(entry):
         except (ValueError, TypeError, AttributeError, LookupError):
             return key, "no message", None
     error = (result.get("error") or {}).get("error") or {}
+    special = of_one_prompt(400, str(error.get("message")))
+    if special is not None:
+        return key, special, None
     invalid = error.get("type") == "invalid_request_error"
     return key, "invalid" if invalid else result["type"], error.get("message")
 
@@ -353,7 +377,7 @@ def read_message(message):
         problem=problems.get(message.get("stop_reason")),
         input_tokens=None if None in read else sum(read),
         output_tokens=read_tokens(usage.get("output_tokens")),
-        model=message["model"] if isinstance(message.get("model"), str) else None,
+        model=read_model(message.get("model")),
     )
 
 

@@ -259,7 +259,7 @@ class JudgmentCache:
         with suppress(Unwritable), self.write() as connection:
             connection.executemany("DELETE FROM answers WHERE key = ?", [(key,) for key in keys])
 
-    def to_ask_again(self, keys, limits):
+    def to_ask_again(self, keys, limits, mark_longer=True):
         """Return the keys of answers that are only used until there is a better one.
 
         Those are what :meth:`ask_again` has marked, and what a smaller limit cut off.
@@ -270,6 +270,8 @@ class JudgmentCache:
         limits : dict of str to (int, int)
             By key the length that an answer is allowed now, and that of older versions, which did
             not write it down.
+        mark_longer : bool, default=True
+            Whether to mark what a smaller limit cut off, as it will be asked.
 
         Returns
         -------
@@ -280,7 +282,7 @@ class JudgmentCache:
         with self.read() as connection:
             rows = find_unsettled(connection, keys)
         longer = [k for k, again, n in rows if not again and limits[k][0] > (n or limits[k][1])]
-        if longer:
+        if longer and mark_longer:
             with suppress(Unwritable), self.write() as connection:
                 mark(connection, longer)
         return {key for key, again, _ in rows if again}.union(longer)
@@ -340,8 +342,12 @@ class JudgmentCache:
 
     @staticmethod
     def insert(connection, key, judge, answer):
-        """Write an answer and give up the claim on it; return 1 if there was none, else 0."""
-        connection.execute("DELETE FROM claims WHERE key = ?", (key,))
+        """Write an answer and give up the claim on it; return 1 if there was none, else 0.
+
+        Who asks once more keeps the claim.
+        """
+        if not answer.again:
+            connection.execute("DELETE FROM claims WHERE key = ?", (key,))
         return insert_answer(connection, key, judge, answer)
 
     def _save_unsaved(self):

@@ -52,7 +52,7 @@ class CachedJudge(BaseJudge):
         look(found, is_last=True)
         return [prompts.answers(found) for prompts in asked]
 
-    def _divide(self, cache, prompts):
+    def _divide(self, cache, prompts, will_ask=True):
         """Return the answers that there are, and the prompts that are to be asked.
 
         What is no answer to its prompt is taken out; what is to be asked again is in both.
@@ -62,7 +62,8 @@ class CachedJudge(BaseJudge):
         if wrong:
             cache.forget(wrong)
         found = {key: ratings for key, ratings in found.items() if key not in wrong}
-        again = cache.to_ask_again(found, {key: self._limits_of(prompts[key]) for key in found})
+        limits = {key: self._limits_of(prompts[key]) for key in found}
+        again = cache.to_ask_again(found, limits, mark_longer=will_ask)
         return found, {k: p for k, p in prompts.items() if k not in found or k in again}
 
     def _limits_of(self, prompt):
@@ -149,7 +150,7 @@ class CachedJudge(BaseJudge):
             for asked in self._prompts(slates)
             for key, prompt in zip(asked.keys, asked.prompts, strict=True)
         }
-        _, todo = self._divide(self._cache(), prompts)
+        _, todo = self._divide(self._cache(), prompts, will_ask=False)
         return self._estimate(len(slates), len(prompts), list(todo.values()))
 
     def _estimate(self, n_slates, n_prompts, todo):

@@ -36,10 +36,13 @@ _LONGEST_PROMPT = 90_000  # bytes, so fewer tokens than where the price of a pro
 _OVERHEAD_TOKENS = 1_000  # more than a service adds to a request, say to explain the schema
 _CHARS_PER_TOKEN = 3.0  # of the expected cost, for English; tokens are shorter elsewhere
 _FREE = (0.0, 0.0)
+# Options by which the length of an answer is limited, under the names of several services.
+_LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 # Why ratings may be missing though the model did not refuse; older versions kept pages of gateways
 # as "broken JSON".
 _FAILURES = (
     *("broken JSON", "missing rating", "rating out of range", "ranking", "truncated", "too long"),
+    *("incomplete ranking", "number out of range"),
 )
 
 
@@ -316,7 +319,17 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
                 f"or make max_item_chars={self.max_item_chars} smaller."
             )
         # A token is at least one byte.
-        return self._nano_cost(n_bytes + _OVERHEAD_TOKENS, self._output_limit(slate))
+        return self._nano_cost(n_bytes + _OVERHEAD_TOKENS, self._most_output(slate))
+
+    def _most_output(self, slate):
+        """Return the number of output tokens that a request may take, by its options, too."""
+        options = self.options or {}
+        more = options.get("extra_body")
+        most, n_answers = self._output_limit(slate), 1
+        for given in (options, more if isinstance(more, dict) else {}):
+            most = max([most, *(given[name] for name in _LENGTHS if _is_count(given.get(name)))])
+            n_answers = max([n_answers, *(given[n] for n in ("n",) if _is_count(given.get(n)))])
+        return most * n_answers
 
     def _estimate(self, n_slates, n_prompts, todo):
         n_input = sum(round(len(self._request_text(q)) / _CHARS_PER_TOKEN) for q in todo)
@@ -438,6 +451,10 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
             user_message(slate, self.max_item_chars),
             form.schema(len(slate.candidates), bounded),
         )
+
+
+def _is_count(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _is_zero(price):

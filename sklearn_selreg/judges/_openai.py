@@ -6,21 +6,22 @@ import os
 from typing import Any
 
 from ..exceptions import JudgeError
-from ._address import host_of
+from ._address import check_address, host_of
 from ._live import LiveJudge
 from ._service import (
+    OfOnePrompt,
     Reply,
     TransientError,
     bound_body,
+    failure_of,
     hide,
     no_connection,
     no_key,
     not_sent,
     read_body,
+    read_model,
     read_tokens,
-    retry_after,
     text_of,
-    transient_or_fatal,
     without_traceback,
 )
 from ._slate import Slate
@@ -36,9 +37,11 @@ _PRICES = {
 _KEY = "OPENAI_API_KEY"
 _THINKING_TOKENS = 4_000  # allowed to OpenAI's own models, which may think before they answer
 _HOST = "api.openai.com"  # OpenAI's own, also with a region before it
-_NO_KEY = "none"  # the client wants one, servers of one's own do not
+_HOME = f"https://{_HOST}/v1"
+_NO_KEY = "none"  # the client wants one, though none is sent
 # What an answer's form is forced by, the next where a server refuses one.
 _BOUNDED, _PLAIN, _FREE_FORM = range(3)
+_LENGTHS = ("max_tokens", "max_completion_tokens")  # what servers call the length of an answer
 
 
 class OpenAIJudge(LiveJudge):
@@ -158,15 +161,18 @@ class OpenAIJudge(LiveJudge):
             raise ImportError(
                 "OpenAIJudge needs openai; install it by: pip install openai"
             ) from None
-        key, source = self._key()
-        http = openai.DefaultHttpxClient(event_hooks={"response": [bound_body]})
+        address = self.base_url or os.environ.get("OPENAI_BASE_URL") or _HOME
+        check_address(address, "base_url" if self.base_url else "OPENAI_BASE_URL")
+        key, source = self._key(address)
+        hooks = {"response": [bound_body]}
+        http = openai.DefaultHttpxClient(event_hooks=hooks, follow_redirects=False)
         headers = {"accept-encoding": "gzip"}
         if source != _KEY:  # the client's own variables are not for others, either
             headers |= dict.fromkeys(("OpenAI-Organization", "OpenAI-Project"), openai.Omit())
         try:
             client = openai.OpenAI(
-                api_key=key,
-                base_url=self.base_url,
+                api_key=key or _NO_KEY,
+                base_url=address,
                 timeout=self.timeout,
                 max_retries=0,
                 default_headers=headers,
@@ -175,29 +181,28 @@ class OpenAIJudge(LiveJudge):
         except openai.OpenAIError as error:
             failure = not_sent(hide(str(error), key))
         else:
-            client._selreg_source, client._selreg_form = source, _BOUNDED
+            client._selreg_key, client._selreg_source = key, source
+            client._selreg_form, client._selreg_length = _BOUNDED, _LENGTHS[address == _HOME]
             return client
         http.close()
         key = None  # tracebacks may show it
         raise failure
 
-    def _key(self):
-        """Return the key to send, and the variable it comes from; OpenAI's is for OpenAI alone."""
+    def _key(self, address):
+        """Return the key to send, and the variable it comes from; OpenAI's is for OpenAI only."""
         key = self._key_from_environment()
         if key is not None:
             return key, self.api_key_env
-        address = self.base_url or os.environ.get("OPENAI_BASE_URL")
-        host = _HOST if address is None else host_of(address)
+        host = host_of(address)
         if host != _HOST and not host.endswith(f".{_HOST}"):
-            return _NO_KEY, None
+            return None, None
         key = os.environ.get(_KEY)
         if not key:
             raise no_key(_KEY)
         return key, _KEY
 
-    def _arguments(self, slate, form):
+    def _arguments(self, slate, form, length="max_tokens"):
         system, message, schema = self._instructions(slate, bounded=form == _BOUNDED)
-        length = "max_completion_tokens" if self.base_url is None else "max_tokens"
         arguments = {
             "model": self.model,
             length: self._output_limit(slate),
@@ -217,61 +222,74 @@ class OpenAIJudge(LiveJudge):
         form = client._selreg_form if self.json_schema else _FREE_FORM
         address = self._address(client)
         try:
-            response = client.chat.completions.with_raw_response.create(
-                **self._arguments(slate, form)
-            )
-            return read_body(response.http_response.content, _read_completion, address)
+            arguments = self._arguments(slate, form, client._selreg_length)
+            if client._selreg_key is None:
+                more = arguments.get("extra_headers") or {}
+                arguments["extra_headers"] = {"Authorization": openai.Omit(), **more}
+            response = client.chat.completions.with_raw_response.create(**arguments)
+            content = response.http_response.content
+            return read_body(content, _read_completion, address, client._selreg_key)
         except openai.APIStatusError as error:
             failure = self._failure(error.response, client, form)
         except openai.APIConnectionError as error:
-            failure = no_connection(error, client.api_key, address)
+            failure = no_connection(error, client._selreg_key, address)
         except TypeError as error:  # an option that the client does not know
-            failure = not_sent(hide(str(error), client.api_key))
+            failure = not_sent(hide(str(error), client._selreg_key))
+        except TransientError as error:
+            failure = error
         except JudgeError as error:
             failure = without_traceback(error)
+        if isinstance(failure, OfOnePrompt):
+            return failure.reply
         raise failure
 
     def _failure(self, response, client, form):
         """Return the exception for an answer that is no success."""
-        status, text = response.status_code, response.text
-        simpler = _simpler_form(form, text) if status in (400, 422, 501) else None
+        status, text = response.status_code, response.text.lower()
+        simpler = _simpler_form(form, status, text)
+        other = _LENGTHS[client._selreg_length == _LENGTHS[0]]
         if simpler is not None:
             client._selreg_form = max(client._selreg_form, simpler)
-            return TransientError(
-                "The service does not know this JSON schema.", billed=False, refused_form=True
-            )
-        return transient_or_fatal(
-            status,
-            text,
-            retry_after=retry_after(response.headers),
-            key=client.api_key,
-            source=client._selreg_source,
-            address=self._address(client),
-        )
+        elif status == 400 and "unsupported" in text and f"use '{other}'" in text:
+            client._selreg_length = other
+        else:
+            key, source = client._selreg_key, client._selreg_source
+            address = self._address(client)
+            return failure_of(response, key=key, source=source, address=address)
+        message = "The service does not know the form of the request."
+        return TransientError(message, billed=False, refused_form=True)
 
 
-def _simpler_form(form, message):
+def _simpler_form(form, status, message):
     """Return what to ask for where a server refuses a form; None if it means something else."""
-    message = message.lower()
-    if form == _BOUNDED and ("minimum" in message or "invalid schema" in message):
-        return _PLAIN
-    if form != _FREE_FORM and any(word in message for word in ("schema", "response_format")):
-        return _FREE_FORM
-    return None
+    if status == 404:
+        refused = "requested parameters" in message
+    else:
+        words = ("schema", "response_format", "structured output", "grammar")
+        refused = status in (400, 422, 501) and any(word in message for word in words)
+        if (
+            form == _BOUNDED
+            and status in (400, 422)
+            and ("minimum" in message or "invalid schema" in message)
+        ):
+            return _PLAIN
+    return _FREE_FORM if refused and form != _FREE_FORM else None
 
 
 def _read_completion(body):
     """Make a Reply of a completion, a dict; None if it is none."""
     choice = body["choices"][0]
     message = choice["message"]
+    says_something = {"content", "refusal"} & message.keys()
+    if body.get("error") or choice.get("error") or not says_something:
+        return None  # of a gateway
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     problem = {"length": "truncated", "content_filter": "refusal"}.get(choice.get("finish_reason"))
-    model = body.get("model")
     return Reply(
         text=text_of(message.get("content")),
         problem="refusal" if message.get("refusal") else problem,
         input_tokens=read_tokens(usage.get("prompt_tokens")),
         output_tokens=read_tokens(usage.get("completion_tokens")),
-        model=model if isinstance(model, str) and model else None,
+        model=read_model(body.get("model")),
     )

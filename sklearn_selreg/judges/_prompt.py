@@ -130,9 +130,14 @@ def parse_ratings(text, n_candidates):
     return ratings, "rating out of range" if out_of_range else None
 
 
+def answer_part(text):
+    """Return what of a text comes after, or before, reasoning."""
+    return text.rsplit("</think>", 1)[-1].partition("<think>")[0]
+
+
 def _find_ratings(text, n_candidates):
     """Return the last ratings by number in a text, a dict of str, or None."""
-    text = text.rsplit("</think>", 1)[-1]
+    text = answer_part(text)
     text = _TRAILING_COMMA.sub(r"\1", text)
     whole = _decode(text.strip())
     found = _as_ratings(whole, n_candidates) if whole is not None else None
@@ -171,7 +176,8 @@ def _as_ratings(value, n_candidates, depth=0):
         ratings = {str(int(name) + shift): _unwrapped(value[name]) for name in names}
         return None if "0" in ratings else ratings
     if depth < 2:
-        nested = (_as_ratings(v, n_candidates, depth + 1) for v in list(value.values())[:20])
+        named = sorted(value, key=lambda name: "rating" not in name and "score" not in name)
+        nested = (_as_ratings(value[name], n_candidates, depth + 1) for name in named[:20])
         return next((found for found in nested if found), None)
     return None
 
@@ -188,9 +194,9 @@ def _listed(values, n_candidates):
         return {str(number): v for number, v in enumerate(values, start=1)}
     pairs = {}
     for entry in values:
-        if isinstance(entry, dict) and "rating" in entry:
+        if isinstance(entry, dict) and _unwrapped(entry) is not None:
             name = next((entry[k] for k in ("candidate", "number", "id") if k in entry), None)
-            pairs[str(name)] = entry["rating"]
+            pairs[str(name)] = _unwrapped(entry)
     return pairs or None
 
 

@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 
+from ._prompt import answer_part
+
 RANKING_VERSION = "ranking 1"
 RANKING_SYSTEM = (
     "You judge what a person would like. The user message is one JSON object: `history` lists "
@@ -52,7 +54,7 @@ def parse_ranking(text, n_candidates):
         the numbers may be counted from 0.
     """
     ratings = np.full(n_candidates, np.nan)
-    text = text[-_LONGEST_ANSWER:].rsplit("</think>", 1)[-1]
+    text = answer_part(text[-_LONGEST_ANSWER:])
     lists = [re.findall(r"\d+", found) for found in _LIST.findall(text)]
     longest = max(map(len, lists), default=0)
     if not longest:

@@ -16,6 +16,7 @@ def report(run):
     """
     _warn_of_missing(run)
     _warn_of_problems(run)
+    _warn_of_bad_ones(run)
     _warn_of_no_completions(run)
     _warn_of_long_prompts(run)
     _warn_of_another_model(run)
@@ -51,7 +52,9 @@ def _warn_of_missing(run):
 
 def _warn_of_problems(run):
     """Warn of answers that cannot be read; a refusal is the model's own, and stays."""
-    problems = {n: c for n, c in run.problems.items() if n not in ("refusal", "too long")}
+    problems = {
+        n: c for n, c in run.problems.items() if n not in ("refusal", "too long", "not asked again")
+    }
     if not problems:
         return
     what = ", ".join(f"{name}: {count}" for name, count in sorted(problems.items()))
@@ -63,6 +66,16 @@ def _warn_of_problems(run):
         f"({what}), which count as no opinion. {remedy}",
         JudgmentWarning,
     )
+
+
+def _warn_of_bad_ones(run):
+    n_bad = run.problems["not asked again"]
+    if n_bad:
+        warn(
+            f"{n_bad} of {len(run.todo)} answers of {run.judge.model} lack ratings, and could not "
+            "be asked for once more; they are next time.",
+            JudgmentWarning,
+        )
 
 
 def _warn_of_no_completions(run):

@@ -5,6 +5,7 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -56,6 +57,7 @@ class AskingRun:
         self.error = None
         self.n_unanswered = 0  # prompts that failed after all attempts
         self.last_failure = ""
+        self.given_up = set()  # prompts of batches that failed too often
         self.problems = collections.Counter()  # of answers that are kept though ratings are missing
         self.too_long = []  # what the service said of prompts that are too long
         self.no_completions = []  # successes that were no answers of a model
@@ -146,19 +148,17 @@ class AskingRun:
     # -- one prompt ----------------------------------------------------------------------------
 
     def _settle(self, key, worst):
-        """Get an answer to a claimed prompt; a bad one is asked for once more."""
-        slate, best = self.todo[key], None
+        """Get an answer to a claimed prompt; a bad one is kept, and asked for once more."""
+        slate, has_one = self.todo[key], False
         for again in (False, True):
             try:
                 reply = self._answer(slate, worst)
             except TooLong:
-                best = best or self.kept(slate, np.full(len(slate.candidates), np.nan), "too long")
-                break
+                nothing = np.full(len(slate.candidates), np.nan)
+                self.store(key, self.kept(slate, nothing, "too long"))
+                return
             except BaseException:
-                if best is None:
-                    self.cache.release([key])
-                else:  # what there is was paid for
-                    self.store(key, best)
+                self._leave(key, has_one)
                 raise
             if reply is None:
                 break
@@ -166,17 +166,24 @@ class AskingRun:
             counts = self.spending(reply, worst)
             if problem is not None:
                 counts[problem] = 1
-            if best is None or np.isnan(ratings).sum() < np.isnan(best.ratings).sum():
-                best = self.kept(slate, ratings, problem, reply.model)
+            answer = self.kept(slate, ratings, problem, reply.model)
             with self._settled():
                 if problem is None or again:
-                    self.store(key, best, counts=counts)
+                    self.store(key, answer, counts)
                     return
-                self.cache.count(counts)
-        if best is None:
-            self.cache.release([key])
-        else:
-            self.store(key, best)
+                has_one = self.cache.store(
+                    self.identity, key, replace(answer, again=True), counts=counts
+                )
+                if not has_one:  # there is no room to ask once more
+                    self.store(key, answer)
+                    return
+        self._leave(key, has_one)
+
+    def _leave(self, key, has_one):
+        """Give up a prompt that gets no further answer; a bad one that there is stays in use."""
+        self.cache.release([key])
+        if has_one:
+            self.arrived(key, self.cache.get([key])[key], "not asked again")
 
     def kept(self, slate, ratings, problem, model=None):
         """Return an answer as it is kept."""
@@ -226,7 +233,9 @@ class AskingRun:
                 return result
             if failure.refused_form:  # asked for in another form, it is no further attempt
                 continue
-            if failure.unavailable and self.judge.max_retries and self._outage.goes_on(failure):
+            if failure.unavailable and self.judge.max_retries:
+                if not self._outage.goes_on(failure):
+                    raise failure
                 seconds = self._outage.pause
             else:
                 n_failures += 1
@@ -240,7 +249,7 @@ class AskingRun:
 
     def _tell_waiting(self):
         """Say once that a service is waited for, and what for."""
-        if self._outage.lasts(_TELL_AFTER) and not self._outage.told:
+        if self._outage.lasts(min(_TELL_AFTER, self.judge.max_wait / 2)) and not self._outage.told:
             self._outage.told = True
             self.progress.note(f"waiting for {self.address}")
             warn(
@@ -325,7 +334,9 @@ class AskingRun:
     def store(self, key, answer, counts=()):
         """Keep an answer; if that fails it is not lost, but no other prompt is asked."""
         stored = self.cache.store(self.identity, key, answer, counts=counts)
-        self.arrived(key, np.asarray(answer.ratings, dtype=np.float64), answer.problem)
+        # What there was may be better, and stay.
+        ratings = self.cache.get([key]).get(key, answer.ratings)
+        self.arrived(key, np.asarray(ratings, dtype=np.float64), answer.problem)
         if not stored:
             self.spent(self.cache.trouble)
         return stored

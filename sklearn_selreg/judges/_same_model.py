@@ -2,8 +2,8 @@
 
 import re
 
-# A date, version or tag after a model's name.
-_VERSION = re.compile(r"[:@].*|-\d.*|-latest|-preview.*")
+# A date, version or tag after a model's name; sizes such as "-8b" are other models.
+_VERSION = re.compile(r"[:@].*|-\d[\d.-]*|-latest|-preview.*")
 
 
 def same_model(asked, told):

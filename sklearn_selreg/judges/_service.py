@@ -1,11 +1,14 @@
 """Replies and errors of services, in one form."""
 
+from __future__ import annotations
+
 import json
-import math
 import re
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from importlib import import_module
 from numbers import Real
 
@@ -15,16 +18,36 @@ from ..exceptions import JudgeError
 
 _TRANSIENT = {408, 409, 429, *range(500, 600)}
 _TIMEOUTS = {408, 504}
+# A gateway has given up, though the service behind it may go on, and charge for it.
+_MAY_BE_BILLED = {408, 502, 504, 520, 522, 524}
+_MOST_TOKENS = 10**9  # that a reply may tell
 _LONGEST_BODY = 16 << 20  # bytes; an answer has a few hundred
 _LONGEST_RESULTS = 1 << 30  # bytes; of a batch
 _LONGEST_MESSAGE = 2_000  # characters
-# What services call a prompt that is too long: OpenAI, llama.cpp, vLLM, Anthropic and others.
+# What services call a prompt that is too long: OpenAI, vLLM, llama.cpp, Anthropic, TGI and others.
 _TOO_LONG = re.compile(
-    r"context_length_exceeded|exceed_context_size|context (size|length|window)|prompt is too long",
+    r"context_length_exceeded|exceed_context_size|context (size|length|window|limit)"
+    r"|prompt is too long|max_new_tokens. must be <=",
     re.IGNORECASE,
 )
-_NUMBERS = re.compile(r"\d[\d,]*")
-_LEAST_CONTEXT = 128  # tokens; smaller numbers in a message mean something else
+# How they tell the tokens that fit, those of the prompt, and those kept for the answer.
+_LENGTHS = [
+    re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    for pattern in (
+        r"n_prompt_tokens=(?P<prompt>\d+).*n_ctx=(?P<limit>\d+)",
+        r"context length is (?P<limit>\d+).*?\((?P<prompt>\d+) in the \w+, (?P<answer>\d+) in",
+        r"too large: (?P<answer>\d+).*context length is (?P<limit>\d+).* has (?P<prompt>\d+) input",
+        r"context length is (?P<limit>\d+).*?(?P<prompt>\d+) (input )?tokens",
+        r"too long: (?P<prompt>\d+) tokens > (?P<limit>\d+)",
+        r"limit: (?P<prompt>\d+) \+ (?P<answer>\d+) > (?P<limit>\d+)",
+        r"must be <= (?P<limit>\d+).*?(?P<prompt>\d+) `inputs` tokens and (?P<answer>\d+)",
+    )
+]
+# What services say where they answer 400 because of what is in one prompt, or in one answer.
+_FILTERED = re.compile(
+    r"content[ _]?(filter|policy|management)|responsible ai|safety system", re.IGNORECASE
+)
+_FAILED_ANSWER = re.compile(r"json_validate_failed|failed_generation", re.IGNORECASE)
 # Exceptions of httpx for connections that were never made, so that nothing was sent.
 _NO_CONNECTION = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 
@@ -100,17 +123,36 @@ class TooLong(JudgeError):
     Attributes
     ----------
     n_tokens, limit : int or None
-        Length of the prompt, and what the service can read, in tokens, if it says so.
+        Length of the prompt, and what the service can read of it, in tokens, if it says so.
     """
 
     def __init__(self, message: str):
         super().__init__(message)
         self.billed = False
-        numbers = [int(digits.replace(",", "")) for digits in _NUMBERS.findall(message)]
-        numbers = sorted(number for number in numbers if number >= _LEAST_CONTEXT)
-        known = len(numbers) > 1
-        self.limit: int | None = numbers[0] if known else None
-        self.n_tokens: int | None = numbers[-1] if known else None
+        self.n_tokens: int | None = None
+        self.limit: int | None = None
+        plain = re.sub(r"(?<=\d),(?=\d{3})", "", message)
+        found = next((f for f in (pattern.search(plain) for pattern in _LENGTHS) if f), None)
+        if found is not None:
+            numbers = {name: int(number) for name, number in found.groupdict().items() if number}
+            limit = numbers["limit"] - numbers.get("answer", 0)
+            if 0 < limit < numbers["prompt"]:
+                self.n_tokens, self.limit = numbers["prompt"], limit
+
+
+class OfOnePrompt(JudgeError):
+    """A service refuses one prompt for what is in it, or one answer; others may pass.
+
+    Attributes
+    ----------
+    reply : Reply
+        What counts as the answer.
+    """
+
+    def __init__(self, message: str, reply: Reply):
+        super().__init__(message)
+        self.billed = reply.problem is None
+        self.reply = reply
 
 
 @dataclass(frozen=True)
@@ -150,31 +192,37 @@ class Reply:
 
 def read_tokens(count):
     """Return a number of tokens that a service tells, None for what is no whole number >= 0."""
-    if isinstance(count, str) and count.isdecimal():
+    if isinstance(count, str) and count.isdecimal() and len(count) < 10:
         return int(count)
-    whole = isinstance(count, Real) and not isinstance(count, bool) and 0 <= count < math.inf
-    return int(count) if whole and count == int(count) else None
+    is_number = isinstance(count, Real) and not isinstance(count, bool)
+    return int(count) if is_number and 0 <= count < _MOST_TOKENS and count == int(count) else None
+
+
+def read_model(name):
+    """Return the name of the model that answered as a service tells it, None if it does not."""
+    if not isinstance(name, str) or not name.strip():
+        return None
+    return name.strip()[:200].encode("utf-8", "replace").decode()
 
 
 def read_reply(reply, n_candidates, parse):
     """Return the ratings of a reply, and what is wrong with it (None if nothing)."""
     if reply.problem == "refusal":
         return np.full(n_candidates, np.nan), "refusal"
+    if reply.problem == "truncated" and not reply.text.rstrip().endswith(("}", "]", "```")):
+        return np.full(n_candidates, np.nan), "truncated"  # what there is may be a draft
     ratings, problem = parse(reply.text, n_candidates)
     if problem is not None and reply.problem is not None:
         problem = reply.problem
     return ratings, problem
 
 
-def transient_or_fatal(status, body, *, retry_after, key, source, address):
-    """Return the exception for a status that is no success.
+def failure_of(response, *, key, source, address):
+    """Return the exception for a response that is no success.
 
     Parameters
     ----------
-    status : int
-    body : str
-        Of the response.
-    retry_after : float or None
+    response : response of a client of httpx
     key : str or None
         Taken out of the message, should the server repeat it.
     source : str or None
@@ -182,20 +230,26 @@ def transient_or_fatal(status, body, *, retry_after, key, source, address):
     address : str
         That was asked.
     """
+    status, body = response.status_code, response.text
+    wait = retry_after(response.headers)
     message = as_sentence(hide(server_message(body), key))
     said = f"{address} answered {status}: {message}"
-    if status == 503 and retry_after is None:
+    if status == 503 and wait is None:
         return TransientError(said, billed=False, limited=True, unavailable=True)
     if status in _TRANSIENT:
         return TransientError(
             said,
-            billed=False,
-            retry_after=retry_after,
+            billed=status in _MAY_BE_BILLED,
+            retry_after=wait,
             limited=status in (429, 503, 529),
             timed_out=status in _TIMEOUTS,
         )
-    if status in (400, 413, 422) and _TOO_LONG.search(body):
-        return TooLong(hide(_details(body), key))
+    special = of_one_prompt(status, hide(body, key))
+    if special is not None:
+        return special
+    if 300 <= status < 400:
+        where = hide(response.headers.get("location", "elsewhere"), key)
+        return JudgeError(f"{said} It redirects to {where}: name that address as base_url.")
     unsaid = "It was asked without a key: name one with api_key_env." if source is None else ""
     advice = {
         400: "The request is not valid for this model: see `options`, `max_tokens` and `model`.",
@@ -206,11 +260,26 @@ def transient_or_fatal(status, body, *, retry_after, key, source, address):
     return JudgeError(f"{said} {advice}")
 
 
+def of_one_prompt(status, body):
+    """Return the exception for an error that concerns one prompt only, None for others."""
+    if status not in (400, 413, 422):
+        return None
+    if _TOO_LONG.search(body):
+        return TooLong(_details(body))
+    if _FILTERED.search(body):
+        return OfOnePrompt(server_message(body), Reply("", "refusal", 0, 0))
+    if _FAILED_ANSWER.search(body):
+        return OfOnePrompt(server_message(body), Reply("", None, None, None))
+    return None
+
+
 def no_connection(error, key, address):
     """Return the exception for a client's connection error, whose cause shows how far it got."""
     cause = error.__cause__
     if isinstance(cause, JudgeError):  # ours, see `bound_body`
         return without_traceback(cause)
+    if isinstance(cause, TransientError):
+        return cause
     sent = type(cause).__name__ not in _NO_CONNECTION
     why = "" if cause is None or not str(cause) else f" ({type(cause).__name__}: {cause})"
     return TransientError(
@@ -271,7 +340,12 @@ def retry_after(headers):
             seconds = float(headers.get(name, "")) * unit
         except ValueError:
             continue
-        if 0 <= seconds < 3600:
+        if 0 < seconds < 3600:
+            return seconds
+    with suppress(TypeError, ValueError):  # a date
+        due = parsedate_to_datetime(headers.get("retry-after"))
+        seconds = (due - datetime.now(timezone.utc)).total_seconds()
+        if 0 < seconds < 3600:
             return seconds
     return None
 
@@ -296,7 +370,7 @@ def _details(body):
     return as_sentence(f"{message} ({', '.join(counts)})" if counts else message)
 
 
-def read_body(content, read, address):
+def read_body(content, read, address, key):
     """Return the Reply that `read` makes of the JSON in the body of a success.
 
     Gateways answer 200 with an error, a page of HTML or nothing, too. That is no answer of a
@@ -309,14 +383,14 @@ def read_body(content, read, address):
     try:
         data = json.loads(content)
     except (ValueError, RecursionError):
-        failure = NoCompletion(address, content.decode("utf-8", "replace"), "Is base_url right?")
-        raise failure from None
+        body = hide(content.decode("utf-8", "replace"), key)
+        raise NoCompletion(address, body, "Is base_url right?") from None
     try:
         reply = read(data)
     except (ValueError, TypeError, AttributeError, LookupError):
         reply = None
     if reply is None:
-        failure = NoCompletion(address, content.decode("utf-8", "replace"))
+        failure = NoCompletion(address, hide(content.decode("utf-8", "replace"), key))
         with suppress(TypeError, KeyError):
             failure.limited = str(data["error"]["code"]) in ("429", "503")
         raise failure
@@ -345,6 +419,8 @@ def bound_body(response):
     httpx = import_module(type(response).__module__.partition(".")[0])
     longest = _LONGEST_RESULTS if response.url.path.endswith("/results") else _LONGEST_BODY
     encoding = response.headers.pop("content-encoding", "identity").strip().lower()
+    if encoding in ("", "none", "utf-8"):  # as some servers call what is not packed
+        encoding = "identity"
     if encoding not in ("identity", "gzip", "x-gzip"):
         raise _too_long(f"The service packs its answers by {encoding!r}, though asked for gzip.")
 
@@ -383,5 +459,10 @@ def _unpacked(stream, encoding):
     unpack = zlib.decompressobj(31)
     for packed in stream:
         while packed:
-            yield unpack.decompress(packed, 1 << 20)
+            try:
+                part = unpack.decompress(packed, 1 << 20)
+            except zlib.error:
+                message = "The service says that its answer is packed by gzip, which it is not."
+                raise TransientError(message, billed=True) from None
+            yield part
             packed = unpack.unconsumed_tail

@@ -7,15 +7,17 @@ import threading
 import time
 import warnings
 from collections import Counter
+from email.utils import formatdate
 
 import numpy as np
 import pytest
 from loopback import LLMServer, rate
 from sklearn.base import clone
 
-from sklearn_selreg.exceptions import JudgmentWarning
+from sklearn_selreg.exceptions import BudgetWarning, JudgmentWarning
 from sklearn_selreg.judges import AnthropicJudge, JudgeError, OpenAIJudge, Slate, _cache
 from sklearn_selreg.judges._same_model import same_model
+from sklearn_selreg.judges._service import of_one_prompt
 
 pytestmark = pytest.mark.slow  # of servers and processes
 
@@ -185,6 +187,236 @@ def test_keys_of_answers_are_those_of_the_versions_before():
     assert AnthropicJudge(max_cost=1)._identity_hash() == claude
 
 
+def custom(server, status, body, headers=None, *, once=True, **settings):
+    """Have the server answer something else, once or always."""
+    body = body if isinstance(body, str) else json.dumps(body)
+    server.configure(custom={"custom": [status, body, headers or {}]}, **settings)
+    server.configure(**({"script": ["custom"]} if once else {"faults": {"custom": 1.0}}))
+
+
+def completion(content, **more):
+    message = {"role": "assistant", "content": content}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"} | more
+    usage = {"prompt_tokens": 9, "completion_tokens": 9}
+    return {"choices": [choice], "usage": usage}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {
+            "choices": [
+                {"error": {"code": 502}, "finish_reason": "error", "message": {"content": ""}}
+            ]
+        },
+        {"error": {"code": 502, "message": "Down."}, "choices": [{"message": {"content": None}}]},
+        {"choices": [{"message": {}}]},
+    ],
+)
+def test_an_error_among_choices_is_no_answer(server, body):
+    slates = make_slates(1)
+    custom(server, 200, body)
+    with pytest.warns(JudgmentWarning, match="1 replies with the status 200"):
+        assert_rated(local(server).rate(slates), slates)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<think>First guess: {"1": 50, "2": 51, "3": 52, "4": 53} but wait, candidate 1 is',
+        'Okay, a draft: {"1": 50, "2": 51, "3": 52, "4": 53} Hmm, but',
+    ],
+)
+def test_a_draft_in_what_was_cut_off_is_no_answer(server, text):
+    slates = make_slates(1)
+    custom(server, 200, completion(text, finish_reason="length"))
+    assert_rated(local(server, n_orders=1).rate(slates), slates)
+    assert n_sent(server) == 2
+
+
+def test_a_worse_answer_is_not_even_used_once(server, tmp_path):
+    slates = make_slates(1)
+    server.configure(faults={"missing": 1.0})
+    judge = local(server, cache=tmp_path / "c", n_orders=1)
+    with pytest.warns(JudgmentWarning, match="missing rating"):
+        before = judge.rate(slates)
+    judge.retry_failed()
+    server.configure(faults={"broken": 1.0})
+    with pytest.warns(JudgmentWarning, match="broken JSON"):
+        np.testing.assert_array_equal(judge.rate(slates), before)
+
+
+def test_estimates_change_nothing(server, tmp_path):
+    slates = make_slates(1)
+    server.configure(faults={"truncated": 1.0})
+    judge = local(server, cache=tmp_path / "c", max_tokens=20)
+    with pytest.warns(JudgmentWarning, match="truncated"):
+        judge.rate(slates)
+    n_before = n_sent(server)
+    assert clone(judge).set_params(max_tokens=99).estimate_cost(slates).requests == 2
+    judge.rate(slates)
+    assert n_sent(server) == n_before
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_bad_answer_is_kept_where_it_cannot_be_asked_for_once_more(server, tmp_path, batch):
+    slates = make_slates(2)
+    server.configure(faults={"missing": 1.0}, batch_faults={"missing": 1.0})
+    judge = claude(server, cache=tmp_path / "c", max_requests=4, batch=batch, batch_poll=0.05)
+    with pytest.warns(JudgmentWarning, match="lack ratings"):
+        ratings = judge.rate(slates)
+    assert all(2 <= np.sum(~np.isnan(rated)) for rated in ratings)
+    assert judge.stats_["answers"] >= 2
+    server.configure(faults={}, batch_faults={})
+    assert_rated(clone(judge).set_params(max_requests=99).rate(slates), slates)
+
+
+def test_failed_rankings_are_asked_again_on_request(server, tmp_path):
+    slates = make_slates(1)
+    server.configure(faults={"missing": 1.0})
+    judge = local(server, cache=tmp_path / "c", ask="ranking", n_orders=1)
+    with pytest.warns(JudgmentWarning, match="incomplete ranking: 1"):
+        judge.rate(slates)
+    assert judge.retry_failed() == 1
+    server.configure(faults={})
+    assert not np.isnan(judge.rate(slates)[0]).any()
+
+
+@pytest.mark.parametrize("make", [local, claude])
+def test_a_prompt_that_is_filtered_is_refused_and_others_are_asked(server, make):
+    slates = make_slates(4)
+    blocked = slates[0].history_texts[0]
+    error = {"code": "content_filter", "type": "x", "message": "Triggered the content filter."}
+    server.configure(custom={"custom": [400, json.dumps({"error": error}), {}]})
+    server.configure(always={json.dumps(blocked): "custom"})
+    ratings = make(server).rate(slates)
+    assert np.isnan(ratings[0]).all()
+    assert_rated(ratings[1:], slates[1:])
+
+
+# Money and secrets
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_tokens": 20_000},
+        {"max_completion_tokens": 20_000},
+        {"extra_body": {"max_tokens": 20_000}},
+        {"n": 50},
+    ],
+)
+def test_what_options_allow_is_reserved(server, options):
+    worst = local(server, price=(0, 1e4))._worst_cost(make_slates(1)[0]) / 1e9
+    judge = local(server, price=(0, 1e4), max_cost=3 * worst, options=options)
+    with pytest.warns(BudgetWarning):
+        judge.rate(make_slates(1))
+    assert n_sent(server) == 0
+
+
+def test_what_a_gateway_gave_up_stays_charged(server):
+    custom(server, 504, "<html>Gateway Time-out</html>", once=False)
+    judge = local(server, price=(1, 1), max_retries=1, n_orders=1)
+    with pytest.warns(JudgmentWarning, match="asked again next time"):
+        judge.rate(make_slates(1))
+    assert judge.stats_["cost"] == pytest.approx(2 * judge._worst_cost(make_slates(1)[0]) / 1e9)
+
+
+@pytest.mark.parametrize("make", [local, claude])
+@pytest.mark.parametrize("body", ['{"error": {"message": "Invalid: sk-42"}}', "<p>sk-42</p>"])
+def test_a_key_in_a_success_is_not_shown(server, monkeypatch, make, body):
+    monkeypatch.setenv("MY_KEY", "sk-42")
+    custom(server, 200, body)
+    with pytest.warns(JudgmentWarning, match="no completion") as caught:
+        make(server, api_key_env="MY_KEY").rate(make_slates(1))
+    assert not any("sk-42" in str(warning.message) for warning in caught)
+
+
+def test_a_redirect_is_told_and_not_followed(server):
+    custom(server, 301, "", {"location": "https://elsewhere.example/v1"})
+    with pytest.raises(JudgeError, match="redirects to https://elsewhere.example/v1"):
+        local(server, concurrency=1).rate(make_slates(1))
+    assert n_sent(server) == 1
+
+
+# What servers say in their own way
+
+
+@pytest.mark.parametrize(
+    ("said", "numbers"),
+    [
+        ("maximum context length is 4096 tokens. However, you requested 4684 tokens (4300 in the "
+         "messages, 384 in the completion).", (4300, 3712)),
+        ("'max_tokens' or 'max_completion_tokens' is too large: 384. This model's maximum context "
+         "length is 4096 tokens and your request has 3900 input tokens", (3900, 3712)),
+        ("This model's maximum context length is 128,000 tokens. However, your messages resulted "
+         "in 130,000 tokens.", (130_000, 128_000)),
+        ("prompt is too long: 210000 tokens > 200000 maximum", (210_000, 200_000)),
+        ("input length and `max_tokens` exceed context limit: 199000 + 4000 > 200000",
+         (199_000, 196_000)),
+        ("Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4000 "
+         "`inputs` tokens and 384 `max_new_tokens`", (4000, 3712)),
+        ("the context size is too small", (None, None)),
+    ],
+)  # fmt: skip
+def test_how_long_is_too_long_is_read(said, numbers):
+    failure = of_one_prompt(400, json.dumps({"error": {"message": said}}))
+    assert (failure.n_tokens, failure.limit) == numbers
+
+
+def test_the_length_of_an_answer_is_named_as_the_server_does(server):
+    error = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens'."
+    custom(server, 400, {"error": {"message": error}})
+    slates = make_slates(1)
+    assert_rated(local(server, concurrency=1).rate(slates), slates)
+    assert "max_completion_tokens" in server.stats()["last"]["body"]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, "structured outputs are not supported"),
+        (404, "No endpoints found that can handle the requested parameters."),
+    ],
+)
+def test_a_schema_is_left_out_where_it_is_refused_in_any_words(server, status, said):
+    custom(server, status, {"error": {"message": said}})
+    slates = make_slates(1)
+    assert_rated(local(server, concurrency=1).rate(slates), slates)
+    assert "response_format" not in server.stats()["last"]["body"]
+
+
+def test_a_delay_may_be_a_date(server):
+    due = formatdate(time.time() + 4, usegmt=True)  # whole seconds
+    custom(server, 429, {"error": {"message": "Slow down."}}, {"retry-after": due})
+    start = time.monotonic()
+    local(server, concurrency=1).rate(make_slates(1))
+    assert time.monotonic() - start > 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"content-encoding": "utf-8"}, completion('{"1": 9, "2": 9, "3": 9, "4": 9}')),
+        ({}, completion('{"1": 9, "2": 9, "3": 9, "4": 9}')
+         | {"usage": {"prompt_tokens": 1e300, "completion_tokens": 10**25}}),
+        ({}, completion('{"1": 9, "2": 9, "3": 9, "4": 9}') | {"model": "\ud800"}),
+    ],
+)  # fmt: skip
+def test_odd_replies_do_not_end_a_fit(server, headers, body):
+    custom(server, 200, body, headers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", JudgmentWarning)  # of another model
+        (rated,) = local(server, n_orders=1, price=(1, 1)).rate(make_slates(1))
+    np.testing.assert_allclose(rated, 9 / 99)
+
+
+def test_what_is_not_packed_as_it_says_is_asked_again(server):
+    slates = make_slates(1)
+    custom(server, 200, "no gzip", {"content-encoding": "gzip"})
+    assert_rated(local(server, concurrency=1).rate(slates), slates)
+
+
 # Schema
 
 
@@ -235,7 +467,10 @@ def test_a_server_that_does_not_come_back_is_given_up(server):
     server.kill()
     judge = local(server, max_retries=1, max_wait=1.0)
     start = time.monotonic()
-    with pytest.raises(JudgeError, match=r"does not answer.*refused"):
+    with (
+        pytest.warns(JudgmentWarning, match="Waiting for llama, up to 1 s"),
+        pytest.raises(JudgeError, match=r"does not answer.*refused"),
+    ):
         judge.rate(make_slates(5))
     assert 1.0 < time.monotonic() - start < 30
     assert not judge.stats_.get("requests")
@@ -312,9 +547,9 @@ def test_the_key_of_openai_is_for_openai_alone(server, monkeypatch):
     assert "my-organization" not in json.dumps(server.stats()["last"]["headers"])
     monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
     OpenAIJudge("llama", price=0, cache=None).rate(make_slates(1))
-    assert server.stats()["keys"] == ["none"]
+    assert server.stats()["keys"] == [""]
     local(server, api_key_env="MY_KEY").rate(make_slates(3))
-    assert server.stats()["keys"] == ["none", "sk-mine"]
+    assert server.stats()["keys"] == ["", "sk-mine"]
 
 
 def test_messages_name_the_address_and_whether_there_was_a_key(server, monkeypatch):
@@ -326,7 +561,9 @@ def test_messages_name_the_address_and_whether_there_was_a_key(server, monkeypat
         local(server, api_key_env="MY_KEY").rate(make_slates(1))
 
 
-@pytest.mark.parametrize("address", ["localhost:8000/v1", "//localhost", "http://", "", 7])
+@pytest.mark.parametrize(
+    "address", ["localhost:8000/v1", "//localhost", "http://", "http://localhost:port/v1", "", 7]
+)
 def test_what_is_no_address_is_refused_before_anything_is_sent(address):
     judge = OpenAIJudge("llama", price=0, cache=None).set_params(base_url=address)
     with pytest.raises(ValueError, match="base_url must be an address with http"):
@@ -380,6 +617,7 @@ def test_what_is_free_needs_no_budget_and_shows_no_cost(server, capsys, price):
         ("gpt-6", "gpt-6-luna", False),
         ("llama", "/models/gemma-3-270m.gguf", False),
         ("gpt-6-luna", "gpt-6-sol", False),
+        ("qwen3", "qwen3-0.6b", False),
     ],
 )
 def test_names_of_models_are_compared_without_versions(asked, told, same):
