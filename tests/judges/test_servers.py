@@ -263,9 +263,11 @@ def test_a_bad_answer_is_kept_where_it_cannot_be_asked_for_once_more(server, tmp
     slates = make_slates(2)
     server.configure(faults={"missing": 1.0}, batch_faults={"missing": 1.0})
     judge = claude(server, cache=tmp_path / "c", max_requests=4, batch=batch, batch_poll=0.05)
-    with pytest.warns(JudgmentWarning, match="lack ratings"):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         ratings = judge.rate(slates)
-    assert all(2 <= np.sum(~np.isnan(rated)) for rated in ratings)
+    assert any("lack ratings" in str(warning.message) for warning in caught)
+    assert all(np.sum(~np.isnan(rated)) >= 2 for rated in ratings)
     assert judge.stats_["answers"] >= 2
     server.configure(faults={}, batch_faults={})
     assert_rated(clone(judge).set_params(max_requests=99).rate(slates), slates)
@@ -316,7 +318,7 @@ def test_what_options_allow_is_reserved(server, options):
 
 def test_what_a_gateway_gave_up_stays_charged(server):
     custom(server, 504, "<html>Gateway Time-out</html>", once=False)
-    judge = local(server, price=(1, 1), max_retries=1, n_orders=1)
+    judge = local(server, price=(1, 1), max_cost=9, max_retries=1, n_orders=1)
     with pytest.warns(JudgmentWarning, match="asked again next time"):
         judge.rate(make_slates(1))
     assert judge.stats_["cost"] == pytest.approx(2 * judge._worst_cost(make_slates(1)[0]) / 1e9)
@@ -334,7 +336,7 @@ def test_a_key_in_a_success_is_not_shown(server, monkeypatch, make, body):
 
 def test_a_redirect_is_told_and_not_followed(server):
     custom(server, 301, "", {"location": "https://elsewhere.example/v1"})
-    with pytest.raises(JudgeError, match="redirects to https://elsewhere.example/v1"):
+    with pytest.raises(JudgeError, match=r"redirects to https://elsewhere\.example/v1"):
         local(server, concurrency=1).rate(make_slates(1))
     assert n_sent(server) == 1
 
@@ -407,7 +409,7 @@ def test_odd_replies_do_not_end_a_fit(server, headers, body):
     custom(server, 200, body, headers)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", JudgmentWarning)  # of another model
-        (rated,) = local(server, n_orders=1, price=(1, 1)).rate(make_slates(1))
+        (rated,) = local(server, n_orders=1, price=(1, 1), max_cost=9).rate(make_slates(1))
     np.testing.assert_allclose(rated, 9 / 99)
 
 
