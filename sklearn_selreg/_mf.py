@@ -1029,7 +1029,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             )
         )
 
-    @reports_to_callbacks
+    @reports_to_callbacks(of_given=True)
     def refine(self, X: Table | None = None, y: Any = None) -> Self:
         """Let the judge's preferences act on given factors.
 

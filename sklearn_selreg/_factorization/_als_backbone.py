@@ -246,16 +246,7 @@ class ALSBackbone:
         problem = self.problem(matrix, features, start, user_features=user_features)
         del start  # has been copied, and may be large
         bias = self.bias(counted(matrix, by_period), features)
-
-        def factors():
-            return Factors(problem.user_factors, problem.item_factors, bias)
-
-        for _ in range(self.iterations):
-            problem.sweep()
-            if watch(factors, problem):
-                break
-        coefficients = problem.user_coefficients
-        return Factors(*problem.take_factors(), bias, user_coefficients=coefficients)
+        return _sweep(problem, self.iterations, watch, Factors(None, None, bias))
 
     def refine(
         self,
@@ -285,19 +276,7 @@ class ALSBackbone:
         problem = self.problem(
             matrix, features, factors[:2], user_features=user_features, preferences=preferences
         )
-
-        def refined():
-            coefficients = problem.user_coefficients
-            users, items = problem.user_factors, problem.item_factors
-            return factors._replace(users=users, items=items, user_coefficients=coefficients)
-
-        for _ in range(n_sweeps):
-            problem.sweep()
-            if watch(refined, problem):
-                break
-        coefficients = problem.user_coefficients
-        users, items = problem.take_factors()
-        return factors._replace(users=users, items=items, user_coefficients=coefficients)
+        return _sweep(problem, n_sweeps, watch, factors)
 
     def finish(self, matrix, age, factors, preferences, *, user_features=None):
         """Solve for the users to convergence, by what is recent; their items stay.
@@ -442,3 +421,18 @@ class ALSBackbone:
             num_threads=self.num_threads,
             **solver,
         )
+
+
+def _sweep(problem, n_sweeps, watch, factors):
+    """Make sweeps; return `factors` with those of the problem in their place."""
+
+    def swept(*, last=False):
+        coefficients = problem.user_coefficients
+        both = problem.take_factors() if last else (problem.user_factors, problem.item_factors)
+        return factors._replace(users=both[0], items=both[1], user_coefficients=coefficients)
+
+    for _ in range(n_sweeps):
+        problem.sweep()
+        if watch(swept, problem):
+            break
+    return swept(last=True)

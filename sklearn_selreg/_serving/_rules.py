@@ -163,8 +163,9 @@ def _read_pairs(per_user_items, known, columns):
                 )
             lists.append(array)
         user_ids = np.repeat(as_objects(list(per_user_items)), [len(array) for array in lists])
-        item_ids = [item for array in lists for item in array.tolist()]
-        return user_ids, as_objects(item_ids)
+        if len({array.dtype.kind for array in lists}) == 1:  # dates stay what they are
+            return user_ids, np.concatenate(lists)
+        return user_ids, as_objects([item for array in lists for item in array.tolist()])
     id_columns = {"user_col": columns["user_col"], "item_col": columns["item_col"]}
     per_user_items = collect(per_user_items, **id_columns)
     if not hasattr(per_user_items, "columns"):

@@ -1,16 +1,18 @@
 """Fits read what they are given once, and tell scikit-learn's callbacks how far they are."""
 
-from functools import cache, wraps
+from functools import cache, partial, wraps
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
+from .._data._csr import entry_rows
 from .._data._interactions import interactions_from_sparse
 from .._utils._progress import Task, under
 from .._utils._sklearn import with_callbacks
 
 
-def reports_to_callbacks(fit):
+def reports_to_callbacks(fit=None, *, of_given=False):
     """Decorate a method that fits, so that the callbacks of its estimator are told of its tasks.
 
     Without callbacks it is called as it is. A query or stream is collected before, once.
@@ -19,19 +21,25 @@ def reports_to_callbacks(fit):
     ----------
     fit : callable
         Method with the arguments `X` and `y`.
+    of_given : bool, default=False
+        Whether it is about given factors: without `X` it reads the interactions that the model has,
+        and users and items of a matrix are those of the model.
     """
+    if fit is None:
+        return partial(reports_to_callbacks, of_given=of_given)
 
     @with_callbacks
     def report(estimator, X, y):
         context = estimator._init_callback_context(task_name=fit.__name__, max_subtasks=None)
-        task = Task(context, estimator, _samples(X, y))
+        model = estimator._fitted if of_given else None
+        task = Task(context, estimator, _samples(X, y, model))
         with under(task):
             result = fit(estimator, X, y)
         task.end(dict)  # nothing is left to set: it is fitted
         return result
 
     @wraps(fit)
-    def fit_and_report(estimator, X, y=None):
+    def fit_and_report(estimator, X=None, y=None):
         X = estimator._collect(X, y)
         if hasattr(estimator, "_skl_callbacks"):
             return report(estimator, X, y)
@@ -41,14 +49,19 @@ def reports_to_callbacks(fit):
     return fit_and_report
 
 
-def _samples(X, y):
+def _samples(X, y, given):
     """Return functions that return a table of interactions and its strengths.
 
     Callbacks score by them, and leave it if there is no `y`; without strengths each row counts 1.
+    `given` is a model with given factors, or None.
     """
 
     @cache
     def table():
+        if given is not None and (X is None or sp.issparse(X)):
+            matrix = given.histories.matrix if X is None else X.tocsr()
+            ids = given.users[entry_rows(matrix)], given.items[matrix.indices]
+            return pd.DataFrame(dict(zip(given.id_names, ids, strict=True))), matrix.data
         if sp.issparse(X):
             return interactions_from_sparse(X)
         return X, np.ones(len(X), dtype=np.float32) if y is None else y

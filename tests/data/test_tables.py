@@ -290,6 +290,43 @@ def test_metrics_and_exclusions_read_them_too(form, in_pandas):
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_user_data_and_lists_read_them_too(form, in_pandas):
+    log, users = make_log(), [f"u{n:02}" for n in range(15)]
+    about = pa.table({"age": list(range(20, 35)), "user": users})
+    model = make_model(user_data=FORMS[form](about)).fit(FORMS[form](log))
+    expected = make_model(user_data=about.to_pandas()).fit(log.to_pandas())
+    assert_same(model, expected)
+    assert len(model.users_) == 15  # three are only in user_data
+    new = pa.table({"user": ["new"], "age": [33]})
+    vectors = [m.fold_in(user_data=t).user_vectors(["new"]) for m, t in (
+        (model, FORMS[form](new)), (expected, new.to_pandas()))]  # fmt: skip
+    np.testing.assert_array_equal(*vectors)
+    allowed = log.slice(0, 40)
+    lists = [
+        in_pandas.recommend(users[:5], 3, per_user_items=table, filter_seen=False)[0]
+        for table in (FORMS[form](allowed), allowed.to_pandas())
+    ]
+    np.testing.assert_array_equal(*lists)
+    reasons = [
+        in_pandas.explain_lists(table).sort_values(["user", "item"], ignore_index=True)
+        for table in (FORMS[form](allowed), allowed.to_pandas())
+    ]
+    pd.testing.assert_frame_equal(*reasons)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_interactions_of_given_factors_may_be_any_table(form, in_pandas):
+    ids = in_pandas.users_, in_pandas.items_, in_pandas.user_factors_, in_pandas.item_factors_
+    given, expected = (
+        type(in_pandas).from_factors(*ids, interactions=table, tuning=None, **COLUMNS)
+        for table in (FORMS[form](make_log()), make_log().to_pandas())
+    )
+    assert_same(given, expected)
+    users = in_pandas.users_
+    np.testing.assert_array_equal(given.recommend(users)[0], expected.recommend(users)[0])
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_the_item_encoder_reads_them_too(form):
     items = make_items().select(["genre", "year"])
     encoder = AutoItemEncoder().fit(FORMS[form](items))
@@ -366,13 +403,21 @@ def test_recommendations_come_in_any_library(library, kind):
         assert came == went or views.get(went, "decimal") in str(came)
     similar = model.similar_items(model.items_[:1], as_frame=library)
     assert type(similar) is LIBRARIES[library]
+    similar = model.similar_users([2, 3], as_frame=library)
+    assert type(similar) is LIBRARIES[library]
+    few = {
+        "max_per_group": None,
+        "min_new": 0,
+        "per_user_items": dict.fromkeys([2, 3], model.items_),
+    }
+    assert type(model.recommend([2, 3], 2, as_frame=library, **few)) is LIBRARIES[library]
 
 
 def test_as_frame_is_checked(in_pandas):
     assert isinstance(in_pandas.recommend(["u01"], as_frame=np.True_), pd.DataFrame)
     assert len(in_pandas.recommend(["u01"], as_frame=np.False_)) == 2
     for value in ("arrow", 1, None, pl):
-        for method in (in_pandas.recommend, in_pandas.similar_items):
+        for method in (in_pandas.recommend, in_pandas.similar_items, in_pandas.similar_users):
             with pytest.raises(ValueError, match="as_frame must be True, False or one of 'pandas'"):
                 method(in_pandas.users_[:1], as_frame=value)
     mixed = make_model(time_col=None, user_col=0, item_col=1).fit([["ann", 1], [2, 2], ["ann", 3]])

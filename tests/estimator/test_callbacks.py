@@ -213,6 +213,35 @@ def test_progress_of_refining_is_told(world):
     assert sum(path[-1][0] == "sweep" for path in recorder.ended) == alone.n_iter_
 
 
+def test_given_factors_are_scored_by_the_interactions_that_they_have(world):
+    fitted = make(world, item_data=None).fit(world.train)
+    ids = fitted.users_, fitted.items_, *fitted._fitted.plain_factors
+    settings = {"judge": world.judge, "gate": None, "regularization": 3.0} | COLUMNS
+    train = world.train[["user", "item"]].drop_duplicates()
+    rows = np.searchsorted(fitted.users_, train["user"]), np.searchsorted(ids[1], train["item"])
+    shape = len(ids[0]), len(ids[1])
+    matrix = sp.csr_matrix((np.ones(len(train), dtype=np.float32), rows), shape=shape)
+    for given in (None, matrix):
+        monitor = sklearn_callback.ScoringMonitor(scoring={"NDCG": ndcg_at_k_scorer(10)})
+        model = SelectiveLLMRegularizedMF.from_factors(*ids, interactions=train, **settings)
+        model.set_callbacks(monitor).refine(given)
+        expected = ndcg_at_k_scorer(10)(model, train)
+        assert [row["NDCG"] for row in logged(monitor, "refine")] == [expected]
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_users_lean_on_their_features_in_each_sweep_too(world, backbone):
+    kinds = {user: ["a", "b", "c"][user % 3] for user in world.train["user"].unique()}
+    settings = {"user_data": kinds, "judge": world.judge, "gate": None}
+    recorder = Recorder()
+    alone = make(world, backbone, **settings).fit(world.train)
+    assert_same(make(world, backbone, **settings).set_callbacks(recorder).fit(world.train), alone)
+    for model in list(recorder.models.values())[-2:]:  # of the last sweep and the whole fit
+        assert_same(model, alone)
+        coefficients = [m._fitted.user_coefficients for m in (model, alone)]
+        np.testing.assert_array_equal(*coefficients)
+
+
 @pytest.mark.parametrize("hook", ["setup", "on_fit_task_begin", "on_fit_task_end"])
 def test_a_callback_that_fails_leaves_the_model_as_it_was(world, hook):
     model = make(world).fit(world.train)
