@@ -34,6 +34,8 @@ def test_the_api_serves_the_lists_of_the_model(model, tmp_path, monkeypatch):
     visitor = [row["item"] for row in client.post("/lists", json=history).json()]
     assert len(visitor) == 10 and not set(visitor) & set(history)
     assert "visitor" not in names["model"].users_
+    nobody = [row["item"] for row in client.post("/lists", json=[]).json()]
+    assert nobody == model.recommend(["nobody"], 10)[0][0].tolist()
     assert client.get(f"/lists/{user}", params={"n": 5}).json() == listed
 
 
