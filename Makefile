@@ -46,7 +46,8 @@ test-oldest: $(VENV_OLDEST)/installed ## the same on the oldest dependencies (PY
 test-integrations: $(VENV_INTEGRATIONS)/installed ## test with the newest mlflow, skops, skore and others
 	$(VENV_INTEGRATIONS)/bin/python -m pytest tests/integrations
 
-docs: $(VENV)/installed ## build the documentation into docs/_build/html
+docs: $(VENV)/installed ## build the documentation: run its code, check its links; 4 minutes
+	@echo 'Building docs/_build/html: all pages and examples are run, which takes about 4 minutes of processor time.'
 	$(PY) -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 	$(PY) docs/check_site.py docs/_build/html
 

@@ -63,6 +63,8 @@ autosummary_generate = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
+# "fit" instead of "SelectiveLLMRegularizedMF.fit()": the list of contents is narrow.
+toc_object_entries_show_parents = "hide"
 
 # -- gallery, executed at each build ------------------------------------------------------------
 sphinx_gallery_conf = {

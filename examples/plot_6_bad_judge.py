@@ -41,7 +41,10 @@ def spoil(judge, share, seed=0):
 # %%
 # With and without gate
 # ---------------------
+# `fit` finds its settings in the interactions. They do not depend on the judge, so they are found
+# once, without the LLM.
 import pandas as pd
+from sklearn.base import clone
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.metrics import ranking_report
@@ -60,12 +63,14 @@ def auc(model):
     return ranking_report(model, data.test, train=data.train, cohort=data.cohort)["AUC"]
 
 
-without_llm = auc(SelectiveLLMRegularizedMF(**settings))
+alone = SelectiveLLMRegularizedMF(**settings)
+without_llm = auc(alone)
+found = alone.found_params()
 shares, rows, trust = [0, 0.25, 0.5, 1], [], []
 for share in shares:
     judge = spoil(data.judge, share)
-    selective = SelectiveLLMRegularizedMF(**settings, judge=judge)
-    everywhere = SelectiveLLMRegularizedMF(**settings, judge=judge, gate=None)
+    selective = SelectiveLLMRegularizedMF(**settings, judge=judge).set_params(**found)
+    everywhere = clone(selective).set_params(gate=None)
     rows.append({"with gate": auc(selective), "believe everything": auc(everywhere)})
     trust.append((selective.gate_.accuracy_, selective.gate_.gap_coef_))
 table = pd.DataFrame(

@@ -121,7 +121,7 @@ def catalogs(n_items):
     yield "MovieLens", *fitted(films.train, films.item_data)
     yield "MovieLens, LMF", *fitted(films.train, films.item_data, backbone="lmf")
     world = make_interactions(**WORLD, random_state=0)
-    yield "a made-up world", *fitted(world.X, None, popularity_periods=1)
+    yield "synthetic", *fitted(world.X, None, popularity_periods=1)
     yield "a few long vectors", *made_up(n_items)
 
 
