@@ -14,13 +14,13 @@ ROOT = Path(__file__).parents[1]
 
 def read_project():
     tomllib = pytest.importorskip("tomllib", reason="comes with Python 3.11")
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def read_yaml(path):
     # As YAML 1.2 and GitHub have it, `on` is a word and no truth value.
     yaml = pytest.importorskip("yaml")
-    return yaml.load((ROOT / path).read_text(), yaml.BaseLoader)
+    return yaml.load((ROOT / path).read_text(encoding="utf-8"), yaml.BaseLoader)
 
 
 def test_oldest_requirements_are_the_lower_bounds():
@@ -65,7 +65,11 @@ def test_workflows_call_what_there_is(path):
     workflow = read_yaml(path)
     assert {"name", "on", "permissions", "jobs"} <= workflow.keys()
     assert workflow["name"] == path.stem
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    targets = set(
+        re.findall(
+            r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE
+        )
+    )
     for job in workflow["jobs"].values():
         assert job["runs-on"] and int(job["timeout-minutes"])
         for step in job["steps"]:
@@ -110,7 +114,7 @@ def test_the_citation_is_of_this_version_and_of_the_paper():
 
 
 def test_the_guide_for_contributors_names_files_that_exist():
-    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([\w./-]+(?:/|\.(?:py|md|json|toml|txt|rst)))`", guide))
     assert len(named) > 40
     # Of the package, or of a folder of it that the same sentence names; `mine` is the reader's.
@@ -127,7 +131,9 @@ def test_the_source_distribution_has_all_files():
         listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no clone")
-    lines = [line.split() for line in (ROOT / "MANIFEST.in").read_text().splitlines()]
+    lines = [
+        line.split() for line in (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()
+    ]
     at_root = [pattern for line in lines if line[0] == "include" for pattern in line[1:]]
     grafted = {line[1] for line in lines if line[0] == "graft"} | {"sklearn_selreg"}
     by_itself = {"pyproject.toml", "MANIFEST.in"}
