@@ -1,7 +1,7 @@
-"""Show ``demo/report.json`` as text, as a picture, and in the README.
+"""Show ``demo/report.json`` as text, as a picture, and as the tables of the documentation.
 
-``python demo/presentation.py`` draws the picture and fills the README's tables anew, from the
-report there is.
+``python demo/presentation.py`` draws the pictures, and fills the summary in the README and the
+tables in ``docs/results.md``, from the committed report, without running the demo.
 """
 
 import json
@@ -9,6 +9,7 @@ import re
 import textwrap
 from pathlib import Path
 
+import comparison
 import matplotlib as mpl
 import pandas as pd
 from bad_judges import RECORDED, SHUFFLED
@@ -20,7 +21,7 @@ from sklearn_selreg.inspection import GateDisplay, RegimeDisplay
 
 REPORT = Path(__file__).with_name("report.json")
 PICTURE = REPORT.with_suffix(".png")
-README = REPORT.parents[1] / "README.md"
+ROOT = REPORT.parents[1]
 
 # Columns of the report, and what tables call them. The AUC of warm users is in the picture only.
 COLUMNS = {
@@ -30,6 +31,25 @@ COLUMNS = {
     "AUC cold": "cold",
     "AUC tail": "tail",
     "AUC new": "new",
+}
+# Rows of the summary. Cold users are those with at most five likes, tail films with at most three.
+SUMMARY_ROWS = {
+    "NDCG@10 overall": "NDCG@10",
+    "NDCG@10 cold": "NDCG@10, new users (1-5 likes)",
+    "AUC overall": "AUC",
+    "AUC cold": "AUC, new users",
+    "AUC tail": "AUC, rare films (0-3 likes)",
+    "AUC new": "AUC, new films (no likes)",
+}
+SUMMARY_METHODS = {
+    "popularity": "popularity",
+    "plain implicit ALS": "implicit ALS",
+    NO_LLM: "ours, no LLM",
+    "ours, LLM selective": "ours + LLM",
+}
+SUMMARY_DIFFERENCES = {
+    "selective - plain ALS": "ours + LLM vs. implicit",
+    "selective - no LLM": "LLM vs. no LLM",
 }
 OF_DOMAINS = {"NDCG@10 overall": "NDCG@10", JUDGED: "judged", **COLUMNS}
 CANDIDATES = {
@@ -82,6 +102,20 @@ def interval(difference, low, high):
     """Write +.0012 [-.0003, +.0027]."""
     d, low, high = (f"{x:+.4f}".replace("0.", ".", 1) for x in (difference, low, high))
     return f"{d} [{low}, {high}]"
+
+
+def summary_table(report):
+    """Rows of text: the six metrics of some methods, with what is gained and its interval."""
+    values, compared = report["tables"]["all"], report["differences"]["all"][RECORDED]
+    rows = [
+        [
+            name,
+            *(number(values[method][column]) for method in SUMMARY_METHODS),
+            *(interval(*compared[what][column]) for what in SUMMARY_DIFFERENCES),
+        ]
+        for column, name in SUMMARY_ROWS.items()
+    ]
+    return [["", *SUMMARY_METHODS.values(), *SUMMARY_DIFFERENCES.values()], *rows]
 
 
 def methods_table(report, candidates):
@@ -283,22 +317,31 @@ def example_text(example):
     return "\n".join([textwrap.fill(liked, 96), head, *rows])
 
 
+def summary(report):
+    """Write what the README shows."""
+    return markdown(summary_table(report))
+
+
 def results(report):
-    """Write the section of the README between its marks `results`."""
+    """Write what `docs/results.md` shows."""
     title = f"MovieLens, {heading(report)}. {CANDIDATES['all']}."
     return "\n\n".join(
         [title, markdown(methods_table(report, "all")), *blocks(report, markdown, [AGAINST])]
     )
 
 
-def with_results(readme, report):
-    """Fill the section between the marks in a README's text."""
+# What is written from the report, and where.
+PAGES = {ROOT / "README.md": summary, ROOT / "docs" / "results.md": results}
+
+
+def with_results(page, tables):
+    """Put `tables` between the marks in a page's text."""
     marks = r"(<!-- results -->\n).*(<!-- /results -->)"
     filled, n_marked = re.subn(
-        marks, lambda match: match[1] + results(report) + "\n" + match[2], readme, flags=re.DOTALL
+        marks, lambda match: match[1] + tables + "\n" + match[2], page, flags=re.DOTALL
     )
     if n_marked != 1:
-        raise ValueError("The README lacks the marks <!-- results --> and <!-- /results -->.")
+        raise ValueError("The page lacks the marks <!-- results --> and <!-- /results -->.")
     return filled
 
 
@@ -345,11 +388,13 @@ def draw_trust(figure, trust):
 
 
 def main():
-    """Draw the picture and fill the README."""
+    """Draw the pictures and fill the pages."""
     report = json.loads(REPORT.read_text(encoding="utf-8"))
     draw(report)
-    text = README.read_text(encoding="utf-8")
-    README.write_text(with_results(text, report), encoding="utf-8")
+    comparison.draw()
+    for path, write in PAGES.items():
+        text = path.read_text(encoding="utf-8")
+        path.write_text(with_results(text, write(report)), encoding="utf-8")
 
 
 if __name__ == "__main__":

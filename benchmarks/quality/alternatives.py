@@ -365,6 +365,11 @@ class _Reweighted:
     def is_finite(self):
         return bool(np.isfinite(self.item_factors).all())
 
+    user_coefficients = None  # users have no features here
+
+    def take_factors(self):
+        return self.user_factors, self.item_factors
+
     def _next(self):
         factors = self.user_factors, self.item_factors
         return self._make(factors, self._regularizer.weigh(self._terms, *factors))
@@ -374,8 +379,8 @@ class _Reweighted:
         problem.sweep()
         self.user_factors, self.item_factors = problem.user_factors, problem.item_factors
 
-    def solve_users(self):
-        return self._next().solve_users()
+    def solve_users(self, last=False):
+        return self._next().solve_users(last=last)
 
 
 class Logistic(Hinge):

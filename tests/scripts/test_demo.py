@@ -199,3 +199,18 @@ def test_picture_is_drawn_from_the_report(demo, report, tmp_path, monkeypatch):
     monkeypatch.setattr(presentation, "PICTURE", tmp_path / "report.png")
     presentation.draw(report)
     assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_comparison_shows_what_was_measured(demo, report, tmp_path):
+    comparison = demo("comparison")
+    new_films = comparison.by_regime()["new films (no likes)"]
+    assert new_films["ours + LLM"] == report["tables"]["all"]["ours, LLM selective"]["AUC new"]
+    # Methods of two files are side by side: what both have must be measured on the same fold.
+    for column, title in comparison.REGIMES.items():
+        popularity = report["tables"]["all"]["popularity"][column]
+        assert comparison.by_regime()[title]["popularity"] == pytest.approx(popularity, abs=1e-5)
+    gift_shop = comparison.by_data()["gift shop"]
+    assert gift_shop["LightFM, features"] is None
+    assert max(gift_shop, key=lambda method: gift_shop[method] or 0) == "ours, no LLM"
+    comparison.draw(tmp_path / "comparison.png")
+    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
