@@ -30,7 +30,7 @@ from ._data._tables import check_same_columns, column_names, describe_columns, r
 from ._factorization._als_backbone import ALSBackbone
 from ._factorization._factors import Factors
 from ._factorization._finite import check_finite_model
-from ._factorization._make import BACKBONES, make_backbone, name_of
+from ._factorization._make import BACKBONES, SPECIFICATIONS, make_backbone, name_of
 from ._factorization._sampled_backbones import PROXIMAL_SWEEPS
 from ._factorization._specifications import ALS, BPR, LMF
 from ._gate import ReliabilityGate
@@ -122,7 +122,7 @@ if TYPE_CHECKING:
 
 # Parameters with parameters of their own: what short values stand for, ...
 _SHORTHANDS: dict[str, dict[Any, type]] = {
-    "backbone": {"als": ALS, "bpr": BPR, "lmf": LMF},
+    "backbone": {name: kind for kind, name in SPECIFICATIONS.items()},
     "slates": {None: SlateSampler},
     "gate": {"auto": ReliabilityGate},
     "item_encoder": {"auto": AutoItemEncoder},
@@ -339,7 +339,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         "regularization": [Interval(Real, 0, None, closed="neither"), _AUTO, None],
         "alpha": [Interval(Real, 0, None, closed="neither"), _AUTO, None],
         "iterations": [Interval(Integral, 1, None, closed="left"), _AUTO, None],
-        "backbone": [StrOptions(set(BACKBONES)), ALS, BPR, LMF],
+        "backbone": [StrOptions(set(BACKBONES)), *SPECIFICATIONS],
         "user_col": [INTEGER, str],
         "item_col": [INTEGER, str],
         "time_col": [INTEGER, str, None],

@@ -268,6 +268,8 @@ class _TargetALS:
     :math:`w (t - x \cdot y)^2`; `rhs` holds w t.
     """
 
+    user_coefficients = None  # users have no features here
+
     def __init__(self, weights, rhs, factors, missing, penalty, item_penalty, features):
         self.user_factors, self.item_factors = (np.array(of, dtype=np.float64) for of in factors)
         self._by_user, self._missing, self._penalty = (weights, rhs), missing, penalty
@@ -297,7 +299,10 @@ class _TargetALS:
             *self._by_item, self.user_factors, ones, self._item_penalty, self._expected()
         )
 
-    def solve_users(self):
+    def take_factors(self):
+        return self.user_factors, self.item_factors
+
+    def solve_users(self, last=False):
         self.user_factors = _solve_rows(
             *self._by_user, self.item_factors, self._missing, self._penalty
         )

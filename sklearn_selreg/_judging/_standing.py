@@ -89,7 +89,7 @@ def cross_fitted_standing(
         Of each slate; -1 for none.
     slates : Slates
         Those that calibrate.
-    backbone : ALSBackbone, BPRBackbone or LMFBackbone
+    backbone : ALSBackbone or SampledBackbone
     trend : PopularityOverTime
         The interactions.
     features : csr_matrix or None

@@ -3,12 +3,12 @@
 import numpy as np
 
 from .._data._item_encoder import AutoItemEncoder
-from .._factorization._specifications import ALS, BPR, LMF
+from .._factorization._make import SPECIFICATIONS
 from .._gate import ReliabilityGate
 from .._judging._slate_sampler import SlateSampler
 from ._archive import expect, is_number, typed
 
-_KINDS = ALS, BPR, LMF, SlateSampler, ReliabilityGate, AutoItemEncoder
+_KINDS = *SPECIFICATIONS, SlateSampler, ReliabilityGate, AutoItemEncoder
 _PARTS = {kind.__name__: kind for kind in _KINDS}
 _NOT_PLAIN = ("judge", "item_data", "user_data")
 _MAY_STAY_BEHIND = (*_NOT_PLAIN, "gate", "item_encoder", "random_state")

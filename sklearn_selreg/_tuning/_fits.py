@@ -13,13 +13,13 @@ from .._data._finite import are_finite
 from .._data._strengths import StrengthScale
 from .._factorization._als_backbone import ALSBackbone
 from .._factorization._factors import Factors, with_bias
-from .._factorization._sampled_backbones import SAMPLED_POPULARITY, BPRBackbone, LMFBackbone
+from .._factorization._sampled_backbones import SAMPLED_POPULARITY, SampledBackbone
 from ._evaluation import Result
 from ._hold_out import SEED, HoldOut
 
 _CG_STEPS = 4  # from the users of the sweeps to those of recent interactions
 
-Backbone = ALSBackbone | BPRBackbone | LMFBackbone
+Backbone = ALSBackbone | SampledBackbone
 _OneBackbone = TypeVar("_OneBackbone", bound=Backbone)
 Evaluate = Callable[[dict[str, Any], Sequence[float]], list[Result]]
 """Evaluates factors for several values of `item_bias`, with settings that need no other fit."""
@@ -102,12 +102,12 @@ class SampledFits:
 
     Parameters
     ----------
-    backbone : BPRBackbone or LMFBackbone
+    backbone : SampledBackbone
         With the settings that do not change.
     hold_out : HoldOut
     """
 
-    def __init__(self, backbone: BPRBackbone | LMFBackbone, hold_out: HoldOut):
+    def __init__(self, backbone: SampledBackbone, hold_out: HoldOut):
         self._backbone, self._hold_out = backbone, hold_out
         self._key: Any = None
         self._trained: Any = None

@@ -80,7 +80,7 @@ class Search:
 
     Parameters
     ----------
-    backbone : ALSBackbone, BPRBackbone or LMFBackbone
+    backbone : ALSBackbone or SampledBackbone
         With the settings that are given.
     given : dict
         `strengths` and `popularity_periods`, unless they are free.
