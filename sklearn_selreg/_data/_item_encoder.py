@@ -52,8 +52,8 @@ class AutoItemEncoder(  # type: ignore[call-arg]
     - ``"list"``: text such as ``"Comedy|Drama"``, in which ``|``, ``;`` or ``,`` separates entries
       that many rows share, and columns of Python lists: one 0/1 feature per frequent entry.
     - ``"category"``: text whose values repeat (categoricals are read as text), booleans, intervals
-      (as of :func:`pandas.cut`), and numbers or dates with at most 10 distinct values: one 0/1 feature per frequent value, one for
-      all others, and one for missing values.
+      (as of :func:`pandas.cut`), and numbers or dates with at most 10 distinct values: one 0/1
+      feature per frequent value, one for all others, and one for missing values.
     - ``"number"``: other numbers, and dates as decimal years: a piecewise linear spline, which is
       one hat function per knot; where the value is missing, zeros and a 0/1 feature for that.
     - ``"text"``: TF-IDF of words, numbers and punctuation marks (typical of sequels and subtitles)
