@@ -13,6 +13,10 @@ from ._ids import encode
 from ._item_table import ItemTable
 
 _KEPT = ("text", "number", "date", "flag", "interval")  # lists and vectors name and group nothing
+_NONE_KEPT = (
+    "Set item_data before fit or in from_factors; for the latter also item_col, to the name of its "
+    "id column, or its ids as the index of a Series."
+)
 _TITLES = ("title", "name")
 
 
@@ -79,7 +83,8 @@ class ItemColumns:
             return self.names.index(str(name))
         raise ValueError(
             f"{what} must name a column of single values in the item_data given to fit; got "
-            f"{name!r}. " + (f"There are {list(self.names)}." if self.names else "There are none.")
+            f"{name!r}. "
+            + (f"There are {list(self.names)}." if self.names else f"There are none. {_NONE_KEPT}")
         )
 
     def titles(self, name: object | None, ids: np.ndarray) -> np.ndarray:
