@@ -1456,7 +1456,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         min_new : int, default=0
             How many items of a list, at least, had no interactions when the model was fitted: those
             that lose least of the sum of scores. They stand where their scores are, mostly last. If
-            there are too few, with a warning, the lists have all there are.
+            too few fit, with a warning, the lists have these.
         as_frame : bool, "pandas", "polars" or "pyarrow", default=False
             Return a table: of this library; True: a pandas DataFrame.
 
@@ -1499,7 +1499,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         A list has the highest sum of scores among those that keep to the rules, if there is one
         group, or if groups lie within others (brands of one category each). Where groups cross
         (categories and price ranges), items are taken in the order of their scores as long as
-        they fit, which may miss the best list.
+        they fit, and new ones before others if `min_new` is not met else, which may miss the best
+        list, and in rare cases `min_new` or the full length.
 
         Examples
         --------
