@@ -31,6 +31,8 @@ def content_type(values: pd.Series) -> str:
         is_interval = isinstance(values.cat.categories.dtype, pd.IntervalDtype)
         content = "interval" if is_interval else "text"
         return content if values.notna().any() else "nothing"
+    if is_number(values) and values.notna().any():
+        return "flag" if pd.api.types.is_bool_dtype(values.dtype) else "number"
     present = values.dropna().astype(object)
     inferred = pd.api.types.infer_dtype(present)
     if inferred.startswith("mixed") and inferred != "mixed-integer-float":

@@ -343,9 +343,13 @@ class AutoItemEncoder(  # type: ignore[call-arg]
 
     def _as_in_fit(self, frame):
         """Read columns of a type other than in the fit as those of the fit."""
-        return frame.assign(
-            **{name: read_as_in_fit(frame[name], form) for name, form in self._forms.items()}
-        )
+        changed = {}
+        for name, form in self._forms.items():
+            column = frame[name]
+            read = read_as_in_fit(column, form)
+            if read is not column:
+                changed[name] = read
+        return frame.assign(**changed) if changed else frame
 
     def _read_columns(self, frame):
         """Read numbers as float64 with NaN, other columns as str without missing values."""
