@@ -61,11 +61,15 @@ from ._serving._persistence import (
 )
 from ._serving._reasons import reasons
 from ._serving._recommend import (
+    DEFAULT_NAMES,
+    collect_pairs,
     id_names,
+    is_list_table,
+    read_pairs,
     similar_rows,
     tidy,
 )
-from ._serving._rules import read_rules
+from ._serving._rules import check_rule_names, read_rules
 from ._serving._vectors import with_equal_norms, with_zeros
 from ._training._data import TrainingData, TrainingSettings
 from ._training._fitting import Trained, train
@@ -931,7 +935,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         interactions : table of shape (n_samples, n_columns), sparse matrix or None, default=None
             What the factors were made of: a table as in `fit`, or a sparse matrix with the users
             and items in the order of the ids. Without them nobody knows what users have seen:
-            :meth:`recommend` warns that it may be recommended, and :meth:`refine` needs them.
+            :meth:`recommend` warns that it may be recommended, and :meth:`refine` needs them. With
+            them, users who are not among them have seen nothing.
         y : array-like of shape (n_samples,), default=None
             Strengths of the interactions, as in `fit`.
         base_confidence : float, default=0
@@ -1294,7 +1299,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Parameters
         ----------
         X : DataFrame or array of shape (n_samples, n_columns)
-            Users and items, in the columns `user_col` and `item_col`.
+            Users and items, in the columns `user_col` and `item_col`; or a table of
+            :meth:`recommend`.
         unknown_items : "lowest" or "nan", default="lowest"
             What the score of an item is that the model does not know: the lowest one of the user,
             with a warning, or NaN.
@@ -1322,10 +1328,14 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         check_is_fitted(self)
         if unknown_items not in ("lowest", "nan"):
             raise ValueError(f"unknown_items must be 'lowest' or 'nan'; got {unknown_items!r}.")
-        X = collect(X, aligned="scores", **self._columns)
-        check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
-        users, items, _ = read_columns(X, **self._id_columns)
         model, as_nan = self._fitted, unknown_items == "nan"
+        names = model.id_names
+        X = collect(X, aligned="scores", user=names[0], item=names[1], **self._columns)
+        if is_list_table(X, names):
+            users, items = read_pairs(X, names, self._id_columns, "X")
+        else:
+            check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
+            users, items, _ = read_columns(X, **self._id_columns)
         rows, columns = encode(model.users, users), encode(model.items, items)
         self._warn_of_foreign(users[rows < 0], len(rows))
         lowest = (
@@ -1434,10 +1444,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             Ids of the items to rank, such as those in stock. None: all.
         exclude : array-like of shape (n_excluded,), set, table or None, default=None
             What must not be recommended: item ids, which nobody gets; or a table with a pair of
-            user and item in each row (a DataFrame with the columns that `X` has, or an array or
-            list of pairs), for single users, unknown ones too. Unknown items exclude nothing,
-            with a warning.
-        per_user_items : dict, table or None, default=None
+            user and item in each row (a DataFrame with the columns that `X` has, a table that this
+            method returned before, or an array or list of pairs), for single users, unknown ones
+            too. Unknown items exclude nothing, with a warning.
+        per_user_items : dict, Series, table or None, default=None
             All that single users may get: user id -> item ids, or a table as of `exclude`. Users
             without any get nothing, with a warning. None: everybody may get everything.
         max_per_group : dict of str to int or None, default=None
@@ -1446,7 +1456,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         min_new : int, default=0
             How many items of a list, at least, had no interactions when the model was fitted: those
             that lose least of the sum of scores. They stand where their scores are, mostly last. If
-            there are too few, with a warning, the lists have all there are.
+            too few fit, with a warning, the lists have these.
         as_frame : bool, "pandas", "polars" or "pyarrow", default=False
             Return a table: of this library; True: a pandas DataFrame.
 
@@ -1489,7 +1499,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         A list has the highest sum of scores among those that keep to the rules, if there is one
         group, or if groups lie within others (brands of one category each). Where groups cross
         (categories and price ranges), items are taken in the order of their scores as long as
-        they fit, which may miss the best list.
+        they fit, and new ones before others if `min_new` is not met else, which may miss the best
+        list, and in rare cases `min_new` or the full length.
 
         Examples
         --------
@@ -1553,7 +1564,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         ImportError
             Without pyarrow.
         TypeError
-            If ids are of several types, or of one that Arrow does not have.
+            If ids are of several types, or of one that Arrow does not have; for other `rules`.
         ValueError
             As in :meth:`recommend`, all of them at the call; if `batch_size` is no integer >= 1.
 
@@ -1574,6 +1585,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         check_is_fitted(self)
         import_pyarrow("recommend_batches")
         check_integer("batch_size", batch_size, 1)
+        check_rule_names("recommend_batches", rules, ("users", "n_items", "batch_size"))
         users, lists = self._lists(users, n_items, **rules)
         names = self._fitted.id_names
         return stream_lists(lists, users, names, batch_size)
@@ -1921,9 +1933,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Returns
         -------
         table : DataFrame of shape (n_pairs, 4)
-            Users and items; `title`, what the item is called; and `reason`, such as ``"because they
-            liked Heat and Casino; genres=Crime"``. Its index is that of X, if X is a pandas
-            DataFrame.
+            Users and items, called as in :meth:`recommend`, or `user` and `item` if one of them is
+            called title or reason; `title`, what the item is called; and `reason`, such as
+            ``"because they liked Heat and Casino; genres=Crime"``. Its index is that of X, if X is
+            a pandas DataFrame.
 
         Raises
         ------
@@ -1959,13 +1972,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         check_integer("n_sources", n_sources, 1)
         titles = model.item_columns.titles(title_col, model.items)
         columns, names = self._id_columns, model.id_names
-        X = collect(X, user=names[0], item=names[1], **self._columns)
-        if set(names) <= set(column_names(X)):
-            columns = {"user_col": names[0], "item_col": names[1]}
-        users, items, _ = read_columns(X, **columns)
+        X = collect_pairs(X, names, columns)
+        users, items = read_pairs(X, names, columns, "X")
         rows, columns = encode(model.users, users), find_known(model.items, items, "item")
         self._warn_of_foreign(users[rows < 0], len(rows))
         check_finite_model(model.user_factors, model.item_factors)
+        if {"title", "reason"} & set(names):
+            names = DEFAULT_NAMES
         return pd.DataFrame(
             {
                 names[0]: users,

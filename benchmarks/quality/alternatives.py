@@ -287,11 +287,6 @@ class _TargetALS:
     def is_finite(self):
         return bool(np.isfinite(self.item_factors).all())
 
-    user_coefficients = None  # users have no features here
-
-    def take_factors(self):
-        return self.user_factors, self.item_factors
-
     def sweep(self):
         self.solve_users()
         ones = np.ones(len(self.user_factors))

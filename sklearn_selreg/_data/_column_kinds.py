@@ -105,7 +105,7 @@ def _column_kind(values, min_count):
         if as_vectors(values) is None:
             return ColumnKind("dropped", reason_not_vectors(values))
         return ColumnKind("vector")
-    if content not in ("number", "date", "text", "flag", "list"):
+    if content not in ("number", "date", "text", "flag", "interval", "list"):
         return ColumnKind("dropped", f"values of type {content}")
     strings = read_strings(values, UNIT_SEPARATOR)
     if strings.nunique(dropna=False) == 1:
@@ -125,7 +125,7 @@ def _column_kind(values, min_count):
         return ColumnKind("list", UNIT_SEPARATOR)
     counts = strings.value_counts()
     repeated = counts[counts >= common].sum()
-    if content == "flag" or repeated >= _MIN_REPEATED * counts.sum():
+    if content in ("flag", "interval") or repeated >= _MIN_REPEATED * counts.sum():
         return ColumnKind("category")
     if counts.sum() < min_count:
         return ColumnKind("dropped", f"fewer than {min_count} values, none repeated")
@@ -212,6 +212,11 @@ def _decimal_separator(strings):
         if _all_match(form, present) and present.str.contains(signs, regex=True).any():
             return decimal
     return None
+
+
+def is_written_number(text: str, decimal: str) -> bool:
+    """Return whether a text is a number with such a decimal separator, "." or ","."""
+    return re.fullmatch(_WITH_POINT if decimal == "." else _WITH_COMMA, text) is not None
 
 
 def _are_codes_of_three(strings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from contextlib import suppress
 
 import numpy as np
@@ -23,11 +24,15 @@ def content_type(values: pd.Series) -> str:
     Returns
     -------
     str
-        "number", "date", "text", "flag" (booleans), "list", "vector", "nothing" (all missing),
-        or the name of a type that is not read.
+        "number", "date", "text", "flag" (booleans), "interval" (as of `pd.cut`), "list", "vector",
+        "nothing" (all missing), or the name of a type that is not read.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
-        return "text" if values.notna().any() else "nothing"
+        is_interval = isinstance(values.cat.categories.dtype, pd.IntervalDtype)
+        content = "interval" if is_interval else "text"
+        return content if values.notna().any() else "nothing"
+    if is_number(values) and values.notna().any():
+        return "flag" if pd.api.types.is_bool_dtype(values.dtype) else "number"
     present = values.dropna().astype(object)
     inferred = pd.api.types.infer_dtype(present)
     if inferred.startswith("mixed") and inferred != "mixed-integer-float":
@@ -66,23 +71,23 @@ _CONTENT_OF_DTYPE = {  # by the name that pandas infers
 }
 
 
-def read_numbers(values: pd.Series, decimal: str = ".") -> np.ndarray:
-    """Read numbers, or dates as decimal years (UTC): float64 of shape (n,), NaN where missing.
-
-    `decimal`, "." or ",", is the decimal separator of numbers in texts.
-    """
-    match content_type(values):
-        case "date":
-            days = _timestamps(values) - np.datetime64(0, "us")
-            return 1970 + days / np.timedelta64(1, "us") / (365.2425 * 86_400e6)
-        case "text":
-            thousands = "," if decimal == "." else "."
-            written = read_strings(values).str.replace(rf"[{thousands}$€£¥%A-Z\s]", "", regex=True)
-            written = written.str.replace(",", ".")
-            values = pd.to_numeric(written, errors="coerce").rename(values.name)
-    numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
+def read_numbers(values: pd.Series) -> np.ndarray:
+    """Read numbers, or dates as decimal years (UTC): float64 of shape (n,), NaN where missing."""
+    is_present = values.notna().to_numpy()  # pd.to_numeric reads NaT as a number
+    numbers, present = np.full(len(values), np.nan), values[is_present]
+    if content_type(values) == "date":
+        days = _timestamps(present) - np.datetime64(0, "us")
+        numbers[is_present] = 1970 + days / np.timedelta64(1, "us") / (365.2425 * 86_400e6)
+    else:
+        numbers[is_present] = pd.to_numeric(present).to_numpy(dtype=np.float64)
     check_finite_numbers(numbers, values.name)
     return numbers
+
+
+def read_written(text: str, decimal: str) -> float:
+    """Read a number in a text, such as "US$ 1,023.50"; `decimal` is "." or ","."""
+    thousands = "," if decimal == "." else "."
+    return float(re.sub(rf"[{thousands}$€£¥%A-Z\s]", "", text).replace(",", "."))
 
 
 def _timestamps(values):
@@ -127,9 +132,15 @@ def read_strings(values: pd.Series, separator: str = ", ") -> pd.Series:
         case "list":
             texts = present.map(lambda entries: _join(entries, separator))
         case _:
-            texts = present.astype(object).map(str)
+            texts = present.astype(object).map(_to_text)
     texts = texts.astype(object)
     return texts[texts.str.strip() != ""].reindex(values.index)
+
+
+def _to_text(value):
+    """Write a value; numbers among texts as in columns of numbers."""
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return f"{value:.15g}" if is_number else str(value)
 
 
 def _join(entries, separator):

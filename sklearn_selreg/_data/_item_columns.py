@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 
 from ._arrays import as_objects
-from ._column_values import content_type
+from ._column_values import content_type, read_strings
 from ._ids import encode
 from ._item_table import ItemTable
 
-_KEPT = ("text", "number", "date", "flag")  # lists and vectors name and group nothing
+_KEPT = ("text", "number", "date", "flag", "interval")  # lists and vectors name and group nothing
+_NONE_KEPT = (
+    "Set item_data before fit or in from_factors; for the latter also item_col, to the name of its "
+    "id column, or its ids as the index of a Series."
+)
 _TITLES = ("title", "name")
 
 
@@ -62,8 +66,11 @@ class ItemColumns:
         if table is not None:
             position = encode(table.ids, items)
             for name in table.frame:
-                if content_type(table.frame[name]) in _KEPT:
-                    code, distinct = pd.factorize(table.frame[name])
+                column = table.frame[name]
+                content = content_type(column)
+                if content in _KEPT:
+                    column = read_strings(column) if content == "interval" else column
+                    code, distinct = pd.factorize(column)
                     names.append(str(name))
                     codes.append(np.append(code, -1)[position].astype(np.int32))
                     values.append(tuple(distinct.tolist()))
@@ -76,7 +83,8 @@ class ItemColumns:
             return self.names.index(str(name))
         raise ValueError(
             f"{what} must name a column of single values in the item_data given to fit; got "
-            f"{name!r}. " + (f"There are {list(self.names)}." if self.names else "There are none.")
+            f"{name!r}. "
+            + (f"There are {list(self.names)}." if self.names else f"There are none. {_NONE_KEPT}")
         )
 
     def titles(self, name: object | None, ids: np.ndarray) -> np.ndarray:

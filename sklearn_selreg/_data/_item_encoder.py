@@ -21,7 +21,8 @@ from .._utils._public import public
 from .._utils._sklearn import DisplayMixin
 from .._utils._typing import Table
 from ._collected import collect_all
-from ._column_kinds import UNIT_SEPARATOR, ColumnKind, column_kinds, entry_pattern
+from ._column_forms import column_form, read_as_in_fit
+from ._column_kinds import UNIT_SEPARATOR, column_kinds, entry_pattern
 from ._column_values import dates_to_numbers, objects_to_numbers, read_numbers, read_strings
 from ._item_table import check_column_names, to_pandas
 from ._plain_numbers import PlainNumbers
@@ -50,9 +51,9 @@ class AutoItemEncoder(  # type: ignore[call-arg]
 
     - ``"list"``: text such as ``"Comedy|Drama"``, in which ``|``, ``;`` or ``,`` separates entries
       that many rows share, and columns of Python lists: one 0/1 feature per frequent entry.
-    - ``"category"``: text whose values repeat (categoricals are read as text), booleans, and
-      numbers or dates with at most 10 distinct values: one 0/1 feature per frequent value, one for
-      all others, and one for missing values.
+    - ``"category"``: text whose values repeat (categoricals are read as text), booleans, intervals
+      (as of :func:`pandas.cut`), and numbers or dates with at most 10 distinct values: one 0/1
+      feature per frequent value, one for all others, and one for missing values.
     - ``"number"``: other numbers, and dates as decimal years: a piecewise linear spline, which is
       one hat function per knot; where the value is missing, zeros and a 0/1 feature for that.
     - ``"text"``: TF-IDF of words, numbers and punctuation marks (typical of sequels and subtitles)
@@ -186,9 +187,9 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         self.dropped_ = {name: why for name, (kind, why) in kinds.items() if kind == "dropped"}
         if len(self.dropped_) == len(kinds):
             raise ValueError(self._message_no_column(len(frame)))
-        self._with_comma = {
-            name for name, kind in kinds.items() if kind == ColumnKind("number", ",")
-        }
+        forms = {name: column_form(frame[name], kind) for name, kind in kinds.items()}
+        self._forms = {name: form for name, form in forms.items() if form is not None}
+        frame = self._as_in_fit(frame)
         blocks = [*self._fit_columns(frame, kinds, min_count), *self._fit_plain_numbers(frame)]
         self.scale_ = np.concatenate([scale for _, scale in blocks])
         return self._stack([features for features, _ in blocks])
@@ -273,9 +274,16 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         -------
         csr_matrix of shape (n_items, n_features), float32
             The features. Entries and words not seen in `fit` are ignored, categories count as rare.
+
+        Warns
+        -----
+        DataWarning
+            If values cannot be read as what the column held in `fit`: they count as missing. Read
+            alike are dates and text such as ``"1990-12-31"``, booleans and 0 and 1, and numbers and
+            text in the format of `fit`, or such as ``"12.5"`` if that had no text.
         """
         check_is_fitted(self)
-        frame, blocks = self._read(X, reset=False), []
+        frame, blocks = self._as_in_fit(self._read(X, reset=False)), []
         if self.column_transformer_ is not None:
             with _in_this_process():
                 features = self.column_transformer_.transform(self._read_columns(frame))
@@ -333,12 +341,22 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         names = [f"x{i}" for i in range(X.shape[1])] if reset else list(self.column_kinds_)
         return objects_to_numbers(flatten_entries(pd.DataFrame(X, columns=names).infer_objects()))
 
+    def _as_in_fit(self, frame):
+        """Read columns of a type other than in the fit as those of the fit."""
+        changed = {}
+        for name, form in self._forms.items():
+            column = frame[name]
+            read = read_as_in_fit(column, form)
+            if read is not column:
+                changed[name] = read
+        return frame.assign(**changed) if changed else frame
+
     def _read_columns(self, frame):
         """Read numbers as float64 with NaN, other columns as str without missing values."""
         missing = {"category": "missing", "list": "", "text": ""}
         return pd.DataFrame(
             {
-                name: read_numbers(frame[name], "," if name in self._with_comma else ".")
+                name: read_numbers(frame[name])
                 if kind == "number"
                 else read_strings(frame[name], UNIT_SEPARATOR).fillna(missing[kind])
                 for name, kind in self.column_kinds_.items()

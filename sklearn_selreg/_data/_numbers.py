@@ -27,6 +27,4 @@ def check_finite_numbers(numbers: np.ndarray, name: str) -> None:
     """Raise a ValueError if any number of a column is infinite; NaN is missing."""
     with np.errstate(invalid="ignore"):
         if any(np.isinf(numbers[rows]).any() for rows in row_chunks(len(numbers))):
-            raise ValueError(
-                f"Column {name!r} of the item data must hold finite numbers; got infinity."
-            )
+            raise ValueError(f"Column {name!r} must hold finite numbers; got infinity.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator, KeysView, Mapping, Set, ValuesView
 from typing import Any, Literal
 
 import numpy as np
 
+from .._utils._params import name_kind
 from .._utils._warn import warn
 from ._arrays import example_of
 from ._exact_ids import check_ids
@@ -19,7 +21,7 @@ def read_ids(values: Any, name: str, known: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    values : array-like of shape (n_ids,) or set
+    values : array-like of shape (n_ids,), set, dict view or generator
     name : str
         Name of the argument, for the error.
     known : ndarray of shape (n_known,)
@@ -38,8 +40,20 @@ def read_ids(values: Any, name: str, known: np.ndarray) -> np.ndarray:
     if array.ndim != 1:
         kind = "user" if name == "users" else "item"
         raise ValueError(f"{name} must be a 1-D array of {kind} ids; got {describe_shape(array)}.")
+    check_single(array, name)
     check_ids(array, name)
     return array
+
+
+def check_single(ids: np.ndarray, name: str) -> None:
+    """Raise a ValueError if any of `ids`, of the argument `name`, is a collection."""
+    if ids.dtype == object:
+        several = next((value for value in ids if not isinstance(value, Hashable)), None)
+        if several is not None:
+            raise ValueError(
+                f"{name} must hold single ids; got {several!r:.100}. If it is a Series of lists, "
+                f"pass a row for each: {name}.explode().reset_index().to_numpy()."
+            )
 
 
 def read_id(value: Any, name: str, known: np.ndarray) -> np.ndarray:
@@ -71,7 +85,7 @@ def as_id_array(values: Any, known: np.ndarray) -> np.ndarray:
 
     Tuples are ids if some of `known` are, else rows.
     """
-    if not isinstance(values, list | tuple | set | frozenset):
+    if not isinstance(values, list | tuple | Set | KeysView | ValuesView | Iterator):
         return np.asarray(values)
     values = list(values)
     if any(isinstance(value, tuple) for value in values) and has_tuples(known):
@@ -90,6 +104,8 @@ def describe_shape(array: np.ndarray) -> str:
     """Describe the shape of an invalid input."""
     if array.ndim:
         return f"shape {array.shape}"
+    if isinstance(array.item(), Mapping):
+        return f"{name_kind(array.item())}. Its keys are list(ids), its values list(ids.values())"
     return f"{array.item()!r}. Pass a list of it, [{array.item()!r}]"
 
 

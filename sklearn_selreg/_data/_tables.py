@@ -31,6 +31,7 @@ def read_columns(
     item_col: Column = 1,
     time_col: Column | None = None,
     usual_width: int | None = None,
+    name: str = "X",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Read the user ids, item ids and times of a table; other columns are ignored.
 
@@ -47,6 +48,8 @@ def read_columns(
         Column with numbers or datetimes.
     usual_width : int, default=None
         A number of columns that is no reason to warn: that of `fit`, which has warned of it.
+    name : str, default="X"
+        Of the argument, for messages.
 
     Returns
     -------
@@ -89,10 +92,10 @@ def read_columns(
         )
     width = table.shape[1]
     if (user_col, item_col) == (0, 1) and width > len(positions) and width != usual_width:
-        warn(_message_first_two_columns(names, table.shape))
+        warn(_message_first_two_columns(names, table.shape, name))
     values = {}
     for parameter, position in positions.items():
-        label = f"Column {names[position] if names else position!r} of X ({parameter})"
+        label = f"Column {names[position] if names else position!r} of {name} ({parameter})"
         values[parameter] = to_numpy(_column(table, position))
         if parameter == "time_col":
             check_no_missing(values[parameter], label)
@@ -268,20 +271,21 @@ def _find_columns(columns, names, shape, hint=""):
     return positions
 
 
-def _message_first_two_columns(names, shape):
+def _message_first_two_columns(names, shape, name):
     if names:
         text = (
-            f"X has {shape[1]} columns; {names[0]!r} is used for the users and {names[1]!r} for "
-            "the items, as the first two. Set user_col and item_col to their names if that is "
-            f"right, else to those of others.{_format_column_names(names)}"
+            f"{name} has {shape[1]} columns; {names[0]!r} is used for the users and {names[1]!r} "
+            "for the items, as the first two. Set user_col and item_col to their names if that is "
+            f"right, else to those of others.{_format_column_names(names, name)}"
         )
     else:
         text = (
-            f"X is an array of shape {shape}, taken as one interaction a row, the user in column "
-            "0, the item in column 1; other columns are not used. Pass X[:, :2] if that is right, "
-            "else set user_col and item_col (and time_col) to the positions."
+            f"{name} is an array of shape {shape}, taken as one interaction a row, the user in "
+            "column 0, the item in column 1; other columns are not used. Pass "
+            f"{name}[:, :2] if that is right, else set user_col and item_col (and time_col) to the "
+            "positions."
         )
-    if not names or len(names) > _FEW_COLUMNS:
+    if name == "X" and (not names or len(names) > _FEW_COLUMNS):
         text += (
             " If it is a matrix of users x items instead, pass it to fit as "
             "scipy.sparse.csr_matrix(X); ids are then the numbers of rows and columns."
@@ -289,14 +293,14 @@ def _message_first_two_columns(names, shape):
     return text
 
 
-def _format_column_names(names):
+def _format_column_names(names, name="X"):
     """Format the column names for an error message; wide frames are abbreviated."""
     if names is None:
         return ""
     if len(names) <= _FEW_COLUMNS:
-        return f" The columns of X are {names}."
+        return f" The columns of {name} are {names}."
     first = ", ".join(map(repr, names[:5]))
-    return f" The columns of X are {first} and {len(names) - 5} others."
+    return f" The columns of {name} are {first} and {len(names) - 5} others."
 
 
 def _index_hint(X):

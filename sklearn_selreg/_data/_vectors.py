@@ -77,8 +77,8 @@ def read_vectors(values: pd.Series, length: int) -> np.ndarray:
     found = _vector_length(wrong[0])
     n_values = "" if found is None else f"{found} values: "
     raise ValueError(
-        f"Column {values.name!r} of the item data must hold vectors of {length} numbers, as in "
-        f"fit; got {n_values}{wrong[0]!r:.100}."
+        f"Column {values.name!r} must hold vectors of {length} numbers, as in fit; got "
+        f"{n_values}{wrong[0]!r:.100}."
     )
 
 

@@ -8,7 +8,9 @@ the greedy algorithm is exact.)
 **Shelf**: at least m new items. As long as there are fewer, the exchange of an item that is not new
 for a new one which costs the least is made, among those that keep to the quotas. The best list with
 one more item of a color is always one exchange away (Gabow & Tarjan 1984, "Efficient algorithms for
-a family of matroid intersection problems"), so this is exact in the same cases.
+a family of matroid intersection problems"), so this is exact in the same cases. Where groups
+cross, exchanges may end too early: then the new items are taken first, and the rest of the list
+after them.
 """
 
 import numpy as np
@@ -52,7 +54,7 @@ def choose(columns, scores, whole, new_columns, new_scores, new_whole, is_new, g
     decided = np.ones(n_users, dtype=np.bool_)
     n_new = np.zeros(n_users, dtype=np.int64)
     for u in range(n_users):
-        m = _take(columns[u], scores[u], groups, quotas, chosen[u], values[u])
+        m = _take(columns[u], scores[u], groups, quotas, chosen[u], values[u], 0)
         if m < n and not whole and columns[u, -1] >= 0:
             decided[u] = False
             continue
@@ -70,6 +72,20 @@ def choose(columns, scores, whole, new_columns, new_scores, new_whole, is_new, g
             _exchange(chosen[u, :m], values[u, :m], out, new_columns[u, place],
                       new_scores[u, place])  # fmt: skip
             n_new[u] += 1
+        if not decided[u] or not min_new or len(quotas) < 2:
+            continue
+        if n_new[u] < min_new:
+            first, worth = np.full(n, -1, dtype=np.int32), np.full(n, np.nan, dtype=np.float32)
+            found = _take(new_columns[u], new_scores[u], groups, quotas, first[:min_new],
+                          worth[:min_new], 0)  # fmt: skip
+            if found < min_new and not new_whole and new_columns[u, -1] >= 0:
+                decided[u] = False
+                continue
+            if found > n_new[u]:
+                chosen[u], values[u], m = first, worth, found
+        m = _fill(columns[u], scores[u], groups, quotas, chosen[u], values[u], m)
+        decided[u] = m == n or whole or columns[u, -1] < 0
+        n_new[u] = is_new[chosen[u, :m]].sum()
     return chosen, values, decided, n_new
 
 
@@ -87,15 +103,25 @@ def order_rows(starts, scores):
 
 
 @jit
-def _take(columns, scores, groups, quotas, chosen, values):
-    """Go down a ranking and take what fits, until the list is full; return how many."""
-    m = 0
+def _take(columns, scores, groups, quotas, chosen, values, m):
+    """Go down a ranking and take what fits, until the list, of m so far, is full; return m."""
     for j in range(len(columns)):
         if m == len(chosen) or columns[j] < 0:
             break
-        if _fits(columns[j], -1, groups, quotas, chosen[:m]):
+        if not (chosen[:m] == columns[j]).any() and _fits(
+            columns[j], -1, groups, quotas, chosen[:m]
+        ):
             chosen[m], values[m] = columns[j], scores[j]
             m += 1
+    return m
+
+
+@jit
+def _fill(columns, scores, groups, quotas, chosen, values, m):
+    """Take what fits besides the m items of a list, and put all in order; return how many."""
+    m = _take(columns, scores, groups, quotas, chosen, values, m)
+    order = np.argsort(-values[:m], kind="mergesort")
+    chosen[:m], values[:m] = chosen[:m][order], values[:m][order]
     return m
 
 

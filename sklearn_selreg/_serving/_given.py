@@ -65,7 +65,7 @@ class GivenFactors:
 
 
 def warn_of_unknown_histories(model, rows, so):
-    """Warn of users of whom factors were given, but nothing of what they have seen.
+    """Warn of users of whom factors were given, but nothing of what anybody has seen.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def warn_of_unknown_histories(model, rows, so):
         What that does: "it may be recommended to them".
     """
     lacking = model.lacks_history(rows)
-    if lacking.any():
+    if lacking.any() and not model.popularity.any():  # else who has no interactions has none
         warn(
             f"What {lacking.sum()} of {len(rows)} users have seen, such as "
             f"{model.users[rows[lacking]][:1].tolist()[0]!r}, is not known: {so}. Pass "

@@ -98,12 +98,22 @@ class ListMaker:
     def warn_if_short(self):
         """Warn if there were too few new items for some lists."""
         if self.n_short:
-            warn(
+            few = (
                 f"{self.n_short} of {len(self.rows)} lists have fewer than "
-                f"min_new={self.rules.min_new} new items: there are not more items without "
-                "interactions that these users may get. List more of them in item_data before fit, "
-                "or call fold_in_items."
+                f"min_new={self.rules.min_new} new items: "
             )
+            if len(self.rules.quotas):
+                why = (
+                    "no more items without interactions were found that these users may get and "
+                    "that fit into max_per_group. Raise its quotas, list more such items in "
+                    "item_data before fit, or call fold_in_items."
+                )
+            else:
+                why = (
+                    "there are not more items without interactions that these users may get. List "
+                    "more of them in item_data before fit, or call fold_in_items."
+                )
+            warn(few + why)
 
 
 def _nothing(n_users):

@@ -11,6 +11,7 @@ from .._data._collected import collect
 from .._data._ids import encode
 from .._data._requested_ids import (
     as_id_array,
+    check_single,
     describe_shape,
     has_tuples,
     message_none_known,
@@ -206,7 +207,51 @@ def find_candidates(known, items):
     return np.unique(columns[columns >= 0])
 
 
-def read_excluded(exclude, known, users, known_users, **columns):
+def collect_pairs(table, names, columns):
+    """Read the columns of ids of a query or a stream; see `read_pairs`."""
+    ids = {"user_col": columns["user_col"], "item_col": columns["item_col"]}
+    return collect(table, user=names[0], item=names[1], **ids)
+
+
+def read_pairs(table, names, columns, argument):
+    """Read a table of users and items.
+
+    Parameters
+    ----------
+    table : table
+        As from `collect_pairs`.
+    names : tuple of (str, str)
+        What users and items are called in the tables of `recommend`. Columns of these names are
+        the ids: others, such as the rank, may come before.
+    columns : dict
+        How other tables are read; of none for an array.
+    argument : str
+        Name of the table, for messages.
+
+    Returns
+    -------
+    users, items : ndarrays of shape (n_pairs,)
+    """
+    labels = column_names(table)
+    if set(names) <= set(labels):
+        columns = {"user_col": names[0], "item_col": names[1]}
+    if hasattr(table, "columns") and not len(table):
+        return np.empty(0, dtype=object), np.empty(0, dtype=object)
+    try:
+        users, items, _ = read_columns(table, **columns, name=argument)
+    except ValueError as error:
+        if argument == "X":
+            raise
+        raise ValueError(f"{argument} is a table, read as X is. {error}") from error
+    return users, items
+
+
+def is_list_table(table, names):
+    """Return whether a table is one of `recommend`, with such names of users and items."""
+    return {*names, "rank", "score"} <= set(column_names(table))
+
+
+def read_excluded(exclude, known, users, known_users, names, columns):
     """Read what must not be recommended.
 
     Parameters
@@ -219,8 +264,8 @@ def read_excluded(exclude, known, users, known_users, **columns):
         Ids of the users asked for, known or not, repeated or not.
     known_users : ndarray of shape (n_all_users,)
         Ids of the users of the model.
-    **columns
-        `user_col` and `item_col` of a table that is a frame.
+    names, columns
+        Of `read_pairs`, for a table that is a frame.
 
     Returns
     -------
@@ -237,39 +282,36 @@ def read_excluded(exclude, known, users, known_users, **columns):
     nothing = np.empty(0, dtype=np.intp)
     if exclude is None:
         return nothing, None
-    exclude = collect(exclude, user_col=columns["user_col"], item_col=columns["item_col"])
+    exclude = collect_pairs(exclude, names, columns)
     if not hasattr(exclude, "columns"):
         exclude = _as_excluded(exclude, known)
         if exclude.ndim not in (1, 2):
             raise ValueError(
                 "exclude must be a 1-D array of item ids, or a table with a user and an item in "
-                f"each row; got {describe_shape(exclude)}."
+                f"each row; got {describe_shape(exclude)}. (A dict of lists is such a table as "
+                "pd.Series(exclude).explode().reset_index().to_numpy().)"
             )
         if exclude.ndim == 1:
+            check_single(exclude, "exclude")
             excluded = encode(known, exclude)
             _warn_of_not_excluded(exclude[excluded < 0], len(exclude), known)
             return excluded[excluded >= 0], None
         columns = {}
     if not len(exclude):
         return nothing, None
-    try:
-        user_ids, item_ids, _ = read_columns(exclude, **columns)
-    except ValueError as error:
-        raise ValueError(f"exclude is a table, read as X is. {error}") from error
+    user_ids, item_ids = read_pairs(exclude, names, columns, "exclude")
     item = encode(known, item_ids)
     asked, pairs = pair_matrix(user_ids, item, users, len(known))
     _warn_of_not_excluded(item_ids[item < 0], len(item_ids), known)
-    strangers = user_ids[(asked < 0) & (encode(known_users, user_ids) < 0)]
-    nothing_done = "their pairs exclude nothing"
-    warn_of_unknown(
-        "users of exclude",
-        strangers,
-        len(user_ids),
-        known_users,
-        nothing_done,
-        tolerated="same type",
-    )
+    warn_of_strangers("exclude", user_ids, asked, known_users, "their pairs exclude nothing")
     return nothing, pairs
+
+
+def warn_of_strangers(argument, user_ids, asked, known_users, consequence):
+    """Warn of users in pairs with ids of a type that neither the model nor those asked for have."""
+    strangers = user_ids[(asked < 0) & (encode(known_users, user_ids) < 0)]
+    what = f"users of {argument}"
+    warn_of_unknown(what, strangers, len(user_ids), known_users, consequence, tolerated="same type")
 
 
 def pair_matrix(user_ids, item, users, n_items):

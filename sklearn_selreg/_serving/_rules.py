@@ -7,13 +7,18 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from .._data._collected import collect
 from .._data._ids import encode
-from .._data._requested_ids import as_id_array, warn_of_unknown
-from .._data._tables import read_columns
+from .._data._requested_ids import as_id_array, check_single, warn_of_unknown
 from .._utils._params import check_integer, name_kind
 from .._utils._warn import warn
-from ._recommend import find_candidates, pair_matrix, read_excluded
+from ._recommend import (
+    collect_pairs,
+    find_candidates,
+    pair_matrix,
+    read_excluded,
+    read_pairs,
+    warn_of_strangers,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +97,31 @@ def read_rules(
     """
     groups, quotas = _read_quotas(max_per_group, model.item_columns)
     _check_min_new(min_new, n_items, model)
-    everywhere, excluded = read_excluded(exclude, model.items, users, model.users, **columns)
+    everywhere, excluded = read_excluded(
+        exclude, model.items, users, model.users, model.id_names, columns
+    )
     candidates = None if items is None else find_candidates(model.items, items)
     if len(everywhere):
         everything = np.arange(len(model.items)) if candidates is None else candidates
         candidates = np.setdiff1d(everything, everywhere)
     allowed = None
     if per_user_items is not None:
-        allowed = _read_allowed(per_user_items, model.items, users, columns)
+        allowed = _read_allowed(per_user_items, model, users, columns)
     return ListRules(filter_seen, candidates, excluded, allowed, groups, quotas, int(min_new))
+
+
+def check_rule_names(method, given, others):
+    """Raise a TypeError unless the keyword arguments `given` to a method are rules of lists.
+
+    `others` are the arguments that the method has besides.
+    """
+    rules = read_rules.__kwdefaults__
+    unknown = [name for name in given if name not in rules]
+    if unknown:
+        raise TypeError(
+            f"{method}() got an unexpected keyword argument {unknown[0]!r}; it has "
+            f"{', '.join([*others, *rules])}."
+        )
 
 
 def _read_quotas(max_per_group, item_columns):
@@ -133,13 +154,15 @@ def _check_min_new(min_new, n_items, model):
         )
 
 
-def _read_allowed(per_user_items, known, users, columns):
+def _read_allowed(per_user_items, model, users, columns):
     """Read who may get what: pairs of users and items, (n_users, n_items) csr_matrix."""
-    user_ids, item_ids = _read_pairs(per_user_items, known, columns)
+    known = model.items
+    user_ids, item_ids = _read_listed(per_user_items, known, model.id_names, columns)
     item = encode(known, item_ids)
     consequence = "nobody gets them"
     warn_of_unknown("items of per_user_items", item_ids[item < 0], len(item), known, consequence)
-    _, allowed = pair_matrix(user_ids, item, users, len(known))
+    asked, allowed = pair_matrix(user_ids, item, users, len(known))
+    warn_of_strangers("per_user_items", user_ids, asked, model.users, "nobody gets their items")
     n_without = np.count_nonzero(np.diff(allowed.indptr) == 0)
     if n_without:
         warn(
@@ -150,32 +173,38 @@ def _read_allowed(per_user_items, known, users, columns):
     return allowed
 
 
-def _read_pairs(per_user_items, known, columns):
+def _read_listed(per_user_items, known, names, columns):
     """Return the user and the item of each pair."""
+    if isinstance(per_user_items, pd.Series):
+        if not per_user_items.index.is_unique:
+            raise ValueError(
+                "per_user_items must have a list of items for each user; got a Series with several "
+                "rows for some. Pass per_user_items.reset_index().to_numpy() if each is a pair."
+            )
+        per_user_items = per_user_items.to_dict()
     if isinstance(per_user_items, Mapping):
-        lists = []
-        for user, ids in per_user_items.items():
-            array = as_id_array(ids, known)
-            if array.ndim != 1:
-                raise ValueError(
-                    "per_user_items must have a list, array or set of item ids for each user; got "
-                    f"{ids!r:.100} for {user!r}."
-                )
-            lists.append(array)
+        lists = [_as_item_list(ids, user, known) for user, ids in per_user_items.items()]
         user_ids = np.repeat(as_objects(list(per_user_items)), [len(array) for array in lists])
         if len({array.dtype.kind for array in lists}) == 1:  # dates stay what they are
             return user_ids, np.concatenate(lists)
         return user_ids, as_objects([item for array in lists for item in array.tolist()])
-    id_columns = {"user_col": columns["user_col"], "item_col": columns["item_col"]}
-    per_user_items = collect(per_user_items, **id_columns)
+    per_user_items = collect_pairs(per_user_items, names, columns)
     if not hasattr(per_user_items, "columns"):
         per_user_items = pd.DataFrame(_rows_of(per_user_items))
         columns = {}
-    try:
-        user_ids, item_ids, _ = read_columns(per_user_items, **columns)
-    except ValueError as error:
-        raise ValueError(f"per_user_items is a table, read as X is. {error}") from error
-    return user_ids, item_ids
+    return read_pairs(per_user_items, names, columns, "per_user_items")
+
+
+def _as_item_list(ids, user, known):
+    """Return the items that a user may get, (n,)."""
+    array = as_id_array(ids, known)
+    if array.ndim != 1:
+        raise ValueError(
+            "per_user_items must have a list, array or set of item ids for each user; got "
+            f"{ids!r:.100} for {user!r}."
+        )
+    check_single(array, f"per_user_items[{user!r}]")
+    return array
 
 
 def _rows_of(pairs):

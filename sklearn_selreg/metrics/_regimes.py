@@ -3,6 +3,8 @@
 Benchmarks read `REGIMES` and `COLD_BELOW` here.
 """
 
+from collections.abc import Hashable
+
 import numpy as np
 import pandas as pd
 
@@ -30,42 +32,80 @@ def regime_names(details):
     return [*REGIMES, *own]
 
 
-def assign_segments(segments, ids, name):
-    """Return who or what is in each of the caller's segments.
+def assign_segments(user_segments, item_segments, users, items):
+    """Return who and what is in each of the caller's segments.
 
     Parameters
     ----------
-    segments : Series, dict or None
+    user_segments, item_segments : Series, dict or None
         Id -> segment; ids without an entry, or with a missing one, are in none.
-    ids : ndarray of shape (n_ids,)
-    name : str
-        Of the argument.
+    users, items : ndarrays of shape (n_users,) and (n_items,)
+        Ids.
 
     Returns
     -------
-    found : dict of str to bool array of shape (n_ids,)
-        By "name=segment", the name that of the Series, else "user" or "item".
+    of_users, of_items : dicts of str to bool array of shape (n_users,) or (n_items,)
+        By "name=segment", the name that of the Series, else "user" or "item"; and if both have
+        the same, "user name=segment" and "item name=segment".
     """
+    of_users = _read_segments(user_segments, users, "user")
+    of_items = _read_segments(item_segments, items, "item")
+    if of_users.keys() & of_items.keys() or _title(user_segments, 0) == _title(item_segments, 1):
+        of_users = {f"user {label}": which for label, which in of_users.items()}
+        of_items = {f"item {label}": which for label, which in of_items.items()}
+    return of_users, of_items
+
+
+def _title(segments, default):
+    name = getattr(segments, "name", None)
+    return default if name is None else name
+
+
+def _read_segments(segments, ids, of):
+    """Return which of some ids are in each segment, by its label."""
     if segments is None:
         return {}
+    name, example = f"{of}_segments", f"{of}s.set_index('{of}')['country']"
     if not isinstance(segments, pd.Series | dict):
         raise TypeError(
-            f"{name} must be a Series or dict from ids to segments; got {name_kind(segments)}."
+            f"{name} must be a pandas Series or a dict from ids to segments; got "
+            f"{name_kind(segments)}. Pass {example} of a pandas DataFrame, or dict(zip(ids, "
+            "segments)) of any other table."
         )
     segments = pd.Series(segments, dtype=None if len(segments) else object)
     if not segments.index.is_unique:
         twice = segments.index[segments.index.duplicated()].tolist()[0]
         raise ValueError(f"{name} must have each id once; got {twice!r} more than once.")
-    codes, labels = pd.factorize(segments, sort=segments.dtype != object)
+    try:
+        codes, values = pd.factorize(segments, sort=segments.dtype != object)
+    except TypeError as error:
+        several = next(value for value in segments if not isinstance(value, Hashable))
+        raise ValueError(
+            f"{name} must have a single value for each id, such as a text or a number; got "
+            f"{several!r:.100}."
+        ) from error
     position = encode(segments.index.to_numpy(), ids)
     if not (position >= 0).any():
-        raise ValueError(
-            f"{name} must name some of the {len(ids)} ids of X (e.g. {ids[:1].tolist()[0]!r}); "
-            f"got {len(segments)} other ids."
-        )
+        raise ValueError(_message_none_named(name, segments.index, ids, example))
     label = np.where(position >= 0, codes[position], -1)
-    title = name.partition("_")[0] if segments.name is None else segments.name
-    return {f"{title}={value}": label == code for code, value in enumerate(labels)}
+    labels = _labels(_title(segments, of), values)
+    return {text: label == code for code, text in enumerate(labels)}
+
+
+def _labels(title, values):
+    """Return "title=value" of each value; of 1 and "1", "title=1" and "title='1'"."""
+    labels = pd.Index([f"{title}={value}" for value in values])
+    written = [f"{title}={value!r}" for value in values]
+    return labels.where(~labels.duplicated(keep=False), written).tolist()
+
+
+def _message_none_named(name, given, ids, example):
+    others = f"{len(given)} other ids" + (f", such as {given[:1].tolist()[0]!r}" * bool(len(given)))
+    return (
+        f"{name} must name some of the {len(ids)} ids of X, such as {ids[:1].tolist()[0]!r}; got "
+        f"{others}. Pass ids in the index, as {example}, of the type that X has: 1 and '1' are "
+        "different ids."
+    )
 
 
 def assign_regimes(held_out, training, user, item, cohort):
@@ -110,9 +150,7 @@ def _read_cohort(cohort, users):
     label = np.append(cohort.to_numpy(dtype=object), None)[encode(cohort.index.to_numpy(), users)]
     cold, warm = label == "cold", label == "warm"
     if not (cold | warm).any():
-        others = f" (e.g. {cohort.index.tolist()[0]!r})" if len(cohort) else ""
         raise ValueError(
-            f"cohort must name some of the {len(users)} users of X (e.g. "
-            f"{users[:1].tolist()[0]!r}); got {len(cohort)} other ids{others}."
+            _message_none_named("cohort", cohort.index, users, "users.set_index('user')['cohort']")
         )
     return cold, warm

@@ -175,8 +175,10 @@ def ranking_report(
         Items that a user has in `train` as well (e.g. bought again) count as relevant: drop such
         rows if only items that are new to the user are to be recommended.
     train : table, sparse matrix or None, default=None
-        The interactions the model was fitted on. Each row of a table is taken as a positive. None:
-        those that a fitted :class:`~sklearn_selreg.SelectiveLLMRegularizedMF` keeps.
+        The interactions the model was fitted on. None: those that a fitted
+        :class:`~sklearn_selreg.SelectiveLLMRegularizedMF` keeps. Each row of a table is taken as a
+        positive: leave out `train` if the model was fitted on returns (``negatives="net"``), which
+        it knows; what was returned would count as owned.
     y : array-like of shape (n_rows,), default=None
         Strengths of `X`; rows with 0 are not relevant. None: all are.
     cohort : Series or dict, default=None
@@ -195,7 +197,8 @@ def ranking_report(
     user_segments, item_segments : Series or dict, default=None
         Id of a user or an item -> its segment, such as a country or a category, e.g. a column
         ``users.set_index("user")["country"]``. Each is one more row, ``country=DE``, of the
-        interactions with these users or items; ids without segment are in none.
+        interactions with these users or items; ids without segment are in none. If both have the
+        same name, rows are ``user country=DE`` and ``item country=DE``.
     item_features : array or sparse matrix of shape (n_items, n_features), default=None
         By which two items are similar, for "diversity": a row for each item of the catalog. None:
         the features that a model was fitted with; without any, diversity is NaN. Give the same ones

@@ -145,9 +145,10 @@ def _read_training(model, view, train, columns):
         return _index_other("train", train, columns)
     if view.interactions is None or not view.interactions.matrix.nnz:
         what = repr(model) if isinstance(model, str) else name_kind(model)
+        lacks = "does not keep them" if view.interactions is None else "was given none"
         raise ValueError(
             "train must be given, the interactions that the model was fitted on: "
-            f"{what} does not keep them; got None."
+            f"{what} {lacks}; got None."
         )
     return view.interactions
 
@@ -182,8 +183,7 @@ def _make_task(held_out, training, others, catalog, cohort, segments, context):
     """Make the task of ranking held-out interactions; `others`: no candidates either, or None."""
     user, item = positions_of(held_out.matrix)
     regimes = assign_regimes(held_out, training, user, item, cohort)
-    of_users = assign_segments(segments[0], held_out.users, "user_segments")
-    of_items = assign_segments(segments[1], held_out.items, "item_segments")
+    of_users, of_items = assign_segments(*segments, held_out.users, held_out.items)
     regimes |= {name: which[user] for name, which in of_users.items()}
     regimes |= {name: which[item] for name, which in of_items.items()}
     column = encode(catalog, held_out.items)[item]

@@ -407,7 +407,7 @@ def test_no_usable_column_names_each_with_the_reason():
 
 
 def test_infinite_numbers_are_told():
-    with pytest.raises(ValueError, match=r"'price' .* must hold finite numbers"):
+    with pytest.raises(ValueError, match=r"'price' must hold finite numbers"):
         AutoItemEncoder().fit(pd.DataFrame({"price": [1.5, np.inf, 2]}))
 
 

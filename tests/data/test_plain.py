@@ -117,7 +117,7 @@ def test_missing_vectors_are_told_by_a_feature(rng):
     ratio = features[present, :3] / expected
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
     assert np.mean((features**2).sum(axis=1)) == pytest.approx(1, rel=1e-5)
-    with pytest.raises(ValueError, match=r"'emb' of the item data must hold vectors of 3.* got 2"):
+    with pytest.raises(ValueError, match=r"'emb' must hold vectors of 3.* got 2"):
         encoder.transform(pd.DataFrame({"emb": [[1.0, 2.0]]}))
     with pytest.raises(ValueError, match=r"'emb' .* finite numbers; got infinity"):
         AutoItemEncoder().fit(pd.DataFrame({"emb": [[1.0, np.inf], [1.0, 2.0]] * 20}))

@@ -633,3 +633,26 @@ def test_similar_to_unknown_users(model):
         model.similar_users(7)
     with pytest.raises(ValueError, match="n_users"):
         model.similar_users([7], 0)
+
+
+def test_a_missing_date_folded_in_alone_is_missing(world):
+    """And so are its rows in a table, however it is written; text of a date is the date."""
+    days = pd.to_timedelta(np.arange(len(world.user_data)) * 20, unit="D")
+    data = world.user_data.assign(born=pd.Timestamp("1950-01-01") + days)
+    model = SelectiveLLMRegularizedMF(**COLUMNS, **SETTINGS, user_data=data).fit(world.train)
+    new = data.head(2).assign(user=[9001, 9002], born=pd.to_datetime([None, "1960-05-17"]))
+
+    def factors_of(table):
+        return copy.copy(model).fold_in(user_data=table).user_factors_[len(model.users_) :]
+
+    together = factors_of(new)
+    np.testing.assert_allclose(factors_of(new.head(1)), together[:1], atol=1e-6)
+    np.testing.assert_allclose(factors_of(new.head(1).assign(born=None)), together[:1], atol=1e-6)
+    row = {9001: {name: new[name].tolist()[0] for name in new.columns[1:]}}
+    np.testing.assert_allclose(factors_of(row), together[:1], atol=1e-6)
+    text = new.assign(born=[None, "1960-05-17"])
+    np.testing.assert_allclose(factors_of(text), together, atol=1e-6)
+    earliest = factors_of(new.head(1).assign(born=data["born"].min()))
+    assert np.abs(earliest - together[:1]).max() > 1e-3
+    with pytest.warns(DataWarning, match=r"'born' was of dates in fit, .* 1960.* pd.to_datetime"):
+        factors_of(new.assign(born=[None, 1960]))

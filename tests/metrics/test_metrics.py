@@ -628,7 +628,7 @@ def test_reports_that_do_not_compare():
         (
             {"cohort": {"nobody": "cold"}},
             ValueError,
-            r"e\.g\. 0\); got 1 other ids \(e\.g\. 'nobody",
+            "such as 0; got 1 other ids, such as 'nobody.*set_index",
         ),
         ({"cohort": pd.Series("cold", index=[0, 0])}, ValueError, "more than once"),
     ],

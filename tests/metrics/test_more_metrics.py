@@ -5,6 +5,7 @@ from math import log2
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 from sklearn.model_selection import cross_validate
@@ -343,14 +344,52 @@ def test_the_display_takes_any_metric(world, fitted, metric):
     assert labels[-2:] == ["country=DE", "country=FR"]
 
 
+def test_segments_of_users_and_items_with_the_same_name_are_apart(world):
+    country, values = world["country"].rename("kind"), ["DE", "FR"]
+    shelf = pd.Series(world["shelf"], name="kind").map(dict(zip("ab", values, strict=True)))
+    how = {"k": 3, "train": world["train"], "items": world["items"]}
+    both = ranking_report(
+        "popularity", world["X"], user_segments=country, item_segments=shelf, **how
+    )
+    of_users = ranking_report("popularity", world["X"], user_segments=country, **how)
+    of_items = ranking_report("popularity", world["X"], item_segments=shelf, **how)
+    for value in values:
+        for of, alone in (("user", of_users), ("item", of_items)):
+            pd.testing.assert_series_equal(
+                both.loc[f"{of} kind={value}"], alone.loc[f"kind={value}"], check_names=False
+            )
+
+
+def test_segments_1_and_text_1_are_apart(world):
+    users = pd.unique(world["X"]["user"])
+    segments = {user: [1, "1"][n % 2] for n, user in enumerate(users)}
+    report = ranking_report(
+        "popularity", world["X"], train=world["train"], items=world["items"], user_segments=segments
+    )
+    n_users = report["users"]
+    assert n_users["user=1"] == (len(users) + 1) // 2
+    assert n_users["user='1'"] == len(users) // 2
+
+
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
         ({"metrics": ["RMSE"]}, ValueError, r"metrics must be 'all' or some of .*got 'RMSE'"),
         ({"metrics": []}, ValueError, "got none"),
         ({"metrics": 3}, TypeError, "metrics must be 'all' or a list of names; got an int"),
-        ({"user_segments": [1]}, TypeError, "user_segments must be a Series or dict"),
-        ({"user_segments": {"x": 1}}, ValueError, "user_segments must name some of the .* ids"),
+        ({"user_segments": [1]}, TypeError, "user_segments must be a pandas Series or a dict"),
+        ({"item_segments": pl.Series(["a"])}, TypeError, r"got a Series. Pass .* dict\(zip"),
+        (
+            {"user_segments": {"x": 1}},
+            ValueError,
+            "user_segments must name some of the .* got 1 other ids, such as 'x'. Pass ids in the "
+            r"index, as users.set_index\('user'\)",
+        ),
+        (
+            {"item_segments": {1: "a", 2: ["b", "c"]}},
+            ValueError,
+            r"item_segments must have a single value for each id.* got \['b', 'c'\]",
+        ),
         (
             {"item_segments": pd.Series(["a", "b"], index=[1, 1])},
             ValueError,

@@ -128,13 +128,19 @@ def test_without_interactions_a_warning_says_what_may_be_recommended(given, like
         model.recommend(["stranger", "u5", "u7"])
     with pytest.warns(DataWarning, match="it is ranked among the candidates"):
         model.score(likes)
-    with pytest.raises(ValueError, match="train must be given"):
+    with pytest.raises(ValueError, match=r"train must be given, .* was given none"):
         ranking_report(model, likes)
     model.recommend(["u5"], filter_seen=False)  # no warning
     model.fold_in(likes[likes["user"] == "u5"], known="replace").recommend(["u5"])
+
+
+def test_with_interactions_who_has_none_has_seen_nothing(given, likes):
     some = make(given, interactions=likes[likes["user"] != "u7"])
-    with pytest.warns(DataWarning, match="What 1 of 2 users have seen, such as 'u7'"):
-        some.recommend(["u5", "u7"])
+    found = some.recommend(["u5", "u7"], len(given[1]), as_frame=True)  # no warning
+    assert set(found["item"][found["user"] == "u7"]) == set(given[1])
+    assert not set(found["item"][found["user"] == "u5"]) & set(likes["item"][likes["user"] == "u5"])
+    with pytest.raises(ValueError, match=r"train must be given.* does not keep them"):
+        ranking_report(lambda users: np.zeros((len(users), 2)), likes, items=[1, 2])
 
 
 def test_interactions_without_factors_are_left_out_with_a_warning(given, likes):

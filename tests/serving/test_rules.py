@@ -199,13 +199,54 @@ def test_nested_groups_have_no_better_list(seed):
     np.testing.assert_array_equal(values[0][: len(found)], scores[found])
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_shelves_are_filled_where_groups_cross(seed):
+    """Never fewer new items than by going down the new ones alone, and hardly below the most."""
+    rng = np.random.default_rng(seed)
+    n_items, n, min_new = 10, 4, int(rng.integers(1, 4))
+    groups = rng.integers(0, 4, (2, n_items)).astype(np.int32)
+    groups[rng.random(groups.shape) < 0.1] = -1
+    quotas = np.array([1, rng.integers(1, 3)])
+    is_new = rng.random(n_items) < 0.4
+    scores = (rng.normal(size=n_items) - 2 * is_new).astype(np.float32)
+    order = np.argsort(-scores)
+    padded = np.append(order[is_new[order]], -1)[None].astype(np.int32)
+    chosen, values, decided, n_new = choose(
+        order[None].astype(np.int32), scores[order][None], True, padded, scores[padded], True,
+        is_new, groups, quotas, n, min_new,
+    )  # fmt: skip
+
+    def fits(some):
+        counts = [Counter(group[some][group[some] >= 0].tolist()) for group in groups]
+        return all(max(c.values(), default=0) <= q for c, q in zip(counts, quotas, strict=True))
+
+    greedy = []
+    for item in order[is_new[order]]:
+        greedy += [item] if fits([*greedy, item]) else []
+    found = chosen[0][chosen[0] >= 0]
+    assert decided.all()
+    assert fits(found)
+    assert len(set(found)) == len(found)
+    assert n_new[0] == is_new[found].sum() >= min(len(greedy), min_new)
+    assert (np.diff(values[0][: len(found)]) <= 0).all()
+    np.testing.assert_array_equal(values[0][: len(found)], scores[found])
+    others = [i for i in range(n_items) if i not in set(found)]
+    assert len(found) == n or not any(fits([*found, i]) for i in others)
+
+
+def test_a_quota_that_keeps_new_items_out_is_named(model):
+    with pytest.warns(UserWarning, match=r"min_new=6 new .*fit into max_per_group. Raise its quo"):
+        model.recommend(USERS, 6, min_new=6, max_per_group={"category": 1})
+
+
+@pytest.mark.parametrize("n_kinds", [1, 2])
 @pytest.mark.parametrize("seed", range(20))
-def test_short_rankings_are_found_too_short(seed):
+def test_short_rankings_are_found_too_short(seed, n_kinds):
     """Whatever part of the rankings is seen: what is decided is what the whole of them gives."""
     rng = np.random.default_rng(seed)
     n_items, n, min_new = 30, 4, 2
     is_new = rng.random(n_items) < 0.3
-    groups = rng.integers(-1, 4, (1, n_items)).astype(np.int32)
+    groups = rng.integers(-1, 4, (n_kinds, n_items)).astype(np.int32)
     scores = rng.normal(size=(6, n_items)).astype(np.float32)
 
     def ranked(depth, mask):
@@ -216,7 +257,7 @@ def test_short_rankings_are_found_too_short(seed):
         everything = np.ones(n_items, bool)
         return choose(
             *ranked(depth, everything), depth >= n_items, *ranked(depth, is_new),
-            depth >= is_new.sum(), is_new, groups, np.array([1]), n, min_new,
+            depth >= is_new.sum(), is_new, groups, np.ones(n_kinds, int), n, min_new,
         )  # fmt: skip
 
     whole = lists(n_items)
