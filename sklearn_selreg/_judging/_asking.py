@@ -211,18 +211,22 @@ def _ask_calibration_first(judge, chosen, interactions):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BudgetWarning)  # it comes with the others
         found = judge.answers([slates[n] for n in first])
-    accuracy = early_accuracy(gather([slates[n] for n in first], found, interactions), interactions)
-    if accuracy is not None and accuracy.is_useless:
+    asked = [slates[n] for n in first]
+    accuracy = early_accuracy(gather(asked, found, interactions), interactions)
+    useless = str(accuracy) if accuracy is not None and accuracy.is_useless else ""
+    if all(np.isnan(ratings).all() for ratings in found) and judge._n_answered(asked) == len(asked):
+        useless = "it has no opinion on any of them"
+    if useless:
         why = (
             f"{_sentence(judge)} was asked about {len(first)} of {len(slates):,} slates only "
-            f"(stop_if_useless): {accuracy}."
+            f"(stop_if_useless): {useless}."
         )
         warn(
             f"{why} Ask a better model, or give better item texts (item_text); to ask the rest, "
             "set slates__stop_if_useless=False: what was answered is not asked again.",
             JudgmentWarning,
         )
-        return [slates[n] for n in first], found, why
+        return asked, found, why
     rest = [n for n in range(len(slates)) if n not in set(first)]
     answers = dict(zip(first, found, strict=True))
     answers |= zip(rest, judge.answers([slates[n] for n in rest]), strict=True)

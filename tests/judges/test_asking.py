@@ -150,6 +150,15 @@ def test_a_guessing_judge_is_stopped_and_a_later_fit_asks_the_rest(world):
     assert "(stop_if_useless)" not in model.judge_summary_
 
 
+def test_a_judge_without_opinions_is_stopped(world):
+    asked = []
+    model = stopping_model(world, function(lambda slate: [np.nan] * len(slate.candidates), asked))
+    with pytest.warns(JudgmentWarning) as caught:
+        model.fit(world[0])
+    assert any("no opinion on any of them" in str(warning.message) for warning in caught)
+    assert len(asked) == 30
+
+
 def test_a_knowing_judge_is_asked_all_and_the_model_is_the_same(world):
     asked = []
     model = stopping_model(world, function(knowing, asked))
