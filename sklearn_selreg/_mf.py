@@ -2038,7 +2038,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         DataWarning
             If what was known of users is replaced and `known` does not say so; if items are
             unknown; if users have ids of another type than all known ones; if all times of a user
-            lie far from those of `fit`; if there is nothing new in `user_data` without X.
+            lie far from those of `fit`; if there is nothing new in `user_data` without X; if values
+            of `user_data` cannot be read as what their column held in `fit`: they are missing.
 
         Notes
         -----
@@ -2118,7 +2119,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Warns
         -----
         DataWarning
-            If no item is new, or if items have ids of another type than all known ones.
+            If no item is new, if items have ids of another type than all known ones, and if values
+            cannot be read as what their column held in `fit`: they are missing.
 
         Notes
         -----

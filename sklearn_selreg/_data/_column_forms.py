@@ -62,9 +62,8 @@ def column_form(values: pd.Series, kind: ColumnKind) -> tuple[str, str] | None:
     content = content_type(values)
     if kind.kind == "dropped" or content not in _FORMS:
         return None
-    written = f"written {kind.kind}"
-    if content == "text" and written in _FORMS:
-        return written, kind.detail
+    if content == "text" and kind.detail:  # of decimals, or of entries
+        return "written list" if kind.kind == "list" else "written number", kind.detail
     return content, ""
 
 

@@ -116,7 +116,7 @@ class ItemColumns:
             new = np.full(more.codes.shape[1], -1, dtype=np.int32)
             if name in more.names:
                 place = more.names.index(name)
-                position = {value: n for n, value in enumerate(known)}
+                position = _same_values(known, more.values[place])
                 for value in more.values[place]:
                     if position.setdefault(value, len(known)) == len(known):
                         known.append(value)
@@ -127,3 +127,19 @@ class ItemColumns:
         n_items = self.codes.shape[1] + more.codes.shape[1]
         stacked = np.array(codes, dtype=np.int32).reshape(len(codes), n_items)
         return ItemColumns(self.names, stacked, tuple(values))
+
+
+def _same_values(known, values):
+    """Return the positions of known values, and of others that are the same but for their type."""
+    position = {value: n for n, value in enumerate(known)}
+    types = set(map(type, known))
+    foreign = [value for value in values if type(value) not in types and value not in position]
+    if foreign:
+        place = dict(zip(_written(known), position.values(), strict=True))
+        alike = zip(foreign, map(place.get, _written(foreign)), strict=True)
+        position |= {value: n for value, n in alike if n is not None}
+    return position
+
+
+def _written(values):
+    return read_strings(pd.Series(values, dtype=object).infer_objects()).tolist()

@@ -132,3 +132,14 @@ def test_forms_are_pickled(encoder):
     np.testing.assert_array_equal(
         again.transform(table).toarray(), encoder.transform(table).toarray()
     )
+
+
+@pytest.mark.filterwarnings("error")
+def test_few_written_numbers_are_categories_of_numbers():
+    written = ["4,50 €", "1.020,00 €", "12,25 €"] * 20
+    encoder = AutoItemEncoder().fit(pd.DataFrame({"price": written}))
+    assert encoder.column_kinds_ == {"price": "category"}
+    found = encoder.transform(pd.DataFrame({"price": [4.5, 1020, 12.25] * 20}))
+    expected = encoder.transform(pd.DataFrame({"price": written}))
+    np.testing.assert_array_equal(found.toarray(), expected.toarray())
+    assert expected.nnz == 60

@@ -157,3 +157,19 @@ def test_how_to_get_groups_is_told():
     )
     with pytest.raises(ValueError, match=r"There are none. Set item_data .* item_col, to the name"):
         model.recommend([1], max_per_group={"kind": 1})
+
+
+def test_new_items_are_of_known_groups_whatever_type_their_values_have(likes):
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(ITEMS % 4, unit="D")
+    data = pd.DataFrame({"item": ITEMS, "day": days, "shelf": ITEMS % 5, "sale": ITEMS % 2 == 0})
+    model = SelectiveLLMRegularizedMF(
+        **SETTINGS, user_col="user", item_col="item", item_data=data
+    ).fit(likes)
+    new = data.assign(item=ITEMS + 50).astype({"shelf": str, "sale": int})
+    model.fold_in_items(new.assign(day=new["day"].dt.strftime("%Y-%m-%d")))
+    for column, n_groups in (("day", 4), ("shelf", 5), ("sale", 2)):
+        quota = {column: 1}
+        table = model.recommend([100], 20, filter_seen=False, max_per_group=quota, as_frame=True)
+        groups = data[column][table["item"] % 50]
+        assert len(table) == n_groups
+        assert groups.is_unique
