@@ -11,6 +11,7 @@ asked twice, and whether a bad judge is told.
 
 import argparse
 import logging
+import re
 import os
 import socket
 import subprocess
@@ -172,7 +173,8 @@ def describe(plan, judge, model, faults, told, seconds):
     bias = PositionBias.of(
         prompts.shown(found) for prompts in asked if all(key in found for key in prompts.keys)
     )
-    kinds = sorted({fault.split(":")[0].rstrip(".") for fault in faults})
+    statuses = [re.search(r" answered (\d+)", fault) for fault in faults]
+    kinds = sorted({found[1] if found else "no connection" for found in statuses})
     return [
         ("slates, prompts", f"{len(plan.slates)}, {plan.estimate.prompts}"),
         ("prompts answered", f"{stats['answers']:g}"),

@@ -576,7 +576,8 @@ def test_a_disk_that_was_full_for_a_moment_is_no_spent_budget(server, tmp_path):
     n_pages = cache._connection.execute("PRAGMA page_count").fetchone()[0]
     cache._connection.execute(f"PRAGMA max_page_count = {n_pages}")
     many = np.full(100_000, 0.5)  # a few hundred pages
-    assert not work.store(key, Answer(many))
+    with work.progress:
+        assert not work.store(key, Answer(many))
     cache._connection.execute("PRAGMA max_page_count = 1000000")
     assert cache.claim([another]) == [GRANTED]  # as other threads may do
     with pytest.warns(JudgmentWarning, match="cannot be written to.*full") as caught:
