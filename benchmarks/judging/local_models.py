@@ -11,8 +11,8 @@ asked twice, and whether a bad judge is told.
 
 import argparse
 import logging
-import re
 import os
+import re
 import socket
 import subprocess
 import sys
