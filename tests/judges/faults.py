@@ -130,7 +130,9 @@ def too_long(folder, n_slates=20):
               s.history_texts], s.candidate_texts) if n % 2 else s
         for n, s in enumerate(make_slates(n_slates))
     ]  # fmt: skip
-    return served(folder, slates=long, server={"context": 400})
+    found = served(folder, slates=long, server={"context": 330})
+    found.prompts = 2 * n_slates  # the server takes a shortened one for another
+    return found
 
 
 def cut_off(folder, n_slates=20):
