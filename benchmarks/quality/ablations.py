@@ -1,7 +1,7 @@
-"""What each part of ours is good for: one part changed at a time, on MovieLens.
+"""What each part contributes: one part changed at a time, on MovieLens.
 
-All other settings are our defaults. Differences are to the defaults, except where the LLM's gain
-without a part is meant.
+All other settings are the fixed ones (`tuning=None`), so that a change of one part does not change
+them. Differences are to these settings, except where the LLM's gain without a part is meant.
 """
 
 import data_sets
@@ -13,10 +13,10 @@ from methods import _ours, no_llm, selective
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
 
-DEFAULTS, NO_LLM = "defaults", "no LLM"
+FIXED, NO_LLM = "fixed settings", "no LLM"
 # Name -> settings of the estimator.
 CHANGES = {
-    DEFAULTS: {},
+    FIXED: {},
     "no feature prior": {"item_encoder": None},
     "no trend": {"popularity_periods": 1},
     "no item bias": {"item_bias": 0},
@@ -50,13 +50,13 @@ def fit(name, seed):
     """Report on the test fold with one change."""
     data = data_sets.load("movielens")
     if name.startswith(NO_LLM):
-        model = no_llm(data, seed, **WITHOUT[name.removeprefix(NO_LLM)])
+        model = no_llm(data, seed, tuning=None, **WITHOUT[name.removeprefix(NO_LLM)])
     elif name in LOSSES:
         weight = SelectiveLLMRegularizedMF().llm_weight * LOSS_WEIGHT
         model = _ours(data, seed, data.judge, AlternativeMF, llm_weight=weight)
         model = model.with_regularizer(LOSSES[name]).fit(data.train)
     else:
-        model = selective(data, seed, **CHANGES[name])
+        model = selective(data, seed, tuning=None, **CHANGES[name])
     return evaluate(model, data, "test")
 
 
@@ -66,12 +66,12 @@ def main(seeds, n_jobs):
     names = [*CHANGES, *LOSSES, *(NO_LLM + part for part in WITHOUT)]
     reports = evaluation.by_seed(fit, names, seeds, n_jobs, "ablations")
     against = {
-        name: differences(report, reports[DEFAULTS], data)
+        name: differences(report, reports[FIXED], data)
         for name, report in reports.items()
-        if name != DEFAULTS
+        if name != FIXED
     }
     gains = {
-        "with feature prior": differences(reports[DEFAULTS], reports[NO_LLM], data),
+        "with feature prior": differences(reports[FIXED], reports[NO_LLM], data),
         "without feature prior": differences(
             reports["no feature prior"], reports[f"{NO_LLM}, no feature prior"], data
         ),
@@ -79,7 +79,7 @@ def main(seeds, n_jobs):
     }
     results = {
         "table": {name: columns(report, data) for name, report in reports.items()},
-        "against defaults": against,
+        "against fixed settings": against,
         "gain of the LLM": gains,
     }
     evaluation.write("ablations", results, seeds)

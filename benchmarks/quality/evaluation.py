@@ -26,7 +26,10 @@ average = demo.average
 METRICS = ("NDCG@10", "recall@10", "AUC")
 PAPER_REGIMES = {"cold": "cold <3", "tail": "tail 20%"}  # the paper's, as other columns
 _TAIL_FRACTION = 0.2
-PACKAGES = ["scikit-learn", "implicit", "numpy", "scipy", "pandas", "lightfm-next", "cmfrec"]
+PACKAGES = [
+    *("scikit-learn", "implicit", "numpy", "scipy", "pandas"),
+    *("lightfm-next", "cmfrec", "irspack"),
+]
 
 
 def evaluate(model, data, fold):

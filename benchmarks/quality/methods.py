@@ -54,16 +54,17 @@ class Method:
         return {key: sample(rng) for key, sample in self.space.items()}
 
 
-def _ours(data, seed, judge=None, estimator=SelectiveLLMRegularizedMF, **settings):
-    """Make ours, with settings as `set_params` takes them."""
+def _ours(data, seed, judge=None, estimator=SelectiveLLMRegularizedMF, gate="auto", **settings):
+    """Return an unfitted model; without settings it finds its own, else the others are fixed."""
     ratio = settings.pop("regularization_per_alpha", None)
     if ratio is not None:
         settings["regularization"] = ratio * settings["alpha"]
-    if settings:  # those that were not drawn are the fixed ones
+    if settings:
         settings.setdefault("tuning", None)
     model = estimator(
         item_data=data.item_data,
         judge=judge,
+        gate=gate,
         user_col="user",
         item_col="item",
         time_col="time",
@@ -137,7 +138,7 @@ _LLM_PART = {
     "llm_weight": log_uniform(0.03, 1),
     **{name: _BACKBONE[name] for name in ("margin", "gate_rate")},
 }
-ON_DEFAULTS = ", default backbone"
+ON_FIXED = ", fixed backbone"
 
 
 def _on_our_backbone(fit):
@@ -192,6 +193,16 @@ METHODS = {
             "w_item": log_uniform(0.5, 50),
         },
     ),
+    "irspack + features": Method(
+        peers.irspack,
+        {
+            "n_components": choice(32, 64, 128),
+            "alpha0": log_uniform(0.01, 1),
+            "reg": log_uniform(0.0003, 0.03),
+            "train_epochs": choice(8, 16, 32),
+            "lambda_item_feature": log_uniform(0.03, 30),
+        },
+    ),
     "LLM as recommender": Method(peers.llm_as_recommender, {}, biased=True),
     NO_LLM: _on_our_backbone(no_llm),
     "pointwise": _on_our_backbone(pointwise),
@@ -200,8 +211,8 @@ METHODS = {
     "fixed rule": _on_our_backbone(fixed_rule),
     SELECTIVE: _on_our_backbone(selective),
 }
-# The ways to use the LLM on the same backbone, that of our defaults: only their own part is drawn.
+# The ways to use the LLM on the same backbone, that of `tuning=None`: only their own part is drawn.
 METHODS |= {
-    name + ON_DEFAULTS: Method(METHODS[name].fit, _LLM_PART, shared="ours, LLM", biased=True)
+    name + ON_FIXED: Method(METHODS[name].fit, _LLM_PART, shared="ours, LLM", biased=True)
     for name in ("pointwise", GLOBAL, "joint gate", "fixed rule", SELECTIVE)
 }

@@ -157,6 +157,19 @@ def cmfrec(data, seed, **settings):
     return _scorer(users, lambda rows: model.A_[rows] @ items.T)
 
 
+def irspack(data, seed, **settings):
+    """Fit irspack's implicit ALS, whose item factors are regularized toward item features."""
+    from irspack import IALSRecommender
+
+    users, matrix = table(data)
+    model = IALSRecommender(
+        matrix.astype(np.float64), item_features=data.features.astype(np.float64), n_threads=1,
+        random_seed=seed, **settings,
+    )  # fmt: skip
+    model.learn()
+    return _scorer(users, model.get_score)
+
+
 def llm_as_recommender(data, seed):
     """Rank what the LLM was asked about by its ratings, and the rest below, by popularity.
 

@@ -21,7 +21,7 @@ import peers
 import robustness
 import tables
 from evaluation import columns, differences, evaluate, objective
-from methods import GLOBAL, METHODS, NO_LLM, ON_DEFAULTS, PLAIN_ALS, SELECTIVE
+from methods import GLOBAL, METHODS, NO_LLM, ON_FIXED, PLAIN_ALS, SELECTIVE
 from repository import TUNING
 
 LOGS = TUNING / "quality"
@@ -33,7 +33,7 @@ OBJECTIVE_COLUMNS = (
 # Popularity overall, and in the period of the user's newest interaction, as ours has it.
 BIASED, TREND = " + item bias", " + trend"
 DEFAULTS = {"ours, no LLM, defaults": NO_LLM, "ours, selective, defaults": SELECTIVE}
-AGAINST = (PLAIN_ALS, NO_LLM, GLOBAL, "ours, no LLM, defaults", GLOBAL + ON_DEFAULTS)
+AGAINST = (PLAIN_ALS, NO_LLM, GLOBAL, "ours, no LLM, defaults", GLOBAL + ON_FIXED)
 
 
 def with_item_bias(score, data, fold, bias, kind):
@@ -87,11 +87,11 @@ def tune(dataset, n_trials, n_jobs, names):
         for trial in range(n_trials)
         for method in names
         if (method, trial) not in done
-        # Half as many where three settings alone are drawn.
-        and (not method.endswith(ON_DEFAULTS) or trial < max(1, n_trials // 2))
+        # Half as many where only three settings are drawn.
+        and (not method.endswith(ON_FIXED) or trial < max(1, n_trials // 2))
         and (METHODS[method].space or trial == 0)
-        # The defaults were found on MovieLens.
-        and (dataset == "movielens" or not method.endswith(ON_DEFAULTS))
+        # The fixed settings were chosen on MovieLens.
+        and (dataset == "movielens" or not method.endswith(ON_FIXED))
     ]
     with (LOGS / f"{dataset}.jsonl").open("a") as log:
         for (_, method, trial), (settings, results) in evaluation.run(
@@ -112,7 +112,7 @@ def best(dataset, n_trials):
     """
     found = {}
     for line in read_trials(dataset):
-        most = max(1, n_trials // 2) if line["method"].endswith(ON_DEFAULTS) else n_trials
+        most = max(1, n_trials // 2) if line["method"].endswith(ON_FIXED) else n_trials
         if line["trial"] >= most or "failed" in line["results"]:
             continue
         for name, result in line["results"].items():
@@ -187,7 +187,7 @@ def main():
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--trials", type=int, default=24, help="of each method on MovieLens")
     parser.add_argument(
-        "--world-trials", type=int, default=10, help="of each on the made-up worlds"
+        "--world-trials", type=int, default=10, help="of each on the synthetic worlds"
     )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2, help="processes")

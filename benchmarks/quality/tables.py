@@ -12,8 +12,8 @@ COMPARED = ("NDCG@10 overall", "AUC overall", "AUC cold", "AUC tail", "AUC new")
 DOLLAR, CHEAPEST = "AUC cold", "claude-haiku-5-5"
 TITLES = {
     "movielens": "MovieLens",
-    "dense": "Made-up world",
-    "sparse": "Made-up world, as sparse as Amazon",
+    "dense": "Synthetic, dense",
+    "sparse": "Synthetic, as sparse as Amazon reviews",
 }
 
 
@@ -97,8 +97,8 @@ def write():
         parts += _learning()
     if "ablations" in there:
         results = read("ablations")
-        parts += ["## Ablations", "Differences to our defaults:"]
-        parts += [table(results["against defaults"], COMPARED, interval)]
+        parts += ["## Ablations", "Differences to the fixed settings (`tuning=None`):"]
+        parts += [table(results["against fixed settings"], COMPARED, interval)]
         parts += ["Gain of the LLM (selective - no LLM):"]
         parts += [table(results["gain of the LLM"], COMPARED, interval)]
     made = {name: read(name)["made"] for name in sorted(there)}
