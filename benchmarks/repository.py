@@ -13,8 +13,8 @@ sys.path += [str(ROOT / folder) for folder in _FOLDERS]
 
 
 def write_block(page, maker, text):
-    """Write what a script made into a page of the documentation, between its two comments."""
-    path = ROOT / "docs" / page
+    """Write a script's table into a page (path from the root), between the two comments."""
+    path = ROOT / page
     begin, end = f"<!-- made by {maker} -->\n", "<!-- until here -->\n"
     before, found, rest = path.read_text(encoding="utf-8").partition(begin)
     if not found:

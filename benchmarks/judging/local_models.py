@@ -224,7 +224,7 @@ def main():
     title = f'{PACKAGES[0].replace("==", " ")}, Gemma 3 270M (Q4_K_M), `ask="{args.ask}"`'
     lines = [f"| {title} | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
     print("\n".join(lines))
-    repository.write_block("local_models.md", "`make judge-local`", "\n".join(lines) + "\n")
+    repository.write_block("docs/local_models.md", "`make judge-local`", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def main():
     path = repository.RESULTS / "positions.json"
     results = {"seeds": n_seeds, "slates": N_SLATES, "accused": accused}
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    repository.write_block("judges.md", "benchmarks/judging/positions.py", as_table(results))
+    repository.write_block("docs/judges.md", "benchmarks/judging/positions.py", as_table(results))
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ def main():
         results["domains"][name] = gather(name, of_domain)
     path = repository.RESULTS / "rankings.json"
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    repository.write_block("judges.md", "benchmarks/judging/rankings.py", as_table(results))
+    repository.write_block("docs/judges.md", "benchmarks/judging/rankings.py", as_table(results))
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def main():
                 results["worth"][name].append(worth(train, test, judge))
     path = repository.RESULTS / "stopping.json"
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    repository.write_block("judges.md", "benchmarks/judging/stopping.py", as_table(results))
+    repository.write_block("docs/judges.md", "benchmarks/judging/stopping.py", as_table(results))
 
 
 if __name__ == "__main__":

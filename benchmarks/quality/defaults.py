@@ -1,16 +1,19 @@
-"""How good the defaults are on data that they were not chosen on, beside tuned recommenders.
+"""How good the defaults are on other data, compared with tuned recommenders.
 
 Each data set is evaluated twice: with full histories, and with half of the users cold (they keep
 their newest 1 to 5 training interactions). Peers are fitted on the training rows with each of their
-settings, the best one by NDCG@10 on `valid` is fitted again on both, as ours is (which sees no
-fold: it finds its settings in the rows it is given), and `test` is evaluated once.
+settings; the best one by NDCG@10 on `valid` is refitted on both, as ours is (which sees no fold: it
+finds its settings in the rows it is given), and `test` is evaluated once. Differences to our
+defaults have 95 % intervals (paired bootstrap over users).
 
     python benchmarks/quality/defaults.py --data FOLDER [FOLDER ...]
 
 A folder holds `interactions.csv.gz` (`user,item[,time],fold,fold_cold`; the folds are `train`,
 `valid`, `test`, and `dropped` for what cold users lost) and `items.csv.gz` (`item` and features);
 `split.csv.gz` (`fold` with `dropped`, and `cohort`) and `products.csv.gz` or `movies.csv.gz` are
-read, too. `--worlds` adds the made-up worlds of the quality benchmark.
+read, too. `--worlds` adds the synthetic data of the quality benchmark. Writes
+`benchmarks/results/defaults.json`, and its tables into `benchmarks/README.md`; without data sets,
+only the tables.
 """
 
 import argparse
@@ -39,6 +42,9 @@ from sklearn_selreg import AutoItemEncoder, SelectiveLLMRegularizedMF
 RESULTS = repository.RESULTS / "defaults.json"
 PACKAGES = ("sklearn_selreg", "scikit-learn", "implicit", "irspack", "lightfm-next", "numpy")
 METRICS = ("NDCG@10", "recall@20", "AUC", "AUC cold", "AUC rare")
+SHOWN = ("NDCG@10", "AUC rare", "AUC")  # in the README
+REFERENCE, DIFFERENCE = "ours, defaults", "ours, defaults, minus this"
+BOOTSTRAPS = 2000
 MOST_USERS = 5000  # evaluated, drawn with seed 7
 RARE = 3  # fitted interactions of an item, at most
 COLD = 5  # fitted interactions of a user, at most
@@ -344,8 +350,20 @@ def finish(fit, settings, rows, items, fold, began):
     return result, details
 
 
+def differences(ours, theirs):
+    """Return for each metric the mean difference over users, and its 95 % interval."""
+    found, rng = {}, np.random.default_rng(0)
+    for metric in METRICS:
+        difference = (ours[metric] - theirs[metric]).dropna().to_numpy()
+        if len(difference) > 1:
+            drawn = rng.integers(len(difference), size=(BOOTSTRAPS, len(difference)))
+            ends = np.percentile(difference[drawn].mean(axis=1), [2.5, 97.5])
+            found[metric] = [round(float(x), 5) for x in (difference.mean(), *ends)]
+    return found
+
+
 def front(trials):
-    """Return what no other trial beats in NDCG@10, AUC and AUC of rare items of the hold-out."""
+    """Return the trials on the hold-out that no other one beats in three metrics."""
     values = trials[["NDCG@10", "AUC", "AUC rare"]].fillna(0).to_numpy()
     beaten = [((values >= row).all(1) & (values > row).any(1)).any() for row in values]
     kept = trials[~np.array(beaten)].sort_values("NDCG@10")
@@ -355,7 +373,7 @@ def front(trials):
 
 
 def world_rows(name):
-    """Return a made-up world in the form of a data set."""
+    """Return synthetic data in the form of a data set."""
     import data_sets
 
     data = data_sets.load(name)
@@ -364,18 +382,32 @@ def world_rows(name):
     return rows.assign(fold_cold=rows["fold"]).reset_index(drop=True), data.item_data
 
 
-def show(results):
-    """Print a table per data set and split."""
-    for name, of_set in results.items():
-        print(f"\n{name}")
-        table = pd.DataFrame(of_set).T
-        print(table.reindex(columns=[*METRICS, "processor seconds"]).to_string())
+def cell(row, metric):
+    """Write a metric, with + or = where ours is below or not distinguishable from it."""
+    value = row.get(metric)
+    if value is None:
+        return "-"
+    mark = ""
+    if metric in row.get(DIFFERENCE, {}):
+        _, low, high = row[DIFFERENCE][metric]
+        mark = " +" if high < 0 else " =" if low <= 0 else ""
+    return f"{value:.4f}".removeprefix("0") + mark
+
+
+def as_table(results, metric):
+    """Return a Markdown table of one metric: a row per method, a column per data set."""
+    sets = [name for name in results if name != "made"]
+    lines = ["| " + " | ".join([metric, *sets]) + " |", "|---" + "|--:" * len(sets) + "|"]
+    for method in (*PEERS, *OURS):
+        cells = [cell(results[name].get(method, {}), metric) for name in sets]
+        lines.append("| " + " | ".join([method, *cells]) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="*", default=[], metavar="FOLDER")
-    parser.add_argument("--worlds", action="store_true", help="the made-up worlds, too")
+    parser.add_argument("--worlds", action="store_true", help="the synthetic data, too")
     parser.add_argument("--methods", nargs="*", default=[*OURS, *PEERS])
     parser.add_argument("--splits", nargs="*", default=["fold", "fold_cold"])
     parser.add_argument("--output", type=Path, default=RESULTS)
@@ -389,7 +421,7 @@ def main():
         if fold == "fold_cold" and (rows["fold"] == rows["fold_cold"]).all():
             continue
         label = name + (", cold" if fold == "fold_cold" else "")
-        of_set = results.setdefault(label, {})
+        of_set, details = results.setdefault(label, {}), {}
         for method in arguments.methods:
             with warnings.catch_warnings(), threadpool_limits(1, "blas"):
                 warnings.simplefilter("ignore")
@@ -399,7 +431,9 @@ def main():
                 else:
                     found = evaluate_peer(method, rows, items, fold)
             if found is not None:
-                of_set[method] = found[0]
+                of_set[method], details[method] = found
+                if method != REFERENCE and REFERENCE in details:
+                    of_set[method][DIFFERENCE] = differences(details[REFERENCE], details[method])
                 print(label, method, found[0], flush=True)
             made = {
                 "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -409,7 +443,10 @@ def main():
             arguments.output.parent.mkdir(parents=True, exist_ok=True)
             text = json.dumps({"made": made, **results}, indent=1, default=str)
             arguments.output.write_text(text + "\n")
-    show(results)
+    if arguments.output == RESULTS:
+        for metric in SHOWN:
+            maker = f"benchmarks/quality/defaults.py, {metric}"
+            repository.write_block("benchmarks/README.md", maker, as_table(results, metric))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import data_sets
 import matplotlib as mpl
 import numpy as np
+import tables
 from evaluation import RESULTS, read
 from matplotlib.figure import Figure
 from robustness import OTHERS, SHUFFLED
@@ -18,7 +19,7 @@ def _save(figure, name):
 def quality(name):
     """Draw a row of each method, with the trend where it has no item bias of its own."""
     results = read(name)["table"]
-    rows = [row for row in results if f"{row} + trend" not in results and "+ item" not in row]
+    rows = tables.best_form(results)
     figure = Figure(figsize=(12, 0.3 * len(rows) + 1.2), layout="constrained")
     for axes, column in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS, strict=True):
         values = [results[row][column] for row in rows]

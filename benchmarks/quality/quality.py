@@ -209,6 +209,7 @@ def main():
     if "show" in args.parts:
         figures.draw()
         tables.write()
+        tables.fill_readme()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Tables of the quality benchmark, written from its JSON to ``results/quality/tables.md``."""
+"""Tables of the quality benchmark, from its JSON: all of them, and those of the README."""
 
 import data_sets
+import repository
 from evaluation import RESULTS, read
 
 SHOWN = (
@@ -9,6 +10,7 @@ SHOWN = (
     *("AUC tail", "AUC tail 20%", "AUC new"),
 )
 COMPARED = ("NDCG@10 overall", "AUC overall", "AUC cold", "AUC tail", "AUC new")
+AGAINST = "ours, no LLM, defaults"  # in the README
 DOLLAR, CHEAPEST = "AUC cold", "claude-haiku-5-5"
 TITLES = {
     "movielens": "MovieLens",
@@ -83,7 +85,7 @@ def _learning():
 
 
 def write():
-    """Write the tables of all results there are."""
+    """Write all tables to ``results/quality/tables.md``."""
     there = {path.stem for path in RESULTS.glob("*.json")}
     parts = ["# Results of `make benchmark-quality`"]
     for name in data_sets.DATASETS:
@@ -109,3 +111,39 @@ def write():
         )
     ]
     (RESULTS / "tables.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def best_form(table):
+    """Return the rows of a table of methods, of each peer only its form with the trend."""
+    return [row for row in table if f"{row} + trend" not in table and "+ item bias" not in row]
+
+
+def comparison(name):
+    """Return the README's table of a data set: all methods, two columns with differences."""
+    results = read(name)
+    against, rows = results["against"][AGAINST], {}
+    for row in best_form(results["table"]):
+        cells = results["table"][row]
+        found = {column.replace(" overall", ""): number(cells[column]) for column in COMPARED}
+        for metric in ("NDCG@10", "AUC"):
+            other = against.get(row)
+            found[f"{metric}, difference"] = interval(other[f"{metric} overall"]) if other else ""
+        rows[row] = found
+    columns = ("NDCG@10", "NDCG@10, difference", "AUC", "AUC, difference")
+    names = (*columns, *(column for column in COMPARED if "overall" not in column))
+    return table({row.replace(" + trend", ""): cells for row, cells in rows.items()}, names, str)
+
+
+def fill_readme():
+    """Write the tables of the README between their marks."""
+    ablations = read("ablations")["against fixed settings"]
+    bad = read("robustness")["against no LLM"]
+    blocks = {
+        **{TITLES[name]: comparison(name) for name in data_sets.DATASETS},
+        "ablations": table(ablations, COMPARED, interval),
+        "bad judges": table(bad, COMPARED, interval),
+        "learning curve": _learning()[-1],
+    }
+    for title, text in blocks.items():
+        maker = f"make benchmark-quality, {title}"
+        repository.write_block("benchmarks/README.md", maker, text + "\n")

@@ -1,9 +1,9 @@
 """Time and memory against other recommenders, side by side.
 
 Run ``make benchmark-speed``, or ``python benchmarks/speed/speed.py [SIZE ...] [--factors K ...]``
-for some numbers of interactions only. Updates ``benchmarks/results/speed.json`` size by size; with
-``--show`` prints it as the tables in ``benchmarks/README.md``. What the machine could do, and which
-parts of a sweep are serial, is measured by ``benchmarks/speed/roofline.py``.
+for some numbers of interactions only. Updates ``benchmarks/results/speed.json`` size by size, and
+the tables in ``benchmarks/README.md`` (with ``--show`` only these). What the machine could do, and
+which parts of a sweep are serial, is measured by ``benchmarks/speed/roofline.py``.
 
 Each method runs in a process of its own, on the same matrix of a world of `make_interactions` (50
 interactions a user on average, 5 users an item, popularity falling like 1 / rank), with the same
@@ -605,44 +605,45 @@ def versions():
 
 
 def table(columns, rows):
-    """Print a table."""
-    print("\n| " + " | ".join(columns) + " |\n|---" + "|--:" * (len(columns) - 1) + "|")
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
+    """Return a Markdown table."""
+    lines = [columns, ["---", *("--:" for _ in columns[1:])], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def show(results):
-    """Print the tables of the README."""
+def as_tables(results):
+    """Return the tables of the README."""
     columns = (
-        *("", "s / sweep", "ratio", "processor s", "ratio", "ns / interaction"),
-        *("fit, s", "ratio", "peak, MB", "ratio", "beyond imports"),
+        *("", "processor s / sweep", "ratio", "ratio, wall", "ns / interaction"),
+        *("fit, s", "ratio", "peak, MB", "beyond imports"),
     )
+    parts = []
     for size, factors in sorted({(row["size"], row["factors"]) for row in results["rows"]}):
         some = [r for r in results["rows"] if (r["size"], r["factors"]) == (size, factors)]
-        print(f"\n{size:,} interactions, {factors} factors, {some[0]['date']}")
-        table(columns, [[
-            r["method"], f"{r['sweep']:.3g}", f"{r['sweep_ratio']:.2f}x", f"{r['sweep_cpu']:.3g}",
-            f"{r['sweep_cpu_ratio']:.2f}x", f"{r['sweep_cpu'] / size * 1e9:,.0f}",
-            f"{r['fit']:.3g}", f"{r['fit_ratio']:.2f}x", f"{r['peak']:,.0f}",
-            f"{r['peak_ratio']:.2f}x", f"{r['beyond_imports_ratio']:.2f}x",
-        ] for r in some])  # fmt: skip
-    print("\nRecommend, batches of 10,000 users")
-    table(("interactions", "factors", "users / s", "ratio"), [
+        parts += [f"{size:,} interactions, {factors} factors, {some[0]['date']}:"]
+        parts += [table(columns, [[
+            r["method"], f"{r['sweep_cpu']:.3g}", f"{r['sweep_cpu_ratio']:.2f}x",
+            f"{r['sweep_ratio']:.2f}x", f"{r['sweep_cpu'] / size * 1e9:,.0f}",
+            f"{r['fit']:.3g}", f"{r['fit_ratio']:.2f}x",
+            f"{r['peak']:,.0f}", f"{r['beyond_imports_ratio']:.2f}x",
+        ] for r in some])]  # fmt: skip
+    parts += ["Recommending to batches of 10,000 users, compared with `implicit`:"]
+    parts += [table(("interactions", "factors", "users / s", "ratio, wall"), [
         [f"{r['size']:,}", str(r["factors"]), f"{r['users_per_second']:,.0f}",
          f"{r['recommend_ratio']:.2f}x"]
         for r in results["rows"] if "recommend_ratio" in r and r["method"] != REFERENCE
-    ])  # fmt: skip
-    print("\nTime to the objective of implicit")
-    table(("interactions", "", "seconds", "processor s", "sweeps"), [
+    ])]  # fmt: skip
+    parts += [f"Time to the objective that `implicit` has after {OBJECTIVE_SWEEPS} sweeps:"]
+    parts += [table(("interactions", "", "seconds", "processor s", "sweeps"), [
         [f"{r['size']:,}", r["method"], f"{r['seconds']:.2f}", f"{r['cpu']:.2f}", str(r["sweeps"])]
         for r in results["objectives"]
-    ])  # fmt: skip
-    print("\nTime to the lowest of the best NDCG@10")
-    table(("interactions", "", "seconds", "processor s", "sweeps", "its own best"), [
+    ])]  # fmt: skip
+    parts += ["Time to the lowest of the methods' best NDCG@10:"]
+    parts += [table(("interactions", "", "seconds", "processor s", "sweeps", "its own best"), [
         [f"{r['size']:,}", r["method"], f"{r['seconds']:.2f}", f"{r['cpu']:.2f}",
          str(r["sweeps"]), f"{r['best']:.4f}"]
         for r in results["races"]
-    ])  # fmt: skip
+    ])]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
 
 
 def main():
@@ -653,7 +654,7 @@ def main():
     parser.add_argument("sizes", nargs="*", type=int, help=f"of {SIZES}; none: all")
     parser.add_argument("--factors", nargs="+", type=int, default=[64, 128])
     parser.add_argument("--output", type=Path, default=RESULTS, help="JSON file to update")
-    parser.add_argument("--show", action="store_true", help="print the results there are")
+    parser.add_argument("--show", action="store_true", help="only write the tables")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--make", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -669,7 +670,8 @@ def main():
         for factors in args.factors if size <= MOST_FOR_PEERS else args.factors[:1]:
             run(size, factors, results)
             args.output.write_text(json.dumps(results, indent=1) + "\n")
-    show(results)
+    if args.output == RESULTS:
+        repository.write_block("benchmarks/README.md", "make benchmark-speed", as_tables(results))
 
 
 def run(size, factors, results):
