@@ -36,6 +36,7 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
 
 import repository
+from formatting import number, table
 
 from sklearn_selreg import AutoItemEncoder, SelectiveLLMRegularizedMF
 
@@ -384,24 +385,23 @@ def world_rows(name):
 
 def cell(row, metric):
     """Write a metric, with + or = where ours is below or not distinguishable from it."""
-    value = row.get(metric)
-    if value is None:
-        return "-"
     mark = ""
     if metric in row.get(DIFFERENCE, {}):
         _, low, high = row[DIFFERENCE][metric]
         mark = " +" if high < 0 else " =" if low <= 0 else ""
-    return f"{value:.4f}".removeprefix("0") + mark
+    return number(row.get(metric)) + mark
 
 
 def as_table(results, metric):
     """Return a Markdown table of one metric: a row per method, a column per data set."""
     sets = [name for name in results if name != "made"]
-    lines = ["| " + " | ".join([metric, *sets]) + " |", "|---" + "|--:" * len(sets) + "|"]
-    for method in (*PEERS, *OURS):
-        cells = [cell(results[name].get(method, {}), metric) for name in sets]
-        lines.append("| " + " | ".join([method, *cells]) + " |")
-    return "\n".join(lines) + "\n"
+    return table(
+        [metric, *sets],
+        [
+            [method, *(cell(results[name].get(method, {}), metric) for name in sets)]
+            for method in (*PEERS, *OURS)
+        ],
+    )
 
 
 def main():

@@ -3,6 +3,7 @@
 import data_sets
 import repository
 from evaluation import RESULTS, read
+from formatting import interval, number, table
 
 SHOWN = (
     *("NDCG@10 overall", "NDCG@10 cold", "recall@10 overall"),
@@ -19,23 +20,10 @@ TITLES = {
 }
 
 
-def number(value):
-    """Write a number as .123, or - if there is none."""
-    return "-" if value != value else f"{value:.4f}".replace("0.", ".", 1)
-
-
-def interval(cell):
-    """Write a difference and its interval."""
-    value, low, high = (f"{v:+.4f}".replace("0.", ".", 1) for v in cell)
-    return "-" if value == "+nan" else f"{value} [{low}, {high}]"
-
-
-def table(rows, names, write, first=""):
+def rows_table(rows, names, write, first=""):
     """Return a Markdown table of rows: name -> dict of cells."""
-    lines = [f"| {first} | " + " | ".join(names) + " |", "|---" + "|--:" * len(names) + "|"]
-    for row, cells in rows.items():
-        lines.append(f"| {row} | " + " | ".join(write(cells[name]) for name in names) + " |")
-    return "\n".join(lines)
+    cells = [[row, *(write(found[name]) for name in names)] for row, found in rows.items()]
+    return table([first, *names], cells).rstrip()
 
 
 def _quality(name):
@@ -45,11 +33,11 @@ def _quality(name):
         f"## {TITLES[name]}",
         f"Fold `test`: {held_out['users overall']} users, {held_out['interactions overall']} "
         f"interactions. Settings: best of {results['trials']} trials on `valid`.",
-        table(results["table"], SHOWN, number),
+        rows_table(results["table"], SHOWN, number),
     ]
     for other, rows in results["against"].items():
         parts += [f"Differences to **{other}**, 95 % intervals over users:"]
-        parts += [table(rows, COMPARED, interval)]
+        parts += [rows_table(rows, COMPARED, interval)]
     if "slates" in results:
         slates = results["slates"]
         told = ", ".join(f"{who} {number(x)}" for who, x in slates["accuracy"].items())
@@ -80,7 +68,7 @@ def _learning():
         "Differences to no LLM by number of supervision questions, and what the answers cost "
         "(calibration included; single requests, prices of the package). What one more dollar buys "
         f"is the slope since the smaller number of questions, at the price of {CHEAPEST}:",
-        table(rows, names, str, "questions"),
+        rows_table(rows, names, str, "questions"),
     ]
 
 
@@ -94,15 +82,15 @@ def write():
     if "robustness" in there:
         rows = read("robustness")["against no LLM"]
         parts += ["## Bad judges", "Differences to no LLM (use, judge):"]
-        parts += [table(rows, COMPARED, interval)]
+        parts += [rows_table(rows, COMPARED, interval)]
     if "learning" in there:
         parts += _learning()
     if "ablations" in there:
         results = read("ablations")
         parts += ["## Ablations", "Differences to the fixed settings (`tuning=None`):"]
-        parts += [table(results["against fixed settings"], COMPARED, interval)]
+        parts += [rows_table(results["against fixed settings"], COMPARED, interval)]
         parts += ["Gain of the LLM (selective - no LLM):"]
-        parts += [table(results["gain of the LLM"], COMPARED, interval)]
+        parts += [rows_table(results["gain of the LLM"], COMPARED, interval)]
     made = {name: read(name)["made"] for name in sorted(there)}
     parts += ["## Made with"]
     parts += [
@@ -131,7 +119,9 @@ def comparison(name):
         rows[row] = found
     columns = ("NDCG@10", "NDCG@10, difference", "AUC", "AUC, difference")
     names = (*columns, *(column for column in COMPARED if "overall" not in column))
-    return table({row.replace(" + trend", ""): cells for row, cells in rows.items()}, names, str)
+    return rows_table(
+        {row.replace(" + trend", ""): cells for row, cells in rows.items()}, names, str
+    )
 
 
 def fill_readme():
@@ -140,8 +130,8 @@ def fill_readme():
     bad = read("robustness")["against no LLM"]
     blocks = {
         **{TITLES[name]: comparison(name) for name in data_sets.DATASETS},
-        "ablations": table(ablations, COMPARED, interval),
-        "bad judges": table(bad, COMPARED, interval),
+        "ablations": rows_table(ablations, COMPARED, interval),
+        "bad judges": rows_table(bad, COMPARED, interval),
         "learning curve": _learning()[-1],
     }
     for title, text in blocks.items():

@@ -46,6 +46,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
 
 import repository
+from formatting import table
 
 RESULTS = repository.RESULTS / "speed.json"
 SIZES = (100_000, 1_000_000, 5_000_000, 20_000_000)
@@ -604,12 +605,6 @@ def versions():
     return found
 
 
-def table(columns, rows):
-    """Return a Markdown table."""
-    lines = [columns, ["---", *("--:" for _ in columns[1:])], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def as_tables(results):
     """Return the tables of the README."""
     columns = (
@@ -643,7 +638,7 @@ def as_tables(results):
          str(r["sweeps"]), f"{r['best']:.4f}"]
         for r in results["races"]
     ])]  # fmt: skip
-    return "\n\n".join(parts) + "\n"
+    return "\n".join(f"{part.rstrip()}\n" for part in parts)
 
 
 def main():

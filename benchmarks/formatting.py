@@ -1,0 +1,22 @@
+"""Numbers and tables of the pages, as text."""
+
+
+def number(value, digits=4):
+    """Write 0.0467 as .0467, and a missing value as -."""
+    if value is None or value != value:
+        return "-"
+    return f"{value:.{digits}f}".replace("0.", ".", 1)
+
+
+def interval(cell, digits=4):
+    """Write a difference and the two ends of its interval as +.0012 [-.0003, +.0027]."""
+    if cell is None or cell[0] != cell[0]:
+        return "-"
+    value, low, high = (f"{x:+.{digits}f}".replace("0.", ".", 1) for x in cell)
+    return f"{value} [{low}, {high}]"
+
+
+def table(columns, rows):
+    """Write rows of text as a Markdown table, the first column to the left."""
+    lines = [columns, ["---", *("--:" for _ in columns[1:])], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
