@@ -749,7 +749,7 @@ class Indifferent(TransformerMixin, BaseEstimator):
 def test_gates_of_another_kind_are_told_of_too(world):
     with pytest.warns(GateWarning, match=r"^None of 1,200 preferences counts: .* Look at the gate"):
         model = world.judged(gate=Indifferent()).fit(world.train)
-    with pytest.raises(AttributeError, match="a gate of another kind"):
+    with pytest.raises(AttributeError, match="a custom gate"):
         _ = model.judge_summary_
 
 

@@ -297,7 +297,7 @@ def test_a_fit_with_what_was_found_is_the_same(log, kinds, found):
     np.testing.assert_array_equal(again.user_factors_, found.user_factors_)
     np.testing.assert_array_equal(again.item_factors_, found.item_factors_)
     assert again.found_params() == {}
-    with pytest.raises(AttributeError, match="nothing was searched for"):
+    with pytest.raises(AttributeError, match="nothing was tuned"):
         _ = again.tuning_
 
 
@@ -493,7 +493,7 @@ def test_given_factors_are_not_searched_for(log):
     )  # fmt: skip
     assert (model.factors_, model.regularization_, model.alpha_) == (5, 85.0, 50.0)
     assert (model.item_bias_, model.missing_power_, model.recency_power_) == (0, 0, 0)
-    with pytest.raises(AttributeError, match="nothing was searched for"):
+    with pytest.raises(AttributeError, match="nothing was tuned"):
         _ = model.tuning_
 
 
