@@ -628,7 +628,7 @@ def test_without_a_gate_there_is_no_summary(world, model, judged, tmp_path):
     judged.save(tmp_path / "model.npz")
     loaded = SelectiveLLMRegularizedMF.load(tmp_path / "model.npz")
     for other in (model, loaded, world.judged(gate=None).fit(world.train)):
-        with pytest.raises(AttributeError, match=r"no judge_summary_.* or it was loaded"):
+        with pytest.raises(AttributeError, match=r"judge_summary_ is not.* or it was loaded"):
             _ = other.judge_summary_
         assert "<p>" not in other._repr_html_()[-200:]
     with pytest.raises(NotFittedError):

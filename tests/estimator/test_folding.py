@@ -499,7 +499,7 @@ def test_what_is_wrong_with_new_items(log):
     with pytest.raises(ValueError, match="no features: it was fitted without item_data"):
         plain.fold_in_items(data)
     model = make_model(item_data=data).fit(log)
-    with pytest.warns(DataWarning, match="All of 24 items .* are known"):
+    with pytest.warns(DataWarning, match="All 24 items .* already known"):
         model.fold_in_items(data)
     with pytest.raises(ValueError, match="feature names"):
         model.fold_in_items(catalog([50]).rename(columns={"price": "cost"}))

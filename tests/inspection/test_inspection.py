@@ -444,7 +444,7 @@ def test_wrong_arguments_are_refused(models, reports):
         RegimeDisplay.from_reports({})
     with pytest.raises(TypeError, match="got a list"):
         RegimeDisplay.from_reports(list(reports.values()))
-    with pytest.raises(TypeError, match="must be one of ranking_report; got a DataFrame"):
+    with pytest.raises(TypeError, match="must come from ranking_report; got a DataFrame"):
         RegimeDisplay.from_reports({"a": pd.DataFrame()})
 
 

@@ -511,7 +511,7 @@ def test_standard_error_is_that_of_the_bootstrap(noisy_reports):
 def test_users_needed_checks_its_arguments(two_reports, argument, message):
     with pytest.raises(ValueError, match=message):
         users_needed(*two_reports, **argument)
-    with pytest.raises(TypeError, match="a must be a report of ranking_report"):
+    with pytest.raises(TypeError, match="a must come from ranking_report"):
         users_needed(1, two_reports[0])
 
 
@@ -575,9 +575,9 @@ def test_reports_that_do_not_compare():
     cohort = dict.fromkeys(model.users_.tolist(), "cold")
     with pytest.raises(ValueError, match="same held-out interactions and regimes"):
         compare_reports(report, ranking_report(model, X, y=y, train=train, cohort=cohort))
-    with pytest.raises(TypeError, match=r"b must be a report.*got a DataFrame"):
+    with pytest.raises(TypeError, match=r"b must come from.*got a DataFrame"):
         compare_reports(report, pd.DataFrame(report))
-    with pytest.raises(TypeError, match=r"a must be a report.*got a float"):
+    with pytest.raises(TypeError, match=r"a must come from.*got a float"):
         compare_reports(0.5, report)
     with pytest.raises(ValueError, match="n_bootstrap"):
         compare_reports(report, report, n_bootstrap=0)
@@ -585,7 +585,7 @@ def test_reports_that_do_not_compare():
         compare_reports(report, report, confidence_level=95)
     with pytest.raises(ValueError, match="confidence_level"):
         report_intervals(report, confidence_level=95)
-    with pytest.raises(TypeError, match=r"report must be one of ranking_report; got a DataFrame"):
+    with pytest.raises(TypeError, match=r"report must come from ranking_report; got a DataFrame"):
         report_intervals(pd.DataFrame(report))
 
 

@@ -251,9 +251,9 @@ def test_reports_are_averaged_again_from_details(report):
     assert vip.loc["vip", "interactions"] == len(own)
     alone = RankingReport.from_details(own, report.k, metrics=["MRR"])
     assert vip.loc["vip", f"MRR@{K}"] == pytest.approx(alone.loc["overall", f"MRR@{K}"])
-    with pytest.raises(ValueError, match=r"need the columns 'n_above' and 'n_tied'"):
+    with pytest.raises(ValueError, match=r"require the columns 'n_above' and 'n_tied'"):
         RankingReport.from_details(own.drop(columns="n_tied"), report.k, metrics=["MAP"])
-    with pytest.raises(ValueError, match="need the attribute `lists`"):
+    with pytest.raises(ValueError, match="require the attribute `lists`"):
         RankingReport.from_details(own, report.k, report.catalog, metrics=["coverage"])
 
 
@@ -273,7 +273,7 @@ def test_intervals_are_of_all_metrics_that_are_means(report):
     only = RankingReport.from_details(
         report.details, K, report.catalog, lists=report.lists, metrics=["Gini"]
     )
-    with pytest.raises(ValueError, match="no metric with intervals"):
+    with pytest.raises(ValueError, match="no metric that can be bootstrapped"):
         report_intervals(only)
 
 
@@ -408,5 +408,5 @@ def test_bad_arguments_are_named(world, arguments, error, message):
 @pytest.mark.parametrize("metric", ["RMSE", "AUC@3", "MRR", "MRR@0", "MRR@x"])
 def test_columns_of_metrics_are_checked(fitted, world, metric):
     pytest.importorskip("matplotlib")
-    with pytest.raises(ValueError, match=f"metric must be one such as .*got '{metric}'"):
+    with pytest.raises(ValueError, match=f"metric must be e.g. one of .*got '{metric}'"):
         RegimeDisplay.from_estimator(fitted, world["X"], metric=metric)
