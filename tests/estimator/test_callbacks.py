@@ -318,7 +318,7 @@ def test_early_stopping_says_what_it_cannot_do(world):
     with pytest.warns(DataWarning, match="are training interactions"):
         make(world).set_callbacks(EarlyStopping(world.train)).fit(world.train)
     unfit = EarlyStopping(world.test, scoring=auc_scorer(regime="new"))
-    with pytest.warns(DataWarning, match="is NaN"), pytest.raises(ValueError, match="got NaN"):
+    with pytest.warns(DataWarning, match="is NaN"), pytest.raises(ValueError, match="returned NaN"):
         make(world).set_callbacks(unfit).fit(world.train)
     pipe = make_pipeline("passthrough", make(world)).set_callbacks(EarlyStopping(world.test))
     with pytest.warns(ParameterWarning, match=re.escape("pipe[-1].set_callbacks")):

@@ -960,7 +960,7 @@ def test_the_steps_of_a_fit_are_logged(world, caplog):
     model = world.judged().fit(world.train)
     stats = model.judge_stats_
     told = [record.getMessage() for record in caplog.records]
-    assert "settings are the fixed ones" in told.pop(0)
+    assert "fixed settings are used" in told.pop(0)
     assert [text.split()[0] for text in told] == [
         "Fitting", "Using", "Calibrated", str(stats["pairs_weighted"]), "Of", "Fitted"
     ]  # fmt: skip

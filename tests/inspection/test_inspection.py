@@ -130,7 +130,7 @@ def test_any_two_columns_of_the_context(models, features):
 
 
 def test_what_is_known_of_the_draw_is_no_context(models):
-    with pytest.raises(ValueError, match="features must name") as told:
+    with pytest.raises(ValueError, match="features must be context columns") as told:
         GateDisplay.from_estimator(models["gated"], features=("offset", "history_length"))
     offered = re.search(r"\[(.*)\]", str(told.value))[1]
     assert "'agreement'" in offered
@@ -191,7 +191,7 @@ def test_rows_and_columns_without_any_pair_are_left_out():
 
 def test_without_pairs_there_is_nothing_to_draw_but_calibration():
     gate, Z = gate_of(6)
-    with pytest.raises(ValueError, match="averages over pairs, and there is none"):
+    with pytest.raises(ValueError, match="averages over pairs, but there are no pairs"):
         GateDisplay(pd.DataFrame(), ("a", "b")).plot()
     Z["agreement"] = np.nan
     features = ("history_length", "agreement")
@@ -336,7 +336,7 @@ def test_regimes_can_be_chosen_and_named(reports):
     labels = {"cold": "newcomers", "overall": "everybody"}
     display = RegimeDisplay.from_reports(reports, regime_labels=labels)
     assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["newcomers", "everybody"]
-    with pytest.raises(ValueError, match=r"regime_labels must name .*'overall'.*; got 'hot'"):
+    with pytest.raises(ValueError, match=r"regime_labels must only contain .*'overall'.*; got 'hot'"):
         display.plot(regime_labels={"hot": "x"})
 
 
@@ -409,7 +409,7 @@ def test_sees_through_a_pipeline_and_a_search(data, models):
 
 
 def test_models_with_nothing_to_draw_are_refused(data, models):
-    with pytest.raises(ValueError, match="has no ReliabilityGate to draw"):
+    with pytest.raises(ValueError, match="has no ReliabilityGate to plot"):
         GateDisplay.from_estimator(models["no judge"])
     with pytest.raises(ValueError, match="compute_loss=True"):
         LossDisplay.from_estimator(make_estimator(**COLUMNS).fit(data.train))
@@ -420,7 +420,7 @@ def test_models_with_nothing_to_draw_are_refused(data, models):
 
 def test_wrong_arguments_are_refused(models, reports):
     gated = models["gated"]
-    with pytest.raises(ValueError, match=r"features must name .* context, .* got 'age'"):
+    with pytest.raises(ValueError, match=r"features must be context columns .* got 'age'"):
         GateDisplay.from_estimator(gated, features=("age", "history_length"))
     with pytest.raises(ValueError, match="n_bins must be an integer >= 1; got 0"):
         GateDisplay.from_estimator(gated, n_bins=0)
@@ -432,15 +432,15 @@ def test_wrong_arguments_are_refused(models, reports):
         GateDisplay.from_estimator(gated, kind="both")
     with pytest.raises(TypeError, match="must be a pandas DataFrame of the pairs"):
         GateDisplay.from_estimator(gated.gate_)
-    with pytest.raises(TypeError, match="Z is for a ReliabilityGate"):
+    with pytest.raises(TypeError, match="Z must only be passed with a ReliabilityGate"):
         GateDisplay.from_estimator(gated, gated.preferences_)
-    with pytest.raises(ValueError, match="needs a calibration curve, and there is none"):
+    with pytest.raises(ValueError, match="requires a calibration curve, but there is none"):
         GateDisplay(pd.DataFrame([[1.0]]), ("a", "b")).plot(kind="calibration")
     with pytest.raises(ValueError, match=r"metric must be one of .*'AUC'.*got 'RMSE'"):
         RegimeDisplay.from_reports(reports, metric="RMSE")
     with pytest.raises(ValueError, match=r"reference must be one of .*got 'other'"):
         RegimeDisplay.from_reports(reports, reference="other")
-    with pytest.raises(ValueError, match="reports must hold at least one; got none"):
+    with pytest.raises(ValueError, match="reports must contain at least one; got none"):
         RegimeDisplay.from_reports({})
     with pytest.raises(TypeError, match="got a list"):
         RegimeDisplay.from_reports(list(reports.values()))
@@ -468,7 +468,7 @@ except ImportError as error:
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == (
-        "LossDisplay needs matplotlib; install it by: pip install matplotlib"
+        "LossDisplay requires matplotlib. Install it with: pip install matplotlib"
     )
 
 

@@ -545,7 +545,7 @@ def test_reports_over_different_catalogs_say_so():
         for items in (np.arange(20), np.arange(5, 100))
     )
     assert few.catalog.tolist() == list(range(20))
-    message = "different items, 20 and 95, of which 5 and 80 are in only one catalog"
+    message = "different catalogs of 20 and 95 items, of which 5 and 80 are in only one"
     for use in (
         lambda: compare_reports(few, many, n_bootstrap=2),
         lambda: compare_reports(pickle.loads(pickle.dumps(few)), many.round(3), n_bootstrap=2),
@@ -594,7 +594,7 @@ def test_reports_that_do_not_compare():
     [
         ({"k": 0}, ValueError, "k must be an integer >= 1; got 0"),
         ({"model": None}, TypeError, "function from user ids to scores; got None"),
-        ({"model": tiled(np.zeros(3))}, ValueError, "items must be given"),
+        ({"model": tiled(np.zeros(3))}, ValueError, "items is required"),
         ({"model": LinearRegression()}, NotFittedError, "LinearRegression lacks"),
         ({"model": tiled(np.zeros(4)), "items": [0, 7, 14]}, ValueError, r"shape .*3\) .*4\)"),
         (
@@ -608,7 +608,7 @@ def test_reports_that_do_not_compare():
             "finite scores; got NaN or inf",
         ),
         ({"model": tiled(["a", "b"]), "items": [0, 7]}, ValueError, "must return numbers"),
-        ({"items": [0, 7, 7]}, ValueError, "got 3 of which 2"),
+        ({"items": [0, 7, 7]}, ValueError, "got 3 ids, of which 2"),
         ({"items": []}, ValueError, "at least one"),
         (
             {"items": ["a", "b"]},
@@ -617,9 +617,9 @@ def test_reports_that_do_not_compare():
         ),
         ({"cohort": {0: "hot"}}, ValueError, "hot"),
         ({"cohort": {0: 3}}, ValueError, r"got \[3\]"),
-        ({"exclude": [1]}, ValueError, "exclude is a table, read as X is. X has 1 feature"),
-        ({"train": [[1, None]]}, ValueError, "train is a table, read as X is. Column 1 of X"),
-        ({"train": "x.csv"}, ValueError, "train is a table, read as X is. X must be a Data"),
+        ({"exclude": [1]}, ValueError, "exclude must be a table of the same form as X. X has 1 feature"),
+        ({"train": [[1, None]]}, ValueError, "train must be a table of the same form as X. Column 1 of X"),
+        ({"train": "x.csv"}, ValueError, "train must be a table of the same form as X. X must be a Data"),
         (
             {"model": "popularity", "items": [0], "train": None},
             ValueError,
@@ -628,7 +628,7 @@ def test_reports_that_do_not_compare():
         (
             {"cohort": {"nobody": "cold"}},
             ValueError,
-            "such as 0; got 1 other ids, such as 'nobody.*set_index",
+            "e.g. 0.; got 1 other ids .e.g. 'nobody.*set_index",
         ),
         ({"cohort": pd.Series("cold", index=[0, 0])}, ValueError, "more than once"),
     ],

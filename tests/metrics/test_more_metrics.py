@@ -374,7 +374,7 @@ def test_segments_1_and_text_1_are_apart(world):
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
-        ({"metrics": ["RMSE"]}, ValueError, r"metrics must be 'all' or some of .*got 'RMSE'"),
+        ({"metrics": ["RMSE"]}, ValueError, r"metrics must be 'all' or a subset of .*got 'RMSE'"),
         ({"metrics": []}, ValueError, "got none"),
         ({"metrics": 3}, TypeError, "metrics must be 'all' or a list of names; got an int"),
         ({"user_segments": [1]}, TypeError, "user_segments must be a pandas Series or a dict"),
@@ -382,18 +382,18 @@ def test_segments_1_and_text_1_are_apart(world):
         (
             {"user_segments": {"x": 1}},
             ValueError,
-            "user_segments must name some of the .* got 1 other ids, such as 'x'. Pass ids in the "
-            r"index, as users.set_index\('user'\)",
+            r"user_segments must contain some of the .* got 1 other ids \(e.g. 'x'\). Pass the ids as "
+            r"the index, e.g. users.set_index\('user'\)",
         ),
         (
             {"item_segments": {1: "a", 2: ["b", "c"]}},
             ValueError,
-            r"item_segments must have a single value for each id.* got \['b', 'c'\]",
+            r"item_segments must have a single value per id.* got \['b', 'c'\]",
         ),
         (
             {"item_segments": pd.Series(["a", "b"], index=[1, 1])},
             ValueError,
-            "item_segments must have each id once; got 1",
+            "item_segments must contain each id once; got 1",
         ),
         ({"item_features": np.ones((3, 2))}, ValueError, r"row for each of the 40 .*\(3, 2\)"),
     ],

@@ -387,7 +387,7 @@ def test_counts_of_all_magnitudes_are_compressed(log, plays):
 
 @pytest.mark.slow
 def test_raw_strengths_that_lose_are_told(log, plays):
-    with pytest.warns(DataWarning, match="largest ones drown.*Set strengths='(log|binary)'"):
+    with pytest.warns(DataWarning, match="largest ones dominate.*Set strengths='(log|binary)'"):
         make_model(strengths="raw").fit(log, plays)
 
 
@@ -503,7 +503,7 @@ def test_a_search_that_finds_all_else_anew_is_told_once(log):
         warnings.simplefilter("always")
         search = GridSearchCV(make_model(), {"item_bias": [0.0, 0.2]}, cv=LeaveLastOut(**COLUMNS))
         search.fit(log)
-    told = [w for w in caught if "item_bias of a clone had been set" in str(w.message)]
+    told = [w for w in caught if "item_bias was set on a clone" in str(w.message)]
     assert len(told) == 1 and told[0].category is ParameterWarning
     assert told[0].filename == __file__
     found_first = make_model().fit(log)
