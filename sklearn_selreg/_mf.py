@@ -159,7 +159,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     ----------
     factors : "auto", int or None, default="auto"
         Number of latent factors. If "auto", it is tuned (see `tuning`). If None, or if nothing is
-        tuned, a fixed value is used: 64 for ALS and BPR, 16 for LMF.
+        tuned, a fixed value is used: 64 for ALS and BPR, 16 for LMF. Likewise for all settings
+        below that can be "auto".
     regularization : "auto", float or None, default="auto"
         L2 penalty :math:`\lambda` > 0 on the factors. The best value grows with the number of users
         and with `alpha`. Fixed value: 85 for ALS, 0.05 for BPR, 6 for LMF.
@@ -183,8 +184,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     strengths : "auto", "raw", "log" or "binary", default="auto"
         Transformation of the strengths `y`, after summing over repeated pairs: none, ``log(1 + y)``
         divided by its mean, or 1 for all. Compress play counts and amounts, which span orders of
-        magnitude; otherwise the largest ones dominate. If "auto", it is tuned, unless all strengths
-        are 1. Fixed value: "raw".
+        magnitude; otherwise the largest ones dominate. Fixed value: "raw". If all strengths are
+        equal, "auto" is "raw" for ones and "binary" otherwise.
     negatives : "error" or "net", default="error"
         How to treat negative strengths. If "net", they are returns and are subtracted from the
         user's purchases of the item; pairs with nothing left are not interactions.
