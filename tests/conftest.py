@@ -1,4 +1,4 @@
-"""Shared fixtures."""
+"""What tests of several folders are given."""
 
 import pytest
 from loopback import LLMServer
@@ -8,7 +8,7 @@ from sklearn_selreg.datasets import load_movielens_coldstart
 
 
 def pytest_collection_modifyitems(items):
-    """Mark `JudgeContract` tests that start processes as slow; they cannot mark themselves."""
+    """Tests of `JudgeContract` that start processes are slow, too; it cannot mark them itself."""
     for item in items:
         if getattr(item, "originalname", None) == "test_works_in_several_processes":
             item.add_marker(pytest.mark.slow)
@@ -16,18 +16,18 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def world():
-    """Forty users with tastes; tests must not modify it."""
+    """Forty users with tastes; tests must not change it."""
     return World()
 
 
 @pytest.fixture(scope="session")
 def movielens():
-    """MovieLens with its recorded answers; tests must not modify it."""
+    """MovieLens with its recorded answers; tests must not change it."""
     return load_movielens_coldstart()
 
 
 @pytest.fixture
 def server():
-    """Start a server that imitates the Claude and GPT APIs, in its own process."""
+    """Start a service that asks like Claude's and GPT's, in a process of its own."""
     with LLMServer() as started:
         yield started

@@ -1,7 +1,7 @@
-"""An HTTP server on loopback, in its own process, that imitates the APIs of two LLM services.
+"""An HTTP server on loopback, in a process of its own, that speaks the APIs of two LLM services.
 
-It rates each candidate by a hash of the texts, independent of the order, and misbehaves on request.
-As a script, it prints its port and serves; `LLMServer` starts and controls it from a test.
+It rates each candidate by a hash of the texts, whatever the order, and misbehaves as told. Run as a
+script it serves, and prints its port; `LLMServer` starts and asks it from a test.
 """
 
 import asyncio
@@ -18,31 +18,31 @@ from datetime import datetime, timedelta, timezone
 
 SETTINGS = {
     "delay": 0.0,  # seconds until a live answer
-    "slow": 1.0,  # seconds until a "slow" answer
+    "slow": 1.0,  # seconds until a "slow" one
     "retry_after": 0.05,
-    "faults": {},  # kind -> probability per request
-    "script": [],  # kinds of the next requests; None: no fault
+    "faults": {},  # kind -> probability for each request
+    "script": [],  # kinds for the next requests, None: fine
     "always": {},  # part of the question -> kind
     "seed": 0,
-    "json_schema": True,  # whether /v1/chat/completions supports it
-    "usage": None,  # token usage to report instead of the true numbers
-    "by_position": False,  # whether to rate by position in the list, regardless of the content
-    "prose": False,  # whether to surround the answer with prose
+    "json_schema": True,  # whether /v1/chat/completions knows it
+    "usage": None,  # what it says of the tokens used, instead of their numbers
+    "by_position": False,  # whether it rates by the place in the list, whatever is there
+    "prose": False,  # whether it writes prose around its answer
     "requests_per_second": None,
     "batch_delay": 0.0,
     "batch_faults": {},
     "batch_script": [],
-    "broken_results": 0,  # number of times that batch results break off in the middle
-    "batch_post_fault": None,  # "lost": accepted, but the connection breaks; or a status code
+    "broken_results": 0,  # how often the results of a batch break off in the middle
+    "batch_post_fault": None,  # "lost": accepted, but the connection breaks; or a status
     "port": 0,
-    "loading": 0.0,  # seconds after the start during which it reports that the model is loading
-    "model": None,  # the model name to report, regardless of the request
-    "bounds": "ignored",  # rating bounds in the schema: "refused" or "needed" (else years)
-    "slots": None,  # number of requests processed concurrently
-    "context": None,  # maximum tokens in a prompt, of 4 characters each
-    "parts": False,  # whether answers are lists of parts
-    "custom": {},  # kind -> (status, body, headers) to return instead
-    "journal": None,  # file with a line per request, and per answer before it is sent
+    "loading": 0.0,  # seconds after its start in which it says that it loads its model
+    "model": None,  # the name it tells, whatever it is asked for
+    "bounds": "ignored",  # of ratings in the schema; "refused", or "needed": else it answers years
+    "slots": None,  # how many it works on at a time
+    "context": None,  # tokens that a prompt may have, of 4 characters
+    "parts": False,  # whether its answers are lists of parts
+    "custom": {},  # kind -> (status, body, headers) that is answered instead
+    "journal": None,  # file with a line for each request, and for each answer before it is sent
     "echo_key": False,  # whether errors repeat the key, as careless services do
 }
 STATUS = {
@@ -59,7 +59,7 @@ STATUS = {
 }
 
 
-# Invalid answers with status 200: body and headers.
+# Answers with the status 200 that are none: body and headers.
 ODD = {
     "garbage": ("\x00\xff<html>", {}),
     "list": ("[1, 2]", {}),
@@ -93,7 +93,7 @@ class State:
 
     def reset(self):
         self.requests = {}  # number of requests by path
-        self.questions = {}  # number of times that each question was asked
+        self.questions = {}  # number of times that each was asked
         self.statuses = {}
         self.items = 0
         self.tokens = [0, 0]  # of all answers, whether they arrive or not
@@ -137,7 +137,7 @@ def answer_text(state, body, question, kind):
         ratings = dict.fromkeys(ratings, 1994)
     if state.settings["by_position"]:
         ratings = {number: min(4 * place, 99) for place, number in enumerate(ratings)}
-    if "`ranking`" in json.dumps(body):  # the system prompt asks for a ranking
+    if "`ranking`" in json.dumps(body):  # the system prompt asks for one
         ranking = sorted(ratings, key=ratings.get, reverse=True)
         ratings = {"ranking": [int(number) for number in ranking]}
         if kind == "missing":
@@ -157,7 +157,7 @@ def answer_text(state, body, question, kind):
 
 
 def message(state, body, kind):
-    """Return a response of the Messages API."""
+    """Return a message of the Messages API."""
     text, question = question_of(body)
     count(state, text, question)
     refused = kind == "refusal"
@@ -178,19 +178,19 @@ def message(state, body, kind):
 
 
 def count(state, text, question):
-    """Count the tokens of an answer."""
+    """Bill an answer."""
     state.tokens[0] += len(text) // 4 + 20
     state.tokens[1] += 6 * len(rate(question))
 
 
 def told(state, usage):
-    """Return the token usage to report; a dict replaces some of the numbers."""
+    """Return what the server says of the tokens used: a dict replaces some of the numbers."""
     wrong = state.settings["usage"]
     return usage | wrong if isinstance(wrong, dict) else usage if wrong is None else wrong
 
 
 def completion(state, body, kind):
-    """Return a response of the chat completions API."""
+    """Return a completion of the chat completions API."""
     text, question = question_of(body)
     count(state, text, question)
     answer = answer_text(state, body, question, kind)
@@ -370,7 +370,7 @@ class Server:
         self.write(writer, 200, answer, broken=kind == "reset")
 
     def note(self, what, text):
-        """Log an event to a file that outlives this process when it is killed."""
+        """Write down what happens, for those who count after this process is killed."""
         if self.state.settings["journal"]:
             with open(self.state.settings["journal"], "a", encoding="utf-8") as journal:
                 journal.write(json.dumps([what, text]) + "\n")
@@ -463,14 +463,14 @@ class Server:
 
 
 class LLMServer:
-    """Client-side handle of the server; a context manager."""
+    """The server, from outside; a context manager."""
 
     def __init__(self, **settings):
         self._settings = settings
         self.start()
 
     def start(self, **settings):
-        """Start the process; after `kill`, restart it at the same address."""
+        """Start the process; once more after `kill`, at the same address."""
         self._settings |= settings
         command = [sys.executable, __file__, json.dumps(self._settings)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -479,7 +479,7 @@ class LLMServer:
         self.url = f"http://127.0.0.1:{port}"
 
     def kill(self):
-        """Kill the process as by `kill -9`: pending requests are never answered."""
+        """Kill the process, as by `kill -9`: what is under way is never answered."""
         self._process.kill()
         self._process.wait()
         self._process.stdout.close()
@@ -491,7 +491,7 @@ class LLMServer:
             return json.load(response)
 
     def stats(self):
-        """Return the request counts."""
+        """Return what was asked."""
         return self._control("stats")
 
     def configure(self, **settings):
@@ -499,11 +499,11 @@ class LLMServer:
         self._control("config", settings)
 
     def reset(self):
-        """Reset all counts; batches stay."""
+        """Count from 0 again; batches stay."""
         self._control("reset")
 
     def forget_batches(self):
-        """Forget all batches, as services do after some weeks."""
+        """Have it forget all batches, as a service does after some weeks."""
         self._control("forget")
 
     def __enter__(self):
