@@ -1837,8 +1837,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         item : item id
         by_feature : bool, default=True
             How to present the joint contribution of the user's history and the item's features. If
-            True, it is listed by feature, and the history keeps the remainder: the evidence from
-            shared users. If False, it is listed by item of the history, without features.
+            True, it is listed by feature, and the history keeps the rest: the evidence from shared
+            users. If False, it is listed by item of the history, without features.
 
         Returns
         -------
@@ -1850,7 +1850,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
               a single row `mean_user` instead.
             - `feature`: a feature of the item, liked or disliked according to the user's history.
             - `user_feature`: a feature of the user, according to the prediction from `user_data`;
-              the only kind for users without interactions.
+              it replaces `history` for users without interactions.
             - `preference`: an item that the judge preferred or rejected for this user.
             - `item_preference`: this item, preferred or rejected by the judge for any user.
             - `bias`: the item bias in the user's period.
@@ -1940,8 +1940,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         -------
         table : DataFrame of shape (n_pairs, 4)
             Users and items, named as in :meth:`recommend` (or `user` and `item` if one of these
-            names is "title" or "reason"); `title`; and `reason`, e.g. ``"because they liked Heat
-            and Casino; genres=Crime"``. The index is that of X if X is a pandas DataFrame.
+            names is "title" or "reason"); `title`; and `reason`, e.g.
+            ``"because they liked Heat and Casino; genres=Crime"``. The index is that of X if X is a
+            pandas DataFrame.
 
         Raises
         ------
