@@ -1,7 +1,7 @@
-"""Which doctests are left out."""
+"""Doctests to skip."""
 
 from importlib.util import find_spec
 
 collect_ignore = []
-if find_spec("sklearn.callback") is None:  # before 1.9
+if find_spec("sklearn.callback") is None:  # scikit-learn < 1.9
     collect_ignore += ["sklearn_selreg/callback.py"]

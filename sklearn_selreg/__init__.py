@@ -13,7 +13,7 @@ from ._version import __version__ as __version__
 from .exceptions import ModelVersionWarning
 from .judges import LLMJudge
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # quiet, unless told otherwise
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless configured
 
 __all__ = [
     "ALS",

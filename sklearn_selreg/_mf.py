@@ -1,4 +1,4 @@
-"""The estimator: parameters and documented methods; what they do is in the folders."""
+"""The estimator: its parameters and documented methods; the subpackages implement them."""
 
 from __future__ import annotations
 
@@ -124,14 +124,14 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatchReader
     from typing_extensions import Self
 
-# Parameters with parameters of their own: what short values stand for, ...
+# Parameters with nested parameters: what their short forms stand for, ...
 _SHORTHANDS: dict[str, dict[Any, type]] = {
     "backbone": {name: kind for kind, name in SPECIFICATIONS.items()},
     "slates": {None: SlateSampler},
     "gate": {"auto": ReliabilityGate},
     "item_encoder": {"auto": AutoItemEncoder},
 }
-# ... and what to write where there is nothing to set them of.
+# ... and what to pass when there is no object to set nested parameters of.
 _INSTANCES = {
     "gate": "ReliabilityGate()",
     "judge": "AnthropicJudge(max_cost=1)",
@@ -140,185 +140,192 @@ _INSTANCES = {
 _OF_BACKBONE = ("factors", "regularization", "alpha", "iterations")
 _AUTO = StrOptions({"auto"})
 _LARGEST_RECENCY_POWER = 8.0
-_LARGEST_LLM_WEIGHT = 4.0  # interactions; more was hardly meant relative to alpha
+_LARGEST_LLM_WEIGHT = 4.0  # interactions; a larger value suggests alpha was overlooked
 
 
 @public
 class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimator):
-    r"""Matrix factorization, regularized by a judge's preferences where they can be trusted.
+    r"""Matrix factorization regularized by an LLM's preferences where they can be trusted.
 
     ALS on implicit feedback, with item factors shrunk toward a linear prediction from item
     features. Pairwise preferences from an LLM, collected offline, act as an additional regularizer
-    wherever a calibrated gate expects them to be correct: with short histories, rare items, an
-    unsure model. Nothing of the LLM is left at prediction time.
+    wherever a calibrated gate expects them to be correct: typically for users with short histories,
+    for rare items, and where the model itself is uncertain. Predictions do not use the LLM.
 
-    A sample is one interaction: a row with a user id and an item id. Ids are any hashable scalars.
+    Each sample is one interaction: a row with a user id and an item id. Ids can be any hashable
+    scalars.
 
     Parameters
     ----------
     factors : "auto", int or None, default="auto"
-        Number of latent factors. "auto" is found by `tuning`, here and below; fixed: 64; 16 for
-        LMF. None: the fixed value.
+        Number of latent factors. If "auto", it is tuned (see `tuning`). If None, or if nothing is
+        tuned, a fixed value is used: 64 for ALS and BPR, 16 for LMF. Likewise for all settings
+        below that can be "auto".
     regularization : "auto", float or None, default="auto"
-        L2 penalty :math:`\lambda` > 0 of the factors; the right value grows with the number of
-        users and with `alpha`. Fixed, and None: 85 for ALS, .05 for BPR, 6 for LMF.
+        L2 penalty :math:`\lambda` > 0 on the factors. The best value grows with the number of users
+        and with `alpha`. Fixed value: 85 for ALS, 0.05 for BPR, 6 for LMF.
     alpha : "auto", float or None, default="auto"
-        Confidence > 0 of an interaction per unit of strength. Fixed, and None: 50 for ALS, 10 for
-        LMF. BPR, to which strengths do not matter, has none.
+        Confidence > 0 of an interaction per unit of strength. Fixed value: 50 for ALS, 10 for LMF.
+        BPR ignores strengths and has no `alpha`.
     iterations : "auto", int or None, default="auto"
-        For ALS the number of sweeps, each over users, items and feature prior; for BPR and LMF that
-        of their epochs, which are not searched for. Fixed, and None: 20 for ALS, 100 for BPR, 50
-        for LMF.
+        Number of sweeps over users, items and feature prior for ALS, and number of epochs for BPR
+        and LMF, where it is not tuned. Fixed value: 20 for ALS, 100 for BPR, 50 for LMF.
     backbone : "als", "bpr", "lmf", ALS, BPR or LMF, default="als"
-        What is factorized with: alternating least squares, or `implicit`'s Bayesian personalized
-        ranking or logistic matrix factorization. The factors of the latter two are kept by a
-        proximal term while features and preferences act; see Notes. A string stands for an instance
-        with its defaults: :class:`~sklearn_selreg.ALS` and the others have further settings.
+        Factorization method: alternating least squares, or Bayesian personalized ranking or
+        logistic matrix factorization from `implicit`. A string stands for an instance with default
+        settings; :class:`~sklearn_selreg.ALS`, :class:`~sklearn_selreg.BPR` and
+        :class:`~sklearn_selreg.LMF` have further ones. For BPR and LMF, features and preferences
+        adjust the factors afterwards, and a proximal term keeps them near the original ones.
     user_col, item_col : int or str, default=0 and 1
-        Columns of `X` with the ids: positions, or names in a DataFrame.
+        Columns of `X` that contain the ids: positions, or names if `X` is a table.
     time_col : int, str or None, default=None
-        Column of `X` that orders the interactions of a user. None: order of the rows.
+        Column of `X` by which the interactions of a user are ordered. If None, the row order is
+        used.
     strengths : "auto", "raw", "log" or "binary", default="auto"
-        How the strengths `y` count, summed over repeated rows: as they are, as ``log(1 + y)``
-        relative to its mean, or all as 1. Play counts and amounts span orders of magnitude; raw,
-        the largest ones drown the others. "auto" is "raw" where all are 1. Fixed: "raw".
+        Transformation of the strengths `y`, after summing over repeated pairs: none, ``log(1 + y)``
+        divided by its mean, or 1 for all. Compress play counts and amounts, which span orders of
+        magnitude; otherwise the largest ones dominate. Fixed value: "raw". If all strengths are
+        equal, "auto" is "raw" for ones and "binary" otherwise.
     negatives : "error" or "net", default="error"
-        What strengths below 0 are. "net": returns, which are taken off what the user has of the
-        item; a pair that has nothing left is no interaction.
+        How to treat negative strengths. If "net", they are returns and are subtracted from the
+        user's purchases of the item; pairs with nothing left are not interactions.
     item_data : table, Series, dict or None, default=None
-        What is known about items. A table of any library holds the ids in the column named as the
-        item column of `X`, of pandas else in its index; a Series in its index; a dict maps ids to
-        text, numbers, or dicts of columns. Items that nobody interacted with can be recommended if
-        they are listed here.
+        Item metadata. Tables of any library hold the ids in a column with the same name as the item
+        column of `X`; pandas objects may have them in the index. A dict maps ids to text, numbers
+        or dicts of columns. Items without interactions can be recommended if they are listed here.
     item_encoder : "auto", transformer or None, default="auto"
-        Makes features of `item_data`: a scikit-learn transformer, fitted on its columns; "auto" for
-        :class:`~sklearn_selreg.AutoItemEncoder`; None for no features.
+        Scikit-learn transformer that computes features from the columns of `item_data`. If "auto",
+        an :class:`~sklearn_selreg.AutoItemEncoder`. If None, no features are used.
     user_data : table, Series, dict or None, default=None
-        What is known about users, as `item_data` of items, such as age and occupation. Features are
-        made of it by an :class:`~sklearn_selreg.AutoItemEncoder`, and users are drawn by
-        `regularization` to what a ridge regression on these expects. Users without interactions
-        are recommended what such users like if they are listed here. A judge is not told.
+        User metadata such as age or occupation, in the same forms as `item_data`. An
+        :class:`~sklearn_selreg.AutoItemEncoder` computes features, and `regularization` shrinks
+        user factors toward a ridge regression on these. Users without interactions who are listed
+        here get the predicted factors. It is never sent to a judge.
     prior_strength : "auto" or float, default="auto"
-        How strongly > 0 item factors lean on features: their penalty is `prior_strength` times
-        `regularization` times the squared distance from what a ridge regression on the features
-        expects. Without features it does nothing. Fixed: 2.5.
+        Strength > 0 of the feature prior: item factors are penalized by `prior_strength` times
+        `regularization` times the squared distance from a ridge regression on the features. Without
+        features, it has no effect. Fixed value: 2.5.
     item_bias : "auto" or float, default="auto"
-        Score >= 0 that an item gains by being popular: `item_bias * n / (n + 5)` for n
-        interactions, with features shrunk to what they lead to expect. 0: none. Fixed: .25.
+        Popularity bonus >= 0: `item_bias * n / (n + 5)` is added to the score of an item with n
+        interactions. With features, the bonus is shrunk toward its prediction from them. If 0,
+        there is no bias. Fixed value: 0.25.
     popularity_periods : "auto" or int, default="auto"
-        With `time_col`, that popularity is one of the time: the interactions are cut into so many
-        periods of about equally many, and n is what an item would have, had it always been as
-        popular as in the period. 1: popularity does not change. Fixed: 8.
+        Number of periods, with about equally many interactions each, over which popularity may
+        change; requires `time_col`. The n of `item_bias` is then the number of interactions that an
+        item would have had at its popularity in that period. If 1, popularity is constant. Fixed
+        value: 8.
     popularity_at : "user" or "last", default="user"
-        Which period counts for a user: that of the user's newest interaction, or the last one.
-        Settings are found with "user": what is held out lies before the last period.
+        Period whose popularity counts: that of the user's newest interaction, or the last one.
+        Tuning always uses "user", because held-out interactions precede the last period.
     judge : judge of `sklearn_selreg.judges` or None, default=None
         Source of preferences. A `PrecomputedJudge` is used as is; any other judge is queried on
         slates selected by the estimator. If None, no judge is used.
     slates : SlateSampler or None, default=None
-        Which slates a judge is asked about; see :class:`~sklearn_selreg.SlateSampler`. None: one
-        with its defaults.
+        Selects the slates for the judge. If None, a :class:`~sklearn_selreg.SlateSampler` with
+        default settings.
     gate : "auto", ReliabilityGate, other transformer or None, default="auto"
-        Weighs preferences. "auto": `ReliabilityGate()`. None: all preferences weigh 1, wherever
-        they are (global distillation). Another transformer needs ``fit(Z, y, groups=)``, with an
-        argument `sample_weight` if it wants the weights of pairs, and a `transform` that gives
-        one column of finite weights >= 0, as log-odds; Z is a DataFrame of the gate's evidence.
+        Assigns weights to preferences. If "auto", a `ReliabilityGate()`. If None, all preferences
+        have weight 1 (global distillation). Any other transformer needs ``fit(Z, y, groups=)``,
+        where Z is a DataFrame of the gate's evidence, and a `transform` that returns one column of
+        finite weights >= 0, in log-odds. It receives pair weights if `fit` accepts `sample_weight`.
     llm_weight : float, default=0.16
-        Weight >= 0 of all preferences, relative to `alpha`: with 1 a preference of weight 1 counts
-        as an interaction does. (:math:`\mu` is `llm_weight` times `alpha`; for BPR, LMF and given
-        factors times 50.)
+        Weight >= 0 of all preferences, relative to `alpha`: at 1, a preference of weight 1 counts
+        as much as an interaction. (:math:`\mu` is `llm_weight` times `alpha`, or times 50 for BPR,
+        LMF and given factors.)
     margin : float, default=0.4
-        By how much >= 0 the score of the preferred item should be larger at most; beyond it a
-        preference does nothing. A weight of the gate asks for less: for what its log-odds are
-        worth, on top of the difference in the model without judge. Without gate all preferences
-        ask for the margin. For BPR and LMF, whose scores have another scale, the unit of `margin`
-        and `item_bias` is 10 standard deviations of a user's scores, about as it is for ALS.
+        Largest score difference >= 0 that a preference asks for; once it is reached, the preference
+        has no effect. With a gate, a preference asks for the difference of the model without judge
+        plus what its log-odds are worth, up to `margin`. Without a gate, it always asks for
+        `margin`. Since BPR and LMF scores have another scale, their unit of `margin` and
+        `item_bias` is 10 standard deviations of a user's scores, which is comparable to ALS.
     tuning : "fast", "thorough" or None, default="fast"
-        How settings that are "auto" are found: what each user did last is held out, and some 15
-        small models are compared by how they rank it; see Notes. "thorough" goes through the
-        settings up to three times, on more interactions. None: nothing is searched, all are fixed.
-        With fewer than 200 users to hold something out of they are fixed, too.
+        How to tune the settings that are "auto". "fast" holds out the last interaction of each user
+        and compares about 15 small models by how they rank it; see Notes. "thorough" passes over
+        the settings up to three times and uses more interactions. If None, or with fewer than 200
+        users to hold out interactions of, the fixed values are used.
     warm_start : bool, default=False
-        Go on from the factors of the last `fit`, which are found by id: new users are folded in,
-        new items start as their features lead to expect (else at random), and those no longer in
-        `X` are left out. The gate is calibrated again, from a new start.
+        If True, `fit` resumes from the factors of the previous `fit`, matched by id. New users are
+        folded in, new items start at their prediction from features (else at random), and ids no
+        longer in `X` are dropped. The gate is recalibrated from scratch.
     n_jobs : int or None, default=None
-        Threads, not 0; None or a negative number: all cores. Small problems run on one thread.
-        Results do not depend on it, except for BPR and LMF, which therefore use one thread when
-        `random_state` is set.
+        Number of threads; not 0. If None or negative, all cores are used. Small problems run on one
+        thread. Results do not depend on it, except for BPR and LMF, which therefore use one thread
+        when `random_state` is set.
     random_state : int, RandomState, Generator or None, default=None
-        Of the factors' start. An int gives the same result in each call, and the same start as
-        `implicit` has with this int.
+        Seed for the initial factors. An int gives reproducible results, and the same initial
+        factors as the same int in `implicit`.
     verbose : int, default=0
-        Above 0: progress bars over the choice of slates, over all sweeps, with those that
-        calibrate the gate, and over users who are recommended or ranked for. A judge has its own.
-        Callbacks (`set_callbacks`, scikit-learn 1.9) are told of the same.
+        If positive, show progress bars for slate selection, for sweeps (including those that
+        calibrate the gate), and for users during recommendation and evaluation. Judges have their
+        own `verbose`. Callbacks (`set_callbacks`, scikit-learn 1.9) receive the same progress.
 
     Attributes
     ----------
     factors_, regularization_, alpha_, iterations_ : int, float, float, int
-        What was used of these parameters, found or given; None where the backbone has none, as of
-        the next.
+        Values used for these parameters, whether tuned or given; None if the backbone does not have
+        the parameter.
     prior_strength_, item_bias_, missing_power_, recency_power_ : float
         Likewise.
     strengths_, popularity_periods_ : str, int
         Likewise.
     tuning_ : DataFrame
-        Settings that were compared, if any; made at each access.
+        Settings compared during tuning, if any; computed on access.
     users_ : ndarray of shape (n_users,)
-        User ids, as they were given, those of `user_data` included; sorted where they sort.
+        User ids, including those in `user_data`, with their original type; sorted if sortable.
     items_ : ndarray of shape (n_items,)
-        Item ids, those of `item_data` included.
+        Item ids, including those in `item_data`.
     user_factors_ : ndarray of shape (n_users, n_columns), float32
-        `factors` columns, and with `item_bias`, BPR or LMF further ones for the user's period (a
-        single one of ones, if there is a single period). A user without any interaction is what
-        `user_data` leads to expect, else the mean of the others, in the last period.
+        `factors` columns. With `item_bias`, BPR or LMF, further columns encode the user's period (a
+        column of ones if there is a single period). Users without interactions have the factors
+        predicted from `user_data`, or else the mean of the other users, and the last period.
     item_factors_ : ndarray of shape (n_items, n_columns), float32
-        Likewise; the further columns hold the item biases, in each period.
+        `factors` columns, and further columns with the item biases in each period.
     gate_ : ReliabilityGate or None
-        The fitted gate; None without judge or gate, or without any slate to calibrate it on (then
-        no preference is trusted).
+        Fitted gate. None without a judge or gate, and if no slate was available for calibration, in
+        which case no preference is trusted.
     judge_ : judge of `sklearn_selreg.judges` or None
         The judge.
     judge_stats_ : dict of str to int
-        Counts: `slates` that the judge answered (be it with no opinion), `answers` with an opinion
-        (a slate may be sent in several orders), `slates_used`, and `pairs`; with a gate also
-        `calibration_slates`, `calibration_pairs` and `pairs_weighted` above 0. Empty without judge.
+        Counts: `slates` that were answered (even without an opinion), `answers` with an opinion (a
+        slate may be sent in several orders), `slates_used` and `pairs`; with a gate also
+        `calibration_slates`, `calibration_pairs` and `pairs_weighted`, those with positive weight.
+        Empty without a judge.
     preferences_ : DataFrame
-        The preferences with their evidence and weights; made at each access.
+        Preferences with their evidence and weights; computed on access.
     judge_summary_ : str
-        What the judge adds, in one sentence; made at each access.
+        One-sentence summary of what the judge adds; computed on access.
     item_encoder_ : transformer or None
-        The fitted encoder.
+        Fitted encoder of `item_data`.
     user_encoder_ : AutoItemEncoder or None
-        Likewise of `user_data`.
+        Fitted encoder of `user_data`.
     loss_curve_ : list of float
-        With `compute_loss` of the backbone: the objective after each regularized sweep (without
-        judge, after each sweep). It never rises.
+        If the backbone has ``compute_loss=True``: the objective after each regularized sweep
+        (without a judge, after every sweep). It never increases.
     n_iter_ : int
-        Number of sweeps, and of epochs of BPR and LMF.
+        Number of sweeps, plus epochs for BPR and LMF.
     n_features_in_ : int
-        Number of columns of `X` in `fit`; 2 for a sparse matrix. `predict` needs only those with
-        users and items.
+        Number of columns of `X` in `fit`; 2 for a sparse matrix. `predict` only needs the user and
+        item columns.
     feature_names_in_ : ndarray of shape (`n_features_in_`,), object
-        Their names, if `X` has names that are all strings.
+        Column names of `X`, if they are all strings.
 
     See Also
     --------
-    ReliabilityGate : Where a judge can be trusted.
-    sklearn_selreg.judges.PrecomputedJudge : Gives recorded answers.
-    sklearn_selreg.metrics.ranking_report : Evaluates by regime.
+    ReliabilityGate : Predicts where a judge can be trusted.
+    sklearn_selreg.judges.PrecomputedJudge : Judge with recorded answers.
+    sklearn_selreg.metrics.ranking_report : Ranking metrics by regime.
 
     Notes
     -----
-    The objective is in the documentation of the method. A slate of the judge is used if its history
-    lies within the user's fitted interactions. Candidates the user was fitted on, but the judge was
-    not shown, calibrate the gate; the other ones regularize.
+    The objective is stated in the user guide, under "The method". A judged slate is used if the
+    history shown to the judge is contained in the user's fitted interactions. Candidates that the
+    user was fitted on but that were not shown to the judge calibrate the gate; all others
+    regularize the model.
 
-    Settings are found in the rows given to `fit` only, and without the judge: what is held out for
-    that is fitted on in the end. They are those of the highest criterion (NDCG@10, and AUC of all
-    and of rare items) among those that rank no worse than popularity and plain `implicit`. They do
-    not depend on `random_state`. `warm_start` keeps those of the last fit.
+    Tuning uses only the rows given to `fit`, and no judge; the final fit includes the held-out
+    rows. It selects the settings with the highest criterion (NDCG@10, plus AUC over all items and
+    over rare items) among those that rank no worse than popularity and plain `implicit`. The result
+    does not depend on `random_state`. With `warm_start`, the settings of the previous fit are kept.
 
     References
     ----------
@@ -390,10 +397,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         "Running": ("tuning", "warm_start", "n_jobs", "random_state", "verbose"),
     }
 
-    # Names of the parameters that were set since this was cloned, as by a search; None if it is no
-    # clone.
+    # Parameters set since cloning, e.g. by a search; None if this is not a clone.
     _set_since_cloned: frozenset[str] | None = None
-    _make_losses = staticmethod(preference_losses)  # what a subclass with another loss replaces
+    _make_losses = staticmethod(preference_losses)  # subclasses may replace the loss
 
     def __init__(
         self,
@@ -457,10 +463,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     # -- parameters and tags -----------------------------------------------------------------------
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, also those of their parts, as `gate__C` or `backbone__recency_power`.
+        """Set parameters, including nested ones such as `gate__C` or `backbone__recency_power`.
 
-        A part that is "auto", None or a string (such as `slates` or `backbone`) becomes an instance
-        with its defaults first.
+        Setting a nested parameter of one that is "auto", None or a string (`slates`, `backbone`)
+        first replaces it by an instance with default settings.
 
         Parameters
         ----------
@@ -474,8 +480,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Raises
         ------
         ValueError
-            For a name that does not exist, and for a parameter of something that is None, such as
-            `judge`: pass an instance of it first.
+            For unknown names, and for nested parameters of one that is None, such as `judge`: pass
+            an instance first.
         """
         params = expand_shorthands(self, params, _SHORTHANDS)
         check_nested(self, params, _INSTANCES, _SHORTHANDS)
@@ -485,15 +491,15 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
     def __sklearn_clone__(self):
         clone = super().__sklearn_clone__()
-        clone._set_since_cloned = frozenset()  # a search sets parameters of clones
-        if hasattr(self, "_left_behind"):  # a clone of a loaded model lacks the same parameters
+        clone._set_since_cloned = frozenset()  # searches set parameters on clones
+        if hasattr(self, "_left_behind"):  # clones of a loaded model lack the same parameters
             clone._left_behind = self._left_behind
         return clone
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        # Ids are categories. A sparse matrix is no table of samples: `fit` reads it as users x
-        # items, without y, and `predict` refuses it.
+        # Ids are categories. Sparse matrices are not tables of samples: `fit` reads them as users x
+        # items, without y, and `predict` rejects them.
         tags.input_tags.categorical = True
         tags.input_tags.sparse = False
         tags.target_tags.required = False
@@ -504,22 +510,22 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
     @property
     def users_(self) -> np.ndarray:
-        """User ids, as they were given, those of `user_data` included."""
+        """User ids, including those in `user_data`, with their original type."""
         return self._fitted_model.users
 
     @property
     def items_(self) -> np.ndarray:
-        """Item ids, those of `item_data` included."""
+        """Item ids, including those in `item_data`."""
         return self._fitted_model.items
 
     @property
     def user_factors_(self) -> np.ndarray:
-        """Factors of the users, and their periods."""
+        """User factors, with the users' periods."""
         return self._fitted_model.user_factors
 
     @property
     def item_factors_(self) -> np.ndarray:
-        """Factors of the items, and their biases."""
+        """Item factors, with the item biases."""
         return self._fitted_model.item_factors
 
     @property
@@ -529,7 +535,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         except KeyError:
             name = type(self).__name__
             raise AttributeError(
-                f"{name!r} object is not fitted, so it has none of its factors."
+                f"This {name} instance is not fitted yet. Call fit before using its factors."
             ) from None
 
     # -- fitting -----------------------------------------------------------------------------------
@@ -538,17 +544,17 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     @_fit_context(prefer_skip_nested_validation=False)
     @reports_to_callbacks
     def fit(self, X: Table, y: Any = None) -> Self:
-        """Fit the factors, and with a judge also the gate.
+        """Fit the factors and, with a judge, the gate.
 
         Parameters
         ----------
         X : table or array of shape (n_samples, n_columns), or sparse matrix
-            One interaction a row. Tables are those of pandas, polars and pyarrow, and queries of
-            polars, duckdb, ibis and others, which are collected. A scipy sparse matrix holds the
-            strengths of users x items; ids are then the numbers of rows and columns.
+            One interaction per row. Accepts tables of pandas, polars and pyarrow; lazy queries of
+            polars, duckdb, ibis and others are collected. A scipy sparse matrix of shape (n_users,
+            n_items) holds strengths, and the ids are row and column numbers.
         y : array-like of shape (n_samples,), default=None
-            Strengths >= 0; repeated pairs add up; 0 names a user and an item without interaction.
-            Below 0: see `negatives`. None: 1.
+            Strengths >= 0; for negative ones see `negatives`. Repeated pairs are summed. A strength
+            of 0 adds the user and the item without an interaction. If None, all strengths are 1.
 
         Returns
         -------
@@ -557,32 +563,33 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Raises
         ------
         TypeError
-            For a parameter, column or judge of a wrong kind.
+            If a parameter, column or judge has the wrong type.
         ValueError
-            For a parameter out of range; a table that is empty, or has missing or infinite ids;
-            strengths that are negative or not finite, or none above 0; duplicate ids in `item_data`
-            or `user_data`; recorded judgments of which no slate fits the interactions; a judge that
-            reads texts, but no `item_data` and ids that are numbers.
+            If a parameter is out of range; if the table is empty or has missing or infinite ids; if
+            strengths are negative, not finite, or never positive; if ids in `item_data` or
+            `user_data` are duplicated; if no recorded slate matches the interactions; if the judge
+            reads texts, but there is no `item_data` and the ids are numbers.
         JudgeError
             If the judge's service refuses to answer.
 
         Warns
         -----
         JudgmentWarning
-            If slates of the judge are dropped, or if it has no opinion; if its ratings follow the
-            order in which candidates are shown; if asking stopped (`slates__stop_if_useless`).
+            If slates of the judge are dropped, if it has no opinion, if its ratings follow the
+            order in which candidates are shown, or if querying stopped early
+            (`slates__stop_if_useless`).
         BudgetWarning
-            If the judge has reached its budget.
+            If the judge's budget is exhausted.
         GateWarning
-            If the gate has too little to learn from, or finds that the judge adds nothing.
+            If the gate has too little data to learn from, or finds that the judge adds nothing.
         DataWarning
-            If ids or columns may not be what was meant, or if the model was loaded, and lacks
-            parameters it was saved with.
+            If ids or columns look unintended, or if a loaded model lacks parameters that it had
+            when it was saved.
         ParameterWarning
-            If `regularization` is so large that all users are recommended about the same; if no
-            settings are found that rank as well as popularity and plain `implicit`; if a search
-            finds settings again in each of its fits; if `llm_weight` or `recency_power` is far too
-            large; if `negatives="net"` has no `y`.
+            If `regularization` is so large that all users get nearly the same recommendations; if
+            no settings rank as well as popularity and plain `implicit`; if a search repeats the
+            tuning in every fit; if `llm_weight` or `recency_power` is far too large; if
+            ``negatives="net"`` but `y` is None.
         """
         settings, backbone = self._resolve()
         answers = self._recorded_answers()
@@ -611,7 +618,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return self._assign(attributes_of(trained))
 
     def _attributes_of(self, n_periods, trained, **fitted):
-        """Return all that a fit gives; assigned at once and last, so that it may fail before."""
+        """Fitted attributes, assigned together at the very end, so that a failed fit sets none."""
         supervision, backbone = trained.supervision, trained.model.backbone
         n_sweeps = trained.n_iter if isinstance(backbone, ALSBackbone) else backbone.iterations
         settings = fitted_settings(backbone, trained.model.scale, n_periods, n_sweeps)
@@ -632,7 +639,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
     def _assign(self, fitted):
         kept = dict(vars(self))
-        if "n_features_in_" in fitted:  # of a table that may have no names
+        if "n_features_in_" in fitted:  # the new table may have no column names
             kept.pop("feature_names_in_", None)
         self.__dict__ = kept | fitted
         return self
@@ -653,7 +660,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return 0 if self.n_jobs is None or self.n_jobs < 0 else self.n_jobs
 
     def _given_settings(self):
-        """Return the parameters that may be "auto"; 0 where the backbone has none."""
+        """Parameters that may be "auto"; 0 for those that the backbone does not have."""
         spec = self._specification
         return {
             name: getattr(spec, name, 0.0) if name in OF_ALS else getattr(self, name)
@@ -661,12 +668,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         }
 
     def _resolve(self):
-        """Return the settings as far as they are known, and the backbone with them."""
+        """Return the settings known before tuning, and the corresponding backbone."""
         self._check_parts()
         fitted = None
         if self.warm_start and hasattr(self, "_fitted"):
             kind = BACKBONES[name_of(self._specification)]
-            if isinstance(self._fitted.backbone, kind):  # otherwise it is refused later
+            if isinstance(self._fitted.backbone, kind):  # any other kind is rejected later
                 fitted = {name: getattr(self, f"{name}_") for name in FIXED}
         settings = resolve(self._given_settings(), self.time_col is not None, fitted)
         backbone = self._make_backbone(settings)
@@ -675,7 +682,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return settings, backbone
 
     def _check_parts(self):
-        """Check the parameters of parts; those of a judge are checked when it is asked."""
+        """Check nested parameters; those of a judge are checked when it is queried."""
         if isinstance(self.gate, type):
             raise TypeError(
                 f"gate must be 'auto', None or an instance; got {name_kind(self.gate)}."
@@ -688,9 +695,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         power = getattr(self._specification, "recency_power", 0)
         if not is_auto(power) and power > _LARGEST_RECENCY_POWER:
             warn(
-                f"recency_power={power!r} leaves of each user hardly more than the newest "
-                f"interaction: the one before counts 2**{power:g} times less. Values below 2 are "
-                "usual.",
+                f"recency_power={power!r} leaves hardly more than the newest interaction of each "
+                f"user: the one before it counts 2**{power:g} times less. Use a value below 2.",
                 ParameterWarning,
             )
 
@@ -703,7 +709,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         )
 
     def _find_settings(self, settings, backbone, data, old):
-        """Find the settings that are free; return all, and what was found."""
+        """Tune the free settings; return all settings and the search result."""
         if self.tuning is None or old is not None:
             return settings, None
         given = self._given_settings()
@@ -745,17 +751,17 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         )
 
     def _factors_to_resume(self, backbone):
-        """Return the ids and factors to go on from; None before the first fit."""
+        """Ids and factors to resume from; None before the first fit."""
         if not self.warm_start or not hasattr(self, "_fitted"):
             return None
         model = self._fitted
         fitted = model.backbone
         if type(fitted) is not type(backbone) or fitted.factors != backbone.factors:
             raise ValueError(
-                "warm_start goes on from factors of the same kind: the model was fitted with "
-                f"{fitted.factors} factors by {type(fitted).__name__}, and is to be fitted with "
-                f"{backbone.factors} by {type(backbone).__name__}. Set warm_start=False, or "
-                "clone it."
+                "warm_start requires the same kind and number of factors: the model was fitted "
+                f"with {fitted.factors} factors by {type(fitted).__name__}, but the settings are "
+                f"now {backbone.factors} factors by {type(backbone).__name__}. Set "
+                "warm_start=False or clone the model."
             )
         factors = Factors(
             *model.plain_factors, None, gain=model.fold_in_scale, own_bias=model.own_bias
@@ -763,30 +769,31 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return model.users, model.items, factors
 
     def _warn_of_what_a_file_lacked(self):
-        """Warn if a loaded model is to be fitted without what the saved one had."""
+        """Warn if a loaded model is refitted without parameters that the saved one had."""
         defaults = type(self)().get_params(deep=False)
         left_behind = getattr(self, "_left_behind", ())
         lost = [p for p in left_behind if is_default(getattr(self, p), defaults[p])]
         if lost:
             warn(
                 f"The model was loaded from a file, which does not hold {', '.join(lost)}; it is "
-                "fitted without, and will be another one. Give them again before fit: set_params("
-                f"{', '.join(f'{p}=...' for p in lost)})."
+                "fitted without, so the result will differ. To restore them, call set_params("
+                f"{', '.join(f'{p}=...' for p in lost)}) before fit."
             )
 
     def _check_judge(self) -> BaseJudge:
-        """Check the judge, and what goes with it, before anything is asked; return it."""
+        """Check the judge and related parameters before any query; return the judge."""
         if not isinstance(self.judge, BaseJudge):
             raise TypeError(
-                "judge must be a BaseJudge, such as PrecomputedJudge(judgments) of recorded "
-                "answers, AnthropicJudge(max_cost=1) or LLMJudge.from_callable(f, name=, "
-                f"version=); got {name_kind(self.judge)}."
+                "judge must be a BaseJudge, e.g. PrecomputedJudge(judgments) for recorded answers, "
+                "AnthropicJudge(max_cost=1), or LLMJudge.from_callable(f, name=, version=); got "
+                f"{name_kind(self.judge)}."
             )
         self.judge._check_parameters()
         if self.llm_weight > _LARGEST_LLM_WEIGHT:
             warn(
-                f"llm_weight={self.llm_weight!r} makes a preference weigh as much as so many "
-                "interactions: it is relative to alpha. Values around 0.16 are usual.",
+                f"llm_weight={self.llm_weight!r} makes each preference count as much as "
+                f"{self.llm_weight:g} interactions, since it is relative to alpha. Typical values "
+                "are around 0.16.",
                 ParameterWarning,
             )
         if self.gate is not None and not isinstance(self.gate, str) and not self.judge.is_recorded:
@@ -794,7 +801,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return self.judge
 
     def _recorded_answers(self):
-        """Return the answers of a judge that has them already; None otherwise."""
+        """Answers of a recorded judge; None for other judges."""
         if self.judge is None:
             return None
         judge = self._check_judge()
@@ -811,7 +818,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
     def _choose_slates(self, data):
         interactions = data.interactions
-        if data.user_features is not None:  # what is asked depends on the rows of X alone
+        if data.user_features is not None:  # slates depend only on the rows of X
             interactions = of_active_users(interactions)
         return choose_slates(
             self._sampler,
@@ -830,28 +837,28 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return {"user_col": self.user_col, "item_col": self.item_col, "time_col": self.time_col}
 
     def _collect(self, X, y):
-        """Read a query or a stream, once; all else is returned as it is."""
+        """Read a query or a stream once; return anything else unchanged."""
         return collect(X, aligned=None if y is None else "y", **self._columns)
 
     @property
     def _id_columns(self):
-        """How to read tables after `fit`, which has warned of columns like these."""
+        """How to read tables after `fit`, which has already warned about such columns."""
         columns = {"user_col": self.user_col, "item_col": self.item_col}
         return columns | {"usual_width": self.n_features_in_}
 
     def _id_name(self, of, names):
-        """Return the column with the ids, as item or user data may have it; `names`: of X."""
+        """Name of the id column in item or user data; `names` are the columns of X."""
         column = self.item_col if of == "item" else self.user_col
         if isinstance(column, str):
             return column
         return names[column] if len(names) > column else None
 
     def _names_items(self):
-        """Return whether item data says by itself which ids it is about, without columns of X."""
+        """Whether item data identifies its id column without the columns of X."""
         return isinstance(self.item_col, str) or isinstance(self.item_data, pd.Series | dict)
 
     def _read_data(self, of, X):
-        """Read the item or user data, as a table; None without. X None: it was read before."""
+        """Read the item or user data as a table, if any. If X is None, use the fitted names."""
         data = getattr(self, f"{of}_data")
         if data is None:
             return None
@@ -860,7 +867,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return read_item_data(data, self._id_name(of, names), of=of)
 
     def _read(self, X, y):
-        """Read interactions, item and user data, and make features."""
+        """Read interactions, item and user data, and compute features."""
         table, users = self._read_data("item", X), self._read_data("user", X)
         interactions = index_interactions(
             X,
@@ -872,9 +879,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         )
         if self.negatives == "net" and y is None and not sp.issparse(X):
             warn(
-                "negatives='net' takes returns off what was bought, by the strengths y, of which "
-                "there are none: each row counts as a purchase. Pass the quantities as y, or 1 for "
-                "each row if no row is a return.",
+                "negatives='net' subtracts returns by their strengths, but y is None, so every row "
+                "counts as a purchase. Pass the quantities as y, or ones if no row is a return.",
                 ParameterWarning,
             )
         features, encoder = self._make_features("item", X, table, interactions)
@@ -892,7 +898,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         )
 
     def _make_features(self, of, X, table, interactions):
-        """Return the features of items or users, and the encoder; None without."""
+        """Features of items or users, and their encoder; None without data."""
         if table is None:
             return None, None
         encoder, ids, matrix = self.item_encoder, interactions.items, interactions.matrix
@@ -904,7 +910,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             warn_of_better_ids(table, ids[counts > 0], name, of=of)
         return (None, None) if encoder is None else encode_items(encoder, table, ids, of=of)
 
-    # -- factors made elsewhere --------------------------------------------------------------------
+    # -- precomputed factors -----------------------------------------------------------------------
 
     @classmethod
     def from_factors(
@@ -921,41 +927,40 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         copy: bool = True,
         **parameters: Any,
     ) -> Self:
-        """Make a fitted model of factors that were made elsewhere.
+        """Build a fitted model from precomputed factors.
 
-        It recommends and predicts at once; :meth:`refine` then lets a judge's preferences act.
+        It can recommend and predict immediately; :meth:`refine` then applies a judge's preferences.
 
         Parameters
         ----------
         user_ids, item_ids : array-like of shape (n_users,) and (n_items,)
             Unique ids.
         user_factors, item_factors : array-like of shape (n_users, k) and (n_items, k)
-            Their products are the scores. Columns of biases are columns like others. A column of
-            lists, as tables have it (pandas, polars, Arrow), does as well.
+            Factors whose inner products are the scores; biases are ordinary columns. Columns of
+            lists (pandas, polars, Arrow) are accepted.
         interactions : table of shape (n_samples, n_columns), sparse matrix or None, default=None
-            What the factors were made of: a table as in `fit`, or a sparse matrix with the users
-            and items in the order of the ids. Without them nobody knows what users have seen:
-            :meth:`recommend` warns that it may be recommended, and :meth:`refine` needs them. With
-            them, users who are not among them have seen nothing.
+            Interactions that the factors were trained on: a table as in `fit`, or a sparse matrix
+            with rows and columns in the order of the ids. Users without rows have seen nothing. If
+            None, it is unknown what users have seen: :meth:`recommend` warns that seen items may be
+            recommended, and :meth:`refine` must be given interactions.
         y : array-like of shape (n_samples,), default=None
             Strengths of the interactions, as in `fit`.
         base_confidence : float, default=0
-            By how much >= 0 the confidence of an interaction is above `alpha` times its strength,
-            in the library that made the factors: 1 in cmfrec, irspack, LensKit and Spark, 0 in
-            implicit.
+            Confidence >= 0 of an interaction in the original library, beyond `alpha` times its
+            strength: 1 in cmfrec, irspack, LensKit and Spark, 0 in implicit.
         count_offset : float or None, default=None
-            How the penalty of a user grows with the number n of its interactions there:
-            ``regularization * (n + count_offset)``, as in Spark (0) and irspack. None:
-            `regularization`, whatever n is.
+            How the original library scales a user's penalty with the number n of interactions:
+            ``regularization * (n + count_offset)``, as in Spark (0) and irspack. If None, the
+            penalty is `regularization` for any n.
         copy : bool, default=True
-            False: float32 arrays are not copied, and :meth:`refine` writes into them. A file that
-            is mapped by ``np.load(path, mmap_mode="c")`` stays as it is.
+            If False, float32 arrays are not copied, and :meth:`refine` modifies them in place. A
+            file mapped by ``np.load(path, mmap_mode="c")`` is not modified.
         **parameters
-            Of the estimator. `regularization` and `alpha` should be what the factors were made
-            with: users are folded in by them, as by ALS, with `missing_power`, `recency_power` and
-            `item_bias` 0. Of `item_data` a judge reads the texts; the factors do not lean on
-            features, and `user_data` is not read. `max_per_group` of :meth:`recommend` needs
-            `item_col` to be a name, or a dict or Series as `item_data`.
+            Parameters of the estimator. Set `regularization` and `alpha` to the values that the
+            factors were trained with: they are used to fold in users, by ALS with `missing_power`,
+            `recency_power` and `item_bias` 0. A judge reads the texts in `item_data`, but factors
+            are not shrunk toward features, and `user_data` is not read. `max_per_group` of
+            :meth:`recommend` requires `item_col` to be a name, or `item_data` a dict or Series.
 
         Returns
         -------
@@ -964,19 +969,19 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Raises
         ------
         ValueError
-            For factors or ids of other shapes, repeated ids, factors that are not finite or (with
-            ``copy=False``) read-only, a number of `factors` that is another one, or a `backbone`
-            other than "als"; for interactions as in `fit`; for other numbers.
+            If factors and ids have inconsistent shapes; if ids are repeated; if factors are not
+            finite, or read-only with ``copy=False``; if `factors` is not their number of columns;
+            if `backbone` is not "als"; for interactions as in `fit`; if another number is out of
+            range.
 
         Warns
         -----
         DataWarning
-            If users or items of the interactions have no factors; these rows are left out.
+            If users or items of the interactions have no factors; these rows are ignored.
 
         Notes
         -----
-        What these settings are in other libraries is told in the user guide, with an example for
-        each.
+        The user guide lists the corresponding settings of other libraries, with examples.
 
         Examples
         --------
@@ -993,7 +998,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         model._validate_params()
         if not isinstance(model._specification, ALS):
             raise ValueError(
-                "backbone must be 'als' with given factors, to which users are folded in as by it; "
+                "backbone must be 'als' for given factors, because users are folded in by ALS; "
                 f"got {model.backbone!r}."
             )
         check_peer_settings(base_confidence, count_offset)
@@ -1036,19 +1041,19 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
     @reports_to_callbacks(of_given=True)
     def refine(self, X: Table | None = None, y: Any = None) -> Self:
-        """Let the judge's preferences act on given factors.
+        """Apply the judge's preferences to given factors.
 
-        Only the rows of judged users and items move, kept near what they were by a proximal term:
-        time and memory grow with the judged slates and with X, not with the catalog. Refining again
-        starts from the factors that were given.
+        Only the rows of judged users and items change, and a proximal term keeps them near the
+        given ones: time and memory grow with the judged slates and with X, not with the catalog.
+        Repeated calls start from the given factors.
 
         Parameters
         ----------
         X : table of shape (n_samples, n_columns), sparse matrix or None, default=None
-            Interactions that the factors were made of, at least all those of the judged users: by
-            them slates are placed, known positives told, seen items filtered and popularity
-            counted. So the more of them the better. They replace those that the model knows; None:
-            these.
+            Interactions that the factors were trained on; at least all of the judged users, but
+            preferably more. They are used to choose slates, identify known positives, filter seen
+            items and count popularity, and replace those in the model. If None, the interactions in
+            the model are used.
         y : array-like of shape (n_samples,), default=None
             Strengths, as in `fit`.
 
@@ -1059,32 +1064,33 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Raises
         ------
         ValueError
-            As in `fit`; without judge; for a model that is not from :meth:`from_factors`, or has
-            no interactions if X is None.
+            As in `fit`; if there is no judge; if the model was not built by :meth:`from_factors`;
+            if X is None and the model has no interactions.
         TypeError, JudgeError
             As in `fit`.
 
         Warns
         -----
         JudgmentWarning, BudgetWarning, GateWarning, DataWarning
-            As in `fit`; and a DataWarning if users or items of X are unknown, which are left out.
+            As in `fit`; and a DataWarning if users or items of X are unknown. These are ignored.
 
         Notes
         -----
-        The gate is calibrated on users who are solved for anew from the history that the judge was
-        shown, by least squares with `alpha` and `regularization`. The given item factors have seen
-        the hidden interactions, each among all others of the item: for rare items the model's own
-        evidence looks a little better than it is, and the judge is trusted a little less.
+        The gate is calibrated on users whose factors are recomputed from the history shown to the
+        judge, by least squares with `alpha` and `regularization`. The given item factors were
+        trained on the hidden interactions, too: for rare items, the model's own evidence therefore
+        looks slightly too good, and the judge is trusted slightly too little.
         """
         check_is_fitted(self)
         self._validate_params()
         if self._fitted.given is None:
             raise ValueError(
-                "refine is for models made by from_factors; fit has a judge's preferences act."
+                "refine requires a model built by from_factors. To use a judge in other models, "
+                "set it before fit."
             )
         if self.judge is None:
             raise ValueError(
-                "judge must be a judge to refine with; got None: set_params(judge=...)."
+                "refine needs a judge, but judge is None. Call set_params(judge=...) first."
             )
         self._resolve()
         answers = self._recorded_answers()
@@ -1104,7 +1110,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return self._assign(self._attributes_of(1, trained, iterations_=self.iterations_))
 
     def _read_given(self, X, interactions):
-        """Return the data by which `refine` chooses slates."""
+        """Return the data from which `refine` chooses slates."""
         model = self._fitted
         known = locate(interactions, model.users, model.items).interactions
         table = self._read_data("item", X)
@@ -1113,35 +1119,34 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     # -- the judge ---------------------------------------------------------------------------------
 
     def plan_judging(self, X: Table | None, y: Any = None, *, cv: Any = None) -> JudgingPlan:
-        """Tell what the judge would be asked, and what that would cost. Asks nothing.
+        """Plan the queries to the judge and estimate their cost, without sending any.
 
         Parameters
         ----------
         X, y
-            As in `fit`; for a model of :meth:`from_factors` as in :meth:`refine`, which is planned
-            then.
+            As in `fit`; for a model built by :meth:`from_factors`, as in :meth:`refine`.
         cv : int, splitter, iterable of splits or None, default=None
-            None: for one `fit`. Otherwise for a search with this cross-validation: for the fits on
-            its training rows, and for the last one on all rows. Settings other than those of the
-            slates and of the item features make no difference.
+            If None, plan a single `fit`. Otherwise plan a search with this cross-validation: the
+            fits on its training rows and the final one on all rows. Only the settings of slates and
+            item features affect the plan.
 
         Returns
         -------
         plan : JudgingPlan
-            With the attributes `slates` (a list of Slate), `n_fits` and `estimate` (a
-            CostEstimate: prompts, those that are cached, requests, tokens, expected and largest
-            cost in USD). A recorded judge is asked nothing. ``plan.ask()`` asks what is planned,
-            and returns a judge that carries the answers: give it to a search on a cluster.
+            Attributes are `slates` (a list of Slate), `n_fits` and `estimate` (a CostEstimate:
+            prompts, cached prompts, requests, tokens, expected and maximum cost in USD).
+            ``plan.ask()`` sends the queries and returns a judge with the recorded answers, e.g. for
+            a search on a cluster. For a recorded judge, the plan is empty.
 
         Raises
         ------
         TypeError, ValueError
-            As in `fit`; and TypeError without judge.
+            As in `fit`; and TypeError if there is no judge.
 
         Warns
         -----
         BudgetWarning
-            If the judge's budget will not do.
+            If the judge's budget is too small.
 
         Examples
         --------
@@ -1182,39 +1187,40 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
     @property
     def preferences_(self) -> pd.DataFrame:
-        """Preferences of the judge between items that users were not fitted on.
+        """Preferences of the judge between items that the users were not fitted on.
 
         Returns
         -------
         preferences : DataFrame of shape (n_pairs, 13)
-            Ids of `user`, `preferred` and `other`, the gate's evidence, and `weight`, >= 0.
+            Ids of `user`, `preferred` and `other`, the gate's evidence, and `weight` >= 0.
         """
         check_is_fitted(self)
         if self._supervision is None:
             raise AttributeError(
-                "There are no preferences_: the model was fitted without a judge, or the judge had "
-                "no opinion at all, or the model was loaded from a file, which has none."
+                "preferences_ is not available: the model was fitted without a judge, the judge "
+                "had no opinion on any slate, or the model was loaded from a file, which does not "
+                "hold preferences."
             )
         return self._supervision.table(self.users_, self.items_)
 
     @property
     def judge_summary_(self) -> str:
-        """What the judge adds, in one sentence.
+        """One-sentence summary of what the judge adds.
 
         Returns
         -------
         sentence : str
-            `gate_.summary`, of the preferences that the gate weighs (with more than 2,048 slates,
-            of those in a part of them): on how many pairs with a known outcome the judge is right,
-            popularity and the model, and all together; for how many preferences the judge is used,
-            and for which most.
+            `gate_.summary` for the preferences that the gate weighs (a subset if there are more
+            than 2,048 slates): on how many pairs with a known outcome the judge, popularity and the
+            model are right, and how many all three together; for how many preferences the judge is
+            used, and for which kind most.
         """
         check_is_fitted(self)
         if self._supervision is None or not isinstance(self.gate_, ReliabilityGate):
             raise AttributeError(
-                "There is no judge_summary_: the model was fitted without a judge, with gate=None "
-                "or a gate of another kind, or without any slate to calibrate one; or it was "
-                "loaded from a file, which has none."
+                "judge_summary_ is not available: the model was fitted without a judge, with "
+                "gate=None or a custom gate, or without slates to calibrate the gate on; or it was "
+                "loaded from a file, which does not hold preferences."
             )
         return self._supervision.summary()
 
@@ -1227,7 +1233,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return used_settings(self, self._given_settings())
 
     def _logged_values(self) -> tuple[dict[str, Any], dict[str, float]]:
-        """Return what MLflow logs of a fit as parameters, and as metrics."""
+        """Parameters and metrics of a fit for MLflow."""
         metrics = {f"judge_{name}": count for name, count in self.judge_stats_.items()}
         if self._found is not None:
             best = self._found.best.result
@@ -1243,13 +1249,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return labels
 
     def found_params(self) -> dict[str, Any]:
-        """Return the settings that are "auto" as they were found, or fixed.
+        """Return the values used for the settings that are "auto".
 
         Returns
         -------
         params : dict of str to object
-            For `set_params` of an estimator with the same `backbone`: a fit with them searches for
-            nothing, and is the same.
+            Tuned or fixed values, to pass to `set_params` of an estimator with the same `backbone`:
+            fitting it on the same data gives the same model without a search.
 
         Raises
         ------
@@ -1261,7 +1267,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         >>> from sklearn_selreg import SelectiveLLMRegularizedMF
         >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
         >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
-        >>> model.found_params()["alpha"]  # so few interactions: the fixed ones
+        >>> model.found_params()["alpha"]  # too few users to tune: the fixed value
         50.0
         """
         check_is_fitted(self)
@@ -1270,26 +1276,26 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
     @property
     def tuning_(self) -> pd.DataFrame:
-        """Settings that were compared.
+        """Settings compared during tuning.
 
         Returns
         -------
         table : DataFrame of shape (n_trials, n_settings + 6)
-            A row for each fit: the settings, whether they were `chosen`, NDCG@10 and AUC of
-            held-out interactions, AUC of those of rare items (NaN where there are too few), the
-            criterion, and the seconds of processor time it took. Settings are compared with few
-            `factors` and `iterations`, whatever is given for them.
+            One row per fit: the settings, whether they were `chosen`, NDCG@10 and AUC on held-out
+            interactions, AUC on those of rare items (NaN if there are too few), the criterion, and
+            the CPU time in seconds. Comparisons use small `factors` and `iterations`, even if these
+            are given.
         """
         check_is_fitted(self)
         if self._found is None:
             raise AttributeError(
-                "There is no tuning_: nothing was searched for, as tuning is None, all settings "
-                "are given, too few interactions can be held out, warm_start kept those of the fit "
-                "before, or the model was loaded."
+                "tuning_ is not available, because nothing was tuned: tuning is None, all settings "
+                "were given, there were too few interactions to hold out, warm_start kept the "
+                "previous settings, or the model was loaded from a file."
             )
         return tuning_table(self._found)
 
-    # -- using -------------------------------------------------------------------------------------
+    # -- prediction --------------------------------------------------------------------------------
 
     def predict(
         self, X: Table, *, unknown_items: Literal["lowest", "nan"] = "lowest"
@@ -1299,31 +1305,30 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Parameters
         ----------
         X : DataFrame or array of shape (n_samples, n_columns)
-            Users and items, in the columns `user_col` and `item_col`; or a table of
+            User and item ids, in the columns `user_col` and `item_col`; or a table returned by
             :meth:`recommend`.
         unknown_items : "lowest" or "nan", default="lowest"
-            What the score of an item is that the model does not know: the lowest one of the user,
-            with a warning, or NaN.
+            Score of unknown items: the user's lowest score, with a warning, or NaN.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,), float32
-            Products of user and item factors, finite; they rank items for a user, and are no
-            probabilities. An unknown user has the mean user's scores, an unknown item the lowest
-            score of that user, or NaN.
+            Inner products of user and item factors, finite except for unknown items with "nan".
+            They rank items within a user and are not probabilities. Unknown users get the scores of
+            the mean user.
 
         Raises
         ------
         TypeError
-            For a sparse matrix: its rows do not say which users they are.
+            For a sparse matrix, whose rows do not identify users.
         ValueError
-            As in `fit`; for another `unknown_items`.
+            For X as in `fit`; for an invalid `unknown_items`.
 
         Warns
         -----
         DataWarning
-            If users have ids of another type than all fitted ones, and if items are unknown
-            (unless they get NaN, and have ids of the type of others).
+            If unknown user ids have a different type from the fitted ones; if items are unknown
+            (with "nan" only if their ids have a different type).
         """
         check_is_fitted(self)
         if unknown_items not in ("lowest", "nan"):
@@ -1339,8 +1344,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         rows, columns = encode(model.users, users), encode(model.items, items)
         self._warn_of_foreign(users[rows < 0], len(rows))
         lowest = (
-            "they have each user's lowest score, which looks like any other. To see which they "
-            "are, pass unknown_items='nan'"
+            "they get each user's lowest score, which looks like any other score. To identify "
+            "them, pass unknown_items='nan'"
         )
         unknown = np.flatnonzero(columns < 0)
         warn_of_unknown(
@@ -1348,7 +1353,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             items[unknown],
             len(rows),
             model.items,
-            "they are NaN" if as_nan else lowest,
+            "their scores are NaN" if as_nan else lowest,
             tolerated="same type" if as_nan else "none",
         )
         scores = model.score_pairs(rows, columns)
@@ -1360,44 +1365,44 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return scores
 
     def _warn_of_foreign(self, unknown, n_ids):
-        """Warn of unknown users with ids of another type: new users have ids like the others."""
+        """Warn about unknown users only if their ids differ in type: new users are expected."""
         warn_of_unknown(
             "users",
             unknown,
             n_ids,
             self.users_,
-            "they are taken as the mean user",
+            "they are treated as the mean user",
             tolerated="same type",
         )
 
     def score(self, X: Table, y: Any = None) -> float:
-        """Return the mean NDCG@10 over the users in X.
+        """Mean NDCG@10 over the users in X.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_samples, n_columns)
             Held-out interactions.
         y : array-like of shape (n_samples,), default=None
-            Strengths; rows with y > 0 are relevant. None: all.
+            Strengths; rows with y > 0 are relevant. If None, all rows are.
 
         Returns
         -------
         ndcg : float
-            In [0, 1]. A user's items in X are ranked among `items_` without those that the user
-            was fitted on and are not in X; relevant items not in `items_` are misses. Unknown users
-            get the mean user.
+            Value in [0, 1]. For each user, `items_` are ranked, except for items that the user was
+            fitted on and that are not in X. Relevant items not in `items_` count as misses. Unknown
+            users are ranked for as the mean user.
 
         Raises
         ------
         TypeError, ValueError
-            As in `predict`; and for strengths as in `fit`.
+            As in `predict`; for strengths, as in `fit`.
 
         Warns
         -----
         DataWarning
-            If more than half of the users are unknown, as when rows sorted by user are split
-            without shuffling, or more than half of the items; if a model of :meth:`from_factors`
-            does not know what users have seen.
+            If more than half of the users are unknown (e.g. because rows sorted by user were split
+            without shuffling), or more than half of the items; if a model built by
+            :meth:`from_factors` does not know what users have seen.
         """
         check_is_fitted(self)
         X = self._collect(X, y)
@@ -1429,78 +1434,76 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         min_new: int = 0,
         as_frame: bool | Literal["pandas", "polars", "pyarrow"] = False,
     ) -> tuple[np.ndarray, np.ndarray] | Table:
-        """Recommend the best items to users.
+        """Recommend the highest-scoring items to each user.
 
         Parameters
         ----------
         users : array-like of shape (n_users,)
-            User ids, repeated ones as often as they are given; an unknown one is recommended what
-            the mean user is.
+            User ids, possibly repeated. Unknown users get the recommendations of the mean user.
         n_items : int, default=10
-            How many, >= 1.
+            Number of items per user, >= 1.
         filter_seen : bool, default=True
-            Leave out the items that a user was fitted on.
+            Exclude the items that a user was fitted on.
         items : array-like of shape (n_candidates,), set or None, default=None
-            Ids of the items to rank, such as those in stock. None: all.
+            Ids of the candidate items, e.g. those in stock. If None, all items.
         exclude : array-like of shape (n_excluded,), set, table or None, default=None
-            What must not be recommended: item ids, which nobody gets; or a table with a pair of
-            user and item in each row (a DataFrame with the columns that `X` has, a table that this
-            method returned before, or an array or list of pairs), for single users, unknown ones
-            too. Unknown items exclude nothing, with a warning.
+            Items to exclude: item ids for all users, or a table of user-item pairs (a DataFrame
+            with the column names of `X`, a table returned by this method, or an array or list of
+            pairs). Unknown users are allowed; unknown items are ignored with a warning.
         per_user_items : dict, Series, table or None, default=None
-            All that single users may get: user id -> item ids, or a table as of `exclude`. Users
-            without any get nothing, with a warning. None: everybody may get everything.
+            Items allowed for each user: a mapping from user id to item ids, or a table of pairs as
+            in `exclude`. Users without any get empty lists, with a warning. If None, all items are
+            allowed.
         max_per_group : dict of str to int or None, default=None
-            Column of `item_data` -> how many items with the same value a list has at most, >= 1. An
-            item without value is in no group. See Notes.
+            Mapping from columns of `item_data` to the maximum number, >= 1, of items with the same
+            value in a list. Items with missing values belong to no group. See Notes.
         min_new : int, default=0
-            How many items of a list, at least, had no interactions when the model was fitted: those
-            that lose least of the sum of scores. They stand where their scores are, mostly last. If
-            too few fit, with a warning, the lists have these.
+            Minimum number of items per list that had no interactions in `fit`, chosen such that the
+            sum of scores decreases least. They are placed by their scores, mostly last. If there
+            are too few, all of them are included, with a warning.
         as_frame : bool, "pandas", "polars" or "pyarrow", default=False
-            Return a table: of this library; True: a pandas DataFrame.
+            If set, return a table of this library; True stands for "pandas".
 
         Returns
         -------
         items : ndarray of shape (n_users, n_items)
-            Item ids, best first; None where there are not enough candidates. An `n_items` far
-            above the number of items makes lists that are 1,000 longer than this number.
+            Item ids, best first; None where there are not enough candidates. The width is capped at
+            1,000 above the number of items.
         scores : ndarray of shape (n_users, n_items), float32
-            Their scores, as of `predict`; NaN there.
+            Their scores, as returned by `predict`; NaN where the item is None.
         table : DataFrame or pyarrow.Table of shape (<= n_users * n_items, 4)
-            Instead of both, with `as_frame`: a row for each recommended item, with the columns
-            `user`, `rank` (from 1), `item` and `score`. User and item are called as in the
-            DataFrame given to `fit`, if neither is called rank or score.
+            Returned instead with `as_frame`: one row per recommended item, with columns `user`,
+            `rank` (from 1), `item` and `score`. The user and item columns are named as in the
+            DataFrame given to `fit`, unless one of these names is "rank" or "score".
 
         Raises
         ------
         ValueError
-            If `users` is not 1-D or has missing ids, or `n_items` not an integer >= 1; if `items`
-            is not 1-D, is empty, or holds unknown ids alone; if `exclude` or `per_user_items` is
-            none of the above; if `max_per_group` names a column that the item data given to `fit`
-            does not have, or one of lists or vectors; if `min_new` is larger than `n_items`, or the
-            model knows no interactions; for another `as_frame`, or ids that the library has no
-            type for.
+            If `users` is not 1-D or has missing ids; if `n_items` is not an integer >= 1; if
+            `items` is not 1-D, is empty or contains only unknown ids; if `exclude` or
+            `per_user_items` has none of the forms above; if `max_per_group` names a column that the
+            fitted item data lacks, or one of lists or vectors; if `min_new` is larger than
+            `n_items`, or the model has no interactions; if `as_frame` is invalid, or its library
+            has no type for the ids.
         TypeError
-            If `max_per_group` is no dict.
+            If `max_per_group` is not a dict.
         ImportError
             If the library of `as_frame` is not installed.
 
         Warns
         -----
         DataWarning
-            If some of `items` or `per_user_items` are unknown, which are left out, or items of
-            `exclude`, which exclude nothing; if users have ids of another type than all fitted
-            ones; if users have no `per_user_items`, or too few new items; with `filter_seen`, if a
-            model of :meth:`from_factors` does not know what users have seen.
+            If some of `items`, `per_user_items` or `exclude` are unknown, which are ignored; if
+            unknown user ids have a different type from the fitted ones; if users have no
+            `per_user_items`, or too few new items; with `filter_seen`, if a model built by
+            :meth:`from_factors` does not know what users have seen.
 
         Notes
         -----
-        A list has the highest sum of scores among those that keep to the rules, if there is one
-        group, or if groups lie within others (brands of one category each). Where groups cross
-        (categories and price ranges), items are taken in the order of their scores as long as
-        they fit, and new ones before others if `min_new` is not met else, which may miss the best
-        list, and in rare cases `min_new` or the full length.
+        Lists have the highest sum of scores that the rules allow if there is one grouping, or if
+        groups are nested (brands within categories). If groups cross (categories and price ranges),
+        items are selected greedily by score, new ones first when `min_new` would otherwise not be
+        met. The result may then not be optimal and, in rare cases, miss `min_new` or be too short.
 
         Examples
         --------
@@ -1537,41 +1540,43 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     ) -> RecordBatchReader:
         """Recommend to any number of users, as a stream of Arrow record batches.
 
-        The lists are those of :meth:`recommend`, made as they are read: memory does not grow with
-        the number of lists, but with `batch_size`. Needs pyarrow, ``sklearn_selreg[arrow]``.
+        The lists equal those of :meth:`recommend` but are computed while they are read: memory
+        grows with `batch_size`, not with the number of users. Requires pyarrow
+        (``sklearn_selreg[arrow]``).
 
         Parameters
         ----------
         users : array-like of shape (n_users,)
             As in :meth:`recommend`.
         n_items : int, default=10
-            How many, >= 1.
+            Number of items per user, >= 1.
         batch_size : int, default=100_000
-            Users in a batch, >= 1.
+            Number of users per batch, >= 1.
         **rules
-            `filter_seen`, `items`, `exclude`, `per_user_items`, `max_per_group` and `min_new` of
-            :meth:`recommend`.
+            Arguments of :meth:`recommend`: `filter_seen`, `items`, `exclude`, `per_user_items`,
+            `max_per_group` and `min_new`.
 
         Returns
         -------
         reader : pyarrow.RecordBatchReader
-            An iterator over record batches with the columns of the table of :meth:`recommend`: the
-            user, `rank` (int32), the item and `score` (float32). It can be read once, also by what
-            takes Arrow streams, such as polars and duckdb.
+            Iterator over record batches with the columns of the table of :meth:`recommend`: user,
+            `rank` (int32), item and `score` (float32). It can be read once, including by libraries
+            that accept Arrow streams, such as polars and duckdb.
 
         Raises
         ------
         ImportError
-            Without pyarrow.
+            If pyarrow is not installed.
         TypeError
-            If ids are of several types, or of one that Arrow does not have; for other `rules`.
+            If ids are of mixed types, or of a type that Arrow lacks; for unknown `rules`.
         ValueError
-            As in :meth:`recommend`, all of them at the call; if `batch_size` is no integer >= 1.
+            As in :meth:`recommend`, always raised by the call itself; if `batch_size` is not an
+            integer >= 1.
 
         Warns
         -----
         DataWarning
-            As in :meth:`recommend`; of too few new items after the last batch.
+            As in :meth:`recommend`; about too few new items only after the last batch.
 
         Examples
         --------
@@ -1591,7 +1596,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return stream_lists(lists, users, names, batch_size)
 
     def _lists(self, users, n_items, **rules):
-        """Read users and rules; return the ids to show of users, and what makes their lists."""
+        """Read users and rules; return the user ids to show and the `ListMaker`."""
         check_is_fitted(self)
         model = self._fitted
         users = read_ids(users, "users", model.users)
@@ -1602,7 +1607,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         if rules.filter_seen:
             warn_of_unknown_histories(model, rows, "it may be recommended to them")
         how = {"num_threads": self._num_threads, "verbose": self.verbose}
-        # Ids as they were fitted, if all were: the same dtype, for joins.
+        # If all users are known, return the fitted ids: the same dtype makes joins safe.
         shown = model.users[rows] if (rows >= 0).all() else users
         return shown, ListMaker(model, rows, rules, n_items, **how)
 
@@ -1613,33 +1618,34 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         *,
         as_frame: bool | Literal["pandas", "polars", "pyarrow"] = False,
     ) -> tuple[np.ndarray, np.ndarray] | Table:
-        """Find the most similar items of items.
+        """Find the most similar items to given items.
 
         Parameters
         ----------
         items : array-like of shape (n_queries,)
             Item ids.
         n_items : int, default=10
-            How many to find for each, >= 1.
+            Number of similar items per query, >= 1.
         as_frame : bool, "pandas", "polars" or "pyarrow", default=False
             As in :meth:`recommend`.
 
         Returns
         -------
         similar : ndarray of shape (n_queries, n_items)
-            Ids of other items, the most similar first; None where there are no more.
+            Ids of other items, most similar first; None if there are not enough.
         similarities : ndarray of shape (n_queries, n_items), float32
-            Cosines of the item factors, in [-1, 1], without the item bias; NaN there.
+            Cosine similarities of item factors without biases, in [-1, 1]; NaN where the id is
+            None.
         table : DataFrame or pyarrow.Table of shape (<= n_queries * n_items, 4)
-            Instead of both, with `as_frame`: a row for each found item, with the columns `item`
-            (called as in the DataFrame given to `fit`), `rank` (from 1), `similar`, `score`.
+            Returned instead with `as_frame`: one row per similar item, with columns `item` (named
+            as in the DataFrame given to `fit`), `rank` (from 1), `similar` and `score`.
 
         Raises
         ------
         KeyError
-            For an item that is unknown.
+            If an item is unknown.
         ValueError
-            If `items` is not 1-D, or `n_items` not an integer >= 1; for `as_frame` as in
+            If `items` is not 1-D; if `n_items` is not an integer >= 1; for `as_frame` as in
             :meth:`recommend`.
         ImportError
             If the library of `as_frame` is not installed.
@@ -1653,41 +1659,41 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         *,
         as_frame: bool | Literal["pandas", "polars", "pyarrow"] = False,
     ) -> tuple[np.ndarray, np.ndarray] | Table:
-        """Find the most similar users of users.
+        """Find the most similar users to given users.
 
         Parameters
         ----------
         users : array-like of shape (n_queries,)
-            User ids. Fold new users in first (:meth:`fold_in`).
+            User ids. New users must be folded in first (:meth:`fold_in`).
         n_users : int, default=10
-            How many to find for each, >= 1.
+            Number of similar users per query, >= 1.
         as_frame : bool, "pandas", "polars" or "pyarrow", default=False
             As in :meth:`recommend`.
 
         Returns
         -------
         similar : ndarray of shape (n_queries, n_users)
-            Ids of other users, the most similar first; None where there are no more. Users of whom
-            nothing is known, neither interactions nor features, are not found.
+            Ids of other users, most similar first; None if there are not enough. Users with neither
+            interactions nor features are never returned.
         similarities : ndarray of shape (n_queries, n_users), float32
-            Cosines of the user factors, in [-1, 1]; NaN there.
+            Cosine similarities of user factors, in [-1, 1]; NaN where the id is None.
         table : DataFrame or pyarrow.Table of shape (<= n_queries * n_users, 4)
-            Instead of both, with `as_frame`: a row for each found user, with the columns `user`
-            (called as in the DataFrame given to `fit`), `rank` (from 1), `similar`, `score`.
+            Returned instead with `as_frame`: one row per similar user, with columns `user` (named
+            as in the DataFrame given to `fit`), `rank` (from 1), `similar` and `score`.
 
         Raises
         ------
         KeyError
-            For a user who is unknown.
+            If a user is unknown.
         ValueError
-            If `users` is not 1-D, or `n_users` not an integer >= 1; for `as_frame` as in
+            If `users` is not 1-D; if `n_users` is not an integer >= 1; for `as_frame` as in
             :meth:`recommend`.
         ImportError
             If the library of `as_frame` is not installed.
 
         See Also
         --------
-        similar_items : The same of items.
+        similar_items : The same for items.
 
         Examples
         --------
@@ -1727,27 +1733,27 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return pick_ids(known, columns), scores
 
     def item_vectors(self, *, equal_norms: bool = False) -> np.ndarray:
-        """Return the vectors of all items, for an index of nearest neighbors.
+        """Return the vectors of all items, for a nearest-neighbor index.
 
         Their inner products with :meth:`user_vectors` are the scores of :meth:`predict`.
 
         Parameters
         ----------
         equal_norms : bool, default=False
-            Append a column that makes all vectors equally long: then those with the largest inner
-            product are also the nearest ones by distance and by cosine, for an index that has no
-            inner product, or finds too little by it.
+            Append a column that gives all vectors the same norm. The largest inner products are
+            then also the smallest Euclidean and cosine distances, for indexes that do not support
+            inner products or search poorly with them.
 
         Returns
         -------
         vectors : ndarray of shape (n_items, k), float32
-            A copy of `item_factors_`, biases included; row i is that of ``items_[i]``. Items of
-            :meth:`fold_in_items` come last, the rows before stay. The column that makes norms
-            equal becomes another one for all if one of them is longer than the longest before.
+            Copy of `item_factors_`, including biases; row i belongs to ``items_[i]``. Items added
+            by :meth:`fold_in_items` come last and leave other rows unchanged, except for the
+            column of `equal_norms` if an added item has the largest norm.
 
         See Also
         --------
-        item_rows : The row of an item.
+        item_rows : Row numbers of items.
 
         Examples
         --------
@@ -1764,7 +1770,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return with_equal_norms(vectors) if equal_norms else vectors.copy()
 
     def item_rows(self, items: Any) -> np.ndarray:
-        """Return the rows of items in `item_vectors`; ``items_[rows]`` is the way back.
+        """Return the row numbers of items in `item_vectors`; ``items_[rows]`` is the inverse.
 
         Parameters
         ----------
@@ -1778,7 +1784,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Raises
         ------
         KeyError
-            For an item that is unknown.
+            If an item is unknown.
         ValueError
             If `items` is not 1-D.
         """
@@ -1786,14 +1792,14 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return find_known(self.items_, read_ids(items, "items", self.items_), "item")
 
     def user_vectors(self, users: Any, *, equal_norms: bool = False) -> np.ndarray:
-        """Return the vectors of users, to search an index of :meth:`item_vectors` with.
+        """Return the vectors of users, to query an index of :meth:`item_vectors`.
 
         Parameters
         ----------
         users : array-like of shape (n_users,)
-            User ids; an unknown one has the vector of the mean user.
+            User ids. Unknown users get the vector of the mean user.
         equal_norms : bool, default=False
-            As for the items.
+            As in :meth:`item_vectors`.
 
         Returns
         -------
@@ -1807,7 +1813,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Warns
         -----
         DataWarning
-            If users have ids of another type than all fitted ones.
+            If unknown user ids have a different type from the fitted ones.
         """
         check_is_fitted(self)
         users = read_ids(users, "users", self.users_)
@@ -1818,64 +1824,64 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return with_zeros(vectors) if equal_norms else vectors
 
     def explain(self, user: Any, item: Any, *, by_feature: bool = True) -> pd.DataFrame:
-        """Tell where the score of a user and an item comes from, for ``backbone="als"``.
+        """Decompose the score of a user-item pair into contributions, for ``backbone="als"``.
 
-        The user's factors are the sum of what each item of the history and each preference of the
-        judge contributes, the item's factors of what interactions, item features, and preferences
-        contribute: terms of the normal equations they solve. The score is the sum of the products.
+        The normal equations express the user's factors as a sum over the items of the history and
+        the judge's preferences, and the item's factors as a sum over interactions, item features
+        and preferences. The score is the sum of the products.
 
         Parameters
         ----------
         user : user id
-            An unknown user is the mean user.
+            An unknown user is treated as the mean user.
         item : item id
         by_feature : bool, default=True
-            A user's history and an item's features make a part of the score together. True: it is
-            listed by feature, and the history has the rest: what users of both items tell. False:
-            all of it is listed by item of the history, and there are no features.
+            How to present the joint contribution of the user's history and the item's features. If
+            True, it is listed by feature, and the history keeps the rest: the evidence from shared
+            users. If False, it is listed by item of the history, without features.
 
         Returns
         -------
         table : DataFrame
-            Columns `kind`, `source` and `contribution`; within a kind the largest one first. The
-            contributions sum to the score that `predict` gives. Kinds:
+            Columns `kind`, `source` and `contribution`, sorted by contribution within a kind. The
+            contributions sum to the score returned by `predict`. Kinds:
 
-            - `history`: an item of the user. A user of whom nothing is known has one row
-              `mean_user` instead.
-            - `feature`: a feature of the item, liked or disliked by what the user's history says.
-            - `user_feature`: a feature of the user, by what `user_data` leads to expect; there is
-              nothing else of a user without interactions.
-            - `preference`: an item that the judge preferred, or not, when asked about this user.
-            - `item_preference`: the item itself, preferred, or not, when asked about any user.
-            - `bias`: the item bias, in the user's period.
-            - `remainder`: what the sweeps left unsolved, and what the last update of the users
-              (`recency_power`) changed. It is large after too few iterations, and after many
-              fitted users were folded in anew.
+            - `history`: an item of the user's history. Users without interactions or features have
+              a single row `mean_user` instead.
+            - `feature`: a feature of the item, liked or disliked according to the user's history.
+            - `user_feature`: a feature of the user, according to the prediction from `user_data`;
+              it replaces `history` for users without interactions.
+            - `preference`: an item that the judge preferred or rejected for this user.
+            - `item_preference`: this item, preferred or rejected by the judge for any user.
+            - `bias`: the item bias in the user's period.
+            - `remainder`: the residual of the sweeps, and the change by the final update of users
+              (`recency_power`). It is large after too few iterations, or after many fitted users
+              were folded in again.
 
-            `source` holds item ids, or names of features as `get_feature_names_out()` of
-            `item_encoder_` and `user_encoder_` gives them: ``genres=Crime`` is the category or word
-            *Crime* of the column *genres*. A history has a row for each item; for the main reasons
-            take ``table.nlargest(5, "contribution")``, and for titles
-            ``table["source"].map(titles)``; or :meth:`explain_lists`, a sentence for each pair.
+            `source` contains item ids, or feature names from `get_feature_names_out()` of
+            `item_encoder_` and `user_encoder_`: ``genres=Crime`` is the category or word *Crime* in
+            column *genres*. For the main reasons use ``table.nlargest(5, "contribution")``, for
+            titles ``table["source"].map(titles)``, and for one sentence per pair
+            :meth:`explain_lists`.
 
         Raises
         ------
         KeyError
             If the item is unknown.
         ValueError
-            If `user` or `item` is no single id; if the factors are of BPR, of LMF, or given to
-            :meth:`from_factors`: these solve no linear equations.
+            If `user` or `item` is not a single id; if the factors are from BPR, LMF or
+            :meth:`from_factors`, which do not solve normal equations.
 
         Notes
         -----
-        What preferences and features did to the factors of *other* items and users is part of
-        these, and not told apart. A folded-in user has no preferences. The equations are in
+        The influence of preferences and features through *other* items and users is included but
+        not listed separately. Folded-in users have no preferences. The equations are in
         ``sklearn_selreg._serving._explain``.
 
         References
         ----------
         Hu, Koren & Volinsky (2008), "Collaborative filtering for implicit feedback datasets",
-        section 5, for the history; there are no other contributions there.
+        section 5, for the history; the other contributions are specific to this package.
 
         Examples
         --------
@@ -1903,60 +1909,60 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return explain(model, row, column, by_feature=by_feature)
 
     def _explainable(self):
-        """Return the fitted model, if its scores can be explained."""
+        """Return the fitted model if its scores can be explained, else raise."""
         check_is_fitted(self)
         model = self._fitted
         if not isinstance(model.backbone, ALSBackbone) or model.given is not None:
             made = "from_factors" if model.given is not None else f"backbone={self.backbone!r}"
             raise ValueError(
-                "explain takes solutions of linear equations apart, which only factors fitted with "
-                f"backbone='als' are; got those of {made}."
+                "explain decomposes solutions of normal equations, so it requires factors fitted "
+                f"with backbone='als'; got factors of {made}."
             )
         return model
 
     def explain_lists(
         self, X: Table, *, n_sources: int = 2, title_col: str | None = None
     ) -> pd.DataFrame:
-        """Tell in a sentence each why items are recommended to users, for ``backbone="als"``.
+        """Explain recommendations in one sentence per user-item pair, for ``backbone="als"``.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_pairs, n_columns)
-            Users and items, such as the table of :meth:`recommend`; in columns that are called as
-            there, else in the columns `user_col` and `item_col`.
+            User and item ids: a table returned by :meth:`recommend`, or in the columns `user_col`
+            and `item_col`.
         n_sources : int, default=2
-            How many items of the history, and how many features, a sentence names at most, >= 1.
+            Maximum number of history items, and of features, per sentence, >= 1.
         title_col : str or None, default=None
-            Column of the item data given to `fit` by which items are named. None: the one called
-            title or name, in capitals or not, if there is one. Items without a title have their id.
+            Column of the fitted item data with the titles to show. If None, a column called "title"
+            or "name" (ignoring case), if any. Items without a title are shown by id.
 
         Returns
         -------
         table : DataFrame of shape (n_pairs, 4)
-            Users and items, called as in :meth:`recommend`, or `user` and `item` if one of them is
-            called title or reason; `title`, what the item is called; and `reason`, such as
-            ``"because they liked Heat and Casino; genres=Crime"``. Its index is that of X, if X is
-            a pandas DataFrame.
+            Users and items, named as in :meth:`recommend` (or `user` and `item` if one of these
+            names is "title" or "reason"); `title`; and `reason`, e.g.
+            ``"because they liked Heat and Casino; genres=Crime"``. The index is that of X if X is a
+            pandas DataFrame.
 
         Raises
         ------
         KeyError
             If an item is unknown.
         TypeError, ValueError
-            For X as in `predict`; for a model as in :meth:`explain`; for another `n_sources` or
+            For X as in `predict`; for a model as in :meth:`explain`; for an invalid `n_sources` or
             `title_col`.
 
         Warns
         -----
         DataWarning
-            If users have ids of another type than all fitted ones.
+            If unknown user ids have a different type from the fitted ones.
 
         Notes
         -----
-        A sentence names the largest contributions of :meth:`explain`, of each kind, that are
-        at least 5 % of all that speak for the item: items of the history, features, that the judge
-        prefers the item, and that it is popular. Features are named if they are values of a column:
-        coordinates of vectors, and the punctuation and length of texts, tell readers nothing.
+        For each kind, a sentence names the largest contributions of :meth:`explain` that account
+        for at least 5 % of all positive ones: items of the history, features, a preference of the
+        judge for the item, and its popularity. Only features that are values of a column are named,
+        not coordinates of vectors or the punctuation and length of texts.
 
         Examples
         --------
@@ -1997,28 +2003,27 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         known: Literal["append", "replace"] | None = None,
         user_data: Any = None,
     ) -> Self:
-        """Compute the factors of users from interactions and what they are, items fixed.
+        """Compute the factors of users from interactions and user data, with items fixed.
 
-        The model itself changes; to keep it as it is, fold in to a ``copy.copy`` of it. New users
-        are appended to `users_`.
+        The model is modified; to keep the original, fold in to a ``copy.copy`` of it. New users are
+        appended to `users_`.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_samples, n_columns), or None, default=None
-            Interactions of these users. Those with unknown items are left out. None: there are
-            only `user_data`.
+            Interactions of these users. Rows with unknown items are ignored. If None, only
+            `user_data` is used.
         y : array-like of shape (n_samples,), default=None
             Strengths, as in `fit`.
         known : "append", "replace" or None, default=None
-            What becomes of the interactions of users that the model knows. "append": X adds to
-            them, as if its rows had come after those before: repeated pairs add up, the newest
-            ones by `time_col` (else X) count as such, and what a judge said goes on to act on the
-            user. "replace": X is all there is, also instead of what a judge said. None: the same,
-            with a warning if something is lost.
+            What to do with existing interactions of known users. "append" adds X to them, as later
+            rows: repeated pairs are summed, recency is determined by `time_col` (else the rows of X
+            are the newest), and preferences of the judge keep their effect. "replace" discards
+            them, and these preferences. If None, replace, with a warning if something is lost.
         user_data : table, Series, dict or None, default=None
-            As the parameter `user_data`, with the same columns, in any order: of users of X, and of
-            others. New ones among the latter are ranked for by what they are; known ones keep their
-            interactions, and lean on what they are now.
+            Like the parameter `user_data`, with the same columns in any order, for users in X or
+            others. New users without interactions are placed by their features; known users keep
+            their interactions, and their features are updated.
 
         Returns
         -------
@@ -2026,26 +2031,27 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
-        TypeError, ValueError
-            As in `predict`; ValueError without X and `user_data`, and for `user_data` with a model
-            that has no user features or (loaded from a file) no `user_encoder_`; for strengths as
-            in `fit`, and if factors are not finite; TypeError for times of another kind than in
-            `fit`; ValueError if X is to be appended to what a model of :meth:`from_factors` does
-            not know.
+        TypeError
+            As in `predict`; if times have a different type from those in `fit`.
+        ValueError
+            As in `predict`; if both X and `user_data` are None; if `user_data` is given but the
+            model has no user features or (when loaded from a file) no `user_encoder_`; for
+            strengths as in `fit`; if factors are not finite; if X is to be appended to a history
+            that a model built by :meth:`from_factors` does not know.
 
         Warns
         -----
         DataWarning
-            If what was known of users is replaced and `known` does not say so; if items are
-            unknown; if users have ids of another type than all known ones; if all times of a user
-            lie far from those of `fit`; if there is nothing new in `user_data` without X; if values
-            of `user_data` cannot be read as what their column held in `fit`: they are missing.
+            If `known` is None and information about users is replaced; if items are unknown; if
+            unknown user ids have a different type from the known ones; if all times of a user are
+            far from those in `fit`; if X is None and `user_data` has nothing new; if values of
+            `user_data` do not match the type of their column in `fit`, and are treated as missing.
 
         Notes
         -----
-        For BPR and LMF, and factors that were given, a user of whom more becomes known moves by as
-        much as least squares with fixed items do; what the fit and a judge had made beyond them
-        stays.
+        For BPR, LMF and given factors, least squares with fixed items determines by how much a
+        known user moves; the difference between the current factors and their least-squares
+        solution, due to the fit and the judge, is kept.
 
         Examples
         --------
@@ -2057,7 +2063,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         >>> model.recommend(["bob"], 1)[0].tolist()
         [['Heat']]
 
-        A user of whom only `user_data` tells:
+        A user with nothing but `user_data`:
 
         >>> user_data = {"ann": "nurse", "bob": "nurse", "cat": "pilot"}
         >>> model = SelectiveLLMRegularizedMF(
@@ -2076,7 +2082,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             return self._assign({"_fitted": fold_in_described(model, described, added=None)})
         X = self._collect(X, y)
         check_same_columns(self, X, **self._columns)
-        # What takes off a strength may take it off what is known already.
+        # Returns may be subtracted from known interactions.
         signed = known == "append" and self.negatives == "net"
         added = _index_table(
             X,
@@ -2091,18 +2097,18 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return self._assign({"_fitted": model})
 
     def fold_in_items(self, item_data: Any) -> Self:
-        """Place new items by their features, users fixed.
+        """Add new items by their features, with users fixed.
 
-        They get the factors that a `fit` gives to items nobody has: what the ridge regression on
-        the features leads to expect, shrunk as there; and the popularity that it leads to expect.
-        From then on they can be recommended, and be in the X of `fold_in` and `predict`. The model
-        itself changes; to keep it as it is, use a ``copy.copy`` of it.
+        They get the same factors as items without interactions in `fit`: the shrunken prediction of
+        the ridge regression on the features, and the predicted popularity. They can then be
+        recommended, and used in the X of `fold_in` and `predict`. The model is modified; to keep
+        the original, use a ``copy.copy`` of it.
 
         Parameters
         ----------
         item_data : table, Series or dict
-            As the parameter `item_data`, with the same columns, in any order. Items that the model
-            knows stay as they are.
+            Like the parameter `item_data`, with the same columns in any order. Known items are not
+            changed.
 
         Returns
         -------
@@ -2111,7 +2117,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Raises
         ------
         ValueError
-            For a model without item features or (loaded from a file) without `item_encoder_`; for
+            If the model has no item features or (when loaded from a file) no `item_encoder_`; for
             item data as in `fit`.
         TypeError
             For item data as in `fit`.
@@ -2119,14 +2125,14 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Warns
         -----
         DataWarning
-            If no item is new, if items have ids of another type than all known ones, and if values
-            cannot be read as what their column held in `fit`: they are missing.
+            If no item is new; if item ids have a different type from the known ones; if values do
+            not match the type of their column in `fit`, and are treated as missing.
 
         Notes
         -----
-        The parameter `item_data` stays as it is: before another `fit` set it to one that has the
-        new items. Shares of missing entries (`missing_power`) are relative to the mean popularity
-        of all items, as in a fit that lists the new ones.
+        The parameter `item_data` is not changed: before refitting, set it to a table that includes
+        the new items. Weights of missing entries (`missing_power`) are relative to the mean
+        popularity of all items, as in a fit that lists the new ones.
 
         Examples
         --------
@@ -2147,7 +2153,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         table = read_item_data(item_data, name)
         new = encode(model.items, table.ids) < 0
         if not new.any():
-            warn(f"All of {len(new)} items of item_data are known to the model: nothing changes.")
+            warn(f"All {len(new)} items of item_data are already known, so nothing changes.")
             return self
         warn_of_unknown(
             "items", table.ids[new], len(new), model.items, "they are added as new items",
@@ -2161,34 +2167,35 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     # -- files -------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike) -> None:
-        """Save the fitted model to a file without pickle, which anyone can safely load.
+        """Save the fitted model to a file without pickle, safe to load from untrusted sources.
 
-        What predicts is saved: ids, factors, interactions, and what `recommend`, `similar_items`,
-        `fold_in` and `explain` need; and of the parameters those that are plain data, or parts of
-        this package with such parameters. Not saved are `judge`, `item_data` and `user_data`, and
-        `gate`, `item_encoder` and `random_state` if they are other objects: a loaded model has the
-        defaults of these parameters, and None as `judge_`, `gate_`, `item_encoder_` and
-        `user_encoder_`. To keep them, pickle the model, or give the parameters anew before another
-        `fit` or a search; the fits warn otherwise, those of clones too. Of `item_data` the columns
-        of single values are saved, for `max_per_group` and :meth:`explain_lists`, unless their
-        values are of kinds that ids cannot be.
+        Saved are ids, factors, interactions, everything that `recommend`, `similar_items`,
+        `fold_in` and `explain` need, and all parameters that are plain data or objects of this
+        package with plain parameters.
+
+        Not saved are `judge`, `item_data` and `user_data`, nor `gate`, `item_encoder` and
+        `random_state` if they are other objects. A loaded model has the defaults of these, and its
+        `judge_`, `gate_`, `item_encoder_` and `user_encoder_` are None. To keep them, pickle the
+        model, or set the parameters again before refitting or a search; otherwise `fit` warns, also
+        in clones. Scalar columns of `item_data` are saved for `max_per_group` and
+        :meth:`explain_lists` if their values are of types that ids may have.
 
         Parameters
         ----------
         path : str or path-like
-            A file, named as you like (such as ``model.npz``); an old one is replaced when the new
-            one is complete.
+            File with any name (e.g. ``model.npz``). An existing file is replaced once the new one
+            is complete.
 
         Raises
         ------
         ValueError
-            If ids cannot be stored (str, int, float, bool, bytes, date, datetime, UUID, Decimal,
-            tuples of these and mixtures can), if `backbone` or `slates` is a subclass of those of
-            this package, and if factors are not finite.
+            If ids cannot be stored (supported are str, int, float, bool, bytes, date, datetime,
+            UUID, Decimal, tuples of these, and mixtures); if `backbone` or `slates` is a subclass
+            of this package's classes; if factors are not finite.
 
         See Also
         --------
-        load : Load it.
+        load : Load a saved model.
 
         Examples
         --------
@@ -2207,7 +2214,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
-        """Load a model that was saved by `save`. The file need not be trusted.
+        """Load a model saved by `save`. The file need not be trusted.
 
         Parameters
         ----------
@@ -2216,24 +2223,24 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Returns
         -------
         model : SelectiveLLMRegularizedMF
-            It predicts as the saved one; what it lacks is told in `save`.
+            It predicts like the saved one; see `save` for what it lacks.
 
         Raises
         ------
         ValueError
-            If the file is no saved model, is damaged, or was tampered with.
+            If the file is not a saved model, is damaged, or was tampered with.
         OSError
-            If it cannot be read.
+            If the file cannot be read.
 
         Warns
         -----
         ModelVersionWarning
-            If it was saved by another version of this package.
+            If the model was saved by another version of this package.
         """
         return load_model(cls, path, __version__)
 
-    # Formats that know no pickle, as that of skops, ask for the state: it is what a file of `save`
-    # holds, made of numpy's arrays and text alone. Pickle and copies keep everything.
+    # Pickle-free formats such as skops ask for the state: it equals the content of a file of
+    # `save`, numpy arrays and text only. Pickle and copies keep everything.
 
     def __getstate__(self):
         return plain_state(self, __version__)
@@ -2251,7 +2258,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
 
 def _index_table(X, y, **columns):
-    """Index a table of interactions; a sparse matrix is refused as by `predict`."""
+    """Index a table of interactions; reject a sparse matrix like `predict`."""
     if sp.issparse(X):
-        read_columns(X)  # raises, and says why
+        read_columns(X)  # raises with an explanation
     return index_interactions(X, y, **columns)

@@ -1,4 +1,4 @@
-"""For ``set_callbacks`` of scikit-learn 1.9: early stopping, and scores of held-out rows."""
+"""Callbacks for ``set_callbacks`` of scikit-learn 1.9: early stopping and validation scores."""
 
 from __future__ import annotations
 
@@ -30,44 +30,43 @@ _log = logging.getLogger("sklearn_selreg")
 
 
 class EarlyStopping:
-    """Ends the sweeps of a fit once held-out interactions are no longer ranked better.
+    """Stop training when the ranking of held-out interactions stops improving.
 
-    The model is as if it had been fitted with so many `iterations`: in the end users are solved for
-    as always. It needs scikit-learn 1.9 or newer.
+    The model is the same as if it had been fitted with that number of `iterations`, including the
+    final update of users. Requires scikit-learn 1.9 or newer.
 
     Parameters
     ----------
     X_val : DataFrame or array of shape (n_samples, n_columns)
-        Held-out interactions, which `fit` is not given.
+        Held-out interactions, not passed to `fit`.
     y_val : array-like of shape (n_samples,), default=None
         Their strengths, as in `score`.
     scoring : callable, str or None, default=None
-        Scorer whose values should rise, such as one from
-        :func:`~sklearn_selreg.metrics.ndcg_at_k_scorer`. None: `score` of the estimator, the mean
-        NDCG@10.
+        Scorer to maximize, e.g. from :func:`~sklearn_selreg.metrics.ndcg_at_k_scorer`. If None, the
+        estimator's `score`, the mean NDCG@10.
     n_iter_no_change : int, default=3
-        After how many sweeps >= 1 without a better score than before they end.
+        Number of sweeps >= 1 without improvement after which training stops.
     tol : float, default=0.0
-        By how much >= 0 a score has to exceed the best one before to be better.
+        Minimum amount >= 0 by which a score must exceed the best one so far to be an improvement.
 
     Raises
     ------
     ValueError
-        For parameters out of range.
+        If a parameter is out of range.
 
     See Also
     --------
-    validation_scorer : Scores the same rows, for `ScoringMonitor`.
+    validation_scorer : Scorer on the same rows, for `ScoringMonitor`.
 
     Notes
     -----
-    After each sweep users are solved for and held-out users ranked for, which may take longer than
-    the sweep. With a judge, the sweeps before its preferences act and those after may both end
-    early. What is found by `tuning` is found before; then `iterations` is the largest number of
-    sweeps. BPR and LMF end after an epoch. Those who end first know best: the sweeps do not go back
-    to the best score. `n_iter_` is how many there were.
+    After each sweep, user factors are computed and the held-out users are ranked for, which may
+    take longer than the sweep itself. With a judge, the sweeps before and those with its
+    preferences may both stop early. `tuning` takes place before; the resulting `iterations` is the
+    maximum number of sweeps. BPR and LMF stop after an epoch. The model after the last sweep is
+    kept, not the one with the best score. `n_iter_` is the number of sweeps.
 
-    One instance may be shared by clones, as in a search; there, all of them score `X_val`.
+    Clones may share an instance, as in a search; they are then all scored on `X_val`.
 
     Examples
     --------
@@ -101,7 +100,7 @@ class EarlyStopping:
         self._forget()
 
     def _forget(self) -> None:
-        # By the loop of sweeps, as clones may be fitted at the same time.
+        # One entry per loop of sweeps, because clones may be fitted concurrently.
         self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
         self._scored: WeakSet[Any] = WeakSet()
 
@@ -118,19 +117,19 @@ class EarlyStopping:
         return f"EarlyStopping(n_iter_no_change={self.n_iter_no_change}, tol={self.tol})"
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Check what is scored, before anything is fitted; called by `fit`.
+        """Check `X_val` and `scoring` before fitting; called by `fit`.
 
         Parameters
         ----------
         estimator : estimator
-            That is fitted.
+            Estimator being fitted.
         context : sklearn.callback.CallbackContext
-            Of the whole fit.
+            Context of the whole fit.
 
         Raises
         ------
         TypeError, ValueError
-            For held-out interactions that cannot be read, and no valid `scoring`.
+            If the held-out interactions cannot be read, or `scoring` is invalid.
         """
         check_scoring(estimator, self.scoring)
         if hasattr(estimator, "user_col"):
@@ -145,9 +144,9 @@ class EarlyStopping:
         Parameters
         ----------
         estimator : estimator
-            That is fitted.
+            Estimator being fitted.
         context : sklearn.callback.CallbackContext
-            Of a part of the fit.
+            Context of a part of the fit.
         """
 
     def on_fit_task_end(
@@ -158,21 +157,21 @@ class EarlyStopping:
         Parameters
         ----------
         estimator : estimator
-            That is fitted.
+            Estimator being fitted.
         context : sklearn.callback.CallbackContext
-            Of a part of the fit.
+            Context of a part of the fit.
         fitted_estimator : estimator, default=None
-            As if it had been fitted with no further sweep; None after other parts.
+            The estimator as if this sweep were the last; None after other parts of the fit.
 
         Returns
         -------
         stop : bool
-            Whether to end the sweeps.
+            Whether to stop the sweeps.
 
         Raises
         ------
         ValueError
-            For a score that is NaN.
+            If the score is NaN.
         """
         is_step = context.max_subtasks == 0 and context.parent is not None
         if fitted_estimator is None or not is_step:
@@ -192,25 +191,25 @@ class EarlyStopping:
         return True
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Warn if there was nothing to score; called at the end of `fit`.
+        """Warn if no model was scored; called at the end of `fit`.
 
         Parameters
         ----------
         estimator : estimator
-            That was fitted.
+            Fitted estimator.
         context : sklearn.callback.CallbackContext
-            Of the whole fit.
+            Context of the whole fit.
 
         Warns
         -----
         ParameterWarning
-            If the estimator shows no model while it is fitted.
+            If the estimator does not provide a model during its fit.
         """
         fails = sys.exc_info()[0] is not None
         if estimator not in self._scored and not fails:
             warn(
-                f"EarlyStopping could not end anything: {type(estimator).__name__} shows no model "
-                "between the steps of its fit. Set it on the recommender itself, such as the last "
+                f"EarlyStopping had no effect: {type(estimator).__name__} does not provide a model "
+                "between the steps of its fit. Set it on the recommender itself, e.g. the last "
                 "step of a Pipeline: pipe[-1].set_callbacks(...).",
                 ParameterWarning,
             )
@@ -224,7 +223,7 @@ def _check_tol(tol: Any) -> None:
 
 @dataclass
 class _Loop:
-    """Scores of one loop of sweeps: the best, and how many came after it."""
+    """Best score of one loop of sweeps, and the number of scores since."""
 
     best: float = -math.inf
     n_no_change: int = 0
@@ -232,8 +231,8 @@ class _Loop:
     def add(self, score, tol):
         if math.isnan(score):
             raise ValueError(
-                "EarlyStopping needs scores that are numbers; got NaN: scoring finds nothing to "
-                "rank in X_val."
+                "EarlyStopping needs numeric scores, but scoring returned NaN: X_val contains "
+                "nothing to rank."
             )
         self.n_no_change = 0 if score > self.best + tol else self.n_no_change + 1
         self.best = max(self.best, score)
@@ -241,14 +240,14 @@ class _Loop:
 
 @dataclass(frozen=True)
 class ValidationScorer:
-    """Scores the same rows whatever rows it is given; see `validation_scorer`."""
+    """Scores the same rows regardless of its arguments; see `validation_scorer`."""
 
     X_val: Table = field(repr=False)
     y_val: ArrayLike | None = field(repr=False)
     scoring: Callable | str | None
 
     def __call__(self, estimator: Any, X: Any = None, y: Any = None, **metadata: Any) -> float:
-        """Score an estimator on the rows of `X_val`; `X` and `y` are not looked at."""
+        """Score an estimator on the rows of `X_val`; `X` and `y` are ignored."""
         scorer = check_scoring(estimator, self.scoring)
         if self.y_val is None:
             return float(scorer(estimator, self.X_val))
@@ -258,20 +257,20 @@ class ValidationScorer:
 def validation_scorer(
     X_val: Table, y_val: ArrayLike | None = None, *, scoring: Callable | str | None = None
 ) -> ValidationScorer:
-    """Make a scorer of held-out rows, for callbacks.
+    """Make a scorer on fixed held-out rows, for callbacks.
 
-    :class:`sklearn.callback.ScoringMonitor` gives a scorer the rows that are fitted, which are
-    ranked better and better; this one takes `X_val` instead.
+    :class:`sklearn.callback.ScoringMonitor` passes the training rows to its scorers, whose ranking
+    always improves; this scorer uses `X_val` instead.
 
     Parameters
     ----------
     X_val : DataFrame or array of shape (n_samples, n_columns)
-        Held-out interactions, which `fit` is not given.
+        Held-out interactions, not passed to `fit`.
     y_val : array-like of shape (n_samples,), default=None
         Their strengths, as in `score`.
     scoring : callable, str or None, default=None
-        What scores them, such as a scorer from :func:`~sklearn_selreg.metrics.auc_scorer`. None:
-        `score` of the estimator, the mean NDCG@10.
+        Scorer to apply, e.g. from :func:`~sklearn_selreg.metrics.auc_scorer`. If None, the
+        estimator's `score`, the mean NDCG@10.
 
     Returns
     -------
@@ -280,7 +279,7 @@ def validation_scorer(
 
     See Also
     --------
-    EarlyStopping : Ends the sweeps by such scores.
+    EarlyStopping : Stops training by such scores.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Errors and warnings of this package: what to catch, and what to filter."""
+"""Errors and warnings of this package, to catch or to filter."""
 
 
 class JudgeError(RuntimeError):
-    """A service refuses to answer at all: a wrong key, an unknown model, no answer from it.
+    """A service refuses to answer any request: wrong key, unknown model, or no response.
 
     Examples
     --------
@@ -15,13 +15,13 @@ class JudgeError(RuntimeError):
     There is no answer.
     """
 
-    # Of the request that failed; its reservation is given back accordingly.
+    # State of the failed request, which decides how its budget reservation is released.
     sent = True
-    billed = False  # services do not charge for what they refuse
+    billed = False  # services do not charge for refused requests
 
 
 class CacheError(RuntimeError):
-    """A cache file that cannot be made or read.
+    """A cache file cannot be created or read.
 
     Examples
     --------
@@ -40,13 +40,14 @@ class CacheError(RuntimeError):
 
 
 class CacheWarning(UserWarning):
-    """Something is wrong with the file of a cache, which is mended or should be.
+    """A problem with a cache file that was repaired, or should be.
 
-    It was deleted while it was in use, or other users may read it: the message says what to do.
+    For example, it was deleted while in use, or is readable by other users. The message says what
+    to do.
 
     Examples
     --------
-    Do not show it, as for a file that a group shares on purpose:
+    Ignore it, e.g. for a file that a group shares on purpose:
 
     >>> import warnings
     >>> from sklearn_selreg.exceptions import CacheWarning
@@ -57,14 +58,14 @@ class CacheWarning(UserWarning):
 
 
 class DataWarning(UserWarning):
-    """Columns, ids or item data are probably not what was meant.
+    """Columns, ids or item data look unintended.
 
-    Look at the ids and columns that the message names; set `user_col`, `item_col` and `time_col`,
-    and convert ids to one type.
+    Check the ids and columns named in the message; set `user_col`, `item_col` and `time_col`, and
+    convert ids to one type.
 
     Examples
     --------
-    Take it for an error:
+    Turn it into an error:
 
     >>> import warnings
     >>> from sklearn_selreg.exceptions import DataWarning
@@ -75,15 +76,15 @@ class DataWarning(UserWarning):
 
 
 class JudgmentWarning(UserWarning):
-    """A judge's answers are missing, do not fit the interactions, or say little of the items.
+    """Answers of a judge are missing, do not match the interactions, or are uninformative.
 
-    Compare the ids and histories of recorded answers with the rows given to `fit`; ask again where
-    a service failed; ask a better model where ratings follow the order in which candidates are
-    shown, or where asking stopped as the judge is hardly better than chance.
+    Compare the ids and histories of recorded answers with the rows passed to `fit`. Query again
+    where a service failed. Use a better model if ratings follow the order in which candidates are
+    shown, or if querying stopped because the judge is hardly better than chance.
 
     Examples
     --------
-    Do not show it, as in a search with recorded answers, many of which fit no fold:
+    Ignore it, e.g. in a search with recorded answers, many of which match no fold:
 
     >>> import warnings
     >>> from sklearn_selreg.exceptions import JudgmentWarning
@@ -94,14 +95,14 @@ class JudgmentWarning(UserWarning):
 
 
 class BudgetWarning(JudgmentWarning):
-    """A judge's budget is, or would be, spent before all slates are asked.
+    """A judge's budget is, or would be, exhausted before all slates are sent.
 
-    The fit goes on with the answers there are. Raise `max_requests` or `max_cost`, or ask less
-    with a smaller `max_slates`.
+    The fit continues with the available answers. Raise `max_requests` or `max_cost`, or reduce
+    `max_slates`.
 
     Examples
     --------
-    Rather fail than fit with a part of the answers:
+    Fail rather than fit with incomplete answers:
 
     >>> import warnings
     >>> from sklearn_selreg.exceptions import BudgetWarning
@@ -114,9 +115,9 @@ class BudgetWarning(JudgmentWarning):
 class GateWarning(UserWarning):
     """A judge is trusted less, or adds nothing.
 
-    Either the gate has too little to learn from: ask more (`max_slates`, `calibration_share`), or
-    set ``gate=None`` to trust all preferences alike. Or it has learned that the judge adds nothing
-    to popularity and the model: look at the judge's ratings, or leave it out.
+    If the gate has too little data to learn from, send more slates (`max_slates`,
+    `calibration_share`), or set ``gate=None`` to trust all preferences equally. If it found that
+    the judge adds nothing to popularity and the model, inspect the judge's ratings, or remove it.
 
     Examples
     --------
@@ -136,14 +137,14 @@ class ParameterWarning(UserWarning):
 
     Leave it at its default, or change the parameter that the message names.
 
-    A search gives each message once; of its fits in other processes (`n_jobs`) each gives its own.
+    In a search, each message is shown once (once per process with `n_jobs`).
 
     Examples
     --------
     >>> import warnings
     >>> from sklearn_selreg import SelectiveLLMRegularizedMF
     >>> from sklearn_selreg.exceptions import ParameterWarning
-    >>> model = SelectiveLLMRegularizedMF(factors=2, negatives="net")  # of no strengths
+    >>> model = SelectiveLLMRegularizedMF(factors=2, negatives="net")  # but no strengths below
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
     ...     _ = model.fit([["ann", "Alien"], ["bob", "Heat"]])
@@ -153,11 +154,11 @@ class ParameterWarning(UserWarning):
 
 
 class ModelVersionWarning(UserWarning):
-    """A saved or pickled model was made by another version of the package.
+    """A saved or pickled model was created by another version of the package.
 
     Examples
     --------
-    Take such a model for an error:
+    Turn it into an error:
 
     >>> import warnings
     >>> from sklearn_selreg import ModelVersionWarning

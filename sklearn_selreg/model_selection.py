@@ -1,4 +1,4 @@
-"""Splitters of interactions for the tasks of recommenders: what comes next, and who is new."""
+"""Splitters for recommender evaluation: next items of known users, and new users."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +44,7 @@ class _HistorySplit(BaseCrossValidator):
         X : DataFrame or array of shape (n_samples, n_columns)
             One interaction per row.
         y : array-like of shape (n_samples,), default=None
-            Strengths >= 0. None: 1 each.
+            Strengths >= 0. If None, all are 1.
         groups : object, default=None
             Ignored.
 
@@ -56,23 +56,23 @@ class _HistorySplit(BaseCrossValidator):
         Raises
         ------
         ValueError
-            If too few users have enough interactions, and for a table as in `fit` of the estimator.
+            If too few users have enough interactions; for a table as in `fit` of the estimator.
         TypeError
-            For a sparse `X`, whose rows are not interactions.
+            If `X` is sparse, because its rows are not interactions.
         """
         columns = {"user_col": self.user_col, "item_col": self.item_col}
         X = collect(X, aligned="row numbers", **columns, time_col=self.time_col)
         yield from super().split(X, y, groups)
 
     def _read(self, X: Table, y: ArrayLike | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return each row's user, recency rank, and number of items of the user.
+        """Return each row's user and recency rank, and its user's number of items.
 
         Returns
         -------
         user : ndarray of shape (n_samples,), intp
         recency_rank : ndarray of shape (n_samples,), intp
-            0 for the user's newest item, 1 for the one before, ...; -1 for rows of strength 0
-            that name a pair without interaction.
+            0 for the user's newest item, 1 for the previous one, ...; -1 for rows of strength 0
+            whose pair has no interaction.
         n_items : ndarray of shape (n_samples,), intp
         """
         users, items, times = read_columns(
@@ -81,7 +81,7 @@ class _HistorySplit(BaseCrossValidator):
         table = pd.DataFrame({"user": users, "item": items})
         if times is not None:
             table["time"] = times
-        # Negative strengths are netted here; the estimator may refuse them (`negatives`).
+        # Negative strengths are netted here; the estimator may reject them (`negatives`).
         interactions = index_interactions(
             table,
             y,
@@ -116,29 +116,29 @@ def _warn_of_sorted_rows(user: np.ndarray, columns: dict[str, Any]) -> None:
         if n_steps >= _ENOUGH_STEPS and abs(steps.sum()) > _SORTED_FRACTION * n_steps:
             end = "largest" if steps.sum() > 0 else "smallest"
             warn(
-                f"Without time_col the last rows of a user are taken to be the newest, and here "
-                f"the rows of each user are sorted by {what}: what is held out is the {end} "
-                f"{what}, not what came last. Set time_col, or shuffle the rows if times are "
-                "unknown, e.g. by X.sample(frac=1, random_state=0)."
+                f"Without time_col, the last rows of a user are assumed to be the newest, but the "
+                f"rows of each user are sorted by {what}, so the {end} {what} would be held out. "
+                "Set time_col or, if times are unknown, shuffle the rows, e.g. by "
+                "X.sample(frac=1, random_state=0)."
             )
 
 
 class LeaveLastOut(_HistorySplit):
     """Hold out the last items of each user.
 
-    It evaluates what users want next. A single split, in which every user with enough items is in
-    both parts. Users with `n` items or fewer are only in the training rows.
+    A single split that evaluates what users want next: every user with enough items is in both
+    parts. Users with `n` items or fewer are only in the training rows.
 
     Parameters
     ----------
     n : int, default=1
-        How many items of each user to hold out, >= 1.
+        Number of items to hold out per user, >= 1.
     user_col, item_col : int or str, default=0 and 1
-        Columns of `X` with the ids: positions, or names in a DataFrame.
+        Columns of `X` that contain the ids: positions, or names if `X` is a table.
     time_col : int, str or None, default=None
-        Column that orders the interactions. None: rows are taken to be in order of time; in a file
-        sorted by number of plays the least played items are then held out, with a DataWarning.
-        `train_test_split`, `ShuffleSplit` and halving searches do not keep the order.
+        Column by which interactions are ordered. If None, rows are assumed to be in order of time;
+        in a file sorted by play counts, the least played items would be held out, with a
+        DataWarning. `train_test_split`, `ShuffleSplit` and halving searches do not keep the order.
 
     Raises
     ------
@@ -151,9 +151,10 @@ class LeaveLastOut(_HistorySplit):
 
     Notes
     -----
-    An item counts once for a user, at its latest interaction, and all rows of such a pair go to the
-    same part. Known as leave-one-out (n=1) or leave-last-out evaluation. The split is in time for
-    each user, not for all: one user's training rows may be later than another's test rows.
+    An item counts once per user, at its latest interaction, and all rows of a user-item pair go to
+    the same part. Also known as leave-one-out (n=1) or leave-last-out evaluation. Rows are split by
+    time within each user, not globally: a training row of one user may be later than a test row of
+    another.
 
     Examples
     --------
@@ -185,7 +186,7 @@ class LeaveLastOut(_HistorySplit):
         test = (recency_rank >= 0) & (recency_rank < self.n) & (n_items > self.n)
         if not test.any():
             raise ValueError(
-                f"X must have users with more than n={self.n} items, to hold the last ones out; "
+                f"X must have users with more than n={self.n} items to hold out the last ones; "
                 f"got at most {n_items.max()} per user."
             )
         yield test
@@ -207,28 +208,29 @@ class LeaveLastOut(_HistorySplit):
 
 
 class ColdStartSplit(_HistorySplit):
-    """Leave some users only their first few items.
+    """Keep only the first few items of some users for training.
 
-    It evaluates recommendations to new users. In each split a part of the users is *cold*: their
+    Evaluates recommendations for new users. In each split, a subset of the users is *cold*: their
     first `k` items are in the training rows, all later ones in the test rows. All other users are
     only in the training rows. Every user with enough items is cold in exactly one split.
 
     Parameters
     ----------
     k : int, default=2
-        How many items cold users keep, >= 1. With 1 or 2 they are in the regime `"cold"` of the
-        scorers. For users without any items use scikit-learn's `GroupKFold` with the users as
+        Number of items >= 1 that cold users keep. With 1 or 2, they are in the regime `"cold"` of
+        the scorers. For users without any items, use scikit-learn's `GroupKFold` with the users as
         groups.
     n_splits : int, default=5
-        Number of splits, >= 2, and of parts of the users, one of which is cold in each split.
+        Number of splits, >= 2. Users are divided into as many subsets, and one is cold in each
+        split.
     user_col, item_col : int or str, default=0 and 1
-        Columns of `X` with the ids: positions, or names in a DataFrame.
+        Columns of `X` that contain the ids: positions, or names if `X` is a table.
     time_col : int, str or None, default=None
-        Column that orders the interactions. None: the order of the rows, which `train_test_split`,
-        `ShuffleSplit` and halving searches do not keep.
+        Column by which interactions are ordered. If None, the row order is used, which
+        `train_test_split`, `ShuffleSplit` and halving searches do not keep.
     random_state : int, default=0
-        Seed >= 0 of the assignment of users to splits. None is refused: searches need the same
-        splits each time.
+        Seed >= 0 for the assignment of users to splits. None is not allowed, because searches need
+        the same splits each time.
 
     Raises
     ------
@@ -241,8 +243,8 @@ class ColdStartSplit(_HistorySplit):
 
     Notes
     -----
-    An item counts once for a user, at its latest interaction, and all rows of such a pair go to the
-    same part. Users with `k` items or fewer stay in the training rows of all splits.
+    An item counts once per user, at its latest interaction, and all rows of a user-item pair go to
+    the same part. Users with `k` items or fewer stay in the training rows of all splits.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""The estimator of parameters as `set_params` takes them, those of its parts included."""
+"""An estimator from parameters as passed to `set_params`, including nested ones."""
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
 
 
 def make_estimator(**params):
-    """Make one, as ``make_estimator(factors=4, slates__size=8, backbone__recency_power=0)``."""
+    """Build an estimator, e.g. ``make_estimator(factors=4, slates__size=8)``."""
     return SelectiveLLMRegularizedMF().set_params(**params)

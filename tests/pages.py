@@ -1,4 +1,4 @@
-"""The code of the documentation's pages."""
+"""Code blocks of the documentation pages."""
 
 import re
 from pathlib import Path
@@ -8,5 +8,5 @@ _BLOCK = re.compile(r"^```(?:\{code-cell\} ipython3|python)\n(.*?)^```$", re.DOT
 
 
 def page_code(name):
-    """Return the blocks of Python on a page, in order."""
+    """Return the Python blocks of a page, in order."""
     return _BLOCK.findall((DOCS / name).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The API reference holds every public name, and each says what it takes, gives and raises."""
+"""The API reference lists all public names, with parameters, return values and exceptions."""
 
 import ast
 import inspect
@@ -27,7 +27,7 @@ MODULES = (
 
 
 def public_names():
-    """Map each public object to the names it can be imported by."""
+    """Map each public object to the names under which it can be imported."""
     names = {}
     for module_name in MODULES:
         module = import_module(module_name)
@@ -37,7 +37,7 @@ def public_names():
 
 
 def listed_names():
-    """List the names in the reference, each with its module."""
+    """List the names in the reference, with their modules."""
     listed, module = [], None
     for line in REFERENCE.splitlines():
         if match := re.match(r"\.\. currentmodule:: (\S+)", line):
@@ -73,7 +73,7 @@ def sections(thing):
 
 
 def documented_parameters(text):
-    """List the names that a section of parameters describes."""
+    """List the parameter names that a section describes."""
     heads = re.findall(r"^([*\w][\w, *]*?)(?: :.*)?$", text, flags=re.MULTILINE)
     return {name.strip(" *") for head in heads for name in head.split(",")}
 
@@ -84,7 +84,7 @@ def own_parameters(f):
 
 
 def statements(f):
-    """Yield the statements of a function, without those of functions within it."""
+    """Yield the statements of a function, without those of nested functions."""
     todo = list(ast.parse(textwrap.dedent(inspect.getsource(f))).body[0].body)
     while todo:
         statement = todo.pop()
@@ -102,7 +102,7 @@ def test_every_public_name_is_in_the_reference():
     missing = [names for names in NAMES.values() if not set(names) & set(listed)]
     assert not missing
     importable = {name for names in NAMES.values() for name in names}
-    assert set(listed) <= importable  # nothing private, nothing that is gone
+    assert set(listed) <= importable  # no private and no removed names
 
 
 def test_every_public_name_is_in_the_changelog():
@@ -112,7 +112,7 @@ def test_every_public_name_is_in_the_changelog():
 
 @pytest.mark.parametrize("name", sorted(OBJECTS))
 def test_public_name_has_an_example(name):
-    # `make test` runs all of them, as doctests.
+    # `make test` runs them all as doctests.
     examples = sections(OBJECTS[name]).get("Examples", "")
     assert ">>> " in examples
 
@@ -145,9 +145,9 @@ def test_docstring_has_parameters_returns_and_raises(name):
 def test_class_documents_what_it_is_made_with(name):
     cls = OBJECTS[name]
     if cls.__init__ is object.__init__ or issubclass(cls, Exception):
-        return  # made without anything, or by us
+        return  # not created by users, or without arguments
     if not cls.__init__.__module__.startswith("sklearn_selreg") and "__init__" not in vars(cls):
-        return  # the base class says it
+        return  # the base class documents it
     doc = sections(cls)
     described = documented_parameters(doc.get("Parameters", "") + doc.get("Attributes", ""))
     assert own_parameters(cls.__init__) <= described
@@ -155,7 +155,7 @@ def test_class_documents_what_it_is_made_with(name):
 
 @pytest.mark.parametrize("name", sorted(OBJECTS))
 def test_parameters_have_one_order(name):
-    """In the signature, in the documentation, and where they are checked."""
+    """In the signature, in the documentation, and in the constraints."""
     thing = OBJECTS[name]
     is_error = inspect.isclass(thing) and issubclass(thing, BaseException)
     if is_error or not (inspect.isclass(thing) or inspect.isfunction(thing)):
@@ -172,6 +172,6 @@ def test_parameters_have_one_order(name):
 
 
 def test_the_estimator_has_at_most_27_parameters():
-    # What is one of a part belongs to the part. The 27th is `user_data`: users have features as
-    # items do, and nothing else of theirs is to be set.
+    # Settings of a component are parameters of the component. The 27th is `user_data`: users have
+    # features like items, but no other settings.
     assert len(SelectiveLLMRegularizedMF().get_params(deep=False)) <= 27

@@ -1,4 +1,4 @@
-"""The package keeps to the table of `docs/structure.py`, and to public names of its libraries."""
+"""Modules follow the table in `docs/structure.py`, and use only public names of other libraries."""
 
 import ast
 import sys
@@ -13,7 +13,7 @@ PACKAGE = ROOT / "sklearn_selreg"
 sys.path.insert(0, str(ROOT / "docs"))
 from structure import BASE, PARTS, PICTURE, draw  # noqa: E402
 
-# The only files that may use the private names of another library.
+# The only files that may use private names of other libraries.
 PRIVATE_NAMES_IN = {
     "implicit": None,
     "sklearn": "sklearn_selreg/_utils/_sklearn.py",
@@ -29,7 +29,7 @@ FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def imported_names(path):
-    """Yield the absolute dotted name of everything that a file imports, also within functions."""
+    """Yield the absolute dotted names of all imports in a file, including those in functions."""
     package = path.parent.relative_to(ROOT).parts
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -41,7 +41,7 @@ def imported_names(path):
 
 
 def imported_modules(path):
-    """Return the modules of the package that a file imports; of a package, its `__init__`."""
+    """Return the modules of this package that a file imports; `__init__` for a package."""
     names = {name for name in imported_names(path) if name.partition(".")[0] == PACKAGE.name}
     return {name if name in FILES else name.rpartition(".")[0] for name in names}
 
@@ -72,7 +72,7 @@ def test_the_table_lists_what_there_is_from_the_bottom_to_the_top():
 
 def test_modules_do_not_import_each_other_in_a_circle():
     graph = {name: imported_modules(path) - {name} for name, path in FILES.items()}
-    TopologicalSorter(graph).prepare()  # raises CycleError
+    TopologicalSorter(graph).prepare()  # raises CycleError for cyclic imports
 
 
 def test_within_the_package_imports_are_relative():
@@ -96,7 +96,7 @@ def test_only_one_file_uses_the_private_names_of_a_library(library):
         for name in imported_names(path)
         if name.partition(".")[0] == library and "._" in name
     }
-    assert users <= {PRIVATE_NAMES_IN[library]}  # None: nobody
+    assert users <= {PRIVATE_NAMES_IN[library]}  # None: no file
 
 
 def test_the_picture_shows_the_table():
@@ -107,7 +107,7 @@ OUTSIDE = sorted(
     path
     for folder in ("benchmarks", "demo", "examples")
     for path in (ROOT / folder).rglob("*.py")
-    if path != ROOT / "benchmarks" / "internals.py"  # the one door to private names
+    if path != ROOT / "benchmarks" / "internals.py"  # the only access to private names
 )
 
 
@@ -134,7 +134,7 @@ def bodies():
 
 
 def test_functions_and_files_are_short():
-    """Except for the estimator, whose lines are documentation, and the compiled loops."""
+    """Except for the estimator, which is mostly documentation, and the compiled loops."""
     long = {name for name, n in bodies() if n > 60}
     assert long <= {"_factorization/_kernel.py: _solve_rows"}
     lengths = {

@@ -1,4 +1,4 @@
-"""What can be caught and filtered, and that nothing is logged unasked."""
+"""Exceptions and warnings can be caught and filtered, and logging is silent by default."""
 
 import subprocess
 import sys

@@ -1,7 +1,7 @@
-"""What fits give, as recorded: changes of structure must not change it.
+"""Recorded results of fits, which refactoring must not change.
 
-Renew ``golden.json`` by ``python tests/test_golden.py`` in a commit that means to change results,
-and say there what has changed.
+In a commit that is meant to change results, regenerate ``golden.json`` by
+``python tests/test_golden.py`` and describe the change.
 """
 
 import json
@@ -28,7 +28,7 @@ SMALL = {**COLUMNS, "factors": 6, "iterations": 6, "tuning": None, "random_state
 
 
 def make_data():
-    """Interactions, item data, and records of a judge whose calibration hides likes."""
+    """Interactions, item data, and recorded answers that include calibration slates."""
     made = make_interactions(80, 50, 1200, random_state=0)
     data = {"X": made.X, "item_data": made.item_data, "records": []}
     rng = np.random.default_rng(0)
@@ -58,7 +58,7 @@ def judged(data, **settings):
 
 def fit(data, **settings):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # so little is known here
+        warnings.simplefilter("ignore")  # about insufficient data
         return make_estimator(**(SMALL | settings)).fit(data["X"])
 
 
@@ -107,7 +107,7 @@ MODELS = {
 
 
 def describe(model, data):
-    """Sums that any change of factors would change, and what the model says."""
+    """Summary statistics that change with any change of the factors, and the judge's counts."""
     users, items = (f.astype(float) for f in (model.user_factors_, model.item_factors_))
     some = data["X"][data["X"]["user"].isin(model.users_)][::60]
     return {
@@ -156,8 +156,8 @@ def test_a_fit_gives_what_it_gave(data, golden, name):
     found, expected = describe(MODELS[name](data), data), golden["models"][name]
     assert found["stats"] == expected["stats"]
     assert found["lists"] == expected["lists"]
-    # Given factors are pulled back so strongly that processors' last bits decide which preferences
-    # are unmet, and so how far others move.
+    # The proximal term is so strong that rounding differences between processors decide which
+    # preferences are unmet, and hence how far others move.
     rtol = 2e-3 if name == "refined" else 1e-5
     for part in ("users", "items", "scores"):
         np.testing.assert_allclose(found[part], expected[part], rtol=rtol, atol=rtol / 10)

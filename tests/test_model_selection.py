@@ -1,4 +1,4 @@
-"""The splitters, against loops over users in plain Python."""
+"""Splitters, against loops over users in plain Python."""
 
 import warnings
 
@@ -20,7 +20,7 @@ BY_NAME = {"user_col": "user", "item_col": "item", "time_col": "time"}
 
 @pytest.fixture(scope="module", params=range(3))
 def table(request):
-    """Interactions with repeated pairs, users with one item, and times that are not the rows."""
+    """Interactions with repeated pairs, users with one item, and times unlike row order."""
     rng = np.random.default_rng(request.param)
     n = 200
     return pd.DataFrame(
@@ -33,7 +33,7 @@ def table(request):
 
 
 def histories(table, strengths=None):
-    """Each user's items, oldest first, each at the place of its latest interaction."""
+    """Each user's items, oldest first, each at the position of its latest interaction."""
     if strengths is not None:
         table = table[strengths > 0]
     found = {}
@@ -92,7 +92,7 @@ def test_cold_users_keep_their_first_items(table, k):
                 assert kept[user] == history
         cold.append(set(later))
     assert set().union(*cold) == {user for user, history in full.items() if len(history) > k}
-    assert sum(map(len, cold)) == len(set().union(*cold))  # each is cold once
+    assert sum(map(len, cold)) == len(set().union(*cold))  # each user is cold exactly once
     assert max(map(len, cold)) - min(map(len, cold)) <= 1
 
 
@@ -119,7 +119,7 @@ def test_rows_of_strength_0_are_no_interactions(table, splitter):
     for (train, test), (_, expected) in zip(with_zeros, without, strict=True):
         held_out = pairs(table, positive[expected])
         assert pairs(table, test) == held_out
-        # A row of strength 0 goes where its pair goes, and stays if there is no such pair.
+        # Rows of strength 0 follow their pair, or stay in the training rows if there is none.
         assert not pairs(table, train) & held_out
 
 
@@ -227,7 +227,7 @@ def test_rows_that_are_sorted_by_no_time_are_told(by):
         warnings.simplefilter("error")
         next(LeaveLastOut().split(X, plays))
         once = np.ones(len(X))
-        once[8] = 2  # a single row says nothing
+        once[8] = 2  # a single row is not informative
         next(LeaveLastOut().split(X, once))
         times = sorted_rows.assign(time=np.arange(len(X)))
         next(LeaveLastOut(time_col="time").split(times[["user", "item", "time"]], y))

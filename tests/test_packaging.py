@@ -18,7 +18,7 @@ def read_project():
 
 
 def read_yaml(path):
-    # As YAML 1.2 and GitHub have it, `on` is a word and no truth value.
+    # In YAML 1.2, which GitHub uses, `on` is a string, not a boolean.
     yaml = pytest.importorskip("yaml")
     return yaml.load((ROOT / path).read_text(encoding="utf-8"), yaml.BaseLoader)
 
@@ -39,7 +39,7 @@ def test_oldest_requirements_are_the_lower_bounds():
     }
 
 
-# -- what contributors and hosts read ----------------------------------------------------------
+# -- files for contributors and hosts -----------------------------------------------------------
 
 
 def test_hooks_have_versions_that_the_project_takes():
@@ -117,7 +117,7 @@ def test_the_guide_for_contributors_names_files_that_exist():
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([\w./-]+(?:/|\.(?:py|md|json|toml|txt|rst)))`", guide))
     assert len(named) > 40
-    # Of the package, or of a folder of it that the same sentence names; `mine` is the reader's.
+    # In the package, or in a folder named in the same sentence; `mine` is a placeholder.
     below = [ROOT, *(ROOT / "sklearn_selreg").glob("**/"), *(ROOT / "tests").glob("**/")]
     missing = {
         name for name in named if "mine" not in name and not any((p / name).exists() for p in below)

@@ -1,4 +1,4 @@
-"""A small world with a truth, and loops to compare with: what tests of several files share."""
+"""A small synthetic data set with a known truth, and reference implementations with loops."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ SETTINGS = {
 
 
 class World:
-    """Users and items with a true affinity; interactions drawn by it, and a judge that knows it."""
+    """Users and items with a true affinity; interactions drawn from it; a judge that knows it."""
 
     def __init__(self, seed=0):
         rng = np.random.default_rng(seed)
@@ -74,7 +74,7 @@ class World:
 
 
 def make_model(made, judge, **settings):
-    """A small model of what `make_interactions` has made; the judge is asked."""
+    """A small model of data from `make_interactions`, with a live judge."""
     settings = {
         "factors": 4,
         "iterations": 4,
@@ -88,7 +88,7 @@ def make_model(made, judge, **settings):
     )
 
 
-# What is right, by loops
+# Reference implementations
 
 
 def all_scores(model):
@@ -102,7 +102,7 @@ def same_factors(a, b):
 
 
 def ndcg_by_loop(model, fitted, X, y):
-    """NDCG@10 user by user; ids are positions, unknown ids are beyond them."""
+    """NDCG@10 by a loop over users; ids are positions, and unknown ids lie beyond them."""
     scores = all_scores(model)
     results = []
     for user in sorted(set(X["user"])):
@@ -120,7 +120,7 @@ def ndcg_by_loop(model, fitted, X, y):
 
 
 def solve_user(model, popularity, columns, strengths, ages):
-    """One user's least squares problem, items fixed; ages in the order of columns."""
+    """Solution of a user's least squares problem with fixed items; ages in the order of columns."""
     items = model.item_factors_[:, : model.factors].astype(np.float64)
     padded = popularity + 5
     weight = (padded / padded.mean()) ** model.missing_power_
@@ -133,7 +133,7 @@ def solve_user(model, popularity, columns, strengths, ages):
 
 
 def preferences_by_loop(world):
-    """Pairs of candidates that are not fitted and their gap, sorted, from the records."""
+    """Pairs of unfitted candidates and their gaps, sorted, from the records."""
     fitted = set(world.train.itertuples(index=False, name=None))
     return sorted(
         (record["user"], a, b, p - q)

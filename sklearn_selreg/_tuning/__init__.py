@@ -1,1 +1,1 @@
-"""Finding settings by held-out interactions."""
+"""Tuning of settings on held-out interactions."""

@@ -1,6 +1,6 @@
-"""Settings that are "auto": what they stand for where nothing is searched, and the search.
+"""Settings that are "auto": their fixed values and their tuning.
 
-Takes the parameters of the estimator by attribute.
+The estimator's parameters are accessed as attributes.
 """
 
 import logging
@@ -29,10 +29,10 @@ FIXED = {
     "strengths": "raw",
     "popularity_periods": 8,
 }
-"""What may be "auto", and its value where nothing is searched; None: the backbone's own."""
+"""Parameters that may be "auto", and their values without tuning; None: the backbone's own."""
 
 OF_ALS = ("missing_power", "recency_power")
-"""Those that are parameters of `ALS`."""
+"""Those of `FIXED` that are parameters of `ALS`."""
 
 NOT_COMPARED = frozenset(
     [
@@ -40,23 +40,23 @@ NOT_COMPARED = frozenset(
         *("backbone__compute_loss", "n_jobs", "random_state", "verbose", "tuning"),
     ]
 )
-"""Parameters that are set without comparing models."""
+"""Parameters that may be set without the intention to compare models."""
 
-_SPAN = 100  # strengths as many times as large as the median are worth a warning
-_CLEARLY = 0.05  # difference of the criterion of a search that is worth a warning
+_SPAN = 100  # ratio of the largest to the median strength that causes a warning
+_CLEARLY = 0.05  # difference in the search criterion that causes a warning
 
 
 def resolve(given, has_time, fitted=None):
-    """Return the settings, those that are "auto" as they were fitted, or fixed.
+    """Replace "auto" by the values of a previous fit, or else by fixed values.
 
     Parameters
     ----------
     given : dict of str to object
         The parameters in `FIXED`.
     has_time : bool
-        Whether interactions have times; the order of rows need not be that of time.
+        Whether interactions have times; rows may not be in order of time.
     fitted : dict or None
-        Settings of a fit to go on from.
+        Settings of a previous fit to resume from.
     """
     settings = {}
     for name, fixed in FIXED.items():
@@ -69,7 +69,7 @@ def resolve(given, has_time, fitted=None):
 
 
 def fitted_settings(backbone, scale, n_periods, iterations):
-    """Return the settings of a fit as fitted attributes, a dict; None where there is none."""
+    """Return the settings of a fit as a dict of fitted attributes; None if not applicable."""
     others = {
         "strengths": scale.kind,
         "popularity_periods": n_periods,
@@ -79,14 +79,14 @@ def fitted_settings(backbone, scale, n_periods, iterations):
 
 
 def used_settings(estimator, given):
-    """Return what a fit used of settings that were left open, "auto" or None, by parameter.
+    """Return the values used for parameters that were "auto" or None, by parameter name.
 
     Parameters
     ----------
     estimator : SelectiveLLMRegularizedMF
-        Fitted.
+        Fitted estimator.
     given : dict of str to object
-        Of the parameters in `FIXED`, some.
+        Some of the parameters in `FIXED`.
     """
     used = {}
     for name, value in given.items():
@@ -97,12 +97,12 @@ def used_settings(estimator, given):
 
 
 def is_auto(value):
-    """Return whether a parameter is "auto"; arrays and the like are not."""
+    """Whether a parameter is "auto"; safe for arrays."""
     return isinstance(value, str) and value == "auto"
 
 
 def free_settings(given, backbone, data):
-    """Return the names of the settings to find; none if there is nothing worth a search."""
+    """Return the names of the settings to tune; empty if a search is not worthwhile."""
     interactions = data.interactions
     free = {name for name in backbone.found if is_auto(given[name])}
     if len(kinds_to_compare(interactions.matrix.data)) == 1:
@@ -117,17 +117,17 @@ def free_settings(given, backbone, data):
 
 
 def search(given, settings, free, backbone, data, effort, verbose):
-    """Find settings, and say so.
+    """Tune the free settings and log the result.
 
     Parameters
     ----------
     given, settings : dict
-        The parameters in `FIXED`, and what they stand for so far.
+        The parameters in `FIXED`, and their current values.
     free : set of str
     backbone : ALSBackbone or SampledBackbone
     data : TrainingData
     effort : str
-        Of `EFFORTS`.
+        Key of `EFFORTS`.
     verbose : int
 
     Returns
@@ -147,7 +147,7 @@ def search(given, settings, free, backbone, data, effort, verbose):
         )  # fmt: skip
     if found is None:
         _log.info(
-            "Fewer than %d interactions can be held out: the settings are the fixed ones.",
+            "Fewer than %d interactions can be held out, so the fixed settings are used.",
             MIN_HELD_OUT,
         )
         return settings, None
@@ -156,7 +156,7 @@ def search(given, settings, free, backbone, data, effort, verbose):
         for name, value in sorted(found.settings.items())
     ]
     _log.info(
-        "Found %s: %d fits ranked %d held-out interactions, in %.1f s of processor time.",
+        "Found %s: %d fits ranked %d held-out interactions, in %.1f s of CPU time.",
         ", ".join(shown),
         len(found.trials),
         found.n_held_out,
@@ -166,13 +166,13 @@ def search(given, settings, free, backbone, data, effort, verbose):
 
 
 def warn_of_search(found, compared):
-    """Warn of what a search shows to be wrong.
+    """Warn about problems that a search has revealed.
 
     Parameters
     ----------
     found : Found
     compared : list of str
-        Parameters that a search of scikit-learn has set.
+        Parameters set by a scikit-learn search.
     """
     best = found.best.result
     if found.floor is not None:
@@ -181,42 +181,43 @@ def warn_of_search(found, compared):
             for what, result in zip(("popularity", "plain implicit"), found.floor, strict=False)
         )
         warn(
-            "No settings were found that rank held-out interactions as well as simpler models "
-            f"do: NDCG@10 {best.ndcg:.4f} and AUC {best.auc:.4f}, {others}. Try "
-            "tuning='thorough', or give item_data; "
-            "sklearn_selreg.metrics.compare_baselines compares with simple models.",
+            "No settings rank held-out interactions as well as simpler models do: NDCG@10 "
+            f"{best.ndcg:.4f} and AUC {best.auc:.4f}, compared with {others}. Try "
+            "tuning='thorough', or provide item_data. "
+            "sklearn_selreg.metrics.compare_baselines compares the fitted model with baselines.",
             ParameterWarning,
         )
     other = found.compressed
     if other is not None and other.result.criterion > best.criterion + _CLEARLY:
         kind = other.settings["strengths"]
         warn(
-            "The strengths span so much that the largest ones drown the others: raw, they rank "
-            f"held-out interactions with NDCG@10 {best.ndcg:.4f}, and with strengths={kind!r} "
-            f"it is {other.result.ndcg:.4f}. Set strengths={kind!r} (or 'auto')."
+            "The strengths span orders of magnitude, so the largest ones dominate: with "
+            f"strengths='raw', NDCG@10 on held-out interactions is {best.ndcg:.4f}; with "
+            f"strengths={kind!r}, it is {other.result.ndcg:.4f}. Set strengths={kind!r} (or "
+            "'auto')."
         )
     if compared:
         warn(
-            f"{', '.join(compared)} of a clone had been set, as by a search, and the settings "
-            "that are 'auto' were found again: models that are compared differ in them, too. "
-            "Fix them first: model.fit(X), then model.set_params(**model.found_params()).",
+            f"{', '.join(compared)} was set on a clone, as searches do, but the 'auto' settings "
+            "were tuned again in this fit, so that the compared models also differ in them. Fix "
+            "them first: model.fit(X), then model.set_params(**model.found_params()).",
             ParameterWarning,
         )
 
 
 def warn_of_raw_strengths(strengths):
-    """Warn of strengths that count raw without comparison, and span orders of magnitude."""
+    """Warn about raw strengths that were not compared with others and vary widely."""
     typical = np.median(strengths)
     if strengths.max() > _SPAN * typical:
         warn(
             f"The strengths span orders of magnitude, from {strengths.min():g} to "
-            f"{strengths.max():g} with a median of {typical:g}, and count as they are: the "
-            "largest ones drown the others. Compress them by strengths='log' (or 'binary')."
+            f"{strengths.max():g} with a median of {typical:g}, and are used unchanged, so the "
+            "largest ones dominate. Compress them with strengths='log' (or 'binary')."
         )
 
 
 def tuning_table(found):
-    """Return the settings that were compared, a DataFrame; see `tuning_` of the estimator."""
+    """Return the compared settings as a DataFrame; see `tuning_` of the estimator."""
     names = [name for name in FIXED if name in found.best.settings]
     rows = [
         {name: trial.settings[name] for name in names}

@@ -1,4 +1,4 @@
-"""How well factors rank held-out interactions."""
+"""Ranking quality of factors on held-out interactions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import scipy.sparse as sp
 from .._data._csr import entry_rows
 from .._factorization._threads import single_threaded_blas, useful_threads
 
-_AUC_WEIGHT = 0.6  # of both AUC in the criterion, relative to NDCG
-_SCORES_PER_CHUNK = 2**18  # 1 MB of float32, stays in the cache
+_AUC_WEIGHT = 0.6  # of each AUC in the criterion, relative to NDCG
+_SCORES_PER_CHUNK = 2**18  # 1 MB of float32, fits into the cache
 
 
 class Result(NamedTuple):
-    """How well held-out interactions are ranked.
+    """Ranking metrics on held-out interactions.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Result(NamedTuple):
     auc : float
         AUC of the last interactions.
     rare : float or None
-        AUC of the interactions with rare items; None with too few of these.
+        AUC of interactions with rare items; None if there are too few.
     """
 
     ndcg: float
@@ -35,7 +35,7 @@ class Result(NamedTuple):
 
     @property
     def criterion(self) -> float:
-        """The value that settings are compared by, the larger the better; see `_search`."""
+        """Criterion that tuning maximizes; see `_search`."""
         value = np.log(max(self.ndcg, 1e-4)) - _AUC_WEIGHT * np.log(max(1 - self.auc, 1e-3))
         if self.rare is not None:
             value += _AUC_WEIGHT * np.log(max(self.rare, 1e-2))
@@ -43,7 +43,7 @@ class Result(NamedTuple):
 
 
 class PeriodBias(NamedTuple):
-    """The part of the scores that is popularity over time, for an `item_bias` of 1.
+    """Popularity over time as a part of the scores, for an `item_bias` of 1.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ def rank_held_out(
     items: np.ndarray,
     n_threads: int = 0,
 ) -> np.ndarray:
-    """Rank held-out items among those that their user has neither seen nor held out.
+    """Rank held-out items among the items that their user has neither seen nor held out.
 
     Parameters
     ----------
@@ -78,14 +78,14 @@ def rank_held_out(
         Values of `item_bias` to compare.
     seen : csr_matrix of shape (n_users, n_items)
     rows, items : ndarrays of shape (n_held_out,), intp
-        User, not decreasing, and item of each held-out interaction.
+        User and item of each held-out interaction; users are nondecreasing.
     n_threads : int, default=0
-        0: all cores.
+        If 0, all cores.
 
     Returns
     -------
     ndarray of shape (n_bias_weights, n_held_out), float64
-        Number of items with a higher score; equal scores count half.
+        Number of items with a higher score; ties count half.
     """
     n_users, n_items = seen.shape[0], len(item_factors)
     first = np.searchsorted(rows, np.arange(n_users + 1))
@@ -115,12 +115,12 @@ def rank_held_out(
 
 
 def _rank_in_scores(scores, biases, bias_weights, seen, rows, items):
-    """Rank held-out items in dense scores, which it overwrites; see `rank_held_out`."""
+    """Rank held-out items in dense scores, which are overwritten; see `rank_held_out`."""
     own_scores, own_biases = scores[rows, items], biases[rows, items]
     scores[rows, items] = -np.inf
     scores[entry_rows(seen), seen.indices] = -np.inf
     nth_of_user = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    # Each of these has at most one interaction of a user.
+    # Each group has at most one interaction per user.
     groups = [np.flatnonzero(nth_of_user == n) for n in range(nth_of_user.max(initial=-1) + 1)]
     ranks, total = np.empty((len(bias_weights), len(rows))), np.empty_like(scores)
     for result, weight in zip(ranks, bias_weights, strict=True):
@@ -128,18 +128,18 @@ def _rank_in_scores(scores, biases, bias_weights, seen, rows, items):
         total += scores
         own = own_scores + np.float32(weight) * own_biases
         for group in groups:
-            # Usually each user has exactly one held-out interaction: that saves a copy.
+            # Usually, each user has exactly one held-out interaction, and no copy is needed.
             of_group = total if len(group) == len(total) else total[rows[group]]
             result[group] = _count_above(of_group, own[group, np.newaxis])
     return ranks
 
 
 def _count_above(scores, thresholds):
-    """Count the scores of each row above its threshold, (n, 1); equal ones count half."""
+    """Count the scores in each row above its threshold, (n, 1); ties count half."""
     is_counted = np.empty(scores.shape, dtype=bool)
     counts = []
     for compare in (np.greater, np.equal):
         compare(scores, thresholds, out=is_counted)
-        counts.append([np.count_nonzero(row) for row in is_counted])  # far faster than by axis
+        counts.append([np.count_nonzero(row) for row in is_counted])  # much faster than with axis=
     n_above, n_equal = np.array(counts)
     return n_above + n_equal / 2

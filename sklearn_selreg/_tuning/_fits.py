@@ -1,4 +1,4 @@
-"""Small fits of a backbone on a hold-out, which go on from the one before where they can."""
+"""Small fits of a backbone on a hold-out, which continue the previous fit where possible."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from .._factorization._sampled_backbones import SAMPLED_POPULARITY, SampledBackb
 from ._evaluation import Result
 from ._hold_out import SEED, HoldOut
 
-_CG_STEPS = 4  # from the users of the sweeps to those of recent interactions
+_CG_STEPS = 4  # for the final update of users by recent interactions
 
 Backbone = ALSBackbone | SampledBackbone
 _OneBackbone = TypeVar("_OneBackbone", bound=Backbone)
 Evaluate = Callable[[dict[str, Any], Sequence[float]], list[Result]]
-"""Evaluates factors for several values of `item_bias`, with settings that need no other fit."""
+"""Evaluates factors for several `item_bias` values and settings that need no other fit."""
 
 
 def setting_names(backbone: Backbone) -> set[str]:
-    """Return the names of the settings that a backbone has itself."""
+    """Return the names of the settings that are attributes of a backbone."""
     return {field.name for field in fields(backbone) if field.init}
 
 
 class ALSFits:
-    """Fits of ALS; the last one goes on if only the number of sweeps differs.
+    """Fits of ALS; a fit continues the previous one if only the number of sweeps differs.
 
     Parameters
     ----------
     backbone : ALSBackbone
-        With the settings that do not change.
+        Provides the settings that do not change.
     hold_out : HoldOut
     """
 
@@ -50,13 +50,13 @@ class ALSFits:
         self._n_sweeps = 0
 
     def evaluate_plain(self, settings: dict[str, Any]) -> list[Result]:
-        """Evaluate a fit without features and item bias; its memory is freed."""
+        """Evaluate a fit without features and item bias, then free its memory."""
         evaluate = self.fit(settings, with_features=False)
         self._forget()
         return evaluate(settings, [0.0])
 
     def fit(self, settings: dict[str, Any], *, with_features: bool = True) -> Evaluate:
-        """Fit with some settings."""
+        """Fit with the given settings."""
         hold_out = self._hold_out
         backbone, matrix = _configure(self._backbone, settings, hold_out)
         same_problem = replace(backbone, iterations=1, item_bias=0.0, recency_power=0.0)
@@ -103,7 +103,7 @@ class SampledFits:
     Parameters
     ----------
     backbone : SampledBackbone
-        With the settings that do not change.
+        Provides the settings that do not change.
     hold_out : HoldOut
     """
 
@@ -113,7 +113,7 @@ class SampledFits:
         self._trained: Any = None
 
     def fit(self, settings: dict[str, Any]) -> Evaluate:
-        """Fit with some settings."""
+        """Fit with the given settings."""
         hold_out = self._hold_out
         backbone, matrix = _configure(self._backbone, settings | {"item_bias": 0.0}, hold_out)
         key = replace(backbone, prior_strength=1.0)
@@ -141,7 +141,7 @@ def _start(backbone: Backbone, matrix: sp.csr_matrix) -> Any:
 def _configure(
     backbone: _OneBackbone, settings: dict[str, Any], hold_out: HoldOut
 ) -> tuple[_OneBackbone, sp.csr_matrix]:
-    """Return the backbone with some settings, and the hold-out's matrix with its strengths."""
+    """Return the backbone with the given settings, and the matrix with transformed strengths."""
     names = setting_names(backbone)
     own = {name: value for name, value in settings.items() if name in names}
     scale = StrengthScale.of(settings["strengths"], hold_out.matrix.data)

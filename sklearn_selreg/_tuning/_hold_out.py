@@ -1,4 +1,4 @@
-"""Which interactions are held out for a search, and what is left of the others."""
+"""Selection of held-out interactions for tuning."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from ._evaluation import PeriodBias, Result, rank_held_out
 from ._moves import Effort
 
 MIN_HELD_OUT = 200
-"""With fewer held-out interactions nothing is searched: differences would be noise."""
-SEED = 0  # not the model's `random_state`: the same data give the same settings
+"""With fewer held-out interactions, nothing is tuned: differences would be noise."""
+SEED = 0  # independent of `random_state`: the same data give the same settings
 _CUTOFF = 10  # of NDCG
 _MAX_COUNT_OF_RARE = 3  # interactions of a rare item
 _MAX_RARE = 500  # held-out interactions of rare items, ...
-_MAX_RARE_FRACTION = 0.02  # ... and their fraction of all
-_MAX_NEW_FRACTION = 0.05  # of all interactions, for items of which all are held out
-_MIN_NEW_ITEMS = 0.05  # fraction of the catalog without interactions that makes new items matter
-_MIN_RARE = 50  # with fewer, rare items do not count
-_MAX_SCORES = 15_000_000  # of users and items to evaluate by
+_MAX_RARE_FRACTION = 0.02  # ... and their fraction of all interactions
+_MAX_NEW_FRACTION = 0.05  # fraction of interactions held out to turn their items into new ones
+_MIN_NEW_ITEMS = 0.05  # fraction of items without interactions above which new items matter
+_MIN_RARE = 50  # with fewer, rare items are ignored
+_MAX_SCORES = 15_000_000  # evaluated user-item pairs
 _MIN_USERS = 300
 
 
 @dataclass(frozen=True, eq=False)
 class HoldOut:
-    """Interactions to fit, and others to evaluate by.
+    """Interactions to fit, and held-out interactions for evaluation.
 
     Attributes
     ----------
     matrix : csr_matrix of shape (n_users, n_items), float32
-        Strengths of the interactions to fit, of the users that are searched on.
+        Strengths of the interactions to fit, from the searched users.
     recency_rank : ndarray of shape (nnz,), int32
-        As in `Histories`, after the held-out interactions are taken out.
+        As in `Histories`, without the held-out interactions.
     features : csr_matrix of shape (n_items, n_features) or None
     popularity : ndarray of shape (n_items,), int
         Number of interactions of all users, except held-out ones.
     user_fraction : float
-        Fraction of the users that are searched on.
+        Fraction of the users that are searched.
     biases : dict of int to PeriodBias
-        By number of periods; of the users to evaluate by.
+        Biases of the evaluated users, by number of periods.
     users : ndarray of shape (n_evaluated,), intp
-        Rows of the users to evaluate by.
+        Rows of the evaluated users.
     evaluated_recency_rank : ndarray of int32
         Recency ranks of the rows `users`.
     rows, items : ndarrays of shape (n_held_out,), intp
-        Held-out interactions: position in `users`, not decreasing, and column.
+        Held-out interactions: position in `users`, nondecreasing, and column.
     is_last : ndarray of shape (n_held_out,), bool
-        Whether it is the last interaction of a user; the others are of rare items.
+        Whether it is the last interaction of a user; the others have rare items.
     is_rare : ndarray of shape (n_held_out,), bool
         Whether the item has at most 3 interactions left.
     user_features : csr_matrix of shape (n_users, n_user_features) or None
@@ -89,7 +89,7 @@ class HoldOut:
         interactions : Interactions
         features : csr_matrix of shape (n_items, n_features) or None
         periods : sequence of int
-            Numbers of periods of popularity to compare.
+            Numbers of popularity periods to compare.
         effort : Effort
         user_features : csr_matrix of shape (n_users, n_user_features) or None
 
@@ -148,7 +148,7 @@ class HoldOut:
         n_periods: int,
         n_threads: int = 0,
     ) -> list[Result]:
-        """Rank the catalog for the users to evaluate by.
+        """Rank the catalog for the evaluated users.
 
         Parameters
         ----------
@@ -163,8 +163,8 @@ class HoldOut:
         Returns
         -------
         list of Result
-            One for each of the bias weights. Users count equally, however many interactions of
-            them are held out.
+            One per bias weight. Users have equal weights, regardless of how many of their
+            interactions are held out.
         """
         seen = self.matrix[self.users]
         bias = self.biases[n_periods]
@@ -177,7 +177,7 @@ class HoldOut:
         return [self._result(*of_weight) for of_weight in zip(ranks, auc, strict=True)]
 
     def popularity_result(self, n_threads: int = 0) -> Result:
-        """Return the result of the same list for all users, by popularity."""
+        """Return the result of a popularity list, the same for all users."""
         users = np.ones((len(self.users), 1), dtype=np.float32)
         items = self.popularity[:, np.newaxis].astype(np.float32)
         return self.evaluate(users, items, [0.0], next(iter(self.biases)), n_threads)[0]
@@ -197,17 +197,17 @@ class HoldOut:
 
 
 def _choose_users(length, max_interactions, rng):
-    """Choose the users to search on, (n_users,) bool: all, or a random subset of them."""
+    """Select the users to search on, (n_users,) bool: all of them, or a random subset."""
     if length.sum() <= max_interactions:
         return np.ones(len(length), dtype=bool)
-    order = rng.permutation(np.flatnonzero(length <= max_interactions / 10))  # without crawlers
+    order = rng.permutation(np.flatnonzero(length <= max_interactions / 10))  # excludes crawlers
     chosen = np.zeros(len(length), dtype=bool)
     chosen[order[np.cumsum(length[order]) <= max_interactions]] = True
     return chosen
 
 
 def _find_last(interactions, row, rng):
-    """Find the last interaction of each user, (nnz,) bool; without times a random one."""
+    """Mark the last interaction of each user, (nnz,) bool; a random one without times."""
     if interactions.times is not None:
         return interactions.recency_rank == 0
     order = np.lexsort((rng.random(len(row)), row))
@@ -218,12 +218,12 @@ def _find_last(interactions, row, rng):
 
 
 def _choose_rare(interactions, row, is_last, is_searched, has_features, rng):
-    """Choose interactions of rare items to hold out as well, (nnz,) bool.
+    """Select interactions of rare items to hold out as well, (nnz,) bool.
 
-    At most one of each item and of each user, who keeps another; those first that are newest to
-    their users. Without features an item keeps one, too, because nothing else is known of it. With
-    features, if no item is rare but some are new, all interactions of the least popular items are
-    held out: new items are placed by their features.
+    At most one per item and per user, preferring the newest of each user, who must keep another
+    one. Without features, an item must keep one, too, because it is otherwise unknown. With
+    features, if some items are new but too few interactions are rare, hold out all interactions of
+    the least popular items instead, so that they have to be placed by their features.
     """
     matrix = interactions.matrix
     popularity = np.bincount(matrix.indices[~is_last], minlength=matrix.shape[1])

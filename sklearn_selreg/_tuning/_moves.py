@@ -1,4 +1,4 @@
-"""What the search for settings tries, from where, and in which order."""
+"""Search space of tuning: start values, alternatives and their order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from .._factorization._als_backbone import ALSBackbone
 from .._factorization._sampled_backbones import BPRBackbone, LMFBackbone
 
-# Compared without another fit.
+# Compared without refitting.
 BIASES = (0.0, 0.03, 0.08, 0.15, 0.3, 0.6, 1.5)
 FEW_BIASES = (0.03, 0.2, 1.5)
 RECENCY_POWERS = (0.0, 0.35, 0.65, 1.0, 1.5)
@@ -28,7 +28,7 @@ START_OF_ALL: dict[str, Any] = {
     "popularity_periods": PERIODS[0],
     "strengths": "log",
 }
-START_RATIO = 2.2  # of regularization to alpha times the mean strength, for ALS
+START_RATIO = 2.2  # regularization relative to alpha times the mean strength, for ALS
 PLAIN: dict[str, Any] = {  # the defaults of `implicit`
     "regularization": 0.01,
     "alpha": 1.0,
@@ -38,7 +38,7 @@ PLAIN: dict[str, Any] = {  # the defaults of `implicit`
     "strengths": "raw",
 }
 
-# Once all else is found: multiples of the sweeps, and numbers of factors.
+# Tried after all other settings: multiples of the number of sweeps, and numbers of factors.
 MORE_SWEEPS = (2, 4)
 FACTORS: dict[type, tuple[int, ...]] = {
     ALSBackbone: (64, 128, 256),
@@ -54,13 +54,13 @@ class Effort:
     Attributes
     ----------
     interactions : int
-        Interactions to search on, at most; those of users drawn at random.
+        Maximum number of interactions; above it, users are sampled.
     users : int
-        Users to evaluate by, at most.
+        Maximum number of users to evaluate on.
     sweeps : int
-        Sweeps of each fit by ALS.
+        Number of ALS sweeps per fit.
     rounds : int
-        Rounds through all settings, at most.
+        Maximum number of rounds over all settings.
     """
 
     interactions: int
@@ -77,16 +77,16 @@ EFFORTS = {
 
 @dataclass(frozen=True)
 class Move:
-    """Alternatives to some settings, each of which needs a fit.
+    """Alternative values of some settings; each of them requires a fit.
 
     Attributes
     ----------
     names : set of str
         Settings that change, as far as they are free.
     alternatives : callable
-        From the current settings to a list of dicts with the changed ones.
+        Maps the current settings to a list of dicts with the changed ones.
     stops_at_first : bool
-        Whether the first improvement is taken, and the other alternatives are not tried.
+        Whether to accept the first improvement without trying further alternatives.
     """
 
     names: set[str]
@@ -95,7 +95,7 @@ class Move:
 
 
 def _values(name: str, *values: object) -> Move:
-    """Try other values of a setting."""
+    """Move to other values of a setting."""
     return Move(
         {name},
         lambda settings: [{name: value} for value in values if value != settings[name]],
@@ -104,7 +104,7 @@ def _values(name: str, *values: object) -> Move:
 
 
 def _scale(names: set[str], *factors: float) -> Move:
-    """Multiply settings by a factor, up or down."""
+    """Move that multiplies settings by a factor."""
     return Move(
         names,
         lambda settings: [{name: settings[name] * factor for name in names} for factor in factors],

@@ -1,20 +1,20 @@
-r"""Settings found from the data: what is held out, what counts as good, and what is tried.
+r"""Tuning of settings by coordinate descent on held-out interactions.
 
-Knows interactions, features and backbones, but no judge. The last interaction of each user (a
-random one without times) is held out, and a few of rare items. Backbones with few factors are
+Uses interactions, features and backbones, but no judge. The last interaction of each user (a random
+one without times) is held out, plus some interactions of rare items. Backbones with few factors are
 fitted to the rest and compared by
 
 .. math::
 
     \ln N + \tfrac{3}{5} \big(\ln R - \ln (1 - A)\big),
 
-where N is NDCG@10 and A the AUC of the last interactions, and R the AUC of rare items. Everything
-counts relatively: 3 % more at the top of the lists is worth as much as 5 % less of 1 - AUC, or 5 %
-more of the AUC of rare items, which is far from 1.
+where N is the NDCG@10 and A the AUC of the last interactions, and R the AUC of rare items. All
+differences are relative: a 3 % larger NDCG is worth as much as a 5 % smaller 1 - AUC, or a 5 %
+larger AUC of rare items, which is far from 1.
 
-One setting after the other is changed if that is better, so a search ends after about 15 fits. The
-number of sweeps comes last: on some data further sweeps fit noise, on others they let rarely rated
-items learn from their features (``benchmarks/README.md``).
+Settings are changed one at a time if this improves the criterion, so a search takes about 15 fits.
+The number of sweeps comes last: on some data, further sweeps overfit; on others, they let rarely
+rated items learn from their features (``benchmarks/README.md``).
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ from ._moves import (
     Move,
 )
 
-_SHORTFALL_WEIGHT = 10  # how much more a difference counts below the floor than above it
-_WORTH_DOUBLING = 0.02  # of the criterion: what twice the factors, and the time, must gain
+_SHORTFALL_WEIGHT = 10  # weight of differences below the floor, relative to those above it
+_WORTH_DOUBLING = 0.02  # minimum gain in the criterion to double the factors, and the time
 
 
 class Trial(NamedTuple):
-    """Settings that were tried, their result, and the processor time in seconds."""
+    """Settings, their result, and the CPU time in seconds."""
 
     settings: dict[str, Any]
     result: Result
@@ -65,7 +65,7 @@ class Trial(NamedTuple):
 
 
 class CandidateFit(NamedTuple):
-    """A trial, and what evaluates its factors with settings that need no other fit."""
+    """A trial, and a function that evaluates its factors with settings that need no other fit."""
 
     trial: Trial
     evaluate: Evaluate
@@ -76,16 +76,16 @@ class CandidateFit(NamedTuple):
 
 
 class Search:
-    """Compares settings of a backbone on a hold-out, and changes them one after the other.
+    """Compares settings of a backbone on a hold-out, changing them one at a time.
 
     Parameters
     ----------
     backbone : ALSBackbone or SampledBackbone
-        With the settings that are given.
+        Provides the given settings.
     given : dict
         `strengths` and `popularity_periods`, unless they are free.
     free : set of str
-        Names of the settings to find.
+        Names of the settings to tune.
     hold_out : HoldOut
     effort : Effort
     callback : callable
@@ -94,7 +94,7 @@ class Search:
     Attributes
     ----------
     trials : list of Trial
-        Each fit, with the best of the settings that can be changed without another one.
+        One per fit, with the best values of the settings that need no other fit.
     floor : list of Result
         Results of popularity and, for ALS, of plain `implicit`.
     """
@@ -109,7 +109,7 @@ class Search:
         callback: Callable[[], object] = lambda: None,
     ):
         if not isinstance(backbone, ALSBackbone):
-            backbone = replace(backbone, fit_threads=1)  # with more, chance would decide
+            backbone = replace(backbone, fit_threads=1)  # more threads are not reproducible
         self._kind = type(backbone)
         self._free, self._hold_out, self._effort = free, hold_out, effort
         self._callback = callback
@@ -124,7 +124,7 @@ class Search:
             self._fits = SampledFits(backbone, hold_out)
 
     def run(self) -> Trial:
-        """Go through all moves, and return the best trial."""
+        """Perform all moves and return the best trial."""
         best = self._polish(self._fit(self._start))
         best = self._improve(best, FIRST_MOVES[self._kind])
         for _ in range(self._effort.rounds):
@@ -139,7 +139,7 @@ class Search:
         return self._polish(best).trial
 
     def compressed(self) -> Trial:
-        """Return the best of a few trials with strengths that are not raw."""
+        """Return the best of a few trials with compressed strengths."""
         alpha = self._start["alpha"]
         if "alpha" in self._free:
             alpha *= self._hold_out.mean_strength
@@ -148,7 +148,7 @@ class Search:
         return self._improve(best, FIRST_MOVES[self._kind]).trial
 
     def shortfall(self, trial: Trial) -> float:
-        """Return by how much a trial falls short of the floor, in the criterion."""
+        """Return by how much the criterion of a trial falls short of the floor."""
         result = trial.result
         raised = result._replace(
             ndcg=max(result.ndcg, *(floor.ndcg for floor in self.floor)),
@@ -157,7 +157,7 @@ class Search:
         return raised.criterion - result.criterion
 
     def _key(self, trial: Trial) -> tuple[bool, float]:
-        """Return the sort key of a trial: those that reach the floor are better than others."""
+        """Return the sort key of a trial: trials that reach the floor precede all others."""
         shortfall = self.shortfall(trial)
         return shortfall == 0, trial.result.criterion - _SHORTFALL_WEIGHT * shortfall
 
@@ -168,19 +168,19 @@ class Search:
         return self._key(fit.trial) > self._key(other.trial)
 
     def _improve(self, best: CandidateFit, moves: Iterable[Move]) -> CandidateFit:
-        """Make the moves one after the other, each from the best fit so far."""
+        """Perform moves one after another, each from the best fit so far."""
         for move in moves:
             if self._free & move.names:
                 best = self._descend(best, move)
         return best
 
     def _descend(self, best: CandidateFit, move: Move) -> CandidateFit:
-        """Try the alternatives of a move, and return the best fit."""
+        """Try the alternatives of a move and return the best fit."""
         settings = best.settings
         for change in move.alternatives(settings):
             change = {name: value for name, value in change.items() if name in self._free}
             if change.get("strengths") == "raw" and "alpha" in self._free:
-                # As strong on average.
+                # Keep the mean confidence.
                 change["alpha"] = settings["alpha"] / self._hold_out.mean_strength
             found = self._fit(settings | change)
             if self._is_better(found, best):
@@ -190,7 +190,7 @@ class Search:
         return best
 
     def _with_more_sweeps(self, best: CandidateFit) -> CandidateFit:
-        """Find the number of sweeps, and what it changes."""
+        """Tune the number of sweeps, then the settings that depend on it."""
         before = best
         for times in MORE_SWEEPS:
             found = self._fit(best.settings | {"iterations": times * self._effort.sweeps})
@@ -200,7 +200,7 @@ class Search:
         return best if best is before else self._improve(best, AFTER_MORE_SWEEPS)
 
     def _with_more_factors(self, best: CandidateFit) -> CandidateFit:
-        """Find the number of factors: doubled as long as that gains what it costs."""
+        """Tune the number of factors: double it while the gain justifies the cost."""
         first, *more = FACTORS[self._kind]
         for factors in (first, *more):
             settings = best.settings | {"factors": factors}
@@ -208,7 +208,7 @@ class Search:
                 self._fit(settings | changed) for changed in self._sweeps_to_try(settings)
             )
             reaches_floor, criterion = self._key(best.trial)
-            if factors == first:  # taken unless it falls below the floor
+            if factors == first:  # accepted unless it falls below the floor
                 is_worth = self._key(found.trial)[0] >= reaches_floor
             else:
                 is_worth = self._key(found.trial) > (reaches_floor, criterion + _WORTH_DOUBLING)
@@ -218,9 +218,9 @@ class Search:
         return best
 
     def _sweeps_to_try(self, settings: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the numbers of sweeps for more factors.
+        """Return the numbers of sweeps to try with more factors.
 
-        Settings that fit noise with few factors may need more sweeps than with many.
+        Settings that overfit with few factors may need more sweeps than with many.
         """
         if "iterations" not in self._free:
             return [{}]
@@ -229,7 +229,7 @@ class Search:
         return [{"iterations": n_sweeps} for n_sweeps in (*fewer, found)]
 
     def _fit(self, settings: dict[str, Any]) -> CandidateFit:
-        """Fit with some settings, and the best of a few item biases."""
+        """Fit with the given settings and the best of a few item biases."""
         began = time.process_time()
         evaluate = self._fits.fit(settings)
         biases = [settings["item_bias"]]
@@ -242,7 +242,7 @@ class Search:
         return CandidateFit(trial, evaluate)
 
     def _polish(self, fit: CandidateFit) -> CandidateFit:
-        """Find the settings that need no other fit."""
+        """Tune the settings that need no other fit."""
         began, best = time.process_time(), fit.trial
         for name, values in (
             ("recency_power", RECENCY_POWERS),
@@ -268,7 +268,7 @@ class Search:
 def _bias_trials(
     evaluate: Evaluate, settings: dict[str, Any], biases: Sequence[float]
 ) -> list[Trial]:
-    """Try several item biases with the same factors."""
+    """Evaluate several item biases with the same factors."""
     results = evaluate(settings, biases)
     return [
         Trial(settings | {"item_bias": bias}, result, 0.0)
@@ -300,7 +300,7 @@ def _start_settings(
 
 
 class Found(NamedTuple):
-    """What a search found.
+    """Result of a search.
 
     Attributes
     ----------
@@ -311,11 +311,11 @@ class Found(NamedTuple):
     n_held_out : int
         Number of held-out last interactions, one per user.
     seconds : float
-        Processor time.
+        CPU time.
     floor : tuple of Result or None
-        Popularity and plain `implicit`, if the best trial does not reach them.
+        Results of popularity and plain `implicit`, if the best trial does not reach them.
     compressed : Trial or None
-        A good trial with strengths that are not raw, if raw ones were given.
+        A good trial with compressed strengths, if raw ones were given.
     """
 
     settings: dict[str, Any]
@@ -338,7 +338,7 @@ def find_settings(
     *,
     user_features: sp.csr_matrix | None = None,
 ) -> Found | None:
-    """Find settings of a backbone by how well they rank held-out interactions.
+    """Tune settings of a backbone by how well they rank held-out interactions.
 
     Parameters
     ----------
@@ -352,7 +352,7 @@ def find_settings(
     Returns
     -------
     Found or None
-        None if too little can be held out.
+        None if too few interactions can be held out.
     """
     began = time.process_time()
     periods = PERIODS if "popularity_periods" in free else (given["popularity_periods"],)

@@ -1,4 +1,4 @@
-"""Real and synthetic data for trying things out."""
+"""Real and synthetic data sets for experiments and examples."""
 
 from ._movielens import load_movielens_coldstart
 from ._movietweetings import load_movietweetings_coldstart

@@ -1,4 +1,4 @@
-"""What the data sets split for cold-start evaluation have in common: their files and their form."""
+"""Common files and format of the cold-start data sets."""
 
 from importlib.resources import files
 
@@ -12,14 +12,14 @@ _FOLDS = ("train", "valid", "test", "dropped")
 
 
 def read_table(name, **options):
-    """Read a CSV file that comes with the package.
+    """Read a CSV file that is included in the package.
 
     Parameters
     ----------
     name : str
-        The file's name without `.csv.gz`.
+        File name without `.csv.gz`.
     **options
-        For `pandas.read_csv`.
+        Keyword arguments of `pandas.read_csv`.
 
     Returns
     -------
@@ -29,18 +29,18 @@ def read_table(name, **options):
 
 
 def make_bunch(name, interactions, item_data, descr):
-    """Put a data set together.
+    """Assemble a data set.
 
     Parameters
     ----------
     name : str
-        The judge gives the answers in the file `<name>_judgments.jsonl.gz`.
+        The judge's answers are in `<name>_judgments.jsonl.gz`.
     interactions : DataFrame, columns `user`, `item`, `time`, `fold`, `cohort`
-        Rows of a user and time are in the order that the folds follow.
+        Rows with the same user and time are in the order of the split.
     item_data : DataFrame
         The first column is `item`.
     descr : str
-        The description.
+        Description of the data set.
 
     Returns
     -------

@@ -1,17 +1,17 @@
-"""Drawing the interactions of a synthetic world."""
+"""Sampling of synthetic interactions."""
 
 import numpy as np
 
 from .._utils._progress import Progress
 
-_CHUNK = 2**18  # interactions made at once
-_ROUNDS = 8  # of proposals, before the few users left are drawn for exactly
-_TABLE = 2**22  # entries of a table of users and items held at once
-_START, _SPAN = 1_640_995_200, 3 * 365 * 86_400  # from 2022 on, for three years, in seconds
+_CHUNK = 2**18  # interactions sampled at a time
+_ROUNDS = 8  # of proposals, before exact sampling for the few remaining users
+_TABLE = 2**22  # entries of a user-item table in memory
+_START, _SPAN = 1_640_995_200, 3 * 365 * 86_400  # three years from 2022, in seconds
 
 
 def draw_lengths(n_users, most, total, spread, rng):
-    """Draw numbers of interactions from 1 to `most` with the given total, log-normal."""
+    """Draw log-normal numbers of interactions, from 1 to `most`, with the given total."""
     raw = np.exp(spread * rng.standard_normal(n_users))
 
     def scaled(log_scale):
@@ -23,7 +23,7 @@ def draw_lengths(n_users, most, total, spread, rng):
         low, high = (middle, high) if scaled(middle).sum() < total else (low, middle)
     exact = scaled(high)
     lengths = np.floor(exact).astype(np.int64)
-    # Largest remainders first, then anyone below the maximum.
+    # Round up the largest remainders first, then any numbers below the maximum.
     missing = total - lengths.sum()
     order = np.argsort(lengths - exact + 2.0 * (lengths >= most), kind="stable")
     lengths[order[:missing]] += 1
@@ -31,7 +31,7 @@ def draw_lengths(n_users, most, total, spread, rng):
 
 
 def draw_interactions(world, lengths, rng, verbose):
-    """Draw different items for each user, one after the other.
+    """Draw distinct items for each user, one after another.
 
     Returns
     -------
@@ -54,9 +54,9 @@ def draw_interactions(world, lengths, rng, verbose):
 
 
 def draw_items(world, users, lengths, rng):
-    """Draw `lengths` items for some users, in random order.
+    """Draw `lengths` distinct items for each of some users, in random order.
 
-    That is successive sampling without replacement, with probabilities by `world.utility`.
+    This is successive sampling without replacement, with probabilities from `world.utility`.
 
     Returns
     -------
@@ -76,20 +76,20 @@ def draw_items(world, users, lengths, rng):
 
 
 def _draw_by_proposals(world, users, lengths, rng):
-    """Draw items by rejection.
+    """Draw items by rejection sampling.
 
-    Items proposed by popularity are taken with the probability that the user likes them; those the
-    user has already are passed over.
+    Items are proposed by popularity and accepted with the probability that the user likes them;
+    items that the user already has are skipped.
 
     Returns
     -------
     taken : ndarray of shape (n_taken,), int64
-        user * n_items + item.
+        Numbers user * n_items + item.
     missing : ndarray of shape (n_users,), int64
-        How many items each user still lacks.
+        Number of items still missing per user.
     """
     n_items = len(world.by_rank)
-    taken = np.empty(0, dtype=np.int64)  # in the order drawn for each user
+    taken = np.empty(0, dtype=np.int64)  # in order of sampling, per user
     missing = lengths
     for turn in range(_ROUNDS):
         if not missing.any():
@@ -110,14 +110,14 @@ def _draw_by_proposals(world, users, lengths, rng):
 
 
 def _draw_exactly(world, users, rows, missing, taken, rng):
-    """Draw the `missing` items of `users[rows]`, none of which is `taken`, all at once.
+    """Draw the `missing` items of `users[rows]` together, none of which is `taken`.
 
-    Adding Gumbel noise and taking the largest is the same as drawing one after the other.
+    Taking the largest utilities with Gumbel noise is equivalent to successive sampling.
 
     Returns
     -------
     drawn : ndarray of shape (missing.sum(),), int64
-        user * n_items + item.
+        Numbers user * n_items + item.
     """
     n_items = len(world.by_rank)
     score = world.utility(users[rows, np.newaxis], np.arange(n_items))
@@ -131,5 +131,5 @@ def _draw_exactly(world, users, rows, missing, taken, rng):
 
 
 def _count_up(counts):
-    """Return 0, 1, ..., count - 1 for each count, one after the other."""
+    """Return 0, 1, ..., count - 1 for each count, concatenated."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -1,11 +1,11 @@
-"""Descriptions of items and users of a synthetic world, made of words for their factors."""
+"""Descriptions of synthetic items and users, with words that reflect their factors."""
 
 import numpy as np
 import pandas as pd
 
-_N_WORDS = 8  # in a description
+_N_WORDS = 8  # per description
 
-# The words of the two poles of each latent factor.
+# Words for the two poles of each latent factor.
 POLES = (
     ("calm quiet gentle", "wild loud fierce"),
     ("dark gloomy grim", "bright sunny radiant"),
@@ -27,12 +27,12 @@ POLES = (
 
 
 def describe(name, item_factors, informativeness, rng):
-    """Make item or user data that correlates with the factors.
+    """Generate item or user data that correlates with the factors.
 
     Parameters
     ----------
     name : str
-        Of the column of ids.
+        Name of the id column.
     item_factors : ndarray of shape (n_items, n_factors)
         Standard normal.
     informativeness : float

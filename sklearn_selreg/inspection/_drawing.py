@@ -1,14 +1,14 @@
-"""What all displays share."""
+"""Helpers shared by all displays."""
 
 from sklearn.pipeline import Pipeline
 
-# Okabe and Ito's palette, which color-blind readers can distinguish, and markers for print.
+# Okabe and Ito's color-blind safe palette, and markers that are distinguishable in print.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
 
 
 def innermost(estimator):
-    """Return the last step of the best estimator."""
+    """Return the estimator inside a search or Pipeline."""
     estimator = getattr(estimator, "best_estimator_", estimator)
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
@@ -19,13 +19,13 @@ def check_option(name, value, options):
 
 
 def require_matplotlib(display):
-    """Raise ImportError, saying what to install, if matplotlib is missing."""
+    """Raise an ImportError with installation instructions if matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
         name = display.__name__ if isinstance(display, type) else type(display).__name__
         raise ImportError(
-            f"{name} needs matplotlib; install it by: pip install matplotlib"
+            f"{name} requires matplotlib. Install it with: pip install matplotlib"
         ) from error
 
 
@@ -61,7 +61,7 @@ def signed_axis(axis):
 
 
 def legend_above(ax):
-    """Put the legend above the axes, in as many columns as have room there."""
+    """Put the legend above the axes, in as many columns as fit."""
     handles, names = ax.get_legend_handles_labels()
     widest = max(map(len, names)) + 6
     ax.legend(

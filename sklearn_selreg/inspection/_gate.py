@@ -1,4 +1,4 @@
-"""Where a gate trusts its judge, and how well it is calibrated, drawn."""
+"""Plots of where a gate trusts its judge and of its calibration."""
 
 from typing import Any
 
@@ -25,36 +25,36 @@ _RESPONSES = {
     "weight": "mean weight of a preference, in log-odds",
     "trust": "mean trust in the judge, in log-odds per unit of gap",
 }
-# The colors reach up to at least these log-odds, so that little trust looks like little.
+# The color scale extends at least to these log-odds, so that low trust looks low.
 _LEAST_SCALE = {"weight": 0.5, "trust": 1.0}
 
 
 class GateDisplay:
-    """Where a gate trusts the judge, and how well it is calibrated.
+    """Plot of where a gate trusts the judge, and of its calibration.
 
-    Make it by :meth:`from_estimator`. All parameters are stored as attributes.
+    Create it with :meth:`from_estimator`. All parameters are stored as attributes.
 
     Parameters
     ----------
     cells : DataFrame of shape (n_rows, n_columns)
-        Mean weight or trust by two columns of the context: names of bins in index and columns; NaN
-        where there are no pairs. Bins without any pair are omitted.
+        Mean weight or trust by two context columns, with bin labels as index and columns; NaN for
+        cells without pairs. Bins without any pair are omitted.
     features : tuple of two str
-        What the columns and the rows of `cells` are.
+        Names of the context columns on the horizontal and the vertical axis.
     response : {"weight", "trust"}, default="weight"
-        What is averaged.
+        The averaged quantity.
     pairs : DataFrame of shape (n_rows, n_columns) or None, default=None
         Number of pairs in each cell.
     calibration : DataFrame or None, default=None
         One row per bin of the predicted probability: `predicted` and `observed`, means in [0, 1];
-        `low` and `high`, a 95 % interval of `observed`; `pairs`, their number.
+        `low` and `high`, a 95 % interval of `observed`; `pairs`, the number of pairs.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes last drawn on.
+        Axes of the last plot.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of the last plot.
 
     See Also
     --------
@@ -105,26 +105,26 @@ class GateDisplay:
         kind: str = "context",
         ax: Any = None,
     ) -> "GateDisplay":
-        """Draw the gate of a fitted model.
+        """Plot the gate of a fitted model.
 
         Parameters
         ----------
         estimator : SelectiveLLMRegularizedMF, ReliabilityGate, or Pipeline or search with one
             Fitted. A recommender must have been fitted with a judge and a gate.
         Z : DataFrame of shape (n_pairs, n_columns), default=None
-            The pairs to average over, with the columns that the gate was fitted on. Required for a
-            `ReliabilityGate`; a recommender has its own, `preferences_`.
+            Pairs to average over, with the columns that the gate was fitted on. Required for a
+            `ReliabilityGate`; a recommender uses its `preferences_`.
         features : tuple of two str, default=("history_length", "popularity_rarer")
-            Columns of the context, for the horizontal and the vertical axis.
+            Context columns for the horizontal and the vertical axis.
         response : {"weight", "trust"}, default="weight"
-            What is averaged over the pairs of a cell: the weight of the preference
+            Quantity to average over the pairs of a cell: the weight of the preference
             (`gate.transform`), or the trust in its context (`gate.trust`).
         n_bins : int, default=10
             Number of bins of the calibration curve, with equally many pairs each.
         kind : {"context", "calibration"}, default="context"
-            What to draw; see :meth:`plot`. Both are computed.
+            Which plot to show; see :meth:`plot`. Both are computed.
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to plot on. If None, a new figure is created.
 
         Returns
         -------
@@ -135,13 +135,13 @@ class GateDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            For another kind of estimator, a `ReliabilityGate` without `Z`, or a recommender with
-            `Z`.
+            If the estimator is of another type; if `Z` is missing for a `ReliabilityGate`, or given
+            for a recommender.
         ValueError
-            If the model has no gate, if a column is not of its context, or if there is nothing to
-            draw.
+            If the model has no gate, if a feature is not a context column, or if there is nothing
+            to plot.
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         """
         require_matplotlib(cls)
         check_integer("n_bins", n_bins, 1)
@@ -154,7 +154,7 @@ class GateDisplay:
         missing = [name for name in features if name not in context]
         if missing:
             raise ValueError(
-                f"features must name columns of Z that are context, {context}; got {missing[0]!r}."
+                f"features must be context columns of Z, i.e. of {context}; got {missing[0]!r}."
             )
         values = gate.trust(Z) if response == "trust" else np.asarray(gate.transform(Z))[:, 0]
         x, y = (bin_context(Z[name]) for name in features)
@@ -171,39 +171,39 @@ class GateDisplay:
         return display.plot(kind=kind, ax=ax)
 
     def plot(self, ax: Any = None, *, kind: str = "context") -> "GateDisplay":
-        """Draw.
+        """Plot trust by context, or calibration.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to plot on. If None, a new figure is created.
         kind : {"context", "calibration"}, default="context"
             - "context": mean weight or trust in each cell, as color and number.
-            - "calibration": of the preferences with a known outcome, the fraction that is correct,
-              by the probability that the gate predicts, with 95 % intervals. Predictions are
-              cross-validated over users; intervals account for the dependence of a user's pairs.
+            - "calibration": fraction of correct preferences, among those with a known outcome, by
+              predicted probability, with 95 % intervals. Predictions are cross-validated over
+              users; intervals account for the dependence of a user's pairs.
 
         Returns
         -------
         display : GateDisplay
-            Itself.
+            This instance.
 
         Raises
         ------
         ValueError
-            For another kind, if there is no pair to draw, and if the gate had too few pairs for a
-            calibration curve.
+            If `kind` is invalid, if there are no pairs to plot, or if the gate had too few pairs
+            for a calibration curve.
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         """
         check_option("kind", kind, ("context", "calibration"))
         if kind == "calibration" and (self.calibration is None or not len(self.calibration)):
             raise ValueError(
-                "kind='calibration' needs a calibration curve, and there is none: the gate was "
-                "fitted on too few pairs (gate.is_fallback_), or this display was made without one."
+                "kind='calibration' requires a calibration curve, but there is none: the gate was "
+                "fitted on too few pairs (gate.is_fallback_), or the display was created without."
             )
         if kind == "context" and not self.cells.size:
-            raise ValueError("kind='context' averages over pairs, and there is none.")
+            raise ValueError("kind='context' averages over pairs, but there are no pairs.")
         self.figure_, self.ax_ = make_axes(self, ax, figsize=(6.4, 4.8))
         if kind == "context":
             self._draw_cells(self.ax_)
@@ -219,7 +219,7 @@ class GateDisplay:
         highest = max(known.max(initial=0), -known.min(initial=0))
         digits = 1 if highest >= 1 else 2
         highest = max(highest, _LEAST_SCALE[self.response])
-        if known.min(initial=0) < 0:  # trust in a judge that is more often wrong than right
+        if known.min(initial=0) < 0:  # a judge that is wrong more often than right has trust < 0
             cmap, norm = "RdBu", TwoSlopeNorm(0, -1.15 * highest, 1.15 * highest)
         else:
             cmap, norm = "Blues", Normalize(0, 1.15 * highest)
@@ -272,31 +272,32 @@ class GateDisplay:
 
 
 def _gate_and_pairs(estimator, Z):
-    """Return a fitted gate, and pairs as a DataFrame."""
+    """Return a fitted gate, and its pairs as a DataFrame."""
     check_is_fitted(estimator)
     if isinstance(estimator, ReliabilityGate):
         if not isinstance(Z, pd.DataFrame):
             raise TypeError(
-                "For a ReliabilityGate, Z must be a pandas DataFrame of the pairs to average over; "
+                "Z must be a pandas DataFrame of the pairs to average over for a ReliabilityGate; "
                 f"got {name_kind(Z)}."
             )
         return estimator, Z
     if Z is not None:
         raise TypeError(
-            "Z is for a ReliabilityGate; a recommender has its own pairs, preferences_."
+            "Z must only be passed with a ReliabilityGate; a recommender uses its preferences_."
         )
     gate = getattr(estimator, "gate_", None)
     if not isinstance(gate, ReliabilityGate):
         raise ValueError(
-            f"This {type(estimator).__name__} has no ReliabilityGate to draw: it was fitted "
-            "without judge, with gate=None or a gate of another kind, or without any slate to "
-            f"calibrate one; or it was loaded from a file, which has none. Its gate_ is {gate!r}."
+            f"This {type(estimator).__name__} has no ReliabilityGate to plot: it was fitted "
+            "without a judge, with gate=None or a custom gate, or without slates to calibrate the "
+            "gate on; or it was loaded from a file, which does not hold the gate. Its gate_ is "
+            f"{gate!r}."
         )
     return gate, estimator.preferences_[gate.feature_names_in_.tolist()]
 
 
 def _calibration_curve(predictions, n_bins):
-    """Compare predicted probabilities with outcomes, in bins of equally many pairs."""
+    """Compare predicted probabilities with outcomes in equally large bins."""
     columns = ["predicted", "observed", "low", "high", "pairs"]
     if not len(predictions):
         return pd.DataFrame(columns=columns, dtype=float)
@@ -305,7 +306,7 @@ def _calibration_curve(predictions, n_bins):
     rows = []
     for _, pairs in predictions.groupby(bins):
         observed = pairs["right"].mean()
-        # Standard error of a mean of clustered observations.
+        # Standard error of the mean of clustered observations.
         residual = (pairs["right"] - observed).groupby(pairs["group"]).sum()
         error = 1.96 * np.sqrt(np.sum(residual**2)) / len(pairs)
         low, high = max(0.0, observed - error), min(1.0, observed + error)

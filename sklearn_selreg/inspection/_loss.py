@@ -1,4 +1,4 @@
-"""The objective after each sweep, drawn."""
+"""Plot of the objective after each sweep."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,25 +10,25 @@ from ._drawing import COLORS, MARKERS, innermost, make_axes, plain_axes, require
 
 
 class LossDisplay:
-    """The objective after each sweep.
+    """Plot of the objective after each sweep.
 
-    Make it by :meth:`from_estimator`. All parameters are stored as attributes.
+    Create it with :meth:`from_estimator`. All parameters are stored as attributes.
 
     Parameters
     ----------
     loss_curve : array-like of shape (n_sweeps,)
-        The objective after each sweep.
+        Objective after each sweep.
     first_sweep : int, default=1
-        Number of the sweep of the first entry.
+        Sweep number of the first entry.
     name : str or None, default=None
         Name of the model.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes last drawn on.
+        Axes of the last plot.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of the last plot.
 
     Examples
     --------
@@ -43,7 +43,7 @@ class LossDisplay:
     >>> display.ax_.get_xlabel()
     'sweep'
 
-    Another model in the same picture:
+    Another model in the same axes:
 
     >>> other = SelectiveLLMRegularizedMF(factors=8, **settings).fit(X)
     >>> display = LossDisplay.from_estimator(other, name="8 factors", ax=display.ax_)
@@ -60,18 +60,18 @@ class LossDisplay:
     def from_estimator(
         cls, estimator: Any, *, name: str | None = None, ax: Any = None, **line: Any
     ) -> "LossDisplay":
-        """Draw the loss curve of a fitted model.
+        """Plot the loss curve of a fitted model.
 
         Parameters
         ----------
         estimator : SelectiveLLMRegularizedMF, or Pipeline or search with one
-            Fitted with `compute_loss=True` of its backbone, e.g. `ALS(compute_loss=True)`.
+            Fitted with `compute_loss=True` in its backbone, e.g. `ALS(compute_loss=True)`.
         name : str, default=None
-            What to call the model in a legend. None: no legend.
+            Name of the model in the legend. If None, there is no legend.
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to plot on. If None, a new figure is created.
         **line
-            Settings of matplotlib's `plot`.
+            Keyword arguments of matplotlib's `plot`.
 
         Returns
         -------
@@ -84,7 +84,7 @@ class LossDisplay:
         ValueError
             If it has no loss curve.
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         """
         require_matplotlib(cls)
         estimator = innermost(estimator)
@@ -92,31 +92,31 @@ class LossDisplay:
         curve = getattr(estimator, "loss_curve_", None)
         if curve is None or not len(curve):
             raise ValueError(
-                f"This {type(estimator).__name__} has no loss curve: fit it with compute_loss=True "
-                "of its backbone, e.g. backbone=ALS(compute_loss=True)."
+                f"This {type(estimator).__name__} has no loss curve. Fit it with compute_loss=True "
+                "in its backbone, e.g. backbone=ALS(compute_loss=True)."
             )
         first = getattr(estimator, "n_iter_", len(curve)) - len(curve) + 1
         return cls(list(curve), first_sweep=first, name=name).plot(ax=ax, **line)
 
     def plot(self, ax: Any = None, **line: Any) -> "LossDisplay":
-        """Draw.
+        """Plot the loss curve.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to plot on. If None, a new figure is created.
         **line
-            Settings of matplotlib's `plot`.
+            Keyword arguments of matplotlib's `plot`.
 
         Returns
         -------
         display : LossDisplay
-            Itself.
+            This instance.
 
         Raises
         ------
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         """
         self.figure_, ax = make_axes(self, ax, figsize=(6.4, 4.0))
         self.ax_ = ax

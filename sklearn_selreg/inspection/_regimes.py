@@ -1,4 +1,4 @@
-"""Metrics of several models by regime, drawn."""
+"""Plot of the metrics of several models by regime."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,9 +33,9 @@ _REGIME_LABELS = {
 
 
 class RegimeDisplay:
-    """Metrics by kind of user and item, with intervals, of one or several models.
+    """Plot of metrics with intervals, by kind of user and item, for one or more models.
 
-    Make it by :meth:`from_reports` or :meth:`from_estimator`. All parameters are stored as
+    Create it with :meth:`from_reports` or :meth:`from_estimator`. All parameters are stored as
     attributes.
 
     Parameters
@@ -43,23 +43,23 @@ class RegimeDisplay:
     estimates : DataFrame of shape (n_models * n_regimes, 3), columns `value`, `low`, `high`
         The index holds the names of model and regime.
     metric : str
-        A column of a report, such as `"AUC"` or `"NDCG@10"`.
+        Column of a report, e.g. `"AUC"` or `"NDCG@10"`.
     reference : str or None, default=None
-        The model from which `estimates` are differences; None: they are the metrics themselves.
+        Model from which `estimates` are differences. If None, they are the metrics themselves.
     confidence_level : float, default=0.95
         Coverage of the intervals.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes last drawn on.
+        Axes of the last plot.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of the last plot.
 
     See Also
     --------
-    sklearn_selreg.metrics.ranking_report : Makes the reports.
-    sklearn_selreg.metrics.compare_reports : The differences, as a table.
+    sklearn_selreg.metrics.ranking_report : Computes the reports.
+    sklearn_selreg.metrics.compare_reports : Differences as a table.
 
     Examples
     --------
@@ -111,23 +111,23 @@ class RegimeDisplay:
         ax: Any = None,
         verbose: int = 0,
     ) -> "RegimeDisplay":
-        """Draw the reports of several models side by side.
+        """Plot the reports of several models side by side.
 
         Parameters
         ----------
         reports : dict of str to RankingReport, or RankingReport
-            Name of each model and its report.
+            Mapping from model names to reports, or a single report.
         metric : str, default="AUC"
-            A column of the reports, except for coverage and Gini, which have no intervals.
+            Column of the reports, except for coverage and Gini, which have no intervals.
         reference : str, default=None
-            The name of a model: draw the differences of the others from it, with paired intervals,
-            which show whether one is better. None: draw the metrics themselves.
+            Name of a model. If given, plot the differences of the other models from it, with paired
+            intervals, which show whether one is better. If None, plot the metrics themselves.
         n_bootstrap, random_state, confidence_level
             As in `compare_reports`.
         regime_labels, ax
             As in :meth:`plot`.
         verbose : int, default=0
-            Above 0: progress bars.
+            If positive, show progress bars.
 
         Returns
         -------
@@ -136,11 +136,12 @@ class RegimeDisplay:
         Raises
         ------
         TypeError
-            If a report is of another kind.
+            If a report does not come from `ranking_report`.
         ValueError
-            For an unknown metric or reference, no report, and reports that cannot be compared.
+            If `metric` or `reference` is unknown, if there is no report, or if reports are not
+            comparable.
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         """
         require_matplotlib(cls)
         reports = _check_reports(reports, reference)
@@ -175,25 +176,25 @@ class RegimeDisplay:
         ax: Any = None,
         verbose: int = 0,
     ) -> "RegimeDisplay":
-        """Evaluate a fitted model and draw the result.
+        """Evaluate a fitted model and plot the result.
 
         Parameters
         ----------
         estimator : estimator, or Pipeline or search with one
-            Fitted.
+            Fitted model.
         X, train, y, cohort, exclude, user_segments, item_segments
-            Held-out and training interactions; see `ranking_report`, which needs no `train` for a
-            model that keeps its interactions. Segments are further regimes.
+            Held-out and training interactions as in `ranking_report`, which does not need `train`
+            if the model keeps its interactions. Segments are additional regimes.
         metric : str, default="AUC"
-            A metric of `ranking_report` with any cutoff, such as `"NDCG@10"` or `"MRR@5"`.
+            Metric of `ranking_report` with any cutoff, e.g. `"NDCG@10"` or `"MRR@5"`.
         name : str, default=None
-            Name of the model. None: its class.
+            Name of the model. If None, its class.
         n_bootstrap, random_state, confidence_level
             As in `compare_reports`.
         regime_labels, ax
             As in :meth:`plot`.
         verbose : int, default=0
-            Above 0: progress bars.
+            If positive, show progress bars.
 
         Returns
         -------
@@ -202,9 +203,9 @@ class RegimeDisplay:
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As `ranking_report`, and for an unknown metric.
+            As in `ranking_report`; if `metric` is unknown.
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         """
         require_matplotlib(cls)
         measure, k = parse_column(metric)
@@ -241,29 +242,29 @@ class RegimeDisplay:
         regime_labels: Mapping[str, str] | None = None,
         legend: bool = True,
     ) -> "RegimeDisplay":
-        """Draw.
+        """Plot the estimates.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to plot on. If None, a new figure is created.
         regime_labels : dict of str to str, default=None
-            Names of regimes, in the order to draw them; other regimes are omitted. None: all
-            regimes with an estimate, and the names of this package.
+            Labels of the regimes, in plotting order; other regimes are omitted. If None, all
+            regimes with an estimate, with default labels.
         legend : bool, default=True
-            Whether to name the models.
+            Whether to show the names of the models.
 
         Returns
         -------
         display : RegimeDisplay
-            Itself.
+            This instance.
 
         Raises
         ------
         ValueError
-            If `regime_labels` names an unknown regime.
+            If `regime_labels` contains an unknown regime.
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         """
         labels = self._regime_labels(regime_labels)
         models = self.estimates.index.unique(0)
@@ -291,7 +292,7 @@ class RegimeDisplay:
         return self
 
     def _regime_labels(self, labels):
-        """Return the regimes to draw, and what to call them."""
+        """Return the labels of the regimes to plot."""
         if labels is None:
             estimated = self.estimates["value"].dropna().index.unique(1)
             segments = {name: name for name in estimated if name not in _REGIME_LABELS}
@@ -300,11 +301,13 @@ class RegimeDisplay:
         known = self.estimates.index.unique(1)
         unknown = [regime for regime in labels if regime not in known]
         if unknown:
-            raise ValueError(f"regime_labels must name {known.to_list()}; got {unknown[0]!r}.")
+            raise ValueError(
+                f"regime_labels must only contain {known.to_list()}; got {unknown[0]!r}."
+            )
         return labels
 
     def _draw_model(self, model, regimes, number, offset):
-        """Draw the estimates of a model, `offset` below the middle of each regime."""
+        """Plot the estimates of a model, `offset` below the center of each regime."""
         rows = self.estimates.loc[model].reindex(regimes)
         value, low, high = rows[["value", "low", "high"]].to_numpy(dtype=float).T
         self.ax_.errorbar(
@@ -320,18 +323,18 @@ class RegimeDisplay:
 
 
 def _check_reports(reports, reference):
-    """Return the reports of models as a dict; raise if there is nothing to draw."""
+    """Return the reports as a dict; raise if there is nothing to plot."""
     if isinstance(reports, RankingReport):
         reports = {"model": reports}
     if not isinstance(reports, dict):
         raise TypeError(
-            f"reports must be a RankingReport or a dict of names to such; got {name_kind(reports)}."
+            f"reports must be a RankingReport or a dict of these; got {name_kind(reports)}."
         )
     if reference is not None and reference not in reports:
         raise ValueError(f"reference must be one of the models {list(reports)}; got {reference!r}.")
     if not set(reports) - {reference}:
         least = "at least one" if reference is None else "at least one besides the reference"
-        raise ValueError(f"reports must hold {least}; got none.")
+        raise ValueError(f"reports must contain {least}; got none.")
     return reports
 
 

@@ -1,4 +1,4 @@
-"""Full-catalog ranking metrics by regime, their intervals, and comparisons of models."""
+"""Full-catalog ranking metrics by regime, with intervals and comparisons of models."""
 
 from ._baseline_comparison import compare_baselines
 from ._bootstrap import report_intervals

@@ -1,7 +1,7 @@
-"""Averages of ranking results: sums by user, metrics by regime, and their tables.
+"""Averages of ranking results: sums per user, metrics by regime, and their tables.
 
-Metrics are ratios of sums over users, so a bootstrap over users needs only the sums. Two are not:
-coverage and Gini index, which are of all lists together.
+Metrics are ratios of sums over users, so a bootstrap over users only needs the sums. The exceptions
+are coverage and Gini index, which are computed from all lists together.
 """
 
 import numpy as np
@@ -17,12 +17,12 @@ from ._regimes import regime_names
 
 
 def in_regimes(details):
-    """Return which interactions are in which regime, 0 or 1, (n_interactions, n_regimes) float."""
+    """Return the membership of interactions in regimes, (n_interactions, n_regimes), 0.0 or 1.0."""
     return details.assign(overall=True)[regime_names(details)].to_numpy(dtype=float)
 
 
 def user_sums(details, k, names, lists=None):
-    """Return numerators and denominators, by user, whose sums over users make the metrics.
+    """Return, per user, the numerators and denominators whose sums over users give the metrics.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def user_sums(details, k, names, lists=None):
     names : sequence of str
         Metrics that are ratios of sums.
     lists : DataFrame or None
-        See `RankingReport`; needed for metrics of lists.
+        See `RankingReport`; required for list metrics.
 
     Returns
     -------
@@ -55,9 +55,9 @@ def user_sums(details, k, names, lists=None):
 
 
 def _item_sums(details, k, by_user, regimes, n_relevant, present):
-    """Return sums of metrics to which each held-out item adds its own."""
+    """Return the sums of metrics that are computed per held-out item."""
     gain, hit, auc = (details[name].to_numpy()[:, None] for name in ("gain", "hit", "auc"))
-    ideal = np.append(1, np.cumsum(dcg_discounts(k)))  # 1 for no relevant item: 0 / 1
+    ideal = np.append(1, np.cumsum(dcg_discounts(k)))  # 1 without relevant items: 0 / 1
     hits = by_user @ (regimes * hit)
     dcg = by_user @ (regimes * gain)
     return {
@@ -69,10 +69,10 @@ def _item_sums(details, k, by_user, regimes, n_relevant, present):
 
 
 def _position_sums(details, k, codes, regimes, n_users):
-    """Return metrics of all items of a user together, (n_users, n_regimes) each."""
+    """Return metrics computed from all items of a user, (n_users, n_regimes) each."""
     if not {"n_above", "n_tied"} <= set(details.columns):
         raise ValueError(
-            "Hit rate, MAP and MRR need the columns 'n_above' and 'n_tied' of details; got "
+            "hit rate, MAP and MRR require the columns 'n_above' and 'n_tied' in details; got "
             f"{details.columns.to_list()}."
         )
     above, tied = (details[name].to_numpy(dtype=float) for name in ("n_above", "n_tied"))
@@ -84,7 +84,7 @@ def _position_sums(details, k, codes, regimes, n_users):
 
 
 def _list_sums(lists, users, present):
-    """Return sums of metrics of each user's list."""
+    """Return the sums of metrics that are computed per list."""
     values = _lists_of(lists, users)
     parts = {}
     for name in ("novelty", "diversity"):
@@ -97,18 +97,17 @@ def _list_sums(lists, users, present):
 
 
 def _lists_of(lists, users):
-    """Return the lists of users, in their order."""
+    """Return the lists of the given users, in their order."""
     if lists is None:
         raise ValueError(
-            "Metrics of lists need the attribute `lists` of a report that was made with such "
-            "metrics; got None."
+            "List metrics require the attribute `lists` of a report with such metrics; got None."
         )
     users = pd.Index(users, tupleize_cols=False).to_numpy()
     return lists.iloc[encode(lists["user"].to_numpy(), users)]
 
 
 def catalog_metrics(details, names, lists, n_items):
-    """Return metrics of all lists of a regime's users together, (n_regimes, n_metrics)."""
+    """Return metrics of all lists of a regime's users, (n_regimes, n_metrics)."""
     codes, users = pd.factorize(details["user"])
     columns = np.stack(_lists_of(lists, users)["items"].to_list())
     functions = {"coverage": coverage, "Gini": gini}
@@ -121,7 +120,7 @@ def catalog_metrics(details, names, lists, n_items):
 
 
 def regime_means(sums, weights=None):
-    """Return metrics over all users, (n_regimes, n_metrics), or by weights, (n_weights, ...)."""
+    """Return metrics over all users, (n_regimes, n_metrics), or for each row of user weights."""
     if weights is None:
         totals = sums.sum(axis=0)
     else:
@@ -132,25 +131,25 @@ def regime_means(sums, weights=None):
 
 
 def shared_metrics(*reports):
-    """Return the metrics that all reports have and that can be bootstrapped."""
+    """Return the metrics in all reports that can be bootstrapped."""
     of_each = [getattr(report, "metrics", DEFAULT) for report in reports]
     names = [name for name in METRICS if has_sums(name) and all(name in of for of in of_each)]
     if not names:
         raise ValueError(
-            "There is no metric with intervals: they resample users, and coverage and Gini index "
-            "are of all users' lists together. Make reports with further metrics; got "
-            f"{' and '.join(map(str, map(list, of_each)))}."
+            "The reports share no metric that can be bootstrapped over users; coverage and Gini "
+            "index cannot, because they depend on all lists together. Make reports with further "
+            f"metrics; got {' and '.join(map(str, map(list, of_each)))}."
         )
     return names
 
 
 def report_sums(report, names):
-    """Return the sums that a report was averaged from."""
+    """Return the sums per user that a report averages."""
     return user_sums(report.details, report.k, names, getattr(report, "lists", None))
 
 
 def make_table(values, report, metrics, *names):
-    """Lay out values (n_regimes, n_metrics, n_names), one row per regime of a report."""
+    """Arrange values (n_regimes, n_metrics, n_names) as a table, one row per regime of a report."""
     metrics = [column_name(metric, report.k) for metric in metrics]
     columns = pd.MultiIndex.from_product([metrics, names], names=["metric", None])
     regimes = regime_names(report.details)

@@ -1,4 +1,4 @@
-"""A model compared with simple recommenders, the baselines."""
+"""Comparison of a model with simple baselines."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,44 +31,44 @@ def compare_baselines(
     random_state: int = 0,
     verbose: int = 0,
 ) -> pd.DataFrame:
-    """Compare a fitted model with simple recommenders, fitted on the same interactions.
+    """Compare a fitted model with simple baselines fitted on the same interactions.
 
-    The first thing to look at after `fit`: a model that does not beat a list of popular items is
-    not worth having.
+    This is the first check after `fit`: a model that does not beat a popularity list is not worth
+    deploying.
 
     Parameters
     ----------
     model : SelectiveLLMRegularizedMF, Pipeline or search
-        Fitted; it keeps the interactions it was fitted on.
+        Fitted model; it must keep the interactions it was fitted on.
     X, y, cohort, exclude
         Held-out interactions, as in :func:`ranking_report`.
     k : int, default=10
         Cutoff of NDCG and recall.
     als_params : dict or None, default=None
-        Parameters of ``implicit.als.AlternatingLeastSquares``. None: its defaults; a search may
-        find far better ones.
+        Parameters of ``implicit.als.AlternatingLeastSquares``. If None, its defaults, which are
+        often far from the best values.
     n_bootstrap, random_state, verbose
-        As in :func:`compare_reports`; `random_state` also seeds ALS, and must be an int.
+        As in :func:`compare_reports`; `random_state` must be an int and also seeds ALS.
 
     Returns
     -------
     table : DataFrame of shape (4 or 5, 16)
-        Rows: `model`; `popularity`, the same list for all users; `recent popularity`, by the newest
-        tenth of the interactions, if the model has a `time_col`; `implicit ALS`; `item-kNN`, by
-        cosines of 100 neighbors. Columns: for NDCG@k, recall@k, and AUC (overall, and in the
-        `tail`) the `value`, and `difference`, `low` and `high`: model minus baseline, with a 95 %
-        interval of a paired bootstrap over users (NaN for the model itself).
+        Rows: `model`; `popularity`, the same list for all users; `recent popularity`, within the
+        newest tenth of the interactions, if the model has a `time_col`; `implicit ALS`; `item-kNN`,
+        with cosine similarity and 100 neighbors. Columns: for NDCG@k, recall@k, AUC and AUC in the
+        `tail`, the `value`, and `difference`, `low` and `high`: model minus baseline, with a 95 %
+        interval from a paired bootstrap over users (NaN for the model itself).
 
     Raises
     ------
     ValueError, TypeError
-        As in :func:`ranking_report`; for a `model` that keeps no interactions (e.g. one made by
-        :meth:`~sklearn_selreg.SelectiveLLMRegularizedMF.from_factors`, before `refine`); and if
+        As in :func:`ranking_report`; if `model` keeps no interactions (e.g. one built by
+        :meth:`~sklearn_selreg.SelectiveLLMRegularizedMF.from_factors`, before `refine`); if
         `als_params` is not a dict.
 
     See Also
     --------
-    ranking_report : One model, by kind of user and item.
+    ranking_report : Metrics of one model by kind of user and item.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def compare_baselines(
         raise TypeError(f"als_params must be a dict or None; got {name_kind(als_params)}.")
     kept = view_model(unwrap(model)[0]).interactions
     if kept is not None and not kept.matrix.nnz:
-        raise ValueError("model must keep the interactions it was fitted on; it has none.")
+        raise ValueError("model must keep the interactions it was fitted on, but has none.")
     task, score, view = read_task(model, X, y=y, cohort=cohort, exclude=exclude)
     warn_if_fitted(task)
     own = make_report(task, score, k, verbose)
@@ -100,7 +100,7 @@ def compare_baselines(
 
         def of_ids(users, baseline=baseline):
             row = encode(view.users, users)
-            # Of users without interactions the baselines know nothing, whatever the model does.
+            # Baselines know nothing about users without interactions, even if the model does.
             return baseline(np.where(n_interactions[row] > 0, row, -1))
 
         report = make_report(task, checked_scorer(of_ids, len(task.catalog)), k, verbose)
@@ -112,7 +112,7 @@ def compare_baselines(
 
 
 def _fit_baselines(view, random_state, als_params):
-    """Fit all baselines on a model's interactions: functions from rows of users to scores."""
+    """Fit all baselines on a model's interactions; each maps rows of users to scores."""
     matrix = StrengthScale("binary").apply(view.interactions.matrix)
     fitted = {"popularity": baselines.popularity(matrix)}
     times = view.interactions.times
@@ -126,7 +126,7 @@ def _fit_baselines(view, random_state, als_params):
 
 
 def _make_row(report, difference):
-    """Return a row of `compare_baselines`; `difference` None: all are NaN."""
+    """Return a row of `compare_baselines`; without `difference`, its columns are NaN."""
     row = {}
     for metric, regime in (
         (f"NDCG@{report.k}", "overall"),

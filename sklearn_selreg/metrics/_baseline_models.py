@@ -1,6 +1,6 @@
-"""Simple recommenders that any model has to beat: functions from rows of users to scores.
+"""Simple recommenders that any model has to beat, as functions from rows of users to scores.
 
-They know only a matrix of interactions; row -1 stands for an unknown user.
+They only use a matrix of interactions; row -1 stands for an unknown user.
 """
 
 import warnings
@@ -14,10 +14,10 @@ from implicit.utils import ParameterWarning
 from .._data._csr import count_interactions
 from .._factorization._threads import single_threaded_blas
 
-_RECENT_FRACTION = 0.1  # of the interactions
+_RECENT_FRACTION = 0.1  # of all interactions
 _NEIGHBORS = 100
 _ITERATIONS = 15
-_TIE_BREAK = 1e-6  # weight of popularity, which orders items without neighbors
+_TIE_BREAK = 1e-6  # weight of popularity, which breaks ties between items without neighbors
 
 
 def popularity(matrix):
@@ -34,10 +34,10 @@ def recent_popularity(matrix, times):
 
 
 def item_knn(matrix, n_threads):
-    """Score items by the cosines of their 100 nearest neighbors, summed over the user's items."""
+    """Score items by cosine similarity to the user's items, with 100 neighbors per item."""
     model = CosineRecommender(K=_NEIGHBORS + 1, num_threads=n_threads)  # one is the item itself
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ParameterWarning)  # on a matrix of its own
+        warnings.simplefilter("ignore", ParameterWarning)  # about its own conversion of the matrix
         model.fit(matrix, show_progress=False)
     similarity = sp.csr_matrix(model.similarity)
     similarity.setdiag(0)
@@ -48,7 +48,7 @@ def item_knn(matrix, n_threads):
 
 
 def implicit_als(matrix, n_threads, random_state, parameters):
-    """Score by `implicit`'s own ALS; an unknown user is the mean user."""
+    """Score by the ALS of `implicit`; unknown users get the mean user's scores."""
     settings = {"iterations": _ITERATIONS, "random_state": random_state, "num_threads": n_threads}
     with single_threaded_blas():
         model = AlternatingLeastSquares(**settings | parameters)
@@ -59,5 +59,5 @@ def implicit_als(matrix, n_threads, random_state, parameters):
 
 
 def _append_empty_row(matrix):
-    """Append a row without entries, which index -1 stands for."""
+    """Append an empty row, which index -1 refers to."""
     return sp.vstack([matrix, sp.csr_matrix((1, matrix.shape[1]), dtype=matrix.dtype)], "csr")

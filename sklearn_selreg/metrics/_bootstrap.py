@@ -1,4 +1,4 @@
-"""The bootstrap over users, and intervals of a report by it."""
+"""Bootstrap over users, and bootstrap intervals of a report."""
 
 from numbers import Real
 
@@ -23,30 +23,30 @@ def report_intervals(
     confidence_level: float = 0.95,
     verbose: int = 0,
 ) -> pd.DataFrame:
-    """Bootstrap the metrics of a report.
+    """Bootstrap confidence intervals of the metrics of a report.
 
-    To compare two models use :func:`compare_reports`: the intervals of both may overlap although
-    their difference is clear.
+    To compare two models use :func:`compare_reports`: their intervals may overlap even if the
+    difference is clear.
 
     Parameters
     ----------
     report : RankingReport
-        A report of :func:`ranking_report`.
+        Report returned by :func:`ranking_report`.
     n_bootstrap : int, default=2000
         Number of resamples.
     random_state : int, RandomState instance or None, default=0
-        Source of the resamples.
+        Random state of the resampling.
     confidence_level : float in (0, 1), default=0.95
         Coverage of the intervals.
     verbose : int, default=0
-        Above 0: a progress bar over the resamples.
+        If positive, show a progress bar over the resamples.
 
     Returns
     -------
     intervals : DataFrame of shape (n_regimes, 3 * n_metrics)
-        The rows of the report; columns (metric, `value` | `low` | `high`): the metric and its
-        percentile interval. NaN for an empty regime. Coverage and Gini index are left out: those
-        of a resample, of fewer different users, are not those of all.
+        Rows as in the report; columns (metric, `value` | `low` | `high`): the metric and its
+        percentile interval. NaN for an empty regime. Coverage and Gini index are omitted: they
+        depend on the number of distinct users, which is smaller in a resample.
 
     Raises
     ------
@@ -57,12 +57,12 @@ def report_intervals(
 
     See Also
     --------
-    compare_reports : Intervals of the differences of two reports.
+    compare_reports : Intervals of the differences between two reports.
 
     Notes
     -----
-    A resample draws users with replacement. AUC, an average over interactions, takes all
-    interactions of the users drawn.
+    Each resample draws users with replacement. AUC, an average over interactions, uses all
+    interactions of the drawn users.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def report_intervals(
     True
     """
     if getattr(report, "details", None) is None:
-        raise TypeError(f"report must be one of ranking_report; got {name_kind(report)}.")
+        raise TypeError(f"report must come from ranking_report; got {name_kind(report)}.")
     check_bootstrap(n_bootstrap, confidence_level)
     metrics = shared_metrics(report)
     sums = report_sums(report, metrics)
@@ -98,18 +98,18 @@ def check_bootstrap(n_bootstrap, confidence_level):
 
 
 def bootstrap(statistic, n_users, n_bootstrap, random_state, confidence_level, verbose=0):
-    """Compute a statistic of users and its percentile interval.
+    """Compute a statistic over users and its percentile interval.
 
     Parameters
     ----------
     statistic : callable
-        From weights of users, an int array (n_weights, n_users), to (n_weights, n_regimes,
-        n_metrics); without an argument to (n_regimes, n_metrics).
+        Maps integer user weights (n_weights, n_users) to (n_weights, n_regimes, n_metrics). Without
+        an argument, it returns (n_regimes, n_metrics).
 
     Returns
     -------
     float64 array of shape (n_regimes, n_metrics, 3)
-        The statistic, and the low and the high end.
+        The statistic, and the lower and upper end of the interval.
     """
     random_state = check_random_state(random_state)
     chunk = max(1, _WEIGHTS_PER_CHUNK // n_users)
@@ -122,7 +122,7 @@ def bootstrap(statistic, n_users, n_bootstrap, random_state, confidence_level, v
     resampled = np.concatenate(resampled)
     value = statistic()
     low, high = np.full((2, *value.shape), np.nan)
-    # A resample without any user of a small regime has no metrics in it: NaN, left out.
+    # Resamples without users of a small regime give NaN there, which is ignored.
     has_value = np.isfinite(resampled).any(axis=0)
     tails = [(1 - confidence_level) / 2, (1 + confidence_level) / 2]
     low[has_value], high[has_value] = np.nanquantile(resampled[:, has_value], tails, axis=0)

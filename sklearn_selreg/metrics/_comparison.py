@@ -21,26 +21,26 @@ def compare_reports(
     confidence_level: float = 0.95,
     verbose: int = 0,
 ) -> pd.DataFrame:
-    """Bootstrap the differences of two reports on the same held-out interactions.
+    """Bootstrap the differences between two reports on the same held-out interactions.
 
     Parameters
     ----------
     a, b : RankingReport
-        Reports of `ranking_report` on the same `X`, `train`, `cohort`, segments and `k`.
+        Reports returned by `ranking_report` for the same `X`, `train`, `cohort`, segments and `k`.
     n_bootstrap : int, default=2000
         Number of resamples.
     random_state : int, RandomState instance or None, default=0
-        Source of the resamples.
+        Random state of the resampling.
     confidence_level : float in (0, 1), default=0.95
         Coverage of the intervals.
     verbose : int, default=0
-        Above 0: a progress bar over the resamples.
+        If positive, show a progress bar over the resamples.
 
     Returns
     -------
     differences : DataFrame of shape (n_regimes, 3 * n_metrics)
-        The rows of the reports; columns (metric, `difference` | `low` | `high`): the metric of `a`
-        minus that of `b`, and its percentile interval, of the metrics that both have, except for
+        Rows as in the reports; columns (metric, `difference` | `low` | `high`): the metric of `a`
+        minus that of `b`, with its percentile interval, for all metrics in both reports except
         coverage and Gini index. NaN for an empty regime.
 
     Raises
@@ -48,22 +48,22 @@ def compare_reports(
     TypeError
         If `a` or `b` does not come from `ranking_report`.
     ValueError
-        If the reports differ in k, in their held-out interactions or in the regimes of these.
+        If the reports differ in `k`, in their held-out interactions or in the regimes of these.
 
     Warns
     -----
     DataWarning
-        If they rank different catalogs.
+        If the reports rank different catalogs.
 
     See Also
     --------
     report_intervals : Intervals of one report.
-    users_needed : How many users it takes to detect a difference.
+    users_needed : Number of users needed to detect a difference.
 
     Notes
     -----
-    The bootstrap is paired: a resample draws users with replacement and takes both models' results
-    on them. AUC, an average over interactions, takes all interactions of the users drawn.
+    The bootstrap is paired: each resample draws users with replacement and uses the results of both
+    models for them. AUC, an average over interactions, uses all interactions of the drawn users.
 
     Examples
     --------
@@ -93,10 +93,10 @@ def compare_reports(
 
 
 def check_comparable(a, b):
-    """Raise unless both reports are on the same interactions, regimes and cutoff."""
+    """Raise unless both reports have the same interactions, regimes and cutoff."""
     for name, report in (("a", a), ("b", b)):
         if getattr(report, "details", None) is None:
-            raise TypeError(f"{name} must be a report of ranking_report; got {name_kind(report)}.")
+            raise TypeError(f"{name} must come from ranking_report; got {name_kind(report)}.")
     if a.k != b.k:
         raise ValueError(f"The reports must have the same cutoff k; got k={a.k} and k={b.k}.")
     same = ["user", "item", *regime_names(a.details)[1:]]
@@ -116,14 +116,15 @@ def check_comparable(a, b):
 
 
 def warn_of_other_catalog(a, b):
-    """Warn if two reports rank different items: among fewer items ranks are higher."""
+    """Warn if two reports rank different items: ranks are higher in a smaller catalog."""
     catalogs = [getattr(report, "catalog", None) for report in (a, b)]
     if any(catalog is None for catalog in catalogs):
         return
     n_missing = [np.sum(encode(*pair) < 0) for pair in (catalogs, catalogs[::-1])]
     if any(n_missing):
         warn(
-            f"The reports rank different items, {len(catalogs[0])} and {len(catalogs[1])}, of "
-            f"which {n_missing[1]} and {n_missing[0]} are in only one catalog, so their difference "
-            "is also one of the catalogs. Pass the same items= to ranking_report, e.g. the union."
+            f"The reports rank different catalogs of {len(catalogs[0])} and {len(catalogs[1])} "
+            f"items, of which {n_missing[1]} and {n_missing[0]} are in only one of them, so their "
+            "difference partly reflects the catalogs. Pass the same items= to ranking_report, e.g. "
+            "the union."
         )

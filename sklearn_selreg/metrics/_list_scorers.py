@@ -1,10 +1,10 @@
-"""Metrics of lists, relevant or not, as scorers."""
+"""Scorers of list metrics, which do not depend on relevance."""
 
 from ._scorers import RankingScorer, make_ranking_scorer
 
 
 def novelty_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
-    """Make a scorer of novelty@k, in bits; see :func:`ndcg_at_k_scorer`.
+    """Make a scorer of novelty@k in bits; see :func:`ndcg_at_k_scorer`.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def novelty_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingSco
     Raises
     ------
     ValueError, TypeError
-        If `k` or `regime` has another value.
+        If `k` or `regime` is invalid.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def novelty_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingSco
 
 
 def diversity_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
-    """Make a scorer of diversity@k within lists, by item features; see :func:`ndcg_at_k_scorer`.
+    """Make a scorer of diversity@k within lists, from item features; see :func:`ndcg_at_k_scorer`.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def diversity_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingS
     Raises
     ------
     ValueError, TypeError
-        If `k` or `regime` has another value.
+        If `k` or `regime` is invalid.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def coverage_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingSc
     Raises
     ------
     ValueError, TypeError
-        If `k` or `regime` has another value.
+        If `k` or `regime` is invalid.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def neg_gini_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingSc
     Raises
     ------
     ValueError, TypeError
-        If `k` or `regime` has another value.
+        If `k` or `regime` is invalid.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def neg_popularity_lift_at_k_scorer(k: int = 10, *, regime: str | None = None) -
     Raises
     ------
     ValueError, TypeError
-        If `k` or `regime` has another value.
+        If `k` or `regime` is invalid.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What is recommended, without asking whether it is relevant: metrics of lists."""
+"""List metrics, which describe recommendations regardless of relevance."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ from ._pairs import counts_by_id
 
 @dataclass(frozen=True, eq=False)
 class ListContext:
-    """What metrics of lists know of the catalog.
+    """Catalog data that list metrics need.
 
     Attributes
     ----------
     training : Interactions
     catalog : ndarray of shape (n_items,)
     features : csr_matrix of shape (n_items, n_features), or None
-        None: diversity is NaN.
+        If None, diversity is NaN.
     """
 
     training: object
@@ -29,14 +29,14 @@ class ListContext:
     features: sp.csr_matrix | None
 
     def describe(self, users, columns):
-        """Compute what metrics of lists are averaged from.
+        """Compute the values that list metrics average.
 
         Parameters
         ----------
         users : ndarray of shape (n_users,)
             Ids.
         columns : int array of shape (n_users, k)
-            Positions in the catalog; -1: none.
+            Positions in the catalog, padded with -1.
 
         Returns
         -------
@@ -58,7 +58,7 @@ class ListContext:
         )
 
     def _profile_popularity(self, users, popularity):
-        """Return the mean popularity of the training items of users; NaN without any."""
+        """Return the mean popularity of users' training items; NaN for users without any."""
         matrix = self.training.matrix
         lengths = np.diff(matrix.indptr)
         total = np.add.reduceat(np.append(popularity[matrix.indices], 0), matrix.indptr[:-1])
@@ -69,9 +69,9 @@ class ListContext:
 
 @jit
 def best_columns(scores, k):
-    """Return the columns of the k largest entries of each row, best first; of equals the first one.
+    """Return the columns of the k largest entries of each row, best first, ties in column order.
 
-    Entries of minus infinity are none: -1.
+    Entries of minus infinity are skipped; missing columns are -1.
     """
     n_rows, n_columns = scores.shape
     best = np.full((n_rows, k), -1, dtype=np.int32)
@@ -93,7 +93,7 @@ def best_columns(scores, k):
 
 
 def mean_of_lists(values, columns):
-    """Return the mean value of the items of each list; NaN for an empty one."""
+    """Return the mean value over the items of each list; NaN for empty lists."""
     inside = columns >= 0
     total = np.sum(values[columns], axis=1, where=inside)
     with np.errstate(invalid="ignore"):
@@ -101,9 +101,9 @@ def mean_of_lists(values, columns):
 
 
 def diversity(features, columns):
-    """Return for each list 1 minus the mean cosine of two of its items; NaN for fewer than two.
+    """Return 1 minus the mean pairwise cosine of each list; NaN for fewer than two items.
 
-    An item without any feature has the cosine 0 to all others.
+    An item without features has cosine 0 with all others.
     """
     if features is None:
         return np.full(len(columns), np.nan)
@@ -116,18 +116,18 @@ def diversity(features, columns):
     shown = sp.csr_array((np.ones(len(row)), (row, columns[inside])), shape=shape)
     together = shown @ directions
     squares = np.asarray(together.multiply(together).sum(axis=1)).ravel()
-    n, own = inside.sum(axis=1), shown @ (norms > 0).astype(float)  # each cosine with itself
+    n, own = inside.sum(axis=1), shown @ (norms > 0).astype(float)  # cosines with itself
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(n > 1, 1 - (squares - own) / (n * (n - 1)), np.nan)
 
 
 def coverage(counts):
-    """Return the fraction of items that are in any list; `counts`: in how many, (n_items,) int."""
+    """Return the fraction of items in any list, given each item's number of lists, (n_items,)."""
     return np.count_nonzero(counts) / len(counts) if counts.any() else np.nan
 
 
 def gini(counts):
-    """Return the Gini index of how often items are in lists: 0 equally often, 1 a single one."""
+    """Return the Gini index of list frequencies: 0 if all items are equal, 1 for a single item."""
     n, total = len(counts), counts.sum()
     if not total or n < 2:
         return np.nan

@@ -1,4 +1,4 @@
-"""The metrics there are: their names, and what each is computed from."""
+"""Available metrics: their names, and what each is computed from."""
 
 from typing import NamedTuple
 
@@ -6,18 +6,18 @@ from .._utils._params import name_kind
 
 
 class Metric(NamedTuple):
-    """What is to be known of a metric.
+    """Properties of a metric.
 
     Attributes
     ----------
     name : str
     source : {"items", "positions", "lists", "all lists"}
-        What it is computed from: results of each held-out item; the positions of all held-out items
-        of a user; each user's list; all lists together.
+        What it is computed from: results per held-out item; positions of all held-out items of a
+        user; each user's list; all lists together.
     has_cutoff : bool
-        Whether it is of the top k.
+        Whether it is computed on the top k.
     sign : {1, -1}
-        1: larger is better.
+        1 if larger values are better.
     """
 
     name: str
@@ -47,7 +47,7 @@ DEFAULT = ("NDCG", "recall", "AUC")
 
 
 def check_metrics(metrics):
-    """Return the names of metrics in the order of their columns; "all" for all there are."""
+    """Return the requested metric names in column order; "all" selects all metrics."""
     if isinstance(metrics, str):
         metrics = METRICS if metrics == "all" else (metrics,)
     try:
@@ -59,30 +59,30 @@ def check_metrics(metrics):
     unknown = sorted(wanted - set(METRICS), key=str)
     if unknown or not wanted:
         got = repr(unknown[0]) if unknown else "none"
-        raise ValueError(f"metrics must be 'all' or some of {list(METRICS)}; got {got}.")
+        raise ValueError(f"metrics must be 'all' or a subset of {list(METRICS)}; got {got}.")
     return tuple(name for name in METRICS if name in wanted)
 
 
 def column_name(name, k):
-    """Name the column of a metric: "NDCG@10", "AUC"."""
+    """Return the column name of a metric, e.g. "NDCG@10" or "AUC"."""
     return f"{name}@{k}" if METRICS[name].has_cutoff else name
 
 
 def parse_column(column):
-    """Return name and cutoff (None without) of the column of a metric; raise for other ones."""
+    """Return the name and cutoff (None if it has none) of a metric's column, or raise."""
     name, at, k = str(column).partition("@")
     known = name in METRICS and METRICS[name].has_cutoff == bool(at)
     if not known or (at and not (k.isdecimal() and int(k) > 0)):
         names = ", ".join(repr(column_name(n, 10)) for n in METRICS)
-        raise ValueError(f"metric must be one such as {names}; got {column!r}.")
+        raise ValueError(f"metric must be e.g. one of {names}; got {column!r}.")
     return name, int(k) if at else None
 
 
 def has_sums(name):
-    """Return whether a metric is a ratio of sums over users, so that it can be bootstrapped."""
+    """Whether a metric is a ratio of sums over users, so that it can be bootstrapped."""
     return METRICS[name].source != "all lists"
 
 
 def of_lists(names):
-    """Return whether some metrics are computed from lists."""
+    """Whether any of the metrics is computed from lists."""
     return any(METRICS[name].source in ("lists", "all lists") for name in names)

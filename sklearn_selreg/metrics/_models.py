@@ -1,4 +1,4 @@
-"""What metrics read of a model."""
+"""Access to the attributes of a model that metrics need."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ FITTED = ("users_", "items_", "user_factors_", "item_factors_")
 
 @dataclass(frozen=True, eq=False)
 class ModelView:
-    """All that metrics read of a model; a function has nothing but the defaults.
+    """Attributes of a model that metrics need; a function has only default values.
 
     Attributes
     ----------
@@ -22,18 +22,18 @@ class ModelView:
         Ids of the rows of the factors.
     user_factors, item_factors : ndarrays of shape (n_users or n_items, n_factors), or None
     n_periods : int
-        Number of popularity periods, the last columns of the user factors.
+        Number of popularity periods, whose columns are the last ones of the user factors.
     interactions : Interactions or None
-        Those the model was fitted on, if it keeps them.
+        Interactions that the model was fitted on, if it keeps them.
     user_col, item_col : int or str
         Columns of the ids.
     n_columns : int or None
-        Width of the table the model was fitted on.
+        Number of columns of the table that the model was fitted on.
     negatives : {"error", "net"}
-        What negative strengths are.
+        How negative strengths are treated.
     n_threads : int or None
     features : csr_matrix of shape (n_items, n_features), or None
-        Of the items.
+        Item features.
     """
 
     users: np.ndarray | None
@@ -51,7 +51,7 @@ class ModelView:
 
 
 def view_model(model: Any) -> ModelView:
-    """Read a model: no other function of the metrics knows names of its attributes."""
+    """Read a model's attributes; no other function in this package accesses them by name."""
     users, items, user_factors, item_factors = (getattr(model, name, None) for name in FITTED)
     fitted, interactions = getattr(model, "_fitted", None), None
     if fitted is not None:
@@ -76,7 +76,7 @@ def view_model(model: Any) -> ModelView:
 
 
 def unwrap(model):
-    """Return the model within searches and Pipelines, and the transformers on the way to it."""
+    """Return the model inside searches and Pipelines, and the transformers applied before it."""
     steps = []
     while True:
         if isinstance(model, Pipeline):
@@ -89,15 +89,15 @@ def unwrap(model):
 
 
 def warn_of_unknown_ids(held_out, rows, columns, known_users, known_items):
-    """Warn if most users or items to be evaluated are unknown to the model.
+    """Warn if most evaluated users or items are unknown to the model.
 
     Parameters
     ----------
     held_out : Interactions
     rows, columns : ndarrays of shape (n_users,) and (n_items,), int
-        Positions of the held-out ids in the model's; -1: unknown.
+        Positions of the held-out ids in the model; -1 if unknown.
     known_users, known_items : ndarrays
-        Ids of the model.
+        Ids known to the model.
     """
     warn_of_unknown(
         "users",
@@ -112,6 +112,6 @@ def warn_of_unknown_ids(held_out, rows, columns, known_users, known_items):
         held_out.items[columns < 0],
         len(held_out.items),
         known_items,
-        "they cannot be recommended, or as a user's last ones at most",
+        "they cannot be recommended, except as a user's last items",
         tolerated="half",
     )

@@ -12,10 +12,10 @@ def dcg_discounts(k):
 
 
 def expected_gain(gains, n_above, n_tied):
-    """Average the gains of the positions an item takes as ties are broken at random.
+    """Average gain of the positions an item may take when ties are broken at random.
 
-    It takes the positions n_above + 1 to n_above + n_tied + 1 with equal probability; positions
-    beyond len(gains) have gain 0.
+    These are n_above + 1 to n_above + n_tied + 1, with equal probability; positions beyond
+    len(gains) have gain 0.
     """
     cumulative = np.append(0, np.cumsum(gains))
     first = np.minimum(n_above, len(gains)).astype(np.intp)
@@ -29,21 +29,21 @@ def mean_ndcg(score, held_out, items, *, seen, k=10, verbose=0):
     Parameters
     ----------
     score : callable
-        From a slice of users to scores (n_rows, n_items), finite floats to write to.
+        Maps a slice of users to scores (n_rows, n_items), finite floats, which are overwritten.
     held_out : csr_matrix of shape (n_users, n_held_out_items)
         Its entries are the relevant pairs.
     items : intp array of shape (n_held_out_items,)
         Columns of the scores; -1 for items outside the catalog, which count as misses.
     seen : csr_matrix of shape (n_users, n_items)
-        Items that are no candidates, unless relevant.
+        Items excluded from the candidates, unless relevant.
     k : int, default=10
     verbose : int, default=0
-        Above 0: a progress bar over the users.
+        If positive, show a progress bar over the users.
 
     Returns
     -------
     ndcg : float
-        Over the users with at least one relevant item; see `ranking_report`.
+        Averaged over users with at least one relevant item; see `ranking_report`.
     """
     user, item = positions_of(held_out)
     n_users, n_items = seen.shape

@@ -1,27 +1,26 @@
-r"""Metrics of all relevant items of a user together, in expectation over the orders of tied items.
+r"""Metrics over all relevant items of a user, in expectation over the orders of tied items.
 
-A group of :math:`t` candidates with the same score takes the positions :math:`a + 1` to
-:math:`a + t` in random order. With :math:`r` relevant ones among them and :math:`b` in the groups
-before, as in McSherry & Najork (2008):
+A group of :math:`t` candidates with the same score takes positions :math:`a + 1` to :math:`a + t`
+in random order. With :math:`r` relevant candidates in the group and :math:`b` in previous groups
+(McSherry & Najork, 2008):
 
-- none is relevant among its first j with probability
-  :math:`\prod_{i \le j} (1 - r / (t - i + 1))`;
-- its j-th candidate is relevant with probability :math:`r / t`, and has then
-  :math:`b + 1 + (j - 1) (r - 1) / (t - 1)` relevant ones up to its position, in expectation.
+- the first j are all irrelevant with probability :math:`\prod_{i \le j} (1 - r / (t - i + 1))`;
+- the j-th is relevant with probability :math:`r / t`, and the expected number of relevant ones up
+  to its position is then :math:`b + 1 + (j - 1) (r - 1) / (t - 1)`.
 """
 
 import numpy as np
 
 
 def position_metrics(user, n_above, n_tied, n_users, k):
-    """Compute hit rate, average precision and reciprocal rank of users.
+    """Compute hit rate, average precision and reciprocal rank per user.
 
     Parameters
     ----------
     user : int array of shape (n_pairs,)
-        In [0, n_users).
+        Values in [0, n_users).
     n_above, n_tied : float arrays of shape (n_pairs,)
-        How many other candidates of the user score higher, and the same, as a relevant item.
+        Number of the user's other candidates with a higher and with the same score.
     n_users, k : int
 
     Returns
@@ -38,7 +37,7 @@ def position_metrics(user, n_above, n_tied, n_users, k):
     owner, above, size = user[first], above[first], size[first]
     before = first - np.searchsorted(user, owner)
     hit, precision, reciprocal = _of_groups(above, size, n_relevant, before, k)
-    opens = before == 0  # the first relevant item of a user is in the first group
+    opens = before == 0  # a user's first relevant item is in this group
     ideal = np.clip(np.bincount(user, minlength=n_users), 1, k)
     return {
         "hit rate": np.bincount(owner[opens], hit[opens], minlength=n_users),
@@ -48,19 +47,19 @@ def position_metrics(user, n_above, n_tied, n_users, k):
 
 
 def _of_groups(above, size, n_relevant, before, k):
-    """Return for groups of tied candidates what they are worth; see the module's text.
+    """Compute the contributions of groups of tied candidates; see the module docstring.
 
     Parameters
     ----------
     above, size, n_relevant, before : arrays of shape (n_groups,)
-        a, t, r and b.
+        a, t, r and b in the module docstring.
     k : int
 
     Returns
     -------
     hit, precision, reciprocal : float64 arrays of shape (n_groups,)
-        Whether any relevant one is in the top k, the sum of precisions at relevant ones, and the
-        reciprocal position of the first.
+        Probability of a relevant candidate in the top k, sum of precisions at relevant candidates,
+        and reciprocal position of the first relevant one.
     """
     precision, reciprocal = np.zeros((2, len(above)))
     none_yet = np.ones(len(above))
@@ -72,7 +71,7 @@ def _of_groups(above, size, n_relevant, before, k):
         position, t, r = above[inside] + j, size[inside], n_relevant[inside]
         up_to = before[inside] + 1 + (j - 1) * more[inside]
         precision[inside] += r / t * up_to / position
-        relevant = np.minimum(r / (t - j + 1), 1)  # if none before it is
+        relevant = np.minimum(r / (t - j + 1), 1)  # given that no previous one is
         reciprocal[inside] += none_yet[inside] * relevant / position
         none_yet[inside] *= 1 - relevant
     return 1 - none_yet, precision, reciprocal

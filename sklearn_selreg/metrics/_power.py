@@ -1,4 +1,4 @@
-"""How many users a comparison needs."""
+"""Number of users that a comparison needs."""
 
 from numbers import Real
 
@@ -20,42 +20,42 @@ def users_needed(
     confidence_level: float = 0.95,
     power: float = 0.8,
 ) -> pd.DataFrame:
-    r"""Estimate how many users it takes to detect a difference between two models.
+    r"""Estimate how many users are needed to detect a difference between two models.
 
-    A difference that these users do not show may still exist. Make the reports on users for whom
-    the models can differ (e.g. those a judge was asked about): where most users get the same
-    ranking, both the difference and its spread are close to 0.
+    A difference that is not detected with these users may still exist. Compute the reports on users
+    for whom the models can differ (e.g. those whom a judge was asked about): if most users get the
+    same ranking, the difference and its spread are both close to 0.
 
     Parameters
     ----------
     a, b : RankingReport
-        Reports of `ranking_report` on the same `X`, `train`, `cohort`, segments and `k`.
+        Reports returned by `ranking_report` for the same `X`, `train`, `cohort`, segments and `k`.
     difference : float > 0, default=0.005
-        The difference of a metric to detect.
+        Difference in a metric to detect.
     confidence_level : float in (0, 1), default=0.95
-        Level of the two-sided interval that is to exclude 0.
+        Level of the two-sided interval that should exclude 0.
     power : float in (0, 1), default=0.8
         Probability of detecting the difference if it exists.
 
     Returns
     -------
     table : DataFrame of shape (n_regimes, 3 * n_metrics)
-        The rows of the reports; columns (metric, `error` | `users` | `needed`): the standard error
-        of the paired difference `a` minus `b`; the number of users in it; and how many such users
-        it takes (NaN if all of them are ranked the same). NaN for a regime of fewer than two users.
+        Rows as in the reports; columns (metric, `error` | `users` | `needed`): the standard error
+        of the paired difference `a` minus `b`; the number of users; and how many such users are
+        needed (NaN if all of them get the same ranking). NaN for a regime with fewer than 2 users.
 
     Raises
     ------
     TypeError
         If `a` or `b` does not come from `ranking_report`.
     ValueError
-        If `difference`, `confidence_level` or `power` is out of range, or if the reports differ in
-        k, in their held-out interactions or in the regimes of these.
+        If `difference`, `confidence_level` or `power` is out of range; if the reports differ in
+        `k`, in their held-out interactions or in the regimes of these.
 
     Warns
     -----
     DataWarning
-        If they rank different catalogs.
+        If the reports rank different catalogs.
 
     See Also
     --------
@@ -63,12 +63,12 @@ def users_needed(
 
     Notes
     -----
-    With the standard deviation :math:`s` of the users' differences, and quantiles :math:`z` of the
-    normal distribution, :math:`n = ((z_{(1 + level) / 2} + z_{power})\, s / difference)^2`. By
-    default the sum of the quantiles is 2.8.
+    With the standard deviation :math:`s` of the users' differences and quantiles :math:`z` of the
+    normal distribution, :math:`n = ((z_{(1 + level) / 2} + z_{power})\, s / difference)^2`. With
+    the defaults, the sum of the quantiles is 2.8.
 
-    AUC is an average over interactions, so a user counts by their number: :math:`s` is that of a
-    user's first-order influence on the average.
+    Since AUC is an average over interactions, users are weighted by their number of interactions:
+    :math:`s` is the standard deviation of their first-order influence on the average.
 
     Examples
     --------
@@ -99,14 +99,14 @@ def users_needed(
     metrics = shared_metrics(a, b)
     sums = [report_sums(report, metrics) for report in (a, b)]
     n_users = np.count_nonzero(sums[0][:, 1], axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):  # regimes of one user, or none
+    with np.errstate(invalid="ignore", divide="ignore"):  # regimes with at most one user
         influence = np.subtract(*(_influence(part) for part in sums))
         deviation = np.sqrt(np.sum(influence**2, axis=0) / (n_users - 1))
     deviation[n_users < 2] = np.nan
     error = deviation / np.sqrt(np.maximum(n_users, 1))
     quantiles = stats.norm.ppf((1 + confidence_level) / 2) + stats.norm.ppf(power)
     needed = np.ceil((quantiles * deviation / difference) ** 2)
-    needed[needed == 0] = np.nan  # all users are ranked the same
+    needed[needed == 0] = np.nan  # all users get the same ranking
     values = np.stack([error, np.where(n_users < 2, np.nan, n_users), needed], axis=-1)
     return make_table(values, a, metrics, "error", "users", "needed")
 

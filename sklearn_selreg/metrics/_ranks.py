@@ -11,31 +11,32 @@ _COMPARISONS_PER_BLOCK = 2**21  # stays near the processor's cache
 
 
 def rank_held_out(score, user, item, excluded, n_users, n_items, verbose=0, n_best=0):
-    """Find the position of every relevant item in its user's ranking of the candidates.
+    """Compute the position of each relevant item in its user's ranking of the candidates.
 
     Parameters
     ----------
     score : callable
-        From a slice of user positions to an array (n_rows, n_items) of finite floats to write to.
+        Maps a slice of user positions to scores (n_rows, n_items), finite floats, which are
+        overwritten.
     user, item : intp arrays of shape (n_pairs,)
-        Relevant pairs, users ascending; item -1: not in the catalog.
+        Relevant pairs, in ascending order of users; item -1 is not in the catalog.
     excluded : intp array
-        Pairs `user * n_items + item` that are no candidates, unless relevant.
+        Pairs `user * n_items + item` that are not candidates, unless relevant.
     n_users, n_items : int
-        Shape of all scores.
+        Shape of the full score matrix.
     verbose : int, default=0
     n_best : int, default=0
-        How many of each user's best candidates to return.
+        Number of best candidates to return per user.
 
     Returns
     -------
     n_above, n_tied : float64 arrays of shape (n_pairs,)
-        How many of the user's other candidates score higher, and how many the same.
+        Number of the user's other candidates with a higher and with the same score.
     auc : float64 array of shape (n_pairs,)
-        Fraction of the user's negatives (candidates not relevant) that score lower, ties half.
-        For items outside the catalog `n_above` is infinite and `auc` 0.
+        Fraction of the user's negatives (candidates that are not relevant) with a lower score, ties
+        counting half. For items outside the catalog, `n_above` is infinite and `auc` is 0.
     best : int32 array of shape (n_users, n_best)
-        Columns, best first, of equal scores the first one; -1: none.
+        Columns of the best candidates, best first, ties in catalog order; padded with -1.
     """
     n_above, n_tied = np.full(len(user), np.inf), np.zeros(len(user))
     auc = np.zeros(len(user))
@@ -48,7 +49,7 @@ def rank_held_out(score, user, item, excluded, n_users, n_items, verbose=0, n_be
     )
     with np.errstate(invalid="ignore"):  # a user without negatives: 0 / 0
         auc[inside] = 1 - (n_above[inside] + n_tied[inside] / 2) / n_negatives[user]
-    # The user's other relevant items are candidates too.
+    # The user's other relevant items are candidates, too.
     of_user = pd.Series(values).groupby(user)
     lowest_rank = of_user.rank(method="min", ascending=False).to_numpy()
     n_above[inside] += lowest_rank - 1
@@ -57,7 +58,7 @@ def rank_held_out(score, user, item, excluded, n_users, n_items, verbose=0, n_be
 
 
 def _rank_among_negatives(score, user, item, no_negatives, n_users, n_items, verbose, n_best):
-    """Return the scores of pairs, how many negatives score above and the same, and the best."""
+    """Return the scores of pairs, the counts of negatives above and tied, and the best columns."""
     own, n_above, n_tied = np.empty((3, len(user)))
     best = np.full((n_users, n_best), -1, dtype=np.int32)
     chunk = max(1, _SCORES_PER_CHUNK // n_items)
@@ -72,7 +73,7 @@ def _rank_among_negatives(score, user, item, no_negatives, n_users, n_items, ver
         first, last = np.searchsorted(no_negatives, [start * n_items, rows.stop * n_items])
         np.put(scores, no_negatives[first:last] - start * n_items, -np.inf)
         if n_best:
-            scores[row, item[pairs]] = values  # candidates, though no negatives
+            scores[row, item[pairs]] = values  # relevant items are candidates, too
             best[rows] = best_columns(scores, n_best)
             scores[row, item[pairs]] = -np.inf
         own[pairs] = values
@@ -81,7 +82,7 @@ def _rank_among_negatives(score, user, item, no_negatives, n_users, n_items, ver
 
 
 def _count_above(scores, row, values):
-    """Count, for each value, the entries of its row of `scores` above it and equal to it."""
+    """Count, for each value, the entries in its row of `scores` that are larger and equal."""
     n_above, n_tied = np.empty((2, len(values)))
     block = max(1, _COMPARISONS_PER_BLOCK // scores.shape[1])
     for start in range(0, len(values), block):

@@ -16,32 +16,33 @@ from ._task import read_task
 
 
 class RankingReport(pd.DataFrame):
-    """The table of `ranking_report`, with what it was averaged from.
+    """Table returned by `ranking_report`, together with the results it averages.
 
     Attributes
     ----------
     details : DataFrame of shape (n_interactions, 11 + n_segments)
         One row per held-out interaction: `user`, `item`; the regimes it belongs to (`cold`, `warm`,
-        `tail`, `new`), and the segments; `n_above` and `n_tied`, how many other candidates score
-        higher and the same (infinity and 0 outside the catalog); `gain`, its expected discounted
-        gain in the top k; `hit`, the probability that it is in the top k (between 0 and 1 only for
-        ties); `auc`, the fraction of the user's negatives that score lower (NaN for a user without
-        negatives).
+        `tail`, `new`) and the segments; `n_above` and `n_tied`, the number of other candidates with
+        a higher and with the same score (infinity and 0 outside the catalog); `gain`, the expected
+        discounted gain in the top k; `hit`, the probability of being in the top k (strictly between
+        0 and 1 only for ties); `auc`, the fraction of the user's negatives with a lower score (NaN
+        for users without negatives).
     k : int
-        The cutoff of `gain` and `hit`.
+        Cutoff of `gain` and `hit`.
     catalog : ndarray of shape (n_items,)
-        Ids of the items that were ranked.
+        Ids of the ranked items.
     metrics : tuple of str
         Names of the metrics.
     lists : DataFrame of shape (n_users, 6) or None
-        With metrics of lists, one row per user: `user`; `novelty` and `diversity` of the list; the
-        mean `popularity` of its items, and `profile_popularity`, that of the user's training items,
-        as fractions of the users; `items`, an int array of the k best: positions in `catalog`, -1
+        With list metrics, one row per user: `user`; `novelty` and `diversity` of the list; the mean
+        `popularity` of its items and, as `profile_popularity`, of the user's training items, both
+        as fractions of the users; `items`, an int array of the k best positions in `catalog`,
+        padded with -1.
         where there are fewer.
 
     Notes
     -----
-    The attributes are kept by pickling, copying, slicing and rounding.
+    The attributes are preserved by pickling, copying, slicing and rounding.
 
     Examples
     --------
@@ -74,19 +75,19 @@ class RankingReport(pd.DataFrame):
         lists: pd.DataFrame | None = None,
         metrics: Sequence[str] | str = DEFAULT,
     ) -> "RankingReport":
-        """Average details into a report, e.g. after redefining who is cold or what is tail.
+        """Average details into a report, e.g. after redefining cold users or tail items.
 
         Parameters
         ----------
         details : DataFrame of shape (n_interactions, n_columns)
-            With the columns of the attribute `details`; `n_above` and `n_tied` may be missing, if
-            no metric needs them. Further columns of bools are further rows of the report.
+            Table with the columns of the attribute `details`; `n_above` and `n_tied` may be missing
+            if no metric needs them. Any further boolean column adds a row to the report.
         k : int
-            The cutoff of `gain` and `hit`.
+            Cutoff of `gain` and `hit`.
         catalog : ndarray of shape (n_items,), default=None
-            Ids of the items that were ranked. None: unknown.
+            Ids of the ranked items, if known.
         lists : DataFrame of shape (n_users, 6), default=None
-            As the attribute `lists`, for metrics of lists; with these `catalog` is needed, too.
+            As the attribute `lists`; required for list metrics, as is `catalog`.
         metrics : list of str or "all", default=("NDCG", "recall", "AUC")
             As in :func:`ranking_report`.
 
@@ -97,8 +98,8 @@ class RankingReport(pd.DataFrame):
         Raises
         ------
         ValueError
-            For an unknown metric, and if what a metric needs is missing: columns of `details`,
-            `lists` or `catalog`.
+            If a metric is unknown, or if `lists`, `catalog` or columns of `details` that a metric
+            needs are missing.
 
         Examples
         --------
@@ -119,7 +120,7 @@ class RankingReport(pd.DataFrame):
         whole = [name for name in names if not has_sums(name)]
         if whole:
             if catalog is None:
-                raise ValueError("Coverage and Gini index need the catalog; got None.")
+                raise ValueError("coverage and Gini require the catalog, but catalog is None.")
             of_all = catalog_metrics(details, whole, lists, len(catalog))
             values |= zip(whole, of_all.T, strict=True)
         columns = {column_name(name, k): values[name] for name in names}
@@ -153,126 +154,127 @@ def ranking_report(
     item_col: int | str | None = None,
     verbose: int = 0,
 ) -> RankingReport:
-    r"""Rank the whole catalog for each held-out user and report by regime.
+    r"""Rank the full catalog for each held-out user and report metrics by regime.
 
-    Each user's candidates are all items of the catalog except those the user has in `train` or in
-    `exclude`; the user's items in `X` always stay. Items of `X` with `y > 0` are relevant, all
-    other candidates are negatives.
+    A user's candidates are all items of the catalog except those of the user in `train` or
+    `exclude`; the user's items in `X` are always candidates. Items of `X` with `y > 0` are
+    relevant; all other candidates are negatives.
 
     Parameters
     ----------
     model : estimator, Pipeline, "popularity" or callable
         - A fitted estimator with `users_`, `items_`, `user_factors_` and `item_factors_`. Unknown
-          users get its mean user, unknown items the user's lowest score.
-        - A fitted Pipeline that ends in one; the steps before transform `X`, `train` and `exclude`.
-        - A fitted search, such as GridSearchCV: its best estimator.
-        - "popularity": the same list for all users, by the number of users that items have in
-          `train`. Any model has to beat it.
+          users are scored as the mean user, and unknown items get the user's lowest score.
+        - A fitted Pipeline that ends in one; the previous steps transform `X`, `train` and
+          `exclude`.
+        - A fitted search such as GridSearchCV: its best estimator.
+        - "popularity": the same list for all users, by the number of users per item in `train`. Any
+          model has to beat it.
         - A function `f(user_ids) -> scores` of shape (len(user_ids), len(items)), finite. It is
-          called with the ids of the held-out users, each once, in chunks.
+          called with chunks of the held-out user ids, each id once.
     X : table of shape (n_rows, n_columns)
         Held-out interactions: pandas or polars DataFrame, or 2-D array. Repeated rows count once.
-        Items that a user has in `train` as well (e.g. bought again) count as relevant: drop such
-        rows if only items that are new to the user are to be recommended.
+        Items that a user also has in `train` (e.g. repeat purchases) count as relevant: drop these
+        rows if only new items are to be recommended.
     train : table, sparse matrix or None, default=None
-        The interactions the model was fitted on. None: those that a fitted
-        :class:`~sklearn_selreg.SelectiveLLMRegularizedMF` keeps. Each row of a table is taken as a
-        positive: leave out `train` if the model was fitted on returns (``negatives="net"``), which
-        it knows; what was returned would count as owned.
+        Interactions that the model was fitted on. If None, those kept by a fitted
+        :class:`~sklearn_selreg.SelectiveLLMRegularizedMF`. Every row of a table counts as a
+        positive: omit `train` if the model was fitted on returns (``negatives="net"``) and keeps
+        its interactions; otherwise returned items would count as owned.
     y : array-like of shape (n_rows,), default=None
-        Strengths of `X`; rows with 0 are not relevant. None: all are.
+        Strengths of `X`; rows with 0 are not relevant. If None, all rows are relevant.
     cohort : Series or dict, default=None
-        User id -> `"cold"` or `"warm"`; users without an entry are in neither. None: cold users
-        have fewer than 3 items in `train`.
+        Mapping from user id to `"cold"` or `"warm"`; users without an entry are in neither regime.
+        If None, users with fewer than 3 items in `train` are cold.
     items : array-like of shape (n_items,), default=None
-        The catalog, required for "popularity" and for a callable (its columns, in this order).
-        None: the estimator's `items_`. Compare models on the same catalog.
+        The catalog; required for "popularity" and for a callable (its columns, in this order). If
+        None, the estimator's `items_`. Compare models on the same catalog.
     exclude : table, default=None
-        Pairs to remove from the candidates as well, e.g. a user's other held-out likes.
+        Further pairs to remove from the candidates, e.g. a user's other held-out likes.
     k : int, default=10
-        Length of the lists that metrics with an ``@k`` are of.
+        Cutoff of the metrics with ``@k``.
     metrics : list of str or "all", default=("NDCG", "recall", "AUC")
-        Of these: "NDCG", "recall", "precision", "hit rate", "MAP", "MRR", "AUC"; and, of what is
-        recommended, relevant or not: "novelty", "diversity", "popularity lift", "coverage", "Gini".
+        Accuracy metrics are "NDCG", "recall", "precision", "hit rate", "MAP", "MRR" and "AUC". List
+        metrics, which do not depend on relevance, are "novelty", "diversity", "popularity lift",
+        "coverage" and "Gini".
     user_segments, item_segments : Series or dict, default=None
-        Id of a user or an item -> its segment, such as a country or a category, e.g. a column
-        ``users.set_index("user")["country"]``. Each is one more row, ``country=DE``, of the
-        interactions with these users or items; ids without segment are in none. If both have the
-        same name, rows are ``user country=DE`` and ``item country=DE``.
+        Mapping from user or item id to a segment such as a country or a category, e.g.
+        ``users.set_index("user")["country"]``. Each segment adds a row, e.g. ``country=DE``, for
+        the interactions with its users or items; ids without a segment are in none. If both have
+        the same name, rows are called ``user country=DE`` and ``item country=DE``.
     item_features : array or sparse matrix of shape (n_items, n_features), default=None
-        By which two items are similar, for "diversity": a row for each item of the catalog. None:
-        the features that a model was fitted with; without any, diversity is NaN. Give the same ones
-        to compare models.
+        Features that define item similarity for "diversity", one row per item of the catalog. If
+        None, the features that the model was fitted with; without any, diversity is NaN. Pass the
+        same features when comparing models.
     user_col, item_col : int, str or None, default=None
-        Columns of the ids in `X`, `train` and `exclude`. None: those of the estimator, else the
+        Columns of the ids in `X`, `train` and `exclude`. If None, those of the estimator, else the
         first two.
     verbose : int, default=0
-        Above 0: a progress bar over the users.
+        If positive, show a progress bar over the users.
 
     Returns
     -------
     RankingReport
-        A DataFrame. Rows: `overall`; `cold` and `warm` users; `tail` and `new` (cold-start),
-        interactions with items of at most 3 users, and of no user, in `train`; then the segments.
-        Columns: the metrics, as `NDCG@k`, `recall@k`, `AUC` (NaN for an empty regime); `users` and
-        `interactions`, how many there are; `outside`, how many of these are with items outside the
-        catalog.
+        A DataFrame. Rows: `overall`; `cold` and `warm` users; `tail` and `new` (cold-start) items,
+        which have at most 3 users and no user in `train`; then the segments. Columns: the metrics,
+        e.g. `NDCG@k`, `recall@k`, `AUC` (NaN for an empty regime); the number of `users` and
+        `interactions`; and of the latter, the number `outside` the catalog.
 
     Raises
     ------
     NotFittedError
-        For an estimator that lacks the fitted attributes above.
+        If an estimator lacks the fitted attributes above.
     ValueError
-        For invalid tables, a callable without `items`, a model that does not keep its interactions
-        without `train`, scores of another shape or not finite, a cohort with other values or with
-        none of the users, segments with none of the ids, an unknown metric, `item_features` of
-        another shape, and if no `y` is positive.
+        If a table is invalid; if `items` is missing for a callable, or `train` for a model that
+        does not keep its interactions; if scores have the wrong shape or are not finite; if
+        `cohort` has other values or none of the users; if segments have none of the ids; if a
+        metric is unknown; if `item_features` has the wrong shape; if no `y` is positive.
     TypeError
-        For any other model, sparse `X`, and segments that are no Series or dict.
+        If `model` is anything else; if `X` is sparse; if segments are not a Series or dict.
 
     Warns
     -----
     DataWarning
-        If more than half of the users or of the items are unknown to the model, or more than half
-        of the interactions in X are in `train`.
+        If more than half of the users or items are unknown to the model, or more than half of the
+        interactions in X are in `train`.
 
     See Also
     --------
     report_intervals : Confidence intervals of a report.
-    compare_reports : Confidence intervals of the difference of two models.
+    compare_reports : Confidence intervals of the difference between two models.
 
     Notes
     -----
-    - **NDCG@k** is binary, with discounts :math:`1 / \log_2(1 + position)`, divided by the gain of
-      min(k, number of relevant items) items at the top; averaged over users.
-    - **recall@k** is hits over *all* of the user's relevant items (as in LensKit and RecTools), so
-      its maximum is below 1 for users with more than k of them; averaged over users.
-    - **precision@k** is hits over k; **hit rate@k** is 1 if there is a hit, else 0; **MRR@k** is
-      1 / position of the first hit, 0 without any; averaged over users.
+    - **NDCG@k** is binary, with discounts :math:`1 / \log_2(1 + position)`, normalized by the gain
+      of min(k, number of relevant items) items at the top; averaged over users.
+    - **recall@k** is the number of hits over *all* relevant items of the user (as in LensKit and
+      RecTools), so its maximum is below 1 for users with more than k of them; averaged over users.
+    - **precision@k** is the number of hits over k; **hit rate@k** is 1 if there is a hit, else 0;
+      **MRR@k** is 1 / position of the first hit, or 0 without a hit; averaged over users.
     - **MAP@k** is the sum of the precisions at the positions of the hits, over min(k, number of
       relevant items); averaged over users.
-    - **AUC** is, for one held-out interaction, the fraction of the user's negatives scored below
-      the item, equal scores counting half; averaged over interactions.
-    - **Ties** in these count by their expectation over random orders of equal scores [1]_, as in
-      scikit-learn's `ndcg_score`: the order of the catalog does not matter.
+    - **AUC** is, for one held-out interaction, the fraction of the user's negatives that score
+      below the item, with ties counting half; averaged over interactions.
+    - **Ties**: these metrics are expectations over random orders of equal scores [1]_, as in
+      scikit-learn's `ndcg_score`, so the order of the catalog does not matter.
     - **novelty@k** is the mean self-information [2]_ of the items in a user's list,
-      :math:`\log_2(n / n_i)` bits for an item of :math:`n_i` of n training users (of one, if it has
-      none); averaged over users.
-    - **diversity@k**, also known as intra-list diversity [3]_, is 1 minus the mean cosine of the
-      features of two items of the list; averaged over users.
-    - **popularity lift@k** [4]_ is by how much the mean popularity of the items in lists exceeds
-      that of the items that the same users have in `train`, relative to the latter: 0 is as
-      popular as what they like, 1 twice as popular. Users without training items are left out.
-    - **coverage@k** is the fraction of the catalog that is in any list [5]_.
-    - **Gini@k** is the Gini index of how often the items of the catalog are in lists [5]_:
-      :math:`\sum_j (2j - n - 1) p_j / (n - 1)` with their shares :math:`p_j` in ascending order. 0:
-      all equally often, 1: a single item is all there is.
-    - **Lists**: metrics of lists do not ask what is relevant; in each row they are of the lists of
-      its `users`. Of equal scores the list has the first in the catalog.
-    - **Items outside the catalog** cannot be recommended: no gain, no hit, AUC 0.
-    - In **tail**, **new** and segments of items, only the user's items of that kind are relevant.
-      The user's other relevant items keep their positions in the ranking, as not relevant. AUC
-      compares with the same negatives in every regime.
+      :math:`\log_2(n / n_i)` bits for an item with :math:`n_i` of n training users (at least 1);
+      averaged over users.
+    - **diversity@k**, also known as intra-list diversity [3]_, is 1 minus the mean cosine
+      similarity between the features of two items in the list; averaged over users.
+    - **popularity lift@k** [4]_ is the relative difference between the mean popularity of
+      recommended items and that of the same users' items in `train`: 0 is equally popular, 1 twice
+      as popular. Users without training items are ignored.
+    - **coverage@k** is the fraction of the catalog that appears in any list [5]_.
+    - **Gini@k** is the Gini index of the items' frequencies in lists [5]_,
+      :math:`\sum_j (2j - n - 1) p_j / (n - 1)` with relative frequencies :math:`p_j` in ascending
+      order: 0 if all items are equally frequent, 1 if all lists consist of a single item.
+    - **Lists**: list metrics do not depend on relevance; each row averages over the lists of its
+      `users`. Ties are broken by the order of the catalog.
+    - **Items outside the catalog** cannot be recommended: they have no gain, no hit and AUC 0.
+    - In **tail**, **new** and item segments, only the user's items of that kind are relevant. The
+      user's other relevant items stay in the ranking but count as irrelevant. AUC uses the same
+      negatives in every regime.
 
     References
     ----------
@@ -334,12 +336,12 @@ def warn_if_fitted(task):
     if task.n_fitted > n_pairs / 2:
         warn(
             f"{task.n_fitted} of {n_pairs} interactions to evaluate on are training interactions, "
-            "so the report shows how well they are remembered, not how good recommendations are. "
-            "Hold rows out: sklearn_selreg.model_selection has splitters."
+            "so the report shows how well they are memorized, not how good recommendations are. "
+            "Hold out rows, e.g. with the splitters of sklearn_selreg.model_selection."
         )
 
 
 def make_report(task, score, k, verbose=0, *, metrics=DEFAULT):
-    """Rank the items of a task by `score`, and average."""
+    """Rank the items of a task by `score` and average the results."""
     details, lists = task.rank(score, k, verbose, lists=of_lists(metrics))
     return RankingReport.from_details(details, k, task.catalog, lists=lists, metrics=metrics)

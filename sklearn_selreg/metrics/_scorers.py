@@ -1,4 +1,4 @@
-"""Metrics as scorers, for `scoring` in searches."""
+"""Metrics as scorers, for `scoring` in cross-validation and searches."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,18 +13,18 @@ from ._regimes import MEANINGS, REGIMES
 from ._report import make_report
 from ._task import read_task
 
-_NO_LIST = "no list has anything in it."
+_NO_LIST = "all lists are empty."
 REASONS = {
     **dict.fromkeys(METRICS, _NO_LIST),
-    "AUC": "the users have no items that are not relevant.",
-    "diversity": "items have no features, as of a model with item_data, or no list has two items.",
-    "popularity lift": "none of the users has training interactions.",
+    "AUC": "no user has an irrelevant item to compare with.",
+    "diversity": "items have no features (set item_data), or no list has two items.",
+    "popularity lift": "no user has training interactions.",
 }
 
 
 @dataclass(frozen=True)
 class RankingScorer:
-    """A metric of `ranking_report` as a scorer, e.g. made by `ndcg_at_k_scorer`.
+    """A metric of `ranking_report` as a scorer, created e.g. by `ndcg_at_k_scorer`.
 
     Attributes
     ----------
@@ -45,24 +45,24 @@ class RankingScorer:
         Parameters
         ----------
         estimator : estimator or Pipeline
-            Fitted; a :class:`~sklearn_selreg.SelectiveLLMRegularizedMF` at the end.
+            Fitted, ending in a :class:`~sklearn_selreg.SelectiveLLMRegularizedMF`.
         X : table of shape (n_rows, n_columns)
             Held-out interactions.
         y : array-like of shape (n_rows,), default=None
-            Strengths; rows with 0 are not relevant. None: all are.
+            Strengths; rows with 0 are not relevant. If None, all rows are relevant.
 
         Returns
         -------
         score : float
-            Larger is better: a metric of which less is better is negated. NaN if nothing of `X` is
-            in the regime.
+            Larger is better: metrics for which smaller is better are negated. NaN if no row of `X`
+            is in the regime.
 
         Warns
         -----
         DataWarning
             If the score is NaN, or most users or items are unknown, as in :func:`ranking_report`.
         """
-        task, score, _ = read_task(estimator, X, y=y)  # no warning: searches score training rows
+        task, score, _ = read_task(estimator, X, y=y)  # no warning: searches also score train rows
         report = make_report(task, score, self.k, metrics=(self.metric,))
         result = float(report.loc[self.regime, column_name(self.metric, self.k)])
         if np.isnan(result) and report.loc[self.regime, "interactions"]:
@@ -72,8 +72,8 @@ class RankingScorer:
             warn(
                 f"{self.metric} is NaN: no held-out interaction is in the regime {self.regime!r}. "
                 + ("" if meaning is None else f"{meaning} ")
-                + "Hold out others, e.g. with the splitters of sklearn_selreg.model_selection, or "
-                "set regime=None."
+                + "Hold out other interactions, e.g. with the splitters of "
+                "sklearn_selreg.model_selection, or set regime=None."
             )
         return METRICS[self.metric].sign * result
 
@@ -81,28 +81,29 @@ class RankingScorer:
 def ndcg_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
     """Make a scorer of NDCG@k, for `scoring` in cross-validation and searches.
 
-    The whole catalog `items_` is ranked, except for the interactions that the model was fitted on,
-    as in :func:`ranking_report`.
+    The whole catalog `items_` is ranked, except for items that the model was fitted on for the
+    user, as in :func:`ranking_report`.
 
     Parameters
     ----------
     k : int, default=10
         Cutoff, >= 1.
     regime : {"cold", "warm", "tail", "new"} or None, default=None
-        Cold or warm: only users with fewer than 3, or at least 3, training interactions. Tail or
-        new: only interactions with items of at most 3, or no, training users. None: all.
+        Restrict to cold or warm users, who have fewer than 3 or at least 3 training interactions,
+        or to interactions with tail or new items, which have at most 3 or no training users. If
+        None, use all interactions.
 
     Returns
     -------
     scorer : callable
-        `scorer(estimator, X, y=None)` -> float in [0, 1], larger is better. NaN, with a warning, if
-        nothing of `X` is in the regime. It accepts Pipelines and fitted searches, and can be
+        `scorer(estimator, X, y=None)` -> float in [0, 1]; larger is better. NaN, with a warning, if
+        no row of `X` is in the regime. It accepts Pipelines and fitted searches, and can be
         pickled.
 
     Raises
     ------
     ValueError, TypeError
-        If `k` or `regime` has another value.
+        If `k` or `regime` is invalid.
 
     Examples
     --------
@@ -142,7 +143,7 @@ def recall_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScor
     Raises
     ------
     ValueError, TypeError
-        If `k` or `regime` has another value.
+        If `k` or `regime` is invalid.
 
     Examples
     --------
@@ -154,7 +155,7 @@ def recall_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScor
 
 
 def auc_scorer(*, regime: str | None = None) -> RankingScorer:
-    """Make a scorer of AUC: the fraction of other items that score below a held-out one.
+    """Make a scorer of AUC: the fraction of negatives that score below a held-out item.
 
     See :func:`ndcg_at_k_scorer`.
 
@@ -171,7 +172,7 @@ def auc_scorer(*, regime: str | None = None) -> RankingScorer:
     Raises
     ------
     ValueError
-        If `regime` has another value.
+        If `regime` is invalid.
 
     Examples
     --------
@@ -200,7 +201,7 @@ def precision_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingS
     Raises
     ------
     ValueError, TypeError
-        If `k` or `regime` has another value.
+        If `k` or `regime` is invalid.
 
     Examples
     --------
@@ -229,7 +230,7 @@ def hit_rate_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingSc
     Raises
     ------
     ValueError, TypeError
-        If `k` or `regime` has another value.
+        If `k` or `regime` is invalid.
 
     Examples
     --------
@@ -258,7 +259,7 @@ def map_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
     Raises
     ------
     ValueError, TypeError
-        If `k` or `regime` has another value.
+        If `k` or `regime` is invalid.
 
     Examples
     --------
@@ -287,7 +288,7 @@ def mrr_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
     Raises
     ------
     ValueError, TypeError
-        If `k` or `regime` has another value.
+        If `k` or `regime` is invalid.
 
     Examples
     --------
@@ -299,7 +300,7 @@ def mrr_at_k_scorer(k: int = 10, *, regime: str | None = None) -> RankingScorer:
 
 
 def make_ranking_scorer(metric, k, regime):
-    """Make a scorer of a metric, if its arguments are valid; `regime` None: of all."""
+    """Make a scorer of a metric after checking the arguments; `regime` None means "overall"."""
     check_integer("k", k, 1)
     if regime is not None and regime not in REGIMES[1:]:
         raise ValueError(f"regime must be one of {REGIMES[1:]} or None; got {regime!r}.")

@@ -1,4 +1,4 @@
-"""Models, functions and popularity as functions from user ids to scores of the catalog."""
+"""Scoring functions, from user ids to scores of the catalog, for all kinds of models."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from ._pairs import counts_by_id
 
 
 def make_scorer(model, view, items):
-    """Return a function from user ids to scores of the catalog, and the catalog's ids.
+    """Return a function from user ids to scores of the catalog, and the ids of the catalog.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def make_scorer(model, view, items):
     Returns
     -------
     score : callable or None
-        None for "popularity", which needs the interactions: `popularity_scorer`.
+        None for "popularity", which requires the interactions: see `popularity_scorer`.
     catalog : ndarray of shape (n_items,)
     """
     catalog = None if items is None else _check_catalog(items)
@@ -45,8 +45,8 @@ def make_scorer(model, view, items):
         )
     if catalog is None:
         raise ValueError(
-            "items must be given with 'popularity' (e.g. model.items_) and with a callable "
-            "model: the ids of the columns of its scores, in their order; got None."
+            "items is required for 'popularity' (e.g. model.items_) and for a callable model (the "
+            "ids of the columns of its scores, in order); got None."
         )
     return None if by_popularity else checked_scorer(model, len(catalog)), catalog
 
@@ -55,20 +55,20 @@ def _check_catalog(items):
     items = pd.Index(items, tupleize_cols=False)
     if not len(items) or not items.is_unique:
         raise ValueError(
-            f"items must be unique ids, at least one; got {len(items)} of which "
-            f"{items.nunique()} are different."
+            f"items must contain at least one id, and each id once; got {len(items)} ids, of which "
+            f"{items.nunique()} are distinct."
         )
     return items.to_numpy()
 
 
 def popularity_scorer(interactions, catalog):
-    """Score by the number of users of each item, the same for all users."""
+    """Score each item by its number of users, the same for all users."""
     counts = counts_by_id(catalog, interactions.items, count_interactions(interactions.matrix))
     return lambda user_ids: np.tile(counts.astype(np.float32), (len(user_ids), 1))
 
 
 def _factor_scorer(view, catalog):
-    """Score by factors: mean user for unknown users, each user's lowest score for unknown items."""
+    """Score by factors; unknown users are the mean user, unknown items get the lowest score."""
     position = encode(view.items, catalog)
     is_known = position >= 0
     if not is_known.any():
@@ -92,14 +92,14 @@ def _factor_scorer(view, catalog):
 
 
 def checked_scorer(function, n_items):
-    """Wrap a scoring function: a float array of its own, of the right shape, all finite."""
+    """Wrap a scoring function; return a copy of its scores after checking shape and values."""
 
     def score(user_ids):
         scores = np.array(function(user_ids), order="C")
         expected = (len(user_ids), n_items)
         if scores.shape != expected or scores.dtype.kind not in "fiu":
             raise ValueError(
-                f"The model must return numbers of shape {expected} (users, items); got "
+                f"The model must return numbers of shape {expected} (users x items); got "
                 f"{scores.dtype} of shape {scores.shape}."
             )
         if not np.isfinite([scores.min(), scores.max()]).all():

@@ -1,4 +1,4 @@
-"""What a model is asked to do: rank held-out items among the candidates of their users."""
+"""The evaluation task: rank held-out items among the candidates of their users."""
 
 from dataclasses import dataclass
 
@@ -20,21 +20,21 @@ from ._scores import make_scorer, popularity_scorer
 
 @dataclass(frozen=True, eq=False)
 class RankingTask:
-    """Held-out interactions, and who may be recommended what.
+    """Held-out interactions and the candidates of their users.
 
     Attributes
     ----------
     pairs : DataFrame of shape (n_pairs, n_columns)
-        The held-out interactions, by user: ids of `user` and `item`, and whether they are `cold`,
-        `warm`, `tail` and `new`, and in the caller's segments.
+        Held-out interactions, sorted by user: ids of `user` and `item`, and boolean columns `cold`,
+        `warm`, `tail`, `new` and the user-defined segments.
     users, catalog : ndarrays of shape (n_users,) and (n_items,)
-        Ids of the held-out users, and of all items that are ranked.
+        Ids of the held-out users, and of all ranked items.
     user, item : intp arrays of shape (n_pairs,)
-        Positions of the pairs in `users` and `catalog`; item -1: not in the catalog.
+        Positions of the pairs in `users` and `catalog`; item -1 is not in the catalog.
     excluded : intp array
-        Pairs `user * n_items + item` that are no candidates, unless held out.
+        Pairs `user * n_items + item` that are not candidates, unless held out.
     n_fitted : int
-        How many of the pairs are training interactions.
+        Number of pairs that are training interactions.
     context : ListContext
     """
 
@@ -48,16 +48,16 @@ class RankingTask:
     context: ListContext
 
     def rank(self, score, k, verbose=0, *, lists=False):
-        """Return the pairs with what each is worth in the ranking by `score`.
+        """Return the pairs with their results in the ranking by `score`.
 
         Parameters
         ----------
         score : callable
-            From user ids to scores of the catalog.
+            Maps user ids to scores of the catalog.
         k : int
         verbose : int
         lists : bool, default=False
-            Whether to describe each user's list of the best k, too.
+            Whether to also describe each user's list of the k best items.
 
         Returns
         -------
@@ -101,13 +101,13 @@ def read_task(
     user_col=None,
     item_col=None,
 ):
-    """Read what is to be ranked and by whom; for the parameters see `ranking_report`.
+    """Read the data and the model of a ranking task; for the parameters see `ranking_report`.
 
     Returns
     -------
     task : RankingTask
     score : callable
-        From user ids to the model's scores of the catalog.
+        Maps user ids to the model's scores of the catalog.
     view : ModelView
     """
     model, steps = unwrap(model)
@@ -118,13 +118,13 @@ def read_task(
     score, catalog = make_scorer(model, view, items)
     if sparse.issparse(X):
         raise TypeError(
-            "X must be a table: the rows of a sparse matrix do not say which users they are. "
-            "`X, y = interactions_from_sparse(csr)` makes one."
+            "X must be a table: the rows of a sparse matrix do not identify users. Convert it by "
+            "`X, y = interactions_from_sparse(csr)`."
         )
     columns = {
         "user_col": view.user_col if user_col is None else user_col,
         "item_col": view.item_col if item_col is None else item_col,
-        "usual_width": view.n_columns,  # fit has warned
+        "usual_width": view.n_columns,  # fit has already warned
     }
     held_out = index_interactions(X, y, **columns, negatives=view.negatives)
     training = _read_training(model, view, train, columns)
@@ -140,30 +140,30 @@ def read_task(
 
 
 def _read_training(model, view, train, columns):
-    """Return the training interactions: those given, else those that the model keeps."""
+    """Return the given training interactions, or else those that the model keeps."""
     if train is not None:
         return _index_other("train", train, columns)
     if view.interactions is None or not view.interactions.matrix.nnz:
         what = repr(model) if isinstance(model, str) else name_kind(model)
         lacks = "does not keep them" if view.interactions is None else "was given none"
         raise ValueError(
-            "train must be given, the interactions that the model was fitted on: "
-            f"{what} {lacks}; got None."
+            "train must be given, because the interactions that the model was fitted on are "
+            f"unknown: {what} {lacks}; got None."
         )
     return view.interactions
 
 
 def _index_other(name, table, columns):
-    """Index a table of interactions that is not X, and name it in errors."""
+    """Index a table of interactions other than X, and mention its name in errors."""
     try:
         return index_interactions(table, **columns)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{name} is a table, read as X is. {error}") from error
+        raise kind(f"{name} must be a table of the same form as X. {error}") from error
 
 
 def _features(view, catalog, given):
-    """Return the features of the catalog: those given, else the model's; None without."""
+    """Return the given features of the catalog, or else those of the model, if any."""
     if given is None:
         if view.features is None:
             return None
@@ -173,14 +173,14 @@ def _features(view, catalog, given):
     features = sparse.csr_matrix(given, dtype=np.float64)
     if features.shape[0] != len(catalog) or not np.isfinite(features.data).all():
         raise ValueError(
-            f"item_features must be finite, with a row for each of the {len(catalog)} items of the "
-            f"catalog; got shape {features.shape}."
+            f"item_features must be finite and have one row for each of the {len(catalog)} items "
+            f"of the catalog; got shape {features.shape}."
         )
     return features
 
 
 def _make_task(held_out, training, others, catalog, cohort, segments, context):
-    """Make the task of ranking held-out interactions; `others`: no candidates either, or None."""
+    """Build the ranking task; `others` are further pairs to exclude, or None."""
     user, item = positions_of(held_out.matrix)
     regimes = assign_regimes(held_out, training, user, item, cohort)
     of_users, of_items = assign_segments(*segments, held_out.users, held_out.items)

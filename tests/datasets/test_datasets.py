@@ -28,7 +28,7 @@ FOLDER = files("sklearn_selreg.datasets") / "data"
 
 @pytest.fixture(scope="module")
 def data_sets():
-    """All data sets by name; they are not changed."""
+    """All data sets by name; they must not be modified."""
     return {name: load() for name, load in LOADERS.items()}
 
 
@@ -64,12 +64,12 @@ def ratings():
 
 
 def fold_sizes(data):
-    """One row a user, one column a fold."""
+    """One row per user, one column per fold."""
     sizes = pd.DataFrame({fold: data[fold]["user"].value_counts() for fold in FOLDS})
     return sizes.fillna(0)
 
 
-# What all data sets have in common
+# Properties of all data sets
 
 
 def test_keys_are_those_of_every_data_set(data):
@@ -83,7 +83,7 @@ def test_interactions_lie_in_one_fold_each(data):
     assert found["user"].dtype == np.int64
     assert set(found["item"]) <= set(data.item_data["item"])
     for fold in FOLDS:
-        pd.testing.assert_series_equal(data[fold].dtypes, found.dtypes)  # also of an empty fold
+        pd.testing.assert_series_equal(data[fold].dtypes, found.dtypes)  # also for an empty fold
 
 
 def test_folds_of_a_user_follow_each_other_in_time(data):
@@ -194,7 +194,7 @@ def test_all_preferences_can_be_used(data):
     positives = (slates.relevance == 1).sum(axis=1)
     assert set(positives) == {0, 4}
     assert np.array_equal(slates.calibrates, positives == 4)
-    assert (slates.relevance[slates.items >= 0] >= 0).all()  # nothing was shown and asked about
+    assert (slates.relevance[slates.items >= 0] >= 0).all()  # no item is both shown and a candidate
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_movielens_item_data_has_every_film(movielens, ratings):
         1995,
         "Adventure|Animation|Children|Comedy|Fantasy",
     ]
-    assert by_item.loc[151307].isna().all()  # nothing is known of it
+    assert by_item.loc[151307].isna().all()  # no metadata
     assert films.isna().sum().tolist() == [0, 5, 5, 17]
     assert "(no genres listed)" not in set(films["genres"])
 

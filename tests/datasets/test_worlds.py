@@ -1,4 +1,4 @@
-"""Synthetic worlds against their own description, and a gate that has to find out what is true."""
+"""Synthetic data against their documentation, and a gate that has to recover the reliability."""
 
 import pickle
 import warnings
@@ -91,7 +91,7 @@ def test_progress_is_shown_on_demand(capsys):
 
 
 def test_many_small_parts_make_one_world(monkeypatch):
-    """What is drawn in parts has the sizes and the order of what is drawn at once."""
+    """Sampling in small chunks gives the same sizes and order."""
     monkeypatch.setattr("sklearn_selreg.datasets._draws._CHUNK", 100)
     X = make_interactions(200, 50, 2000, random_state=0).X
     assert len(X) == 2000
@@ -102,7 +102,7 @@ def test_many_small_parts_make_one_world(monkeypatch):
 @pytest.mark.parametrize("exponent", [0.0, 0.7, 1.0, 1.5])
 @pytest.mark.parametrize("rounds", [0, 8])
 def test_items_are_drawn_with_the_probabilities_described(exponent, rounds, monkeypatch):
-    """The first of all draws, and one of two, against probabilities written out here."""
+    """The first of all draws, and sets of two draws, against explicitly computed probabilities."""
     monkeypatch.setattr("sklearn_selreg.datasets._draws._ROUNDS", rounds)
     rng = np.random.default_rng(0)
     n_items, n_draws = 8, 40_000
@@ -111,11 +111,11 @@ def test_items_are_drawn_with_the_probabilities_described(exponent, rounds, monk
     by_rank = rng.permutation(n_items)
     world = World(users, items, by_rank, exponent, 3.0)
     rank = np.argsort(by_rank)
-    # Popularity falls continuously; finely summed here, within each rank.
+    # Popularity is a continuous function of rank; integrate it numerically within each rank.
     fine = (rank[:, np.newaxis] + (np.arange(1000) + 0.5) / 1000 + 10) ** -exponent
     chance = fine.mean(axis=1) / (1 + np.exp(-3 * (items @ users[0] - 1)))
     chance /= chance.sum()
-    # Two draws without replacement: first i, or first j and then i.
+    # Two draws without replacement: i first, or j first and then i.
     after = [chance * chance[i] / (1 - chance) for i in range(n_items)]
     both = chance + np.array([a.sum() - a[i] for i, a in enumerate(after)])
     for length, expected in ((1, chance), (2, both)):
@@ -263,9 +263,9 @@ def test_cloning_copies_no_world(world):
 
 
 def test_wrong_arguments_are_refused():
-    with pytest.raises(ValueError, match=r"n_interactions must be from 10 to 50 .* got 51"):
+    with pytest.raises(ValueError, match=r"n_interactions must be between 10 and 50 .* got 51"):
         make_interactions(10, 10, 51)
-    with pytest.raises(ValueError, match=r"must be from 10 to 50 .* got 9"):
+    with pytest.raises(ValueError, match=r"must be between 10 and 50 .* got 9"):
         make_interactions(10, 10, 9)
     for wrong in ({"judge_reliability": 1.5}, {"judge_knows": "all"}, {"n_factors": 17}):
         with pytest.raises(InvalidParameterError, match=next(iter(wrong))):
@@ -284,7 +284,7 @@ def test_a_worker_process_gives_the_same_answers(world):
     np.testing.assert_array_equal([t[0] for t in there], world.judge.rate(slates))
 
 
-# -- the gate finds out ------------------------------------------------------------------------
+# -- gate --------------------------------------------------------------------------------------
 
 
 def fit(data, **settings):
@@ -303,7 +303,7 @@ def fit(data, **settings):
 
 
 def rank_correlation(model, data):
-    """Of the fitted trust with the true reliability, over the preferences that regularize."""
+    """Rank correlation of fitted trust and true reliability over the regularizing preferences."""
     pairs = model.preferences_
     trust = model.gate_.trust(pairs[model.gate_.feature_names_in_])
     lengths = pairs["history_length"].to_numpy()
@@ -315,14 +315,13 @@ def rank_correlation(model, data):
 
 
 SMALL, LARGER = (600, 400, 12_000), (1500, 600, 30_000)
-# Candidates from the top of the lists are similarly popular: to find out that popularity matters
-# takes more of them.
+# Top candidates have similar popularity, so more of them are needed to detect its effect.
 MORE = {"slates__max_slates": 1400, "slates__calibration_fraction": 0.45}
 
 
 @pytest.mark.slow
-# Popularity takes more users than history, too. Two columns tell of it, of which the gate uses the
-# one that tells more: trust that follows it alone cannot rank all pairs as the truth does.
+# Popularity also needs more users than history. Of its two columns, the gate uses only the more
+# informative one, so trust cannot rank all pairs correctly.
 @pytest.mark.parametrize(
     ("reliability", "sizes", "asked", "at_least"),
     [
@@ -341,7 +340,7 @@ def better_with_both(history_length, popularity):
 
 
 @pytest.mark.slow
-# Of two effects the stronger one is found for sure: history, which is known exactly.
+# Of two effects, the stronger one is always found: history, which is known exactly.
 @pytest.mark.parametrize(
     ("reliability", "asked", "contexts"),
     [

@@ -1,4 +1,4 @@
-"""A fit or refit that raises, or is interrupted, leaves the model exactly as it was."""
+"""A fit or refit that raises or is interrupted leaves the model unchanged."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ COLUMNS = {"user_col": "user", "item_col": "item", "factors": 4, "random_state":
 
 
 class Stop(BaseEstimator):
-    """A gate whose calibration is interrupted."""
+    """A gate that interrupts its calibration."""
 
     def fit(self, Z, y, groups=None):
         raise KeyboardInterrupt

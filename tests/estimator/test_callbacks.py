@@ -1,4 +1,4 @@
-"""Callbacks of scikit-learn see a fit and may end it, but change nothing else."""
+"""Scikit-learn callbacks observe a fit and may stop it, but do not change its result."""
 
 import copy
 import pickle
@@ -34,7 +34,7 @@ COLUMNS = {"user_col": "user", "item_col": "item"}
 
 
 class Recorder:
-    """Keeps what it is told; ends the loops of sweeps that `stop_at` names."""
+    """Records all events; stops the loops of sweeps named in `stop_at`."""
 
     def __init__(self, **stop_at):
         self.stop_at = stop_at
@@ -87,13 +87,13 @@ def make(world, backbone=None, **settings):
 def test_a_fit_that_is_looked_at_is_the_same_to_the_last_bit(world, backbone, judged):
     settings = {"judge": world.judge, "gate": ReliabilityGate(min_pairs=1)} if judged else {}
     alone = make(world, backbone, **settings).fit(world.train)
-    recorder = Recorder(calibration=1)  # that goes on: all fits of the gate are needed
+    recorder = Recorder(calibration=1)  # has no effect: all calibration fits are needed
     seen = make(world, backbone, **settings).set_callbacks(recorder).fit(world.train)
     assert_same(seen, alone)
     assert (seen.n_iter_, seen.iterations_) == (alone.n_iter_, alone.iterations_)
     last = list(recorder.models.values())
-    assert_same(last[-1], alone)  # of the whole fit
-    assert_same(last[-2], alone)  # of the last sweep
+    assert_same(last[-1], alone)  # after the whole fit
+    assert_same(last[-2], alone)  # after the last sweep
     assert len(recorder.models_of("backbone")) == alone.iterations_ - 4 * (
         judged and backbone is BACKBONES[0]
     )
@@ -137,7 +137,7 @@ def test_sweeps_with_a_judge_end_too_before_and_after_its_preferences_act(world)
     before = make(world, judge=world.judge, gate=ReliabilityGate(min_pairs=1))
     fewer = clone(before).set_params(iterations=3 + 4).fit(world.train)
     before.set_callbacks(Recorder(backbone=3)).fit(world.train)
-    assert_same(before, fewer)  # the fits for the gate have as many sweeps
+    assert_same(before, fewer)  # the calibration fits have the same number of sweeps
     assert before.n_iter_ == 7
 
 
@@ -145,7 +145,7 @@ def knowing_judge(world):
     liked = set(pd.concat([world.train, world.test]).itertuples(index=False, name=None))
 
     def rate(slate):
-        user = slate.user  # of whom it is wrong on every seventh item
+        user = slate.user  # wrong on every seventh item
         return [float(((user, i) in liked) ^ ((user + i) % 7 == 0)) for i in slate.candidates]
 
     return LLMJudge.from_callable(rate, name="oracle", version="1")
@@ -159,13 +159,13 @@ def test_the_tasks_of_a_fit_make_a_tree(world):
     assert Counter(recorder.begun) == Counter(recorder.ended)
     assert max(Counter(recorder.begun).values()) == 1
     open_tasks = []
-    for path in recorder.begun:  # a task begins within the one above
+    for path in recorder.begun:  # a task begins within its parent
         assert path[:-1] in [(), *open_tasks]
         open_tasks.append(path)
     tasks = [path[1][0] for path in recorder.begun if len(path) == 2]
     assert tasks == ["settings", "choosing slates", "asking judge 'oracle'", "sweeps"]
     n_steps = Counter(path[-2][0] for path in recorder.ended if len(path) > 2)
-    for path, size in recorder.sizes.items():  # a bar goes to its end, and not beyond
+    for path, size in recorder.sizes.items():  # progress bars reach exactly their end
         n_parts = sum(other[:-1] == path for other in recorder.ended)
         assert size in (None, n_parts) or (path[-1][0] == "choosing slates" and size > n_parts)
     assert n_steps["asking judge 'oracle'"] == model.judge_stats_["slates"]
@@ -176,7 +176,7 @@ def test_the_tasks_of_a_fit_make_a_tree(world):
 
 
 def test_each_fit_of_the_search_for_settings_is_a_task(movielens):
-    recorder = Recorder(settings=2)  # the search goes on
+    recorder = Recorder(settings=2)  # has no effect on the search
     model = make_estimator(factors=4, iterations=2, random_state=0, **COLUMNS)
     model.set_callbacks(recorder).fit(movielens.train)
     n_fits = sum(path[-2][0] == "settings" for path in recorder.ended if len(path) > 2)
@@ -236,7 +236,7 @@ def test_users_lean_on_their_features_in_each_sweep_too(world, backbone):
     recorder = Recorder()
     alone = make(world, backbone, **settings).fit(world.train)
     assert_same(make(world, backbone, **settings).set_callbacks(recorder).fit(world.train), alone)
-    for model in list(recorder.models.values())[-2:]:  # of the last sweep and the whole fit
+    for model in list(recorder.models.values())[-2:]:  # last sweep and whole fit
         assert_same(model, alone)
         coefficients = [m._fitted.user_coefficients for m in (model, alone)]
         np.testing.assert_array_equal(*coefficients)
@@ -256,14 +256,14 @@ def test_a_callback_that_fails_leaves_the_model_as_it_was(world, hook):
     with pytest.raises(RuntimeError, match="no"):
         model.fit(world.test)
     assert pickle.dumps(model._fitted) == before
-    model.set_callbacks().fit(world.test)  # and what was open is closed
+    model.set_callbacks().fit(world.test)  # and open tasks are closed
 
 
 # -- early stopping ------------------------------------------------------------------------------
 
 
 def stop_of(scores, n_iter_no_change, tol):
-    """Return the first number of sweeps of which the last ones were no better than those before."""
+    """First number of sweeps at which the last `n_iter_no_change` brought no improvement."""
     for n in range(n_iter_no_change + 1, len(scores) + 1):
         last = range(n - n_iter_no_change, n)
         if all(scores[m] <= max(scores[:m]) + tol for m in last):
@@ -283,13 +283,13 @@ def test_early_stopping_ends_where_the_scores_of_fits_say(world, scoring, n_iter
         world.test, scoring=scoring, n_iter_no_change=n_iter_no_change, tol=tol
     )
     model = make(world, iterations=12).set_callbacks(stopping)
-    for _ in range(2):  # nothing is left over
+    for _ in range(2):  # no state is left over
         assert model.fit(world.train).n_iter_ == n_sweeps
         assert_same(model, fits[n_sweeps - 1])
 
 
 def test_early_stopping_takes_strengths_and_is_shared_by_clones(world):
-    y = np.arange(len(world.test)) % 2  # rows of 0 are not relevant
+    y = np.arange(len(world.test)) % 2  # rows with 0 are not relevant
     stopping = EarlyStopping(world.test, y, n_iter_no_change=1)
     half = EarlyStopping(world.test[y > 0], n_iter_no_change=1)
     model = make(world, iterations=20)
@@ -318,7 +318,7 @@ def test_early_stopping_says_what_it_cannot_do(world):
     with pytest.warns(DataWarning, match="are training interactions"):
         make(world).set_callbacks(EarlyStopping(world.train)).fit(world.train)
     unfit = EarlyStopping(world.test, scoring=auc_scorer(regime="new"))
-    with pytest.warns(DataWarning, match="is NaN"), pytest.raises(ValueError, match="got NaN"):
+    with pytest.warns(DataWarning, match="is NaN"), pytest.raises(ValueError, match="returned NaN"):
         make(world).set_callbacks(unfit).fit(world.train)
     pipe = make_pipeline("passthrough", make(world)).set_callbacks(EarlyStopping(world.test))
     with pytest.warns(ParameterWarning, match=re.escape("pipe[-1].set_callbacks")):
@@ -364,7 +364,7 @@ def test_scores_of_a_sparse_matrix_and_of_strengths_are_monitored(world):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_search_shows_its_fits_and_their_scores(world, n_jobs, capsys, monkeypatch):
     pytest.importorskip("rich")
-    monkeypatch.setenv("COLUMNS", "200")  # wide enough for the names of all tasks
+    monkeypatch.setenv("COLUMNS", "200")  # wide enough for all task names
     rows = pd.concat([world.train, world.test], ignore_index=True)
     fold = [-1] * len(world.train) + [0] * len(world.test)
     monitor = sklearn_callback.ScoringMonitor(scoring={"held out": validation_scorer(world.test)})

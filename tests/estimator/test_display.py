@@ -1,4 +1,4 @@
-"""How estimators are printed and displayed: large parameters by kind and size, used settings."""
+"""Printing and HTML display of estimators: large parameters are summarized, used values shown."""
 
 import re
 from html import unescape
@@ -67,7 +67,7 @@ Pipeline(steps=[('functiontransformer', FunctionTransformer()),
                  SelectiveLLMRegularizedMF(factors=8,
                                            item_data={text}))])"""
     assert repr(pipeline) == expected
-    assert pipeline._repr_html_().count(text) >= 2  # as text, and in the table of parameters
+    assert pipeline._repr_html_().count(text) >= 2  # as text and in the table of parameters
 
 
 def test_recorded_judgments_are_printed_by_their_number():
@@ -88,7 +88,7 @@ def test_parameters_themselves_are_as_given():
 
 
 def rows(html):
-    """Read the tables of a display: titles, and what is beside each name."""
+    """Parse the tables of a display: titles, and the values next to each name."""
     tables = re.findall(r"<summary>(.*?)</summary>\s*<table(.*?)</table>", html, re.DOTALL)
     found = {}
     for title, table in tables:
@@ -144,7 +144,7 @@ def test_a_display_tells_no_ids_of_users_and_computes_nothing(world):
     assert judged.judge_summary_ in unescape(html)
     attributes = judged._get_fitted_attr_html()
     assert {"alpha_", "judge_stats_", "users_"} <= set(attributes)
-    assert not {"preferences_", "tuning_"} & set(attributes)  # tables, made at each access
+    assert not {"preferences_", "tuning_"} & set(attributes)  # tables, computed on access
     assert repr(attributes["users_"]["value"]) == "40 ids"
 
 

@@ -1,4 +1,4 @@
-"""The estimator, on a small world with a truth and on MovieLens with its recorded judgments."""
+"""The estimator, on small synthetic data and on MovieLens with recorded answers."""
 
 import html
 import pickle
@@ -60,7 +60,7 @@ def judged(world):
     return world.judged(backbone__compute_loss=True).fit(world.train)
 
 
-# What X may be
+# Input types of X
 
 
 def test_tables_of_all_kinds_give_the_same_model(world):
@@ -159,7 +159,7 @@ def test_repeated_rows_add_up(world):
     )
 
 
-# The backbone
+# Backbone
 
 
 def test_everything_off_is_implicit():
@@ -181,7 +181,7 @@ def test_everything_off_is_implicit():
         peer.fit(matrix, show_progress=False)
     pairs = np.indices(matrix.shape).reshape(2, -1).T
     expected = peer.user_factors @ peer.item_factors.T
-    # Who has no interactions gets the mean user here, and zeros there.
+    # Users without interactions get the mean user here, but zeros there.
     active = np.diff(matrix.indptr) > 0
     predicted = model.predict(pairs).reshape(matrix.shape)
     np.testing.assert_allclose(predicted[active], expected[active], atol=1e-5)
@@ -189,7 +189,7 @@ def test_everything_off_is_implicit():
 
 
 def test_items_of_item_data_can_be_recommended_by_what_they_are():
-    # Two groups of users, two genres, and a new film of each.
+    # Two groups of users, two genres, and a new film of each genre.
     X = [(user, item) for user in range(20) for item in range(10) if user % 2 == item % 2]
     X = [pair for n, pair in enumerate(X) if n % 7]
     genres = {item: ["crime", "comedy"][item % 2] for item in range(12)}
@@ -246,7 +246,7 @@ def test_a_user_without_interactions_is_the_mean_user(world):
         model.user_factors_[-1], model.user_factors_[:-1].mean(axis=0), rtol=1e-5
     )
     items, _ = model.recommend([99], N_ITEMS)
-    assert set(items[0]) == set(model.items_)  # nothing was seen
+    assert set(items[0]) == set(model.items_)  # no items were seen
 
 
 # predict, score, recommend
@@ -257,7 +257,7 @@ def test_predict_is_the_product_of_factors(world, model):
     predicted = model.predict(X)
     assert predicted.dtype == np.float32
     assert predicted.shape == (len(X),)
-    expected = all_scores(model)[X["user"], X["item"]]  # ids are positions here
+    expected = all_scores(model)[X["user"], X["item"]]  # ids equal positions here
     np.testing.assert_allclose(predicted, expected, atol=1e-6)
 
 
@@ -365,14 +365,14 @@ def test_fold_in_solves_the_users_least_squares(world, settings, missing_power):
         row = model.users_.tolist().index(user)
         np.testing.assert_allclose(model.user_factors_[row, :6], expected, rtol=1e-3, atol=1e-4)
     np.testing.assert_array_equal(model.item_factors_, items)
-    # What they have now is what is filtered.
+    # Their new items are filtered.
     recommended = model.recommend([7, 100], N_ITEMS)[0]
     assert set(model.items_) - set(recommended[0]) == {4, 9, 30}
     assert set(model.items_) - set(recommended[1]) == {2, 4, 9}
 
 
 def test_folding_in_the_fitted_rows_changes_little(world):
-    # With recency the users are solved for to convergence, at the end of fit as in fold_in.
+    # With recency, users are solved to convergence, both at the end of fit and in fold_in.
     model = world.model(backbone__recency_power=0.5).fit(world.train)
     before = model.user_factors_.copy()
     model.fold_in(world.train)
@@ -399,7 +399,7 @@ def test_fold_in_warns_of_unknown_items_and_leaves_them_out(world):
     other.fold_in(X[:1])
     assert model.users_[-2:].tolist() == [997, 998]
     np.testing.assert_allclose(model.user_factors_[-2], other.user_factors_[-1], rtol=1e-5)
-    np.testing.assert_allclose(  # nothing is known of them
+    np.testing.assert_allclose(  # unknown users
         model.user_factors_[-1], model.user_factors_[:N_USERS].mean(axis=0), rtol=1e-5
     )
 
@@ -430,7 +430,7 @@ def test_gate_auto_is_a_default_gate(world, judged):
 
 
 class SpyGate(ReliabilityGate):
-    """Keeps what it was fitted on."""
+    """Stores the data it was fitted on."""
 
     def fit(self, Z, y, groups=None):
         self.fitted_on_ = Z, y, groups
@@ -453,7 +453,7 @@ def test_gate_is_fitted_on_pairs_of_a_known_positive_and_another_item(world):
     found = np.column_stack([group, evidence["gap"], right, evidence["history_length"]])
     order = np.lexsort(found.T[::-1])
     np.testing.assert_allclose(found[order], expected, atol=1e-6)
-    # Their popularity is that of models that were fitted without a quarter of these users.
+    # Popularity comes from models that were fitted without a quarter of these users.
     assert evidence["popularity_commoner"].max() < np.log1p(popularity.max())
 
 
@@ -540,7 +540,7 @@ def test_a_judge_that_is_wrong_changes_nothing(world):
     assert wrong.gate_.gap_coef_ < 0
     assert not wrong.preferences_["weight"].any()
     assert wrong.judge_stats_["pairs_weighted"] == 0
-    without = world.judged(judge=None).fit(world.train)  # as many sweeps
+    without = world.judged(judge=None).fit(world.train)  # with the same number of sweeps
     np.testing.assert_allclose(wrong.user_factors_, without.user_factors_, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(wrong.item_factors_, without.item_factors_, rtol=1e-3, atol=1e-5)
     assert wrong.n_iter_ == without.n_iter_ == 9
@@ -588,7 +588,7 @@ def test_too_little_to_calibrate_on(world):
     assert model.gate_.is_fallback_
 
 
-# What the judge adds
+# Judge summary
 
 
 def random_ratings(records, seed=0):
@@ -604,8 +604,8 @@ def test_the_summary_is_that_of_the_gate_for_all_preferences(judged):
 
 
 def test_of_many_slates_the_summary_looks_at_a_part(judged, monkeypatch):
-    monkeypatch.setattr(_supervision, "_SLATES_PER_CHUNK", 27)  # of 80: every third one
-    slate = np.arange(1200) // 15  # each of 6 candidates whose ratings differ
+    monkeypatch.setattr(_supervision, "_SLATES_PER_CHUNK", 27)  # every third one of 80
+    slate = np.arange(1200) // 15  # each with 6 candidates of different ratings
     evidence = judged.preferences_[judged.gate_.feature_names_in_][slate % 3 == 0]
     assert judged.judge_summary_ == judged.gate_.summary(evidence, n_preferences=1200)
     assert judged.judge_summary_ != judged.gate_.summary(evidence)
@@ -628,7 +628,7 @@ def test_without_a_gate_there_is_no_summary(world, model, judged, tmp_path):
     judged.save(tmp_path / "model.npz")
     loaded = SelectiveLLMRegularizedMF.load(tmp_path / "model.npz")
     for other in (model, loaded, world.judged(gate=None).fit(world.train)):
-        with pytest.raises(AttributeError, match=r"no judge_summary_.* or it was loaded"):
+        with pytest.raises(AttributeError, match=r"judge_summary_ is not.* or it was loaded"):
             _ = other.judge_summary_
         assert "<p>" not in other._repr_html_()[-200:]
     with pytest.raises(NotFittedError):
@@ -651,7 +651,7 @@ def test_who_paid_for_a_useless_judge_learns_it(world):
 
 @pytest.mark.slow
 def test_a_judge_that_lowers_no_loss_is_not_used(world):
-    threshold = ReliabilityGate(threshold=0)  # so listens to anything
+    threshold = ReliabilityGate(threshold=0)  # which trusts any preference
     without = world.judged(judge=None).fit(world.train)
     n_useless = 0
     for seed in range(10):
@@ -675,7 +675,7 @@ def test_a_judge_that_lowers_no_loss_is_not_used(world):
 
 
 def test_a_judge_who_knows_what_is_hidden_is_told(world):
-    counts = np.log1p(world.train["item"].value_counts()) / 10  # with the hidden likes
+    counts = np.log1p(world.train["item"].value_counts()) / 10  # including the hidden likes
     records = [
         record | {"ratings": counts.reindex(record["candidates"], fill_value=0).tolist()}
         for record in world.records
@@ -685,7 +685,7 @@ def test_a_judge_who_knows_what_is_hidden_is_told(world):
 
 
 class Strange(TransformerMixin, BaseEstimator):
-    """A gate that gives what is asked for."""
+    """A gate with arbitrary output."""
 
     def __init__(self, give):
         self.give = give
@@ -736,7 +736,7 @@ def test_a_judge_of_calibration_alone_is_told(world):
 
 
 class Indifferent(TransformerMixin, BaseEstimator):
-    """A gate of another kind, which trusts no preference."""
+    """A custom gate that trusts no preference."""
 
     def fit(self, Z, y, groups=None):
         self.fitted_ = True
@@ -749,7 +749,7 @@ class Indifferent(TransformerMixin, BaseEstimator):
 def test_gates_of_another_kind_are_told_of_too(world):
     with pytest.warns(GateWarning, match=r"^None of 1,200 preferences counts: .* Look at the gate"):
         model = world.judged(gate=Indifferent()).fit(world.train)
-    with pytest.raises(AttributeError, match="a gate of another kind"):
+    with pytest.raises(AttributeError, match="a custom gate"):
         _ = model.judge_summary_
 
 
@@ -763,7 +763,7 @@ def test_what_is_not_learned_is_not_told_as_if(world, gate):
     assert not any("as without the judge" in str(warning.message) for warning in told)
 
 
-# The leakage rule
+# Leakage
 
 
 def test_slates_beyond_the_fitted_rows_are_dropped_in_one_warning(world):
@@ -850,7 +850,7 @@ def test_what_is_said_of_fitted_candidates_never_regularizes(world):
 def test_truth_comes_from_the_rows_not_from_the_record(world, judged):
     lies = [record | {"hidden_positives": [0, 1], "kind": "other"} for record in world.records]
     assert same_factors(world.judged(judge=PrecomputedJudge(lies)).fit(world.train), judged)
-    # The same slates without their positives in the rows calibrate nothing.
+    # Without their positives in the rows, the same slates cannot be used for calibration.
     hidden = {(r["user"], i) for r in world.records for i in r["candidates"]}
     keep = [row not in hidden for row in world.train.itertuples(index=False, name=None)]
     shown = [record for record in world.records if len(record["candidates"]) == 9]
@@ -859,13 +859,13 @@ def test_truth_comes_from_the_rows_not_from_the_record(world, judged):
     assert model.judge_stats_["calibration_slates"] == 0
 
 
-# As an estimator
+# Scikit-learn API
 
 
 def test_same_random_state_same_result_bit_by_bit(world, judged):
     again = world.judged().fit(world.train)
     assert same_factors(again, judged)
-    assert same_factors(again.fit(world.train), judged)  # refitting starts anew
+    assert same_factors(again.fit(world.train), judged)  # refitting starts from scratch
     assert not same_factors(world.judged(random_state=1).fit(world.train), judged)
     seeds = [np.random.RandomState(3), np.random.RandomState(3)]
     assert same_factors(*(world.judged(random_state=s).fit(world.train) for s in seeds))
@@ -941,11 +941,11 @@ def test_progress_is_shown_on_demand(world, capsys):
     world.model().fit(world.train)
     assert capsys.readouterr().err == ""
     model = world.judged(verbose=1).fit(world.train)
-    assert "33/33" in capsys.readouterr().err  # those of calibration, too
+    assert "33/33" in capsys.readouterr().err  # including the calibration sweeps
     score = model.score(world.test)
     assert "ranking: 100%" in capsys.readouterr().err
     some = model.recommend(model.users_[:5])[1]
-    assert capsys.readouterr().err == ""  # a service that asks for a few is left in peace
+    assert capsys.readouterr().err == ""  # no progress bar for a few users
     users = np.tile(model.users_, 20_000 // len(model.users_) + 1)
     many = model.recommend(users)[1]
     assert "recommending: 100%" in capsys.readouterr().err
@@ -960,7 +960,7 @@ def test_the_steps_of_a_fit_are_logged(world, caplog):
     model = world.judged().fit(world.train)
     stats = model.judge_stats_
     told = [record.getMessage() for record in caplog.records]
-    assert "settings are the fixed ones" in told.pop(0)
+    assert "fixed settings are used" in told.pop(0)
     assert [text.split()[0] for text in told] == [
         "Fitting", "Using", "Calibrated", str(stats["pairs_weighted"]), "Of", "Fitted"
     ]  # fmt: skip
@@ -984,7 +984,7 @@ def test_works_in_cross_validation(world, model):
     assert np.all((scores > 0.05) & (scores < 1))
     strengths = np.random.default_rng(0).integers(0, 3, len(world.train))
     assert np.isfinite(cross_val_score(clone(model), world.train, strengths, cv=cv)).all()
-    # Each fold uses the slates that fit its rows.
+    # Each fold uses the slates that match its rows.
     with pytest.warns(UserWarning, match="history is not within"):
         judged = cross_val_score(world.judged(), world.train, cv=cv)
     assert np.isfinite(judged).all()
@@ -1091,7 +1091,7 @@ RECORD = {"user": 0, "history": [], "candidates": [1, 2], "ratings": [0.5, 1]}
 )
 def test_bad_input_to_fit_is_named(world, settings, X, y, message):
     X = world.train if X is None else X
-    if isinstance(y, float):  # one bad strength, but for 0, which is bad if all are
+    if isinstance(y, float):  # one bad strength; 0 is only bad if all strengths are 0
         strengths = np.full(len(X), 0.0 if y == 0 else 1.0)
         strengths[5] = y
         y = strengths
@@ -1157,7 +1157,7 @@ def test_bad_input_to_a_fitted_model_is_named(world, model):
             method(world.test, np.zeros(80))
 
 
-# MovieLens: the quality that is expected, on the fold that was used for choosing the defaults
+# MovieLens: expected quality on the fold that the defaults were chosen on
 
 
 def fit_movielens(data, **settings):
@@ -1203,13 +1203,13 @@ def movielens_reports(movielens, movielens_model):
 def test_movielens_quality(movielens_reports):
     auc = {name: table["AUC"] for name, table in movielens_reports.items()}
     ndcg = {name: table["NDCG@10"] for name, table in movielens_reports.items()}
-    # The judge adds to what the model reaches alone, most where little is known ...
+    # The judge improves the model, mostly where data are sparse ...
     assert auc["judged"]["overall"] > auc["alone"]["overall"]
     assert auc["judged"]["cold"] > auc["alone"]["cold"]
     assert auc["judged"]["tail"] > auc["alone"]["tail"] + 0.004
     assert auc["judged"]["new"] > auc["alone"]["new"] + 0.003
     assert ndcg["judged"]["overall"] > ndcg["alone"]["overall"]
-    # ... and both are far better than plain implicit.
+    # ... and both are much better than plain implicit.
     assert auc["judged"]["overall"] > auc["plain"]["overall"] + 0.04
     assert auc["judged"]["cold"] > auc["plain"]["cold"] + 0.05
     assert auc["judged"]["tail"] > auc["plain"]["tail"] + 0.1
@@ -1225,7 +1225,7 @@ def test_movielens_gate_trusts_the_judge_more_on_rare_films(movielens_model):
     gate = movielens_model.gate_
     assert not gate.is_fallback_
     assert gate.gap_coef_ > 2
-    assert gate.accuracy_ == pytest.approx(0.79, abs=0.02)  # measured before this package was
+    assert gate.accuracy_ == pytest.approx(0.79, abs=0.02)  # measured independently
     assert gate.log_loss_["selected"] <= gate.log_loss_["constant"] < gate.log_loss_["prior"]
     assert gate.context_effects_["popularity_rarer"] <= 0
     assert movielens_model.judge_stats_["calibration_slates"] == 309
@@ -1251,7 +1251,7 @@ def test_fold_in_goes_by_the_fitted_settings(world):
 @pytest.mark.slow
 def test_report_takes_the_columns_of_the_model(movielens, movielens_model):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # three columns: not a word, since the model names its own
+        warnings.simplefilter("error")  # not even about three columns: they have names
         told = ranking_report(movielens_model, movielens.valid, train=movielens.train)
     columns = {"user_col": "user", "item_col": "item"}
     named = ranking_report(movielens_model, movielens.valid, train=movielens.train, **columns)

@@ -1,4 +1,4 @@
-"""What comes after a fit: rows that add to, or replace, what is known of users; new items."""
+"""Updates after the fit: rows that are added to or replace a user's history, and new items."""
 
 import copy
 import json
@@ -42,7 +42,7 @@ def log():
 
 @pytest.fixture(scope="module")
 def judge(log):
-    """For each user a slate of items that are not the user's, rated by their number."""
+    """A judge with one slate of unknown items per user, rated by item number."""
     records = []
     for user, own in log.groupby("user")["item"]:
         others = np.setdiff1d(np.arange(N_ITEMS), own)[:8].tolist()
@@ -51,7 +51,7 @@ def judge(log):
     return PrecomputedJudge(records)
 
 
-# Adding to histories
+# Appending to histories
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -71,7 +71,7 @@ def test_adding_is_indexing_all_rows_at_once(seed, time_col, negatives):
 
     whole = read(slice(None), negatives)
     first, later = read(slice(250), negatives), read(slice(250, None), "keep")
-    # The later rows have users and items in another order, and new ones of both.
+    # The later rows have users and items in a different order, and new ones of both.
     place = [np.searchsorted(whole.items, part.items) for part in (first, later)]
     old, new = (
         part.select_items(where, len(whole.items))
@@ -144,7 +144,7 @@ def test_preferences_of_the_judge_go_on_to_act(log, judge, item_bias):
     model = make_model(**settings, backbone__missing_power=0, backbone__recency_power=0.5).fit(log)
     more = pd.DataFrame({"user": [3, 3, 99], "item": [5, 23, 2]})
     appended = copy.copy(model).fold_in(more, known="append")
-    # The objective of the user alone, by its gradient: it is 0 at the solution.
+    # The gradient of the user's objective is 0 at the solution.
     x = appended.user_factors_[3, :4].astype(np.float64)
     items = appended.item_factors_[:, :4].astype(np.float64)
     bias = appended.item_factors_[:, 4:].sum(axis=1)
@@ -155,14 +155,14 @@ def test_preferences_of_the_judge_go_on_to_act(log, judge, item_bias):
     for age, item in enumerate(newest):
         c = 8 * strength[item] * 3 / (1 + age) ** 0.5
         gradient += (c * (items[item] @ x - 1) - items[item] @ x) * items[item]
-    scale = np.abs(gradient).max()  # without the preferences it is far from 0
+    scale = np.abs(gradient).max()  # far from 0 without the preferences
     table = model.preferences_
     for _, row in table[table["user"] == 3].iterrows():
         i, j = int(row["preferred"]), int(row["other"])
         hinge = model.margin - ((items[i] - items[j]) @ x + bias[i] - bias[j])
         gradient -= 3.0 * max(0, hinge) * (items[i] - items[j])
     assert np.abs(gradient).max() < 1e-2 * scale
-    # They act on no one else, are explained, and a replaced history has none.
+    # They do not affect other users, are explained, and are dropped when the history is replaced.
     parts = appended.explain(3, 20)
     assert "preference" in set(parts["kind"])
     score = appended.predict(pd.DataFrame({"user": [3], "item": [20]}))[0]
@@ -235,7 +235,7 @@ def test_returns_are_taken_off_what_is_known(log):
         make_model().fit(log).fold_in(more, [-1, 1], known="append")
 
 
-# Replacing
+# Replacing histories
 
 
 def test_replacing_warns_if_something_is_lost(log):
@@ -247,7 +247,7 @@ def test_replacing_warns_if_something_is_lost(log):
         warnings.simplefilter("error")
         explicit = copy.copy(model).fold_in(more, known="replace")
         copy.copy(model).fold_in(more, known="append")
-        copy.copy(model).fold_in(log[log["user"] == 3])  # all of it
+        copy.copy(model).fold_in(log[log["user"] == 3])  # the complete history
         copy.copy(model).fold_in(more[2:])
     np.testing.assert_array_equal(implicit.user_factors_, explicit.user_factors_)
     with pytest.raises(ValueError, match=r"known must be 'append', 'replace' or None; got 'add'"):
@@ -274,7 +274,7 @@ def test_replacing_warns_if_a_judge_is_forgotten(log, judge):
         model.fold_in(log[log["user"] == 3])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model.fold_in(log[log["user"] == 3])  # there is nothing left to lose
+        model.fold_in(log[log["user"] == 3])  # nothing is left to lose
 
 
 def test_given_factors_have_nothing_to_append_to():
@@ -344,7 +344,7 @@ def seconds(start, stop, n=500):
     return np.linspace(*days, n).round()
 
 
-# What a log has, and what is folded in: the newest times of the log in another unit.
+# Time units: factors that convert seconds to the units of the fit and of the folded-in rows.
 OTHER_UNITS = {
     "ms, folded in as s": (1e3, 1),
     "s, as ms": (1, 1e3),
@@ -366,11 +366,11 @@ def test_other_units_warn_however_long_the_log_is(log, start, units):
     newest = log[:9].assign(user=99, time=times[-9:] * given)
     with pytest.warns(DataWarning, match="1 of 1 users.*far"):
         copy.copy(model).fold_in(newest)
-    # One user of two: the other one has times as in the fit.
+    # One of two users; the times of the other match the fit.
     right = log[:9].assign(user=98, time=times[-9:] * fitted)
     with pytest.warns(DataWarning, match="1 of 2 users.*far"):
         copy.copy(model).fold_in(pd.concat([newest, right]))
-    later = right.assign(time=right["time"] + 3 * np.ptp(times) * fitted)  # a long time after
+    later = right.assign(time=right["time"] + 3 * np.ptp(times) * fitted)  # long after the fit
     earlier = right.assign(time=times[0] * fitted - 0.5 * np.ptp(times) * fitted)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -387,7 +387,7 @@ def test_datetimes_read_without_their_unit_warn(log):
             model.fold_in(rows)
 
 
-# Files
+# Saved models
 
 
 @pytest.mark.parametrize("time_col", [None, "time"])
@@ -395,7 +395,7 @@ def test_loaded_models_go_on(log, judge, tmp_path, time_col):
     model = make_model(judge=judge, gate=None, time_col=time_col).fit(log)
     unknown = pd.DataFrame({"user": [50, 50, 50], "item": [1, 2, 999], "time": [1.0, 2, 3]})
     with pytest.warns(DataWarning, match="999"):
-        model.fold_in(unknown)  # the newest item is left out: ages have no gap
+        model.fold_in(unknown)  # the newest item is unknown and ignored; recency ranks have no gap
     model.save(tmp_path / "model.npz")
     loaded = SelectiveLLMRegularizedMF.load(tmp_path / "model.npz")
     more = pd.DataFrame({"user": [3, 50, 60], "item": [23, 4, 5], "time": [30.0, 0.5, 30]})
@@ -420,7 +420,7 @@ def catalog(ids):
 @pytest.mark.parametrize("missing_power", [0, 0.6])
 @pytest.mark.parametrize("backbone", ["als", "bpr", "lmf"])
 def test_new_items_are_as_those_that_nobody_has(log, backbone, missing_power):
-    known = [*range(N_ITEMS), *range(100, 112)]  # nobody has those from 100 on
+    known = [*range(N_ITEMS), *range(100, 112)]  # items from 100 on have no interactions
     parameters = {} if backbone == "als" else {"regularization": None, "alpha": None}
     if backbone == "als":
         parameters |= {"backbone__missing_power": missing_power, "iterations": 60}
@@ -446,7 +446,7 @@ def test_new_items_are_as_those_that_nobody_has(log, backbone, missing_power):
 def test_models_with_new_items_can_all_that_others_can(log, tmp_path):
     model = make_model(item_data=catalog(range(N_ITEMS))).fit(log)
     scores = model.predict(log)
-    model.fold_in_items(catalog(range(20, 40)))  # those from 24 on are new
+    model.fold_in_items(catalog(range(20, 40)))  # items from 24 on are new
     assert model.items_.tolist() == list(range(40))
     np.testing.assert_array_equal(model.predict(log), scores)
     assert len(model.similar_items([30], 39)[0][0]) == 39
@@ -499,7 +499,7 @@ def test_what_is_wrong_with_new_items(log):
     with pytest.raises(ValueError, match="no features: it was fitted without item_data"):
         plain.fold_in_items(data)
     model = make_model(item_data=data).fit(log)
-    with pytest.warns(DataWarning, match="All of 24 items .* are known"):
+    with pytest.warns(DataWarning, match="All 24 items .* already known"):
         model.fold_in_items(data)
     with pytest.raises(ValueError, match="feature names"):
         model.fold_in_items(catalog([50]).rename(columns={"price": "cost"}))

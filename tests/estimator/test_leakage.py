@@ -1,4 +1,4 @@
-"""Nothing of what a fold holds out is known to its model, its judge or its gate."""
+"""Held-out rows must not be visible to the model, its judge or its gate."""
 
 import json
 from pathlib import Path
@@ -25,13 +25,13 @@ from sklearn_selreg.model_selection import ColdStartSplit, LeaveLastOut
 
 N_USERS, N_ITEMS, N_LIKED = 40, 60, 12
 COLUMNS = {"user_col": "user", "item_col": "item", "time_col": "time"}
-# The judges here do not know what people like.
+# The judges here know nothing about tastes.
 adds_nothing = pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")
 
 
 @pytest.fixture(scope="module")
 def likes():
-    """Each user likes 12 of 60 items, at random times; rows in order of time."""
+    """Each user likes 12 of 60 items at random times; rows are in order of time."""
     rng = np.random.default_rng(0)
     weights = np.exp(rng.normal(size=N_ITEMS))
     chosen = np.argsort(-np.log(weights) - rng.gumbel(size=(N_USERS, N_ITEMS)), axis=1)
@@ -54,7 +54,7 @@ def films():
 
 
 class SpyJudge(LLMJudge):
-    """Answers by a fixed taste, and writes each call and all it was shown to a file."""
+    """Answers by a fixed taste, and logs each call with everything it was shown to a file."""
 
     def __init__(self, path):
         self.path = path
@@ -79,7 +79,7 @@ class SpyJudge(LLMJudge):
 
 
 class SpyGate(ReliabilityGate):
-    """Keeps what it was fitted on."""
+    """Stores the data it was fitted on."""
 
     def fit(self, Z, y, groups=None):
         self.seen_ = Z.copy(), np.array(y), np.array(groups)
@@ -87,7 +87,7 @@ class SpyGate(ReliabilityGate):
 
 
 class SpyEncoder(AutoItemEncoder):
-    """Keeps what it was fitted on."""
+    """Stores the data it was fitted on."""
 
     def fit_transform(self, X, y=None):
         self.seen_ = X.copy()
@@ -125,12 +125,12 @@ def pairs(table):
 
 
 def cells(model, rows, columns):
-    """Pairs of ids at positions of a fitted model."""
+    """Pairs of ids at given positions of a fitted model."""
     return set(zip(model.users_[rows].tolist(), model.items_[columns].tolist(), strict=True))
 
 
 def check_fitted(model, train, held_out):
-    """What the fitted model took for shown, for liked and for not liked."""
+    """Check what the fitted model treated as shown, liked and not liked; return the latter."""
     slates = model._supervision.slates
     shown, liked, rest = (
         cells(model, slates.users[rows], columns)
@@ -176,7 +176,7 @@ def test_a_live_judge_is_shown_training_rows_alone(likes, films, splitter, in_pi
             *(result["indices"][part] for part in ("train", "test")),
             strict=True,
         )
-    )  # one call of the judge in each fold
+    )  # one call of the judge per fold
     assert len(folds) == splitter.get_n_splits(likes, groups=likes["user"])
     for call, estimator, train_rows, test_rows in folds:
         fitted = estimator[-1] if in_pipeline else estimator
@@ -186,12 +186,12 @@ def test_a_live_judge_is_shown_training_rows_alone(likes, films, splitter, in_pi
         assert histories
         assert histories <= train
         assert not histories & held_out
-        # What was held out is for the judge as good as any other unseen item.
+        # The judge cannot distinguish held-out items from other unseen items.
         rest = check_fitted(fitted, train, held_out)
         if not isinstance(splitter, GroupKFold):
             assert rest & held_out
 
-        # The gate learns of outcomes within the training rows, from counts of training rows.
+        # The gate learns from outcomes and counts in the training rows only.
         evidence, right, groups = fitted.gate_.seen_
         asked = {slate["user"] for slate in call}
         assert set(fitted.users_[np.unique(groups)]) <= asked
@@ -202,7 +202,7 @@ def test_a_live_judge_is_shown_training_rows_alone(likes, films, splitter, in_pi
         assert len(right) == len(evidence) == fitted.judge_stats_["calibration_pairs"]
         assert not set(fitted.users_) - set(likes["user"].iloc[train_rows])
         assert pairs_fitted(fitted) == train
-        # Features are made of the item data, which says nothing of who liked what.
+        # Features are computed from the item data, which do not depend on interactions.
         pd.testing.assert_frame_equal(fitted.item_encoder_.seen_, films.reset_index(drop=True))
 
 
@@ -212,7 +212,7 @@ def pairs_fitted(model):
 
 @adds_nothing
 def test_the_held_out_rows_make_no_difference(likes, films, tmp_path):
-    """Fold models are those that never had the other rows: factors, gate and questions."""
+    """Models of folds equal models that never had the other rows: factors, gate and questions."""
     (train, _), *_ = SPLITTERS["ColdStartSplit"].split(likes)
     first, alone = (SpyJudge(tmp_path / name) for name in ("first", "alone"))
     result = cross_validate(
@@ -227,7 +227,7 @@ def test_the_held_out_rows_make_no_difference(likes, films, tmp_path):
 
 
 def recorded(likes, n_shown, rng):
-    """Answers for each user, shown the first items; candidates hide the others among new ones."""
+    """Answers for each user, whose first items are shown; the others are hidden among new ones."""
     records = []
     for user, items in likes.groupby("user")["item"]:
         items = items.tolist()
@@ -269,7 +269,7 @@ def test_recorded_slates_are_read_by_the_training_rows(likes, films, splitter):
 
 
 def test_predefined_split_keeps_recorded_slates(likes, films, recwarn):
-    """Later rows as validation fold: no slate is lost, as histories lie before."""
+    """With later rows as the validation fold no slate is lost, because histories precede them."""
     records = recorded(likes, 2, np.random.default_rng(0))
     place = likes.groupby("user").cumcount().to_numpy()
     fold = np.where(place >= N_LIKED - 3, 0, -1)

@@ -1,4 +1,4 @@
-"""Parameters that are wrong in ways that Python or scikit-learn would let pass."""
+"""Invalid parameters that Python or scikit-learn would accept."""
 
 import copy
 import warnings
@@ -105,4 +105,4 @@ def test_a_recency_power_that_leaves_one_interaction_is_warned_of(world, power):
             model.fit(rows)
     newest = rows.sort_values("time").groupby("user")["item"].last()
     scores = model.predict(newest.reset_index())
-    assert (scores > 0.5).mean() > 0.9  # each user's newest item is what is left to fit
+    assert (scores > 0.5).mean() > 0.9  # only each user's newest item is left to fit

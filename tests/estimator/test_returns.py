@@ -1,4 +1,4 @@
-"""Returns and dislikes: strengths below 0, in all that takes strengths."""
+"""Returns and dislikes: negative strengths, in every method that takes strengths."""
 
 import warnings
 
@@ -21,7 +21,7 @@ COLUMNS = {"user_col": "user", "item_col": "item"}
 
 @pytest.fixture(scope="module")
 def orders():
-    """Purchases, and returns of a part of them later on."""
+    """Purchases, some of which are returned later."""
     rng = np.random.default_rng(0)
     bought = pd.DataFrame({"user": rng.integers(0, 30, 500), "item": rng.integers(0, 20, 500)})
     bought["quantity"] = rng.integers(1, 4, 500)
@@ -32,7 +32,7 @@ def orders():
 
 @pytest.fixture(scope="module")
 def netted(orders):
-    """The same by pandas: the pairs that have something left, each at its last purchase."""
+    """The netted pairs by pandas: those with something left, at their last purchase."""
     left = orders.groupby(["user", "item"])["quantity"].transform("sum")
     last = orders[orders["quantity"] > 0].drop_duplicates(["user", "item"], keep="last")
     last = last.assign(quantity=left[last.index])
@@ -61,7 +61,7 @@ def test_all_that_takes_strengths_nets_them(orders, netted):
     relevant = netted[["user", "item"]]
     assert fitted.score(X, y) == fitted.score(relevant)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # these are the rows of the fit
+        warnings.simplefilter("ignore")  # about evaluating on training rows
         one = ranking_report(fitted, X, y=y, train=relevant[:5])
         other = ranking_report(fitted, relevant, train=relevant[:5])
     pd.testing.assert_frame_equal(pd.DataFrame(one), pd.DataFrame(other))

@@ -1,4 +1,4 @@
-"""As scikit-learn has it: its checks, searches, pipelines and diagrams, with real estimators."""
+"""Compatibility with scikit-learn: checks, searches, pipelines and diagrams."""
 
 import inspect
 import mmap
@@ -45,7 +45,7 @@ N_USERS, N_ITEMS = 60, 40
 
 @pytest.fixture(scope="module")
 def likes():
-    """Interactions of users with two tastes, in random order; ids are strings."""
+    """Interactions of users with two tastes, in random order, with string ids."""
     rng = np.random.default_rng(0)
     taste = rng.integers(2, size=N_USERS)
     weights = np.where(np.arange(N_ITEMS) % 2 == taste[:, None], 6.0, 1.0)
@@ -58,7 +58,7 @@ def likes():
 
 @pytest.fixture(scope="module")
 def kinds():
-    """What the items are: their taste, as text."""
+    """Item data: each item's taste as text."""
     return pd.Series(
         [["red", "blue"][i % 2] for i in range(N_ITEMS)], index=[f"i{i}" for i in range(N_ITEMS)]
     )
@@ -70,7 +70,7 @@ def named(**settings):
 
 
 class ByTaste(LLMJudge):
-    """Rates the items of the same parity as most of the history higher, with some noise."""
+    """Rates items with the same parity as most of the history higher, with some noise."""
 
     def _rate(self, slates):
         for slate in slates:
@@ -82,7 +82,7 @@ class ByTaste(LLMJudge):
 # -- scikit-learn's own checks ----------------------------------------------------------------
 
 
-# Checks that fail, each with its reason. With a current scikit-learn none does.
+# Expected failures with reasons; none with a current scikit-learn.
 EXPECTED_FAILURES = {}
 if "X -= X.mean()\n" in inspect.getsource(estimator_checks.check_positive_only_tag_during_fit):
     EXPECTED_FAILURES["check_positive_only_tag_during_fit"] = (
@@ -167,7 +167,7 @@ def test_columns_by_position_must_stay_in_order(likes):
             method(swapped)
     with pytest.raises(ValueError, match=r"X has 1 features, but Selective.* is expecting 2"):
         model.predict(likes[["user"]])
-    # Names are those of frames: an array has none to compare.
+    # Only frames have names to compare.
     np.testing.assert_array_equal(
         model.predict(likes[["user", "item"]].to_numpy()), model.predict(likes[["user", "item"]])
     )
@@ -184,7 +184,7 @@ def test_shorthands_become_instances_whose_parameters_are_set(likes):
     assert repr(model.backbone) == "ALS(missing_power=0.25)"
     model.set_params(backbone="bpr", backbone__learning_rate=0.1)
     assert repr(model.backbone) == "BPR(learning_rate=0.1)"
-    assert named().get_params(deep=False)["backbone"] == "als"  # others keep the shorthand
+    assert named().get_params(deep=False)["backbone"] == "als"  # other instances keep the shorthand
     search = GridSearchCV(
         named(tuning=None, iterations=2),
         {"backbone__missing_power": [0, 0.5], "slates__size": [5]},
@@ -241,7 +241,7 @@ def test_a_search_over_parameters_of_parameters(likes, kinds):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_params_["gate__C"] == search.best_estimator_.gate_.C_
     scores = search.cv_results_["mean_test_score"].reshape(2, 2)
-    assert (scores[:, 0] != scores[:, 1]).all()  # the encoder's parameter arrives
+    assert (scores[:, 0] != scores[:, 1]).all()  # the encoder's parameter takes effect
 
 
 # -- searches and validation ------------------------------------------------------------------
@@ -278,7 +278,7 @@ def test_searches_over_pipelines(likes, frame, search):
     search = search(pipe, cv).fit(X)
     key = "mean_test_AUC" if "mean_test_AUC" in search.cv_results_ else "mean_test_score"
     assert (search.cv_results_[key] > 0.5).all()
-    # The search is as good as its best estimator to whoever looks at it.
+    # A search can be evaluated in place of its best estimator.
     report = ranking_report(search, X, train=X)
     alone = clone(model).set_params(factors=search.best_params_["mf__factors"]).fit(likes)
     np.testing.assert_array_equal(search.predict(X), alone.predict(likes))
@@ -312,7 +312,7 @@ def test_train_test_split_and_learning_curve(likes):
     sizes, _, scores = learning_curve(
         model,
         likes,
-        y=None,  # which scikit-learn wants to be told here
+        y=None,  # required by scikit-learn
         cv=KFold(2, shuffle=True, random_state=0),
         train_sizes=[0.3, 1.0],
         scoring=auc_scorer(),
@@ -335,7 +335,7 @@ def test_time_makes_the_order_of_rows_irrelevant(likes):
 
 
 class Noting(SelectiveLLMRegularizedMF):
-    """Notes how its rows and item data came."""
+    """Records in which form its rows and item data arrive."""
 
     def fit(self, X, y=None):
         self.rows_came_ = type(X), X.flags.writeable, y.flags.writeable
@@ -352,7 +352,7 @@ def test_rows_and_item_data_that_joblib_maps_read_only():
     X = np.column_stack([rng.integers(2000, size=150_000), rng.integers(500, size=150_000)])
     y = rng.integers(1, 3, size=len(X)).astype(np.float64)
     vectors = pd.DataFrame(rng.normal(size=(500, 300)))
-    # From this size on joblib maps arrays into the memory of its workers.
+    # From this size on, joblib memory-maps arrays for its workers.
     assert min(X.nbytes, y.nbytes, vectors.to_numpy().nbytes) > 1_000_000
     settings = SMALL | {"iterations": 1, "tuning": None, "n_jobs": 1, "item_data": vectors}
     model = Noting(**settings, item_encoder=PCA(5, random_state=0))
@@ -362,7 +362,7 @@ def test_rows_and_item_data_that_joblib_maps_read_only():
         assert estimator.item_data_came_ is mmap.mmap
         np.testing.assert_array_equal(here.predict(X[:100]), estimator.predict(X[:100]))
 
-    # In a search the rows are mapped as well, before scikit-learn takes the training rows out.
+    # In a search, rows are memory-mapped as well, before scikit-learn selects the training rows.
     searches = [
         GridSearchCV(model, {"factors": [1, 2]}, cv=LeaveLastOut(), scoring=auc_scorer(), n_jobs=n)
         for n in (1, 2)
@@ -381,7 +381,7 @@ def test_string_ids_reach_other_processes(likes, frame):
     np.testing.assert_array_equal(one, two)
 
 
-# -- how it looks -----------------------------------------------------------------------------
+# -- display -----------------------------------------------------------------------------------
 
 
 def test_diagrams_link_to_our_documentation(likes):
@@ -393,7 +393,7 @@ def test_diagrams_link_to_our_documentation(likes):
         ReliabilityGate()._get_doc_link() == f"{site}generated/sklearn_selreg.ReliabilityGate.html"
     )
     assert ContentJudge()._get_doc_link().endswith("sklearn_selreg.judges.ContentJudge.html")
-    assert ByTaste()._get_doc_link() == ""  # not ours
+    assert ByTaste()._get_doc_link() == ""  # not in scikit-learn's documentation
 
 
 def test_large_item_data_is_not_printed():
@@ -405,7 +405,7 @@ def test_large_item_data_is_not_printed():
         assert search._repr_html_().count("a long title of") < 60
 
 
-# -- surprises of the first hour --------------------------------------------------------------
+# -- common mistakes ---------------------------------------------------------------------------
 
 
 def test_ids_in_a_column_of_another_name_are_noticed(kinds):

@@ -1,4 +1,4 @@
-"""User features: users lean on what they are, and are ranked for by it if nothing else is known."""
+"""User features, also for users without interactions."""
 
 import copy
 import json
@@ -32,7 +32,7 @@ SETTINGS = {
 
 
 class World:
-    """Users whose taste is that of their occupation; the last ones have no interactions yet."""
+    """Users whose taste depends on their occupation; the last ones have no interactions yet."""
 
     def __init__(self, seed=0, mean_length=8):
         rng = np.random.default_rng(seed)
@@ -75,7 +75,7 @@ def model(world):
 
 
 def auc(scores, held_out, seen=None):
-    """Mean AUC of the held-out items of users; `scores` by row, ids are positions."""
+    """Mean AUC of users' held-out items; rows of `scores` are users, and ids are positions."""
     values = []
     for user, own in held_out.groupby("user")["item"]:
         others = np.setdiff1d(np.arange(N_ITEMS), own)
@@ -92,7 +92,7 @@ def scores_of(model):
     return lambda user: every[user]
 
 
-# What it is good for
+# Benefit of user features
 
 
 @pytest.mark.parametrize("backbone", ["als", "bpr", "lmf"])
@@ -104,7 +104,7 @@ def test_new_users_get_what_users_like_them_like(world, backbone):
     by_features = auc(scores_of(model), world.of_new)
     by_popularity = auc(lambda _: popularity, world.of_new)
     assert by_features > by_popularity + 0.08
-    # They are recommended what they would take, and `predict` says the same.
+    # The recommendations match their tastes, and `predict` agrees.
     new = np.arange(N_USERS, N_USERS + N_NEW)
     items, scores = model.recommend(new, 5)
     pairs = pd.DataFrame({"user": np.repeat(new, 5), "item": items.ravel()})
@@ -115,7 +115,7 @@ def test_new_users_get_what_users_like_them_like(world, backbone):
 def test_short_histories_lean_on_features(world, backbone):
     last = world.train.sort_values("time").groupby("user").tail(1)
     rest = world.train.drop(last.index)
-    is_short = rest["user"] % 3 == 0  # of others there is more, to learn the items from
+    is_short = rest["user"] % 3 == 0  # the other users have more, to learn the items from
     few = pd.concat([rest[is_short].groupby("user").tail(2), rest[~is_short]])
     settings = {"backbone": backbone, "time_col": None, "iterations": None}
     if backbone == "bpr":
@@ -166,11 +166,11 @@ def test_users_without_features_and_interactions_are_the_mean_user(world):
     )
 
 
-# The equations
+# Equations
 
 
 def expected_solution(model, columns, confidence, prior):
-    """A user's least squares problem with a prior mean, items fixed, in float64."""
+    """Solution of a user's least squares problem with a prior mean and fixed items, in float64."""
     fitted = model._fitted
     items = fitted.plain_factors[1].astype(np.float64)
     weight = np.ones(len(items))
@@ -214,12 +214,12 @@ def test_fitted_and_folded_in_users_solve_their_equations(world, missing_power, 
 
 
 def test_the_prior_is_the_ridge_regression_of_the_fitted_users(world):
-    """As scikit-learn finds it, of users at the end of the sweeps."""
+    """As computed by scikit-learn, on the users at the end of the sweeps."""
     from sklearn.linear_model import Ridge
 
     model = world.model(backbone__recency_power=0.0, iterations=300).fit(world.train)
     fitted = model._fitted
-    known = np.arange(N_USERS)  # at convergence the last update of the users changes nothing
+    known = np.arange(N_USERS)  # at convergence, the final update of users has no effect
     ridge = Ridge(alpha=8, fit_intercept=False)
     ridge.fit(fitted.user_features[known].toarray(), fitted.plain_factors[0][known])
     scale = np.abs(ridge.coef_).max()
@@ -254,7 +254,7 @@ def test_folding_in_is_as_if_listed_in_the_fit(world, model):
     np.testing.assert_allclose(
         later.user_factors_[-2:], model.user_factors_[[N_USERS, N_USERS + 7]], rtol=1e-5, atol=1e-7
     )
-    assert len(model.users_) == N_USERS + N_NEW  # the copy alone has changed
+    assert len(model.users_) == N_USERS + N_NEW  # only the copy has changed
 
 
 def test_rows_and_features_of_a_user_in_any_order(world, model):
@@ -267,7 +267,7 @@ def test_rows_and_features_of_a_user_in_any_order(world, model):
         np.testing.assert_allclose(
             at_once.user_factors_[-1], other.user_factors_[-1], rtol=1e-4, atol=1e-6
         )
-        assert other.recommend([6000], 90)[0][0].tolist().count(None) == 2  # what is seen stays
+        assert other.recommend([6000], 90)[0][0].tolist().count(None) == 2  # seen items
     without = copy.copy(model).fold_in(rows)
     assert np.abs(without.user_factors_[-1] - at_once.user_factors_[-1]).max() > 1e-3
 
@@ -281,7 +281,7 @@ def test_known_users_keep_their_history_and_lean_on_what_they_are_now(world, mod
     others = np.arange(len(model.users_)) != 5
     np.testing.assert_array_equal(changed.user_factors_[others], model.user_factors_[others])
     assert np.abs(changed.user_factors_[5] - model.user_factors_[5]).max() > 1e-3
-    # Rows and new features of other users at once.
+    # Rows, together with new features of other users.
     rows = world.train[world.train["user"] == 9][["user", "item"]]
     both = copy.copy(model).fold_in(rows, known="replace", user_data=profile)
     np.testing.assert_allclose(both.user_factors_[5], changed.user_factors_[5], rtol=1e-5)
@@ -319,7 +319,7 @@ def test_sparse_matrices_take_user_data(world, model):
     found = make_estimator(**SETTINGS, user_data=shifted).fit(matrix)
     assert found.users_.tolist() == list(range(-N_NEW, N_USERS))
     assert found._fitted.matrix.getnnz(axis=1)[:N_NEW].sum() == 0
-    # The starts differ, and the fits converge to the same scores.
+    # The initial factors differ, but the fits converge to the same scores.
     as_table, found = (m.set_params(iterations=150) for m in (world.model(), found))
     as_table, found = as_table.fit(world.train), found.fit(matrix)
     scores = [
@@ -341,11 +341,11 @@ def test_embeddings_are_taken_as_they_are(world):
     assert auc(scores_of(model), world.of_new) > by_popularity + 0.08
 
 
-# With the rest of the estimator
+# Interaction with the rest of the estimator
 
 
 def test_both_sides_and_a_judge(world):
-    """The judge's slates include one about a user of whom only features are known."""
+    """The judge's slates include one for a user with features but no interactions."""
     rng = np.random.default_rng(0)
     records = []
     for user in [*range(0, N_USERS, 4), N_USERS, N_USERS + 1]:
@@ -396,7 +396,7 @@ def test_the_gate_sees_users_as_features_alone_tell_them(world):
     from sklearn_selreg._data._periods import PopularityOverTime
     from sklearn_selreg._judging._standing import cross_fitted_standing
 
-    class Slates:  # all of what is read of them
+    class Slates:  # everything that is read from them
         users = np.arange(0, N_USERS, 5)
         shown = sp.csr_matrix((len(users), N_ITEMS), dtype=np.float32)
 
@@ -487,7 +487,7 @@ def test_files_of_before_user_features_are_read(world, tmp_path):
 
 
 def test_the_search_is_one_of_fits_with_user_features(world):
-    """Features that tell tastes rank better what is held out than those that are noise."""
+    """Informative features rank held-out interactions better than noise."""
     settings = {"tuning": "fast", "regularization": "auto", "alpha": "auto", "iterations": "auto"}
     rng = np.random.default_rng(0)
     occupation = rng.permutation(world.user_data["occupation"])
@@ -537,7 +537,7 @@ def test_baselines_know_nothing_of_users_without_interactions(world, model):
     plain = ranking_report("popularity", **rows, items=model.items_)
     assert table["value"]["popularity"] == pytest.approx(plain.loc["overall", "AUC"])
     assert table["value"]["model"] > table["value"].drop("model").max() + 0.05
-    assert table["value"]["implicit ALS"] > 0.55  # the mean user's, not nothing at all
+    assert table["value"]["implicit ALS"] > 0.55  # that of the mean user, not of zeros
 
 
 def test_without_user_data_nothing_is_there(world):
@@ -636,7 +636,7 @@ def test_similar_to_unknown_users(model):
 
 
 def test_a_missing_date_folded_in_alone_is_missing(world):
-    """And so are its rows in a table, however it is written; text of a date is the date."""
+    """So are its rows in a table, in any notation; a date as text equals the date."""
     days = pd.to_timedelta(np.arange(len(world.user_data)) * 20, unit="D")
     data = world.user_data.assign(born=pd.Timestamp("1950-01-01") + days)
     model = SelectiveLLMRegularizedMF(**COLUMNS, **SETTINGS, user_data=data).fit(world.train)

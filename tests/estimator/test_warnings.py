@@ -1,4 +1,4 @@
-"""What is said of unknown ids, and that warnings point at the user's line."""
+"""Messages about unknown ids; warnings point at the user's line."""
 
 import itertools
 import pickle
@@ -78,7 +78,7 @@ def test_new_ids_of_the_same_type_are_expected(model):
         )
     )
     assert not told
-    (warning,) = caught(lambda: model.predict(new))  # a score that looks like one
+    (warning,) = caught(lambda: model.predict(new))  # a score that looks like any other
     assert str(warning.message).startswith("1 of 2 items are unknown to the model (e.g. 98)")
     assert warning.filename == __file__
 
@@ -136,7 +136,7 @@ def test_evaluating_on_fitted_rows_is_told(model):
     with pytest.warns(UserWarning, match="40 of 40 interactions to evaluate on are training"):
         ranking_report(model, X)
     half = pd.concat([X[:2], HELD_OUT])
-    # Searches compare scores of test and training rows.
+    # Searches compare scores on test and training rows.
     assert not caught(lambda: (ranking_report(model, half), model.score(X), auc_scorer()(model, X)))
 
 
@@ -149,14 +149,14 @@ def test_a_loaded_model_is_not_fitted_without_its_item_data_in_silence(tmp_path)
         loaded = SelectiveLLMRegularizedMF.load(tmp_path / name)
         with pytest.warns(UserWarning, match=r"not hold item_data; .* set_params\(item_data=...\)"):
             loaded.fit(X)
-        assert not caught(lambda loaded=loaded: loaded.fit(X))  # said once
+        assert not caught(lambda loaded=loaded: loaded.fit(X))  # only warned once
     loaded = SelectiveLLMRegularizedMF.load(tmp_path / "model").set_params(item_data=films)
     assert not caught(lambda: loaded.fit(X))
     np.testing.assert_array_equal(loaded.item_factors_, model.item_factors_)
 
 
 class MyGate(ReliabilityGate):
-    """A gate that a file does not hold."""
+    """A gate that files do not hold."""
 
 
 def test_clones_of_a_loaded_model_tell_what_it_lacks(tmp_path):
@@ -172,13 +172,13 @@ def test_clones_of_a_loaded_model_tell_what_it_lacks(tmp_path):
 
     with pytest.warns(DataWarning, match=text):
         clone(clone(load())).fit(X)
-    # Strings that were pickled are others, though equal.
+    # Unpickled strings are equal but not identical.
     with pytest.warns(DataWarning, match=text):
         clone(pickle.loads(pickle.dumps(load()))).fit(X)
     with pytest.warns(DataWarning, match=text):
         pipeline = clone(make_pipeline(FunctionTransformer(), load()))
         pipeline.fit(X)
-    assert not caught(lambda: pipeline.fit(X))  # said once
+    assert not caught(lambda: pipeline.fit(X))  # only warned once
     search = GridSearchCV(load(), {"regularization": [1, 2]}, cv=2, scoring=auc_scorer())
     told = caught(lambda: search.fit(X))
     assert len([w for w in told if "does not hold gate, item_data" in str(w.message)]) == 5
@@ -256,7 +256,7 @@ def test_a_search_tells_each_setting_once(search):
     X = pd.DataFrame({"user": rng.integers(0, 200, 6000), "item": rng.integers(0, 100, 6000)})
     grid = {"regularization": [1, 1e6, 1e8], "alpha": [5, 7]}
     run = SEARCHES[search](few_settings(), grid)
-    for _ in range(2):  # a second search tells it again
+    for _ in range(2):  # a second search warns again
         told = caught_of_parameters(lambda: run(X))
         texts = [str(warning.message) for warning in told]
         assert len(texts) == len(set(texts)) == 4

@@ -321,7 +321,7 @@ def test_other_factors_cannot_go_on(X, other):
     model = make("als", warm_start=True).fit(X)
     if "backbone" in other:
         other = other | {"regularization": None, "alpha": None, "iterations": None}
-    with pytest.raises(ValueError, match="warm_start goes on from factors of the same kind"):
+    with pytest.raises(ValueError, match="warm_start requires the same kind and number"):
         model.set_params(**other).fit(X)
 
 

@@ -1,4 +1,4 @@
-"""The pictures: what they are made of, against plain loops, and what is drawn."""
+"""Displays: their data, against plain loops, and what is drawn."""
 
 import pickle
 import re
@@ -57,7 +57,7 @@ def reports(data, models):
 
 
 def in_bin(name, value):
-    """Whether a whole number is in a bin called such as "3", "4 to 7" or "64+"."""
+    """Whether an integer is in a bin labeled e.g. "3", "4 to 7" or "64+"."""
     if name.endswith("+"):
         return value >= int(name[:-1])
     first, _, last = name.partition(" to ")
@@ -65,7 +65,7 @@ def in_bin(name, value):
 
 
 def is_whole(figure):
-    """Whether nothing drawn reaches out of the figure."""
+    """Whether everything drawn is within the figure."""
     figure.canvas.draw()
     drawn, room = figure.get_tightbbox(), figure.bbox_inches
     return drawn.x0 >= 0 and drawn.y0 >= 0 and drawn.x1 <= room.x1 and drawn.y1 <= room.y1
@@ -79,7 +79,7 @@ def texts(figure):
 
 
 def test_every_column_of_the_evidence_has_a_name_for_people(models):
-    evidence = models["gated"].preferences_[[*_evidence.COLUMNS]]  # all of them are there
+    evidence = models["gated"].preferences_[[*_evidence.COLUMNS]]  # all columns are present
     gate = models["gated"].gate_
     assert {*gate.feature_names_in_} == {*evidence.columns}
     assert list(gate.context_effects_) == [*_evidence.CONTEXT]
@@ -130,7 +130,7 @@ def test_any_two_columns_of_the_context(models, features):
 
 
 def test_what_is_known_of_the_draw_is_no_context(models):
-    with pytest.raises(ValueError, match="features must name") as told:
+    with pytest.raises(ValueError, match="features must be context columns") as told:
         GateDisplay.from_estimator(models["gated"], features=("offset", "history_length"))
     offered = re.search(r"\[(.*)\]", str(told.value))[1]
     assert "'agreement'" in offered
@@ -139,7 +139,7 @@ def test_what_is_known_of_the_draw_is_no_context(models):
 
 
 def gate_of(log_odds_per_gap, n=4000):
-    """A gate whose judge is worth so much, and pairs in which histories of 3 to 5 do not occur."""
+    """A gate with the given trust in its judge, and pairs with no histories of length 3 to 5."""
     rng = np.random.default_rng(0)
     Z = pd.DataFrame(
         {
@@ -149,7 +149,7 @@ def gate_of(log_odds_per_gap, n=4000):
             "agreement": rng.choice([0.0, 1.0, np.nan], n),
         }
     )
-    Z.loc[Z["history_length"] == 1, "agreement"] = np.nan  # asked once
+    Z.loc[Z["history_length"] == 1, "agreement"] = np.nan  # only asked once
     right = rng.random(n) < 1 / (1 + np.exp(-log_odds_per_gap * Z["gap"]))
     return ReliabilityGate().fit(Z, right), Z
 
@@ -191,7 +191,7 @@ def test_rows_and_columns_without_any_pair_are_left_out():
 
 def test_without_pairs_there_is_nothing_to_draw_but_calibration():
     gate, Z = gate_of(6)
-    with pytest.raises(ValueError, match="averages over pairs, and there is none"):
+    with pytest.raises(ValueError, match="averages over pairs, but there are no pairs"):
         GateDisplay(pd.DataFrame(), ("a", "b")).plot()
     Z["agreement"] = np.nan
     features = ("history_length", "agreement")
@@ -229,7 +229,7 @@ def test_calibration_curve_is_that_of_a_loop(models):
 
 
 def test_intervals_know_that_pairs_of_a_user_are_dependent():
-    """If each pair is there ten times, the interval stays as wide; independent ones narrow it."""
+    """Repeated pairs do not narrow the interval, unless they are treated as independent."""
     rng = np.random.default_rng(0)
     gap = rng.random(600)
     right = rng.random(600) < 1 / (1 + np.exp(-3 * gap))
@@ -245,7 +245,7 @@ def test_intervals_know_that_pairs_of_a_user_are_dependent():
 
 
 def test_cv_predictions_are_those_of_gates_that_did_not_see_the_group():
-    """Outcomes that follow the group alone cannot be predicted without having seen it."""
+    """Predictions for a group use no outcomes of that group."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(100), 30)
     Z = pd.DataFrame({"gap": rng.random(3000)})
@@ -336,7 +336,9 @@ def test_regimes_can_be_chosen_and_named(reports):
     labels = {"cold": "newcomers", "overall": "everybody"}
     display = RegimeDisplay.from_reports(reports, regime_labels=labels)
     assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["newcomers", "everybody"]
-    with pytest.raises(ValueError, match=r"regime_labels must name .*'overall'.*; got 'hot'"):
+    with pytest.raises(
+        ValueError, match=r"regime_labels must only contain .*'overall'.*; got 'hot'"
+    ):
         display.plot(regime_labels={"hot": "x"})
 
 
@@ -362,7 +364,7 @@ def test_curves_on_the_same_axes_differ(models):
     assert [t.get_text() for t in first.ax_.get_legend().get_texts()] == ["gated", "no judge"]
 
 
-# -- all of them -------------------------------------------------------------------------------
+# -- common behavior ---------------------------------------------------------------------------
 
 
 def draw_each(data, estimator):
@@ -386,7 +388,7 @@ def test_draws_on_given_axes(data, models):
         assert display.ax_ is ax
         assert display.figure_ is figure
         assert ax.has_data()
-    assert not plt.get_fignums()  # no other figure was made
+    assert not plt.get_fignums()  # no further figure was created
 
 
 def test_sees_through_a_pipeline_and_a_search(data, models):
@@ -409,7 +411,7 @@ def test_sees_through_a_pipeline_and_a_search(data, models):
 
 
 def test_models_with_nothing_to_draw_are_refused(data, models):
-    with pytest.raises(ValueError, match="has no ReliabilityGate to draw"):
+    with pytest.raises(ValueError, match="has no ReliabilityGate to plot"):
         GateDisplay.from_estimator(models["no judge"])
     with pytest.raises(ValueError, match="compute_loss=True"):
         LossDisplay.from_estimator(make_estimator(**COLUMNS).fit(data.train))
@@ -420,7 +422,7 @@ def test_models_with_nothing_to_draw_are_refused(data, models):
 
 def test_wrong_arguments_are_refused(models, reports):
     gated = models["gated"]
-    with pytest.raises(ValueError, match=r"features must name .* context, .* got 'age'"):
+    with pytest.raises(ValueError, match=r"features must be context columns .* got 'age'"):
         GateDisplay.from_estimator(gated, features=("age", "history_length"))
     with pytest.raises(ValueError, match="n_bins must be an integer >= 1; got 0"):
         GateDisplay.from_estimator(gated, n_bins=0)
@@ -432,19 +434,19 @@ def test_wrong_arguments_are_refused(models, reports):
         GateDisplay.from_estimator(gated, kind="both")
     with pytest.raises(TypeError, match="must be a pandas DataFrame of the pairs"):
         GateDisplay.from_estimator(gated.gate_)
-    with pytest.raises(TypeError, match="Z is for a ReliabilityGate"):
+    with pytest.raises(TypeError, match="Z must only be passed with a ReliabilityGate"):
         GateDisplay.from_estimator(gated, gated.preferences_)
-    with pytest.raises(ValueError, match="needs a calibration curve, and there is none"):
+    with pytest.raises(ValueError, match="requires a calibration curve, but there is none"):
         GateDisplay(pd.DataFrame([[1.0]]), ("a", "b")).plot(kind="calibration")
     with pytest.raises(ValueError, match=r"metric must be one of .*'AUC'.*got 'RMSE'"):
         RegimeDisplay.from_reports(reports, metric="RMSE")
     with pytest.raises(ValueError, match=r"reference must be one of .*got 'other'"):
         RegimeDisplay.from_reports(reports, reference="other")
-    with pytest.raises(ValueError, match="reports must hold at least one; got none"):
+    with pytest.raises(ValueError, match="reports must contain at least one; got none"):
         RegimeDisplay.from_reports({})
     with pytest.raises(TypeError, match="got a list"):
         RegimeDisplay.from_reports(list(reports.values()))
-    with pytest.raises(TypeError, match="must be one of ranking_report; got a DataFrame"):
+    with pytest.raises(TypeError, match="must come from ranking_report; got a DataFrame"):
         RegimeDisplay.from_reports({"a": pd.DataFrame()})
 
 
@@ -456,7 +458,7 @@ def test_displays_can_be_pickled_and_drawn_again(models):
 
 
 def test_without_matplotlib_the_extra_is_named():
-    """Importing needs no matplotlib; drawing says what to install."""
+    """Importing does not need matplotlib; drawing raises an error that says what to install."""
     code = """
 import sys
 sys.modules["matplotlib"] = None
@@ -468,7 +470,7 @@ except ImportError as error:
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == (
-        "LossDisplay needs matplotlib; install it by: pip install matplotlib"
+        "LossDisplay requires matplotlib. Install it with: pip install matplotlib"
     )
 
 

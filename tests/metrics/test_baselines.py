@@ -1,4 +1,4 @@
-"""Simple recommenders beside a model: against other ways to the same numbers."""
+"""Comparison with baselines, against independent implementations."""
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ def table(model, split):
 
 
 def report_of(model, split, score):
-    """Report on scores of the model's catalog, (n_users, n_items) in the order of `users_`."""
+    """Report on scores of the model's catalog, (n_users, n_items), with rows as in `users_`."""
     return ranking_report(
         lambda users: score[np.searchsorted(model.users_, users)],
         split[1], train=split[0], items=model.items_, user_col="user", item_col="item",

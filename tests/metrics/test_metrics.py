@@ -30,7 +30,7 @@ REGIMES = ["overall", "cold", "warm", "tail", "new"]
 
 
 class Factors(BaseEstimator):
-    """The least a factor model has after its fit."""
+    """A minimal fitted factor model."""
 
     def __init__(self, users, items, user_factors, item_factors):
         self.users, self.items = users, items
@@ -44,7 +44,7 @@ class Factors(BaseEstimator):
 
 
 def brute_force(score_of, catalog, X, y, train, cohort, exclude, k):
-    """The protocol in plain loops: score_of(user, item), ids throughout, lists for tables."""
+    """Reference implementation with loops: score_of(user, item) takes ids, tables are lists."""
     fitted, dropped = {tuple(p) for p in train}, {tuple(p) for p in exclude}
     positives = [tuple(p) for p, strength in zip(X, y, strict=True) if strength > 0]
     relevant = set(positives)
@@ -69,7 +69,7 @@ def brute_force(score_of, catalog, X, y, train, cohort, exclude, k):
         negatives = [i for i in candidates if i not in own]
         scores = {i: score_of(user, i) for i in candidates}
         ordered = sorted(candidates, key=lambda i: -scores[i])
-        # An item's gain and hit: the mean over the positions its group of equal scores takes.
+        # An item's gain and hit: the mean over the positions of its group of tied items.
         gain, hit = {}, {}
         for i in candidates:
             places = [p for p, j in enumerate(ordered) if scores[j] == scores[i]]
@@ -111,7 +111,7 @@ def make_world(seed, strings=False):
     n_users, n_items = int(rng.integers(5, 25)), int(rng.integers(8, 30))
 
     def table(n, extra_users, extra_items):
-        # Squares: some users and items have many interactions, some none.
+        # Squaring gives some users and items many interactions, and others none.
         user = ((n_users + extra_users) * rng.random(n) ** 2).astype(int)
         item = ((n_items + extra_items) * rng.random(n) ** 2).astype(int)
         pairs = np.column_stack([user, item]) * 7
@@ -124,7 +124,7 @@ def make_world(seed, strings=False):
     if strings:
         users = np.array([f"u{u}" for u in users], dtype=object)
         items = np.array([f"i{i}" for i in items], dtype=object)
-    # Small integers: sums are exact, and equal scores are frequent.
+    # Small integers make sums exact and ties frequent.
     model = Factors(
         users, items, rng.integers(-1, 3, (n_users, 2)), rng.integers(-1, 2, (n_items, 2))
     ).fit(None)
@@ -185,7 +185,7 @@ def test_equals_scikit_learn_per_user():
     held_out = np.unique(rng.integers(0, [8, 40], (60, 2)), axis=0)
     truth = np.zeros((8, 40), dtype=int)
     truth[tuple(held_out.T)] = 1
-    train = np.array([[100, 0]])  # somebody else: all 40 items are everyone's candidates
+    train = np.array([[100, 0]])  # another user: all 40 items are candidates
     report = ranking_report(
         lambda users: scores[users], held_out, train=train, items=np.arange(40), k=10
     )
@@ -221,10 +221,10 @@ def test_order_of_the_catalog_is_worth_nothing():
 def test_popularity_is_a_model():
     world = make_world(3)
     train, X = world["train"], world["X"]
-    items = [*world["model"].items_, -5]  # and one that nobody has
+    items = [*world["model"].items_, -5]  # and one without interactions
     users_of = [len({user for user, other in train.tolist() if other == i}) for i in items]
     expected = ranking_report(tiled(np.array(users_of)), X, train=train, items=items)
-    again = np.repeat(train, 2, axis=0)  # users count, not rows
+    again = np.repeat(train, 2, axis=0)  # users are counted, not rows
     report = ranking_report("popularity", X, train=again, items=items)
     pd.testing.assert_frame_equal(report, expected)
     with pytest.raises(ValueError, match="train must be given"):
@@ -251,7 +251,7 @@ def test_callable_equals_estimator(items):
     report = ranking_report(model, items=items, **tables)
     by_callable = ranking_report(rescore, items=catalog, **tables)
     pd.testing.assert_frame_equal(report, by_callable)
-    assert not np.isin(tables["X"][:, 0], model.users_).all()  # the mean user was needed
+    assert not np.isin(tables["X"][:, 0], model.users_).all()  # the mean user was used
 
 
 def test_pipeline_transforms_the_tables():
@@ -319,7 +319,7 @@ def test_scores_of_a_callable_are_not_written_to():
 
 
 def test_nobody_in_a_regime_and_nothing_to_compare_with():
-    # Both items are relevant to user 1: no negatives, so no AUC.
+    # Both items are relevant to user 1: without negatives, there is no AUC.
     train = np.array([[8, 0], [8, 1], [9, 0], [9, 1], [7, 0], [7, 1], [6, 0], [6, 1]])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -374,7 +374,7 @@ def test_bootstrap_equals_a_direct_loop(two_reports):
     )
 
     def metrics_of(details, users):
-        """Metrics of users drawn with repeats."""
+        """Metrics of a resample of users."""
         rows = []
         for regime in REGIMES:
             ndcg, recall, auc = [], [], []
@@ -453,7 +453,7 @@ def test_interval_has_the_width_of_the_standard_error():
 
 @pytest.fixture(scope="module")
 def noisy_reports():
-    """Two models of 600 users with 1 to 4 held-out items."""
+    """Two models, and 600 users with 1 to 4 held-out items."""
     rng = np.random.default_rng(3)
     counts = rng.integers(1, 5, 600)
     users = np.repeat(np.arange(600), counts)
@@ -479,7 +479,7 @@ def test_a_difference_is_seen_as_often_as_promised(noisy_reports, metric, power)
         details = details.assign(gap=gap, n=1 / sizes)
     sums = details.groupby("user")[["gap", "n"]].sum().to_numpy()
     sums[:, 0] += (difference - sums[:, 0].sum() / sums[:, 1].sum()) * sums[:, 1]
-    # Experiments with so many users: how often is 0 outside the interval?
+    # Simulated experiments with the computed number of users: how often is 0 outside the interval?
     rng = np.random.default_rng(0)
     drawn = sums[rng.integers(len(sums), size=(4000, int(needed)))]
     found = drawn[..., 0].sum(axis=1) / drawn[..., 1].sum(axis=1)
@@ -493,7 +493,7 @@ def test_standard_error_is_that_of_the_bootstrap(noisy_reports):
         width = compared[metric].loc["overall", "high"] - compared[metric].loc["overall", "low"]
         assert width == pytest.approx(2 * 1.96 * table[metric].loc["overall", "error"], rel=0.08)
     assert table["AUC"].loc["overall", "users"] == 600
-    assert table.loc["warm", "AUC"].isna().all()  # nobody
+    assert table.loc["warm", "AUC"].isna().all()  # no users
     expected = (1.96 + 0.8416) ** 2 * table["AUC"]["error"] ** 2 * table["AUC"]["users"] / 0.005**2
     np.testing.assert_allclose(table["AUC"]["needed"], np.ceil(expected), rtol=0.01)
     assert np.isnan(users_needed(a, a)["AUC"].loc["overall", "needed"])
@@ -511,7 +511,7 @@ def test_standard_error_is_that_of_the_bootstrap(noisy_reports):
 def test_users_needed_checks_its_arguments(two_reports, argument, message):
     with pytest.raises(ValueError, match=message):
         users_needed(*two_reports, **argument)
-    with pytest.raises(TypeError, match="a must be a report of ranking_report"):
+    with pytest.raises(TypeError, match="a must come from ranking_report"):
         users_needed(1, two_reports[0])
 
 
@@ -545,7 +545,7 @@ def test_reports_over_different_catalogs_say_so():
         for items in (np.arange(20), np.arange(5, 100))
     )
     assert few.catalog.tolist() == list(range(20))
-    message = "different items, 20 and 95, of which 5 and 80 are in only one catalog"
+    message = "different catalogs of 20 and 95 items, of which 5 and 80 are in only one"
     for use in (
         lambda: compare_reports(few, many, n_bootstrap=2),
         lambda: compare_reports(pickle.loads(pickle.dumps(few)), many.round(3), n_bootstrap=2),
@@ -553,7 +553,7 @@ def test_reports_over_different_catalogs_say_so():
         with pytest.warns(DataWarning, match=message):
             use()
     for reference in (None, "b"):
-        with pytest.warns(DataWarning, match="different items"):
+        with pytest.warns(DataWarning, match="different catalogs"):
             RegimeDisplay.from_reports(
                 {"a": few, "b": many, "c": many}, reference=reference, n_bootstrap=2
             )
@@ -575,9 +575,9 @@ def test_reports_that_do_not_compare():
     cohort = dict.fromkeys(model.users_.tolist(), "cold")
     with pytest.raises(ValueError, match="same held-out interactions and regimes"):
         compare_reports(report, ranking_report(model, X, y=y, train=train, cohort=cohort))
-    with pytest.raises(TypeError, match=r"b must be a report.*got a DataFrame"):
+    with pytest.raises(TypeError, match=r"b must come from.*got a DataFrame"):
         compare_reports(report, pd.DataFrame(report))
-    with pytest.raises(TypeError, match=r"a must be a report.*got a float"):
+    with pytest.raises(TypeError, match=r"a must come from.*got a float"):
         compare_reports(0.5, report)
     with pytest.raises(ValueError, match="n_bootstrap"):
         compare_reports(report, report, n_bootstrap=0)
@@ -585,7 +585,7 @@ def test_reports_that_do_not_compare():
         compare_reports(report, report, confidence_level=95)
     with pytest.raises(ValueError, match="confidence_level"):
         report_intervals(report, confidence_level=95)
-    with pytest.raises(TypeError, match=r"report must be one of ranking_report; got a DataFrame"):
+    with pytest.raises(TypeError, match=r"report must come from ranking_report; got a DataFrame"):
         report_intervals(pd.DataFrame(report))
 
 
@@ -594,7 +594,7 @@ def test_reports_that_do_not_compare():
     [
         ({"k": 0}, ValueError, "k must be an integer >= 1; got 0"),
         ({"model": None}, TypeError, "function from user ids to scores; got None"),
-        ({"model": tiled(np.zeros(3))}, ValueError, "items must be given"),
+        ({"model": tiled(np.zeros(3))}, ValueError, "items is required"),
         ({"model": LinearRegression()}, NotFittedError, "LinearRegression lacks"),
         ({"model": tiled(np.zeros(4)), "items": [0, 7, 14]}, ValueError, r"shape .*3\) .*4\)"),
         (
@@ -608,7 +608,7 @@ def test_reports_that_do_not_compare():
             "finite scores; got NaN or inf",
         ),
         ({"model": tiled(["a", "b"]), "items": [0, 7]}, ValueError, "must return numbers"),
-        ({"items": [0, 7, 7]}, ValueError, "got 3 of which 2"),
+        ({"items": [0, 7, 7]}, ValueError, "got 3 ids, of which 2"),
         ({"items": []}, ValueError, "at least one"),
         (
             {"items": ["a", "b"]},
@@ -617,9 +617,21 @@ def test_reports_that_do_not_compare():
         ),
         ({"cohort": {0: "hot"}}, ValueError, "hot"),
         ({"cohort": {0: 3}}, ValueError, r"got \[3\]"),
-        ({"exclude": [1]}, ValueError, "exclude is a table, read as X is. X has 1 feature"),
-        ({"train": [[1, None]]}, ValueError, "train is a table, read as X is. Column 1 of X"),
-        ({"train": "x.csv"}, ValueError, "train is a table, read as X is. X must be a Data"),
+        (
+            {"exclude": [1]},
+            ValueError,
+            "exclude must be a table of the same form as X. X has 1 feature",
+        ),
+        (
+            {"train": [[1, None]]},
+            ValueError,
+            "train must be a table of the same form as X. Column 1 of X",
+        ),
+        (
+            {"train": "x.csv"},
+            ValueError,
+            "train must be a table of the same form as X. X must be a Data",
+        ),
         (
             {"model": "popularity", "items": [0], "train": None},
             ValueError,
@@ -628,7 +640,7 @@ def test_reports_that_do_not_compare():
         (
             {"cohort": {"nobody": "cold"}},
             ValueError,
-            "such as 0; got 1 other ids, such as 'nobody.*set_index",
+            "e.g. 0.; got 1 other ids .e.g. 'nobody.*set_index",
         ),
         ({"cohort": pd.Series("cold", index=[0, 0])}, ValueError, "more than once"),
     ],

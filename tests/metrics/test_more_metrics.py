@@ -1,4 +1,4 @@
-"""Metrics beside NDCG, recall and AUC: against loops, all orders of ties, and other packages."""
+"""Further metrics, against loops, enumeration of all tie orders, and other packages."""
 
 import itertools
 from math import log2
@@ -28,7 +28,7 @@ LISTS = ("novelty", "diversity", "popularity lift", "coverage", "Gini")
 
 
 def of_order(relevant, k, n_relevant):
-    """Hit rate, AP and RR of a list of bools in the order of the ranking; textbook formulas."""
+    """Hit rate, AP and RR of a ranking, given as a list of relevance bools; textbook formulas."""
     hits = [p for p, is_relevant in enumerate(relevant[:k], start=1) if is_relevant]
     precisions = [sum(relevant[:p]) / p for p in hits]
     return [bool(hits), sum(precisions) / min(k, n_relevant), 1 / hits[0] if hits else 0.0]
@@ -62,7 +62,7 @@ def world():
     rng = np.random.default_rng(5)
     n_users, items = 60, np.arange(40)
     user = np.minimum(rng.geometric(0.05, 500), n_users) - 1
-    item = np.minimum(rng.geometric(0.07, 500), 43) - 1  # 40 to 42: outside the catalog
+    item = np.minimum(rng.geometric(0.07, 500), 43) - 1  # 40 to 42 are outside the catalog
     table = pd.DataFrame({"user": user, "item": item}).drop_duplicates()
     train, held_out = table[:200], table[200:]
     return {
@@ -70,7 +70,7 @@ def world():
         "X": held_out,
         "items": items,
         "scores": rng.normal(size=(n_users, 40)) + 2 / (1 + items),
-        "features": rng.integers(0, 3, (40, 6)) * (items[:, None] != 3),  # item 3 has none
+        "features": rng.integers(0, 3, (40, 6)) * (items[:, None] != 3),  # item 3 has no features
         "country": pd.Series(rng.choice(["DE", "FR", None], n_users), name="country"),
         "shelf": dict(enumerate(rng.choice(["a", "b"], 40))),
     }
@@ -92,7 +92,7 @@ def report(world):
 
 
 def lists_and_relevant(world):
-    """Return the ranking of each held-out user, and the user's held-out items."""
+    """Return each held-out user's ranking and held-out items."""
     train = set(map(tuple, world["train"].to_numpy()))
     held_out = set(map(tuple, world["X"].to_numpy()))
     rankings = {}
@@ -164,7 +164,7 @@ def test_the_report_is_as_a_loop_over_users(world, report):
         assert report.loc[row, f"popularity lift@{K}"] == pytest.approx(lift, nan_ok=True)
         times = np.array([shown.count(i) for i in world["items"]])
         assert report.loc[row, f"coverage@{K}"] == np.mean(times > 0)
-        # By its other definition: the mean of |x_i - x_j| over pairs, over twice the mean.
+        # Alternative definition: the mean of |x_i - x_j| over pairs, divided by twice the mean.
         gap = np.abs(times[:, None] - times).sum() / (40 * 39) / (2 * times.mean())
         assert report.loc[row, f"Gini@{K}"] == pytest.approx(gap)
         assert report.loc[row, ["users", "interactions", "outside"]].to_list() == [
@@ -188,7 +188,7 @@ def test_metrics_are_those_of_ranx(world, report):
     found = ranx.evaluate(qrels, run, [f"{name}@{K}" for name in names])
     for name, ours in names.items():
         assert report.loc["overall", f"{ours}@{K}"] == pytest.approx(found[f"{name}@{K}"])
-    # ranx divides the sum of precisions by all relevant items, we by at most k of them.
+    # ranx divides the sum of precisions by the number of relevant items, we by at most k.
     ranx.evaluate(qrels, run, f"map@{K}")
     theirs = run.scores[f"map@{K}"]
     scale = [len(own) / min(K, len(own)) for _, own in rankings.values()]
@@ -197,11 +197,11 @@ def test_metrics_are_those_of_ranx(world, report):
 
 
 def test_map_is_that_of_implicit(world):
-    """implicit's MAP has our denominator; it ranks with the training items left out."""
+    """MAP in implicit has the same denominator; training items are excluded from its ranking."""
     from implicit.als import AlternatingLeastSquares
     from implicit.evaluation import mean_average_precision_at_k
 
-    known = world["X"]["user"].isin(world["train"]["user"])  # others have no factors there
+    known = world["X"]["user"].isin(world["train"]["user"])  # implicit has no factors for others
     inside = world["X"][known & (world["X"]["item"] < 40)]
     seen = world["train"].merge(inside, on=["user", "item"])
     inside = pd.concat([inside, seen]).drop_duplicates(keep=False)
@@ -251,9 +251,9 @@ def test_reports_are_averaged_again_from_details(report):
     assert vip.loc["vip", "interactions"] == len(own)
     alone = RankingReport.from_details(own, report.k, metrics=["MRR"])
     assert vip.loc["vip", f"MRR@{K}"] == pytest.approx(alone.loc["overall", f"MRR@{K}"])
-    with pytest.raises(ValueError, match=r"need the columns 'n_above' and 'n_tied'"):
+    with pytest.raises(ValueError, match=r"require the columns 'n_above' and 'n_tied'"):
         RankingReport.from_details(own.drop(columns="n_tied"), report.k, metrics=["MAP"])
-    with pytest.raises(ValueError, match="need the attribute `lists`"):
+    with pytest.raises(ValueError, match="require the attribute `lists`"):
         RankingReport.from_details(own, report.k, report.catalog, metrics=["coverage"])
 
 
@@ -273,7 +273,7 @@ def test_intervals_are_of_all_metrics_that_are_means(report):
     only = RankingReport.from_details(
         report.details, K, report.catalog, lists=report.lists, metrics=["Gini"]
     )
-    with pytest.raises(ValueError, match="no metric with intervals"):
+    with pytest.raises(ValueError, match="no metric that can be bootstrapped"):
         report_intervals(only)
 
 
@@ -374,7 +374,7 @@ def test_segments_1_and_text_1_are_apart(world):
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
-        ({"metrics": ["RMSE"]}, ValueError, r"metrics must be 'all' or some of .*got 'RMSE'"),
+        ({"metrics": ["RMSE"]}, ValueError, r"metrics must be 'all' or a subset of .*got 'RMSE'"),
         ({"metrics": []}, ValueError, "got none"),
         ({"metrics": 3}, TypeError, "metrics must be 'all' or a list of names; got an int"),
         ({"user_segments": [1]}, TypeError, "user_segments must be a pandas Series or a dict"),
@@ -382,18 +382,18 @@ def test_segments_1_and_text_1_are_apart(world):
         (
             {"user_segments": {"x": 1}},
             ValueError,
-            "user_segments must name some of the .* got 1 other ids, such as 'x'. Pass ids in the "
-            r"index, as users.set_index\('user'\)",
+            r"user_segments must contain some of the .* got 1 other ids \(e.g. 'x'\). Pass the ids "
+            r"as the index, e.g. users.set_index\('user'\)",
         ),
         (
             {"item_segments": {1: "a", 2: ["b", "c"]}},
             ValueError,
-            r"item_segments must have a single value for each id.* got \['b', 'c'\]",
+            r"item_segments must have a single value per id.* got \['b', 'c'\]",
         ),
         (
             {"item_segments": pd.Series(["a", "b"], index=[1, 1])},
             ValueError,
-            "item_segments must have each id once; got 1",
+            "item_segments must contain each id once; got 1",
         ),
         ({"item_features": np.ones((3, 2))}, ValueError, r"row for each of the 40 .*\(3, 2\)"),
     ],
@@ -408,5 +408,5 @@ def test_bad_arguments_are_named(world, arguments, error, message):
 @pytest.mark.parametrize("metric", ["RMSE", "AUC@3", "MRR", "MRR@0", "MRR@x"])
 def test_columns_of_metrics_are_checked(fitted, world, metric):
     pytest.importorskip("matplotlib")
-    with pytest.raises(ValueError, match=f"metric must be one such as .*got '{metric}'"):
+    with pytest.raises(ValueError, match=f"metric must be e.g. one of .*got '{metric}'"):
         RegimeDisplay.from_estimator(fitted, world["X"], metric=metric)

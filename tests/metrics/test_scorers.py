@@ -32,7 +32,7 @@ SCORERS = {
 
 @pytest.fixture(scope="module")
 def rows():
-    """Training and held-out interactions, with cold users and rare and new items."""
+    """Training and held-out interactions, with cold users and with rare and new items."""
     rng = np.random.default_rng(0)
     user = np.minimum(rng.geometric(0.06, size=300), 40)
     item = np.minimum(rng.geometric(0.05, size=300), 60)
@@ -160,7 +160,7 @@ def test_bad_scorers_are_named_at_once(make, error, message):
 
 
 class Forgetful(BaseEstimator):
-    """Has factors, but no interactions."""
+    """A model with factors but without interactions."""
 
     def fit(self, X, y=None):
         return self

@@ -126,5 +126,5 @@ def test_what_cannot_be_explained(model, lists, movies):
     with pytest.raises(KeyError, match="item ids are unknown"):
         model.explain_lists(lists.assign(item=-5))
     bpr = SelectiveLLMRegularizedMF(**SETTINGS, backbone="bpr", iterations=1).fit(movies.train)
-    with pytest.raises(ValueError, match="only factors fitted with backbone='als' are"):
+    with pytest.raises(ValueError, match="requires factors fitted with backbone='als'"):
         bpr.explain_lists(lists)

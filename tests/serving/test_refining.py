@@ -254,11 +254,11 @@ def test_bad_factors_are_named(given, change, message):
 
 
 def test_what_cannot_be_refined(given, X, judge):
-    with pytest.raises(ValueError, match="judge must be a judge to refine with; got None"):
+    with pytest.raises(ValueError, match="refine needs a judge, but judge is None"):
         make(given).refine(X)
-    with pytest.raises(ValueError, match="models made by from_factors"):
+    with pytest.raises(ValueError, match="requires a model built by from_factors"):
         SelectiveLLMRegularizedMF(factors=4, judge=judge, random_state=0).fit(X).refine(X)
-    with pytest.raises(ValueError, match="backbone must be 'als' with given factors"):
+    with pytest.raises(ValueError, match="backbone must be 'als' for given factors"):
         make(given, backbone="bpr", alpha=None)
     with pytest.raises(ValueError, match="`factors` must be 'auto', None or that number"):
         make(given, factors=9)

@@ -1,4 +1,4 @@
-"""Settings that are found: what is held out, how it is ranked, and where finding meets the rest."""
+"""Tuning: held-out interactions, their ranking, and interplay with the rest of the estimator."""
 
 import logging
 import warnings
@@ -46,7 +46,7 @@ FIXED = {
 
 
 def make_log(seed=0, *, tastes=6, mean_length=14):
-    """Interactions of users who have tastes, with items of popularity that falls off."""
+    """Interactions of users with tastes; item popularity follows a power law."""
     rng = np.random.default_rng(seed)
     taste = rng.integers(tastes, size=N_USERS)
     kind = rng.integers(tastes, size=N_ITEMS)
@@ -83,7 +83,7 @@ def found(log, kinds):
         return make_model(item_data=kinds).fit(log)
 
 
-# -- what is held out --------------------------------------------------------------------------
+# -- held-out interactions ---------------------------------------------------------------------
 
 
 @pytest.fixture(params=[True, False], ids=["times", "no times"])
@@ -104,7 +104,7 @@ def test_every_interaction_is_fitted_or_held_out(interactions):
     assert held_out | fitted == every
     np.testing.assert_array_equal(hold_out.popularity, hold_out.matrix.getnnz(axis=0))
     assert (np.diff(hold_out.matrix.indptr)[hold_out.users] > 0).all()
-    # One of each user, and few of rare items.
+    # One per user, plus a few of rare items.
     assert np.bincount(hold_out.rows[hold_out.is_last]).max() == 1
     assert hold_out.is_last.sum() == N_USERS
     assert (hold_out.popularity[hold_out.items[~hold_out.is_last]] <= 3).all()
@@ -145,12 +145,12 @@ def test_large_data_are_searched_by_some_of_the_users(log):
     assert 1800 < hold_out.matrix.nnz <= 2000
     assert hold_out.user_fraction == pytest.approx((lengths > 0).mean(), abs=0.01)
     assert hold_out.is_last.sum() == 60 and (lengths[hold_out.users] > 0).all()
-    # Popularity is that of all users.
+    # Popularity counts all users.
     assert hold_out.popularity.sum() == len(log) - len(hold_out.items)
 
 
 def test_where_items_are_new_some_are_held_out_as_a_whole(log, kinds):
-    """A catalog of items that nobody has: the last third, of kinds that the others have, too."""
+    """The last third of the catalog has no interactions, but the same kinds as the rest."""
     known = log[log["item"] < 80]
     hold_out = HoldOut.of(
         index_interactions(known, **COLUMNS, extra_items=np.arange(N_ITEMS)),
@@ -165,11 +165,11 @@ def test_where_items_are_new_some_are_held_out_as_a_whole(log, kinds):
     assert report > fixed.loc["new", "AUC"] - 0.05
 
 
-# -- how it is ranked --------------------------------------------------------------------------
+# -- ranking -----------------------------------------------------------------------------------
 
 
 def brute_force(hold_out, scores):
-    """The three metrics of scores of all users, item by item."""
+    """The three metrics by loops over items, from scores of all users."""
     gains, of_last, of_rare = [], [], []
     for n, item in enumerate(hold_out.items):
         user = hold_out.users[hold_out.rows[n]]
@@ -235,7 +235,7 @@ def test_each_metric_alone_raises_the_criterion():
         assert np.isfinite(worst.criterion)
 
 
-# -- what is found -----------------------------------------------------------------------------
+# -- found settings ----------------------------------------------------------------------------
 
 
 def test_found_settings_are_better_than_the_fixed_ones_on_new_rows(log, kinds, found):
@@ -249,7 +249,7 @@ def test_found_settings_are_better_than_the_fixed_ones_on_new_rows(log, kinds, f
 
 
 def test_noise_is_regularized_away():
-    """Where popularity is all there is, nothing is found below it, and hardly any taste is left."""
+    """If there is only popularity, tuning reaches it, and the factors nearly vanish."""
     log, _ = make_log(5, tastes=1)
     train, test = next(LeaveLastOut(**COLUMNS).split(log))
     model = make_model().fit(log.iloc[train])
@@ -297,7 +297,7 @@ def test_a_fit_with_what_was_found_is_the_same(log, kinds, found):
     np.testing.assert_array_equal(again.user_factors_, found.user_factors_)
     np.testing.assert_array_equal(again.item_factors_, found.item_factors_)
     assert again.found_params() == {}
-    with pytest.raises(AttributeError, match="nothing was searched for"):
+    with pytest.raises(AttributeError, match="nothing was tuned"):
         _ = again.tuning_
 
 
@@ -369,7 +369,7 @@ def test_strength_scales_against_numpy():
 
 @pytest.fixture(scope="module")
 def plays(log):
-    """Play counts that say nothing, and span orders of magnitude."""
+    """Uninformative play counts that span orders of magnitude."""
     rng = np.random.default_rng(1)
     return np.ceil(np.exp(rng.normal(1, 2.5, size=len(log))))
 
@@ -387,7 +387,7 @@ def test_counts_of_all_magnitudes_are_compressed(log, plays):
 
 @pytest.mark.slow
 def test_raw_strengths_that_lose_are_told(log, plays):
-    with pytest.warns(DataWarning, match="largest ones drown.*Set strengths='(log|binary)'"):
+    with pytest.warns(DataWarning, match="largest ones dominate.*Set strengths='(log|binary)'"):
         make_model(strengths="raw").fit(log, plays)
 
 
@@ -414,7 +414,7 @@ def test_folding_in_weighs_strengths_as_fit_did(log, plays, strengths, tmp_path)
     for some in (model, loaded):
         folded = some.fold_in(renamed, plays[own])
         new = folded.user_factors_[folded.users_ == 10_000, :8]
-        # Against the normal equations of the user, in numpy.
+        # Compare with the user's normal equations, solved by numpy.
         items = folded.item_factors_[:, :8].astype(float)
         fitted = folded._fitted_model
         c = fitted.backbone.missing_weights(fitted.popularity)
@@ -458,7 +458,7 @@ def test_few_users_and_wide_counts_are_told(log, plays):
         make_model().fit(log[few], plays[few])
 
 
-# -- where it meets the rest -------------------------------------------------------------------
+# -- interplay with the rest -------------------------------------------------------------------
 
 
 def test_warm_start_keeps_what_was_found(log, kinds, caplog):
@@ -493,7 +493,7 @@ def test_given_factors_are_not_searched_for(log):
     )  # fmt: skip
     assert (model.factors_, model.regularization_, model.alpha_) == (5, 85.0, 50.0)
     assert (model.item_bias_, model.missing_power_, model.recency_power_) == (0, 0, 0)
-    with pytest.raises(AttributeError, match="nothing was searched for"):
+    with pytest.raises(AttributeError, match="nothing was tuned"):
         _ = model.tuning_
 
 
@@ -503,7 +503,7 @@ def test_a_search_that_finds_all_else_anew_is_told_once(log):
         warnings.simplefilter("always")
         search = GridSearchCV(make_model(), {"item_bias": [0.0, 0.2]}, cv=LeaveLastOut(**COLUMNS))
         search.fit(log)
-    told = [w for w in caught if "item_bias of a clone had been set" in str(w.message)]
+    told = [w for w in caught if "item_bias was set on a clone" in str(w.message)]
     assert len(told) == 1 and told[0].category is ParameterWarning
     assert told[0].filename == __file__
     found_first = make_model().fit(log)
@@ -511,7 +511,7 @@ def test_a_search_that_finds_all_else_anew_is_told_once(log):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         GridSearchCV(found_first, {"item_bias": [0.0]}, cv=LeaveLastOut(**COLUMNS)).fit(log)
-        # Finding settings in each fold is what a cross-validation is for.
+        # In cross-validation, tuning in each fold is intended.
         cross_validate(make_model(), log, cv=LeaveLastOut(**COLUMNS))
         clone(make_model()).set_params(random_state=1).fit(log)
 
@@ -542,7 +542,7 @@ def test_given_factors_with_strengths_and_warm_start():
     np.testing.assert_array_equal(*model.user_factors_[-2:])
 
 
-@pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")  # it goes by ids
+@pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")  # it rates by id
 def test_more_regularized_sweeps_than_were_found_are_added(log):
     model = make_model(judge=ByNumber(), slates__max_slates=20, backbone__refine_iterations=40).fit(
         log
@@ -571,7 +571,7 @@ class ByNumber(LLMJudge):
             yield np.array([int(item) % 97 / 97 for item in slate.candidates])
 
 
-@pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")  # it goes by ids
+@pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")  # it rates by id
 def test_what_a_judge_is_asked_does_not_depend_on_the_settings(log, kinds):
     plans = []
     for settings in ({}, {"tuning": None}, {"alpha": 3.0, "factors": 7}, {"random_state": 5}):
@@ -586,7 +586,7 @@ def test_what_a_judge_is_asked_does_not_depend_on_the_settings(log, kinds):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_hidden_pairs_that_the_search_saw_do_not_move_the_gate(seed):
-    """Settings from rows without the calibration pairs give the same gamma, within its error."""
+    """Tuning without the calibration pairs gives the same gamma, within its standard error."""
     world = make_interactions(400, 200, 8000, random_state=seed)
     columns = {"user_col": "user", "item_col": "item", "time_col": "time", "random_state": 0}
     model = make_estimator(item_data=world.item_data, judge=world.judge, **columns)
@@ -601,7 +601,7 @@ def test_hidden_pairs_that_the_search_saw_do_not_move_the_gate(seed):
     blind = make_estimator(item_data=world.item_data, **columns).fit(rest)
     other = clone(model).set_params(**blind.found_params()).fit(world.X)
     gamma, blind_gamma = (m.gate_.gap_coef_ for m in (model, other))
-    # Its standard error: of as many calibration slates in other worlds.
+    # The standard error, from other synthetic data with as many calibration slates.
     spread = []
     for another in (10, 11, 12):
         world = make_interactions(400, 200, 8000, random_state=another)
