@@ -179,7 +179,7 @@ def test_nothing_is_printed_or_warned(X, judge, backbone, capfd):
     ("settings", "error", "message"),
     [
         ({"backbone": "svd"}, ValueError, "backbone"),
-        ({"backbone": "bpr", "alpha": 3.0}, ValueError, "'bpr' has no alpha"),
+        ({"backbone": "bpr", "alpha": 3.0}, ValueError, "'bpr' has no parameter alpha"),
         ({"backbone": "bpr", "backbone__neg_prop": 3}, ValueError, "neg_prop.*LMF.*BPR"),
         ({"backbone": "lmf", "backbone__missing_power": 0.75}, ValueError, "missing_power.*LMF"),
         ({"backbone__learning_rate": 1}, ValueError, "learning_rate.*BPR.*ALS"),

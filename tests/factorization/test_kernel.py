@@ -291,5 +291,5 @@ def test_platforms_without_numba_are_named():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert process.returncode != 0
-    for word in ("needs numba", "macOS on Intel", "musl", "free-threaded"):
+    for word in ("requires numba", "macOS on Intel", "musl", "free-threaded"):
         assert word in process.stderr
