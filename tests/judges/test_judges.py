@@ -190,7 +190,9 @@ def test_judges_of_functions_are_called_by_their_name():
     judge = LLMJudge.from_callable(lambda slate: [None] * 2, name="nobody", version="1")
     likes = [["ann", 1], ["ann", 2], ["bob", 2], ["bob", 3], ["cat", 4], ["cat", 1]]
     model = make_estimator(factors=2, judge=judge, slates__size=2)
-    with pytest.warns(JudgmentWarning, match=r"^Judge 'nobody' gave no opinion .* Look at what"):
+    with pytest.warns(
+        JudgmentWarning, match="^Judge 'nobody' returned no ratings .* Inspect a few"
+    ):
         model.fit(likes)
 
 

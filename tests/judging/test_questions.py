@@ -259,7 +259,7 @@ def test_a_judge_that_nothing_can_be_asked_about_is_named():
     full = np.array([(user, item) for user in range(20) for item in range(10)])
     judge = LLMJudge.from_callable(lambda slate: [], name="unasked", version="1")
     model = SelectiveLLMRegularizedMF(factors=2, tuning=None, judge=judge)
-    with pytest.warns(JudgmentWarning, match="No slate could be made"):
+    with pytest.warns(JudgmentWarning, match="No slate could be built"):
         assert model.fit(full).judge_stats_["slates"] == 0
 
 
