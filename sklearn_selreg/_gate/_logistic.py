@@ -9,7 +9,7 @@ from sklearn.model_selection import GroupKFold
 from .._utils._warn import warn
 from ..exceptions import GateWarning
 
-_LAST = 1e-4  # tolerance of the change in log-odds by a step; the remaining error is its square
+_LAST = 1e-4  # tolerance of a step in log-odds; the remaining error is about its square
 _MOST_STEPS = 1000
 
 
