@@ -89,7 +89,7 @@ class JudgingPlan:
             "fits": f"{self.n_fits:,}",
             "slates": f"{len(self.slates):,}",
             "prompts": f"{e.prompts:,}",
-            "of these cached": f"{e.cached:,}",
+            "cached prompts": f"{e.cached:,}",
             "requests": f"{e.requests:,}",
         }
         if e.input_tokens:
