@@ -124,7 +124,7 @@ def index_given(X, y, model, **columns):
         if not known.matrix.nnz:
             raise ValueError(
                 "X must be the interactions that the factors were fitted on, because from_factors "
-                "got none; got None."
+                "was called without interactions; got None."
             )
         return Interactions(known.matrix, known.recency_rank, known.times, **ids)
     interactions = index_interactions(X, y, **columns)

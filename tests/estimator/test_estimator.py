@@ -788,14 +788,14 @@ def test_slates_beyond_the_fitted_rows_are_dropped_in_one_warning(world):
 def test_no_slate_left_is_an_error(world):
     elsewhere = [record | {"user": f"user {record['user']}"} for record in world.records]
     with pytest.raises(
-        ValueError, match=r"No slate of the judge fits .* 80 slates of unknown .* such as 'user "
+        ValueError, match=r"No slate of the judge matches .* 80 slates of unknown .* user 'user "
     ):
         world.judged(judge=PrecomputedJudge(elsewhere)).fit(world.train)
     as_text = [
         record | {"history": [], "candidates": [str(i) for i in record["candidates"]]}
         for record in world.records
     ]
-    with pytest.raises(ValueError, match=r"candidates of unknown items.* the same ids"):
+    with pytest.raises(ValueError, match=r"candidates of unknown items.* must be the same"):
         world.judged(judge=PrecomputedJudge(as_text)).fit(world.train)
 
 
@@ -967,7 +967,7 @@ def test_the_steps_of_a_fit_are_logged(world, caplog):
     assert told[4] == model.judge_summary_
     assert f"of {len(model.users_)} users with {len(model.items_)} items" in told[0]
     assert f"on {stats['calibration_pairs']} pairs of {stats['calibration_slates']}" in told[2]
-    assert f"of {stats['pairs']} preferences weigh more" in told[3]
+    assert f"of {stats['pairs']} preferences have a positive weight" in told[3]
 
 
 def test_works_in_a_pipeline(world, model):

@@ -257,7 +257,7 @@ def test_a_judge_of_texts_without_texts_is_told_where_they_come_from():
         judge.rate([Slate(1, [], [2, 3])])
     likes = [["ann", 1], ["ann", 2], ["bob", 2], ["bob", 3], ["cat", 4]]
     judge = LLMJudge.from_callable(by_text, name="n", version="1", reads_texts=True)
-    with pytest.raises(ValueError, match="reads what items are"):
+    with pytest.raises(ValueError, match="reads item texts"):
         make_estimator(judge=judge, slates__size=2).plan_judging(likes)
 
 
