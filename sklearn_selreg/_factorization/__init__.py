@@ -1,1 +1,1 @@
-"""Matrices and weights in, factors out; knows nothing of judges."""
+"""Matrix factorization: from matrices and weights to factors, independent of any judge."""

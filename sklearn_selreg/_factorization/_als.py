@@ -1,10 +1,8 @@
 r"""Alternating least squares with a feature prior and pairwise preferences.
 
-Knows matrices and weights, and nothing of judges, gates or tables.
-
-Users :math:`x_u`, items :math:`y_i`, confidences :math:`c_{ui}` of observed interactions, weights
-:math:`c_i` of missing entries, item features :math:`f_i`, fixed biases :math:`b_{ui}`, pair
-weights :math:`a_{uij} \ge 0` and margins :math:`m_{uij}`; the objective is
+With users :math:`x_u`, items :math:`y_i`, confidences :math:`c_{ui}` of observed interactions,
+weights :math:`c_i` of missing entries, item features :math:`f_i`, fixed biases :math:`b_{ui}`, pair
+weights :math:`a_{uij} \ge 0` and margins :math:`m_{uij}`, the objective is
 
 .. math::
 
@@ -15,12 +13,12 @@ weights :math:`a_{uij} \ge 0` and margins :math:`m_{uij}`; the objective is
     + \mu \sum_{u,\, i \succ j} a_{uij} \max(0, m_{uij} - z_{uij})^2,
     \qquad z_{uij} = x_u \cdot (y_i - y_j) + b_{ui} - b_{uj}
 
-With user features :math:`g_u`, :math:`|x_u|^2` is :math:`|x_u - V^T g_u|^2`, and
-:math:`\kappa |V|^2` comes on top. Users of whom there are neither interactions nor pairs then have
-no part in the objective: they are what V says of them.
+With user features :math:`g_u`, :math:`|x_u|^2` becomes :math:`|x_u - V^T g_u|^2`, plus
+:math:`\kappa |V|^2`. Users with neither interactions nor pairs are then excluded from the objective
+and set to :math:`V^T g_u`.
 
-With :math:`c_i = 1`, no features and no pairs it is the objective of Hu, Koren & Volinsky (2008),
-"Collaborative filtering for implicit feedback datasets", as minimized by ``implicit``. Each
+With :math:`c_i = 1`, no features and no pairs, this is the objective of Hu, Koren & Volinsky
+(2008), "Collaborative filtering for implicit feedback datasets", as minimized by ``implicit``. Each
 half-sweep is one call of ``_half_sweep``.
 """
 
@@ -35,9 +33,9 @@ from ._half_sweep import HalfSweep, aligned, rotate, weighted_gram
 from ._slate_terms import kernel_terms, pair_loss
 from ._threads import single_threaded_blas, threads, useful_threads
 
-CG_STEPS = 2  # of a half-sweep, warm-started
-RELAXATION = 1.5  # how far rows go in a sweep, relative to the solution
-_TO_CONVERGENCE = 1e-12  # of the squared residual
+CG_STEPS = 2  # per half-sweep, warm-started
+RELAXATION = 1.5  # step length of rows in a sweep, relative to the solution
+_TO_CONVERGENCE = 1e-12  # tolerance of the squared residual
 _ENTRIES_PER_CHUNK = 2**20
 
 
@@ -49,37 +47,37 @@ class RegularizedALS:
     confidence : csr_matrix of shape (n_users, n_items), float32
         Confidences of the observed interactions, > 0.
     alpha : float
-        By which they are multiplied, without a copy.
+        Factor of the confidences, applied without a copy.
     user_factors, item_factors : ndarrays of shape (n_users, k) and (n_items, k), float32
-        Factors to start from; they are copied.
+        Initial factors; they are copied.
     regularization : float or ndarray of shape (n_users,)
-        :math:`\lambda`; an array, of each user, only to solve for users.
+        :math:`\lambda`. An array with a value per user is supported only by `solve_users`.
     item_regularization : float or None
-        :math:`\lambda_I`; None = `regularization`.
+        :math:`\lambda_I`. If None, `regularization`.
     missing_weights : ndarray of shape (n_items,) or None
-        :math:`c_i` > 0; None = 1.
+        :math:`c_i` > 0. If None, 1.
     features : csr_matrix of shape (n_items, n_features), float32, or None
-        Item features of the prior; None = items are shrunk to zero.
+        Item features of the prior. If None, items are shrunk toward zero.
     user_features : csr_matrix of shape (n_users, n_user_features), float32, or None
-        Likewise of the users.
+        User features of the prior. If None, users are shrunk toward zero.
     user_prior : ndarray of shape (n_users, k), float32, or None
-        Instead of `user_features`: what users are shrunk to by `solve_users`.
+        Prior mean of the users in `solve_users`, instead of `user_features`.
     slates : SlateTerms or None
         Pairwise preferences.
     llm_weight : float
         :math:`\mu`.
     num_threads : int
-        0 = all cores. The result does not depend on it.
+        0 means all cores. The result does not depend on it.
     cg_steps : int
-        Conjugate gradient steps of a half-sweep.
+        Conjugate gradient steps per half-sweep.
     relaxation : float
-        How far rows go in a half-sweep, relative to the solution; between 0 and 2.
+        Step length of rows in a half-sweep, relative to the solution; between 0 and 2.
 
     Notes
     -----
     The squared hinge is majorized at the current factors: with :math:`z_0` the current difference,
-    :math:`\max(0, m - z)^2 \le (t - z)^2` at :math:`t = \max(m, z_0)`. So no sweep raises the loss,
-    also where rows go further than to the solution (see ``_half_sweep``).
+    :math:`\max(0, m - z)^2 \le (t - z)^2` at :math:`t = \max(m, z_0)`. Hence no sweep increases the
+    loss, even with over-relaxation (see ``_half_sweep``).
     """
 
     def __init__(
@@ -117,7 +115,7 @@ class RegularizedALS:
             self._pairs = slates, llm_weight
             self._of_users, self._of_items = kernel_terms(slates, llm_weight, *confidence.shape)
         self._x, self._y = aligned(user_factors), aligned(item_factors)
-        # Both sides are multiplied by the eigenvectors of Gram matrices as they come.
+        # The stored factors are rotated by the accumulated eigenvectors of Gram matrices.
         self._basis, self._gram = None, None
 
     @cached_property
@@ -144,17 +142,17 @@ class RegularizedALS:
 
     @property
     def user_factors(self):
-        """Current user factors, a copy, (n_users, k) float32."""
+        """Copy of the current user factors, (n_users, k) float32."""
         return self._rotated_back(self._x)
 
     @property
     def item_factors(self):
-        """Current item factors, a copy, (n_items, k) float32."""
+        """Copy of the current item factors, (n_items, k) float32."""
         return self._rotated_back(self._y)
 
     @property
     def user_coefficients(self):
-        """Coefficients V of the user factors, (n_user_features, k) float32; None without."""
+        """Coefficients V, (n_user_features, k) float32; None without user features."""
         if self._user_prior is None:
             return None
         with single_threaded_blas(), quiet():
@@ -167,7 +165,7 @@ class RegularizedALS:
             return rows @ self._basis.T.astype(np.float32)
 
     def take_factors(self):
-        """Return user and item factors without a copy; the problem cannot be used any more."""
+        """Return user and item factors without a copy; the problem cannot be used afterwards."""
         self.__dict__.pop("_item_half", None)  # the transposed matrix
         if self._basis is not None:
             with self._threads() as run, quiet():
@@ -178,7 +176,7 @@ class RegularizedALS:
 
     @property
     def is_finite(self):
-        """Whether the factors are; one user that is not makes all items so in a sweep."""
+        """Whether the factors are finite; a sweep spreads non-finite values to all items."""
         return are_finite(self._y)
 
     def sweep(self):
@@ -193,7 +191,7 @@ class RegularizedALS:
     def solve_users(self, cg_steps=None, *, last=False):
         """Solve for the users and return their factors, (n_users, k) float32.
 
-        `cg_steps` None: to convergence. `last`: without a copy, as `take_factors`.
+        If `cg_steps` is None, solve to convergence. `last` avoids a copy, like `take_factors`.
         """
         how = {"steps": cg_steps}
         if cg_steps is None:
@@ -223,7 +221,7 @@ class RegularizedALS:
         return gram, q
 
     def loss(self):
-        """Return the objective at the current factors, summed in float64."""
+        """Objective at the current factors, summed in float64."""
         x, y = self._x.astype(np.float64), self._y.astype(np.float64)
         weights = np.ones(len(y)) if self._weights is None else self._weights.astype(np.float64)
         counted = x if self._user_weights is None else x[self._user_weights > 0]
@@ -265,19 +263,19 @@ def fold_in(
     Parameters
     ----------
     confidence : csr_matrix of shape (n_users, n_items), float32
-        Confidences of the users' interactions; a user without any gets the prior.
+        Confidences of the users' interactions; users without any get the prior mean.
     item_factors : ndarray of shape (n_items, k), float32
     regularization : float or ndarray of shape (n_users,), float32
-        Of all users, or of each.
+        L2 penalty, common or per user.
     missing_weights : ndarray of shape (n_items,) or None
         As in `RegularizedALS`.
     prior : ndarray of shape (n_users, k), float32, or None
-        What users are shrunk to; None: zeros.
+        Prior mean of the users. If None, zeros.
     num_threads : int
     start : ndarray of shape (n_users, k), float32, or None
-        None: zeros.
+        Starting point. If None, zeros.
     cg_steps : int or None
-        None: to convergence.
+        Number of conjugate gradient steps. If None, solve to convergence.
 
     Returns
     -------
@@ -302,7 +300,7 @@ def _expected(prior, rows, run):
 
 
 def _are_known(confidence, slates):
-    """Return 1 for users with interactions or pairs, and 0 for others, (n_users,) float32."""
+    """Return an indicator of users with interactions or pairs, (n_users,) float32."""
     known = np.diff(confidence.indptr) > 0
     if slates is not None:
         known[slates.users] = True

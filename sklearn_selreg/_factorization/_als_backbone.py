@@ -1,7 +1,7 @@
-"""The factorizations as users set them: confidences, weights and biases of a matrix.
+"""ALS backbone: translates settings into confidences, weights and biases of a matrix.
 
-Knows matrices and settings; what is done with them is in ``_als`` and ``_proximal``. All backbones
-have the same methods: `split`, `start`, `resume`, `fit`, `refine`, `finish` and `solve_users`.
+The solvers are in ``_als`` and ``_proximal``. All backbones have the same methods: `split`,
+`start`, `resume`, `fit`, `refine`, `finish` and `solve_users`.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from ._feature_prior import FeaturePrior
 from ._finite import explain_not_finite
 from ._preferences import as_arguments
 
-_HINGE_STEPS = 10  # solutions for a judged user, each with the preferences that are unmet then
+_HINGE_STEPS = 10  # solves for a judged user, each with the currently violated preferences
 _RECENCY_GAIN = 3.0  # confidence of the newest interaction, relative to no recency
 _ENTRIES_PER_CHUNK = 2**20
 
@@ -27,7 +27,7 @@ _ENTRIES_PER_CHUNK = 2**20
 class ALSBackbone:
     """Settings of the factorization; see `SelectiveLLMRegularizedMF` for their meaning.
 
-    The last two are those of libraries whose factors are given: see `from_factors`.
+    The last two reproduce the conventions of other libraries; see `from_factors`.
     """
 
     factors: int
@@ -56,30 +56,27 @@ class ALSBackbone:
 
     @property
     def preference_unit(self):
-        """What a preference of `llm_weight` 1 weighs: as much as an interaction."""
+        """Weight of a preference with `llm_weight` 1: that of an interaction."""
         return self.alpha
 
     @property
     def watched(self):
-        """How often `fit` calls its watch, at most."""
+        """Maximum number of calls of the watch by `fit`."""
         return self.iterations
 
     def split(self, n_refine):
-        """Return the backbone that leaves some of its sweeps to the judge, and their number."""
+        """Reserve sweeps for the judge; return the backbone with fewer sweeps, and their number."""
         n_sweeps = self.iterations // 2 if n_refine is None else n_refine
         if not 1 <= n_sweeps < self.iterations:
             raise ValueError(
-                "With a judge, refine_iterations must be at least 1 and smaller than iterations, "
-                f"which must be at least 2; got refine_iterations={n_refine} and "
+                "With a judge, iterations must be at least 2, and refine_iterations at least 1 and "
+                f"less than iterations; got refine_iterations={n_refine} and "
                 f"iterations={self.iterations}."
             )
         return replace(self, iterations=self.iterations - n_sweeps), n_sweeps
 
     def confidence(self, matrix):
-        """Return the confidences of interactions, (n_users, n_items) csr float32.
-
-        They are alpha * strength, and on top of that `base_confidence`.
-        """
+        """Confidences alpha * strength + `base_confidence`, (n_users, n_items) csr float32."""
         with quiet():
             data = np.float32(self.alpha) * matrix.data
             if self.base_confidence:
@@ -87,15 +84,15 @@ class ALSBackbone:
         return with_data(matrix, data)
 
     def user_penalty(self, confidence):
-        """Return the L2 penalty of users by their interactions: a number, or (n_users,) float32."""
+        """L2 penalty of users: a number, or (n_users,) float32 if it depends on their counts."""
         if self.count_offset is None:
             return self.regularization
-        # Users without interactions are 0 whatever theirs is, but it must be above 0.
+        # Users without interactions get zero factors at any penalty, but it must be positive.
         counts = np.maximum(np.diff(confidence.indptr), 1)
         return np.float32(self.regularization) * (counts + np.float32(self.count_offset))
 
     def recent_confidence(self, matrix, age):
-        """Return confidences that fall with age, alpha * strength * 3 / (1 + age) ** p.
+        """Confidences that decay with age, alpha * strength * 3 / (1 + age) ** p.
 
         Parameters
         ----------
@@ -108,15 +105,15 @@ class ALSBackbone:
         if self.recency_power > 0:
             for start in range(0, len(age), _ENTRIES_PER_CHUNK):
                 chunk = slice(start, start + _ENTRIES_PER_CHUNK)
-                with quiet():  # a power that is infinite leaves the newest interaction only
+                with quiet():  # an infinite power keeps only the newest interaction
                     decay = (1 + age[chunk].astype(np.float32)) ** np.float32(self.recency_power)
                 confidence.data[chunk] *= _RECENCY_GAIN / decay
         return confidence
 
     def missing_weights(self, popularity):
-        """Return the confidence of missing entries by item, (n_items,) float64, or None for 1.
+        """Confidence of missing entries by item, (n_items,) float64, or None for 1.
 
-        Popular items that a user does not have were more probably seen and passed over.
+        A user without interaction with a popular item more probably saw it and passed it over.
         """
         if self.missing_power == 0:
             return None
@@ -124,7 +121,7 @@ class ALSBackbone:
         return (padded / padded.mean()) ** self.missing_power
 
     def bias(self, by_period, features):
-        """Return the bias of each item in each period, (n_items, n_periods) float32, or None.
+        """Bias of each item in each period, (n_items, n_periods) float32, or None if 0.
 
         See `popularity_bias`.
         """
@@ -134,21 +131,22 @@ class ALSBackbone:
             return (self.item_bias * popularity_bias(by_period, features)).astype(np.float32)
 
     def start(self, n_users, n_items, random_state):
-        """Return random factors, as implicit's own from the same generator."""
+        """Random initial factors, equal to those of implicit with the same generator."""
         shapes = (n_users, self.factors), (n_items, self.factors)
         return tuple(random_state.random(shape, dtype=np.float32) * 0.01 for shape in shapes)
 
     def resume(self, matrix, features, old, known, random_state):
-        """Return what `fit` starts from, to go on from old factors.
+        """Return a starting point for `fit` that continues from old factors.
 
         Parameters
         ----------
         matrix, features
             As in `fit`.
         old : Factors
-            In the rows of `matrix` and of `features`; those that are not known hold anything.
+            Aligned with the rows of `matrix` and `features`; rows of new users and items are
+            ignored.
         known : tuple of ndarrays of bool, (n_users,) and (n_items,)
-            Which users and items there were.
+            Which users and items have old factors.
         random_state : Generator
 
         Returns
@@ -175,7 +173,7 @@ class ALSBackbone:
         share=1.0,
         preferences=None,
     ):
-        """Return the least squares problem of an interaction matrix.
+        """Set up the least squares problem of an interaction matrix.
 
         Parameters
         ----------
@@ -186,14 +184,14 @@ class ALSBackbone:
             User and item factors to start from, without bias columns.
         user_features : csr_matrix of shape (n_users, n_user_features), float32, or None
         user_prior : ndarray of shape (n_users, factors), float32, or None
-            Instead of `user_features`: what users are expected to be.
+            Prior mean of the users, instead of `user_features`.
         confidence : csr_matrix or None
-            Instead of alpha * strength.
+            Confidences instead of alpha * strength.
         popularity : ndarray of shape (n_items,), int, or None
-            Number of interactions of each item; None: those in `matrix`.
+            Number of interactions of each item. If None, counted in `matrix`.
         share : float, default=1
-            Which part of all users the matrix has. Items are penalized by as much less, so that
-            their factors are what all users would make of them.
+            Fraction of all users that `matrix` contains. It multiplies the penalty of the items,
+            so that their factors estimate those of a fit on all users.
         preferences : PreferenceLoss or None
 
         Returns
@@ -220,7 +218,7 @@ class ALSBackbone:
                     cg_steps=self.cg_steps,
                     **as_arguments(preferences),
                 )
-        except np.linalg.LinAlgError as error:  # of weights that are not finite, or nearly so
+        except np.linalg.LinAlgError as error:  # weights that overflow, or nearly so
             raise ValueError(explain_not_finite(self, matrix.data)) from error
 
     def fit(self, matrix, features, start, watch=NO_WATCH, *, by_period=None, user_features=None):
@@ -232,11 +230,11 @@ class ALSBackbone:
             Strengths.
         features : csr_matrix of shape (n_items, n_features), float32, or None
         start : object
-            From `start`.
+            From `start` or `resume`.
         watch : Watch
-            Is called after each sweep, and may end them.
+            Called after each sweep; may stop the fit.
         by_period : ndarray of shape (n_items, n_periods) or None
-            Number of interactions of each item in each period. None: there is a single one.
+            Number of interactions of each item in each period. If None, there is a single period.
         user_features : csr_matrix of shape (n_users, n_user_features), float32, or None
 
         Returns
@@ -244,7 +242,7 @@ class ALSBackbone:
         factors : Factors
         """
         problem = self.problem(matrix, features, start, user_features=user_features)
-        del start  # has been copied, and may be large
+        del start  # copied, and possibly large
         bias = self.bias(counted(matrix, by_period), features)
         return _sweep(problem, self.iterations, watch, Factors(None, None, bias))
 
@@ -259,7 +257,7 @@ class ALSBackbone:
         *,
         user_features=None,
     ):
-        """Go on from factors, regularized by preferences.
+        """Continue from given factors, regularized by preferences.
 
         Parameters
         ----------
@@ -279,7 +277,7 @@ class ALSBackbone:
         return _sweep(problem, n_sweeps, watch, factors)
 
     def finish(self, matrix, age, factors, preferences, *, user_features=None):
-        """Solve for the users to convergence, by what is recent; their items stay.
+        """Solve for the users to convergence with recency weighting; the items are fixed.
 
         Parameters
         ----------
@@ -293,7 +291,7 @@ class ALSBackbone:
         factors : Factors
         """
         recent = self.recent_confidence(matrix, age) if self.recency_power > 0 else None
-        # Users are solved against fixed items, which need no prior themselves.
+        # The items are fixed and need no prior.
         problem = self.problem(
             matrix,
             None,
@@ -305,22 +303,22 @@ class ALSBackbone:
         return factors._replace(users=problem.solve_users(last=True))
 
     def solve_users(self, matrix, factors, popularity, age=None, *, prior=None, cg_steps=None):
-        """Solve for users, items fixed.
+        """Solve for users with fixed items.
 
         Parameters
         ----------
         matrix : csr_matrix of shape (n_users, n_items), float32
-            Their interactions.
+            The users' interactions.
         factors : Factors
-            Of which the users are read with `cg_steps` only: to start from.
+            Its users are the starting point if `cg_steps` is given, else they are ignored.
         popularity : ndarray of shape (n_items,), int
-            That the items were fitted with.
+            Popularity of the items in the fit.
         age : ndarray of shape (nnz,), int, or None
-            As in `recent_confidence`; None: all interactions count alike.
+            As in `recent_confidence`. If None, there is no recency weighting.
         prior : ndarray of shape (n_users, factors), float32, or None
-            What users are expected to be from their features; None: they have none.
+            Prior mean of the users from their features; None without user features.
         cg_steps : int or None
-            Of the solver; None: to convergence, from 0.
+            Number of conjugate gradient steps. If None, solve to convergence from 0.
 
         Returns
         -------
@@ -334,17 +332,17 @@ class ALSBackbone:
         return self.fold_in(confidence, factors.items, popularity, **solver)
 
     def solve_judged(self, matrix, age, users, items, popularity, preferences, prior=None):
-        """Solve for users of whom a judge has preferences, items fixed.
+        """Solve for users with preferences from a judge, with fixed items.
 
         Parameters
         ----------
         matrix, age, popularity, prior
             As in `solve_users`.
         users : ndarray of shape (n_users, factors), float32
-            To start from.
+            Starting point.
         items : ndarray of shape (n_items, factors), float32
         preferences : PreferenceLoss
-            Slates in the rows of `matrix`.
+            Its slates refer to the rows of `matrix`.
 
         Returns
         -------
@@ -365,21 +363,21 @@ class ALSBackbone:
         return problem.solve_users(last=True)
 
     def place_items(self, new, features, gram, items, bias, own_bias, popularity):
-        """Place items that nobody has by their features.
+        """Compute factors of items without interactions from their features.
 
-        Without interactions the normal equations of an item are those of its prior, shrunk by what
-        missing entries say; their weight is on both sides.
+        The normal equations of such an item contain only its prior and the missing entries; the
+        weight of the missing entries is on both sides and cancels.
 
         Parameters
         ----------
         new : csr_matrix of shape (n_new, n_features), float32
         features : csr_matrix of shape (n_items, n_features), float32
         gram : ndarray of shape (factors, factors), float64
-            Of the users.
+            Gram matrix of the users.
         items : ndarray of shape (n_items, factors), float32
             Without bias columns.
         bias : ndarray of shape (n_items, n_periods), float32
-            0 periods if there is none.
+            Without a bias, n_periods is 0.
         own_bias : None
             See `SampledBackbone.place_items`.
         popularity : ndarray of shape (n_items,), int
@@ -397,15 +395,15 @@ class ALSBackbone:
         return placed.astype(np.float32), expected_bias(new, features, bias, popularity), None
 
     def fold_in(self, confidence, item_factors, popularity, **solver):
-        """Solve for users with the given confidences, items fixed.
+        """Solve for users with given confidences and fixed items.
 
         Parameters
         ----------
         confidence : csr_matrix of shape (n_users, n_items), float32
         item_factors : ndarray of shape (n_items, factors), float32
-            Without bias column.
+            Without bias columns.
         popularity : ndarray of shape (n_items,), int
-            That the items were fitted with.
+            Popularity of the items in the fit.
         **solver
             `prior`, `start` and `cg_steps` of ``_als.fold_in``.
 
@@ -424,7 +422,7 @@ class ALSBackbone:
 
 
 def _sweep(problem, n_sweeps, watch, factors):
-    """Make sweeps; return `factors` with those of the problem in their place."""
+    """Run sweeps; return `factors` updated with those of the problem."""
 
     def swept(*, last=False):
         coefficients = problem.user_coefficients

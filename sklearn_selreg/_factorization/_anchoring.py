@@ -1,21 +1,21 @@
-"""How strongly given factors are kept, and where new ones start beside them."""
+"""Anchoring of pretrained factors: strength of the proximal terms, initialization of new rows."""
 
 import numpy as np
 
 from .._data._csr import count_interactions
 from ._proximal import shrink_to_features
 
-FEATURES_WORTH = 4.0  # interactions that what features lead to expect is worth, per prior_strength
-USER_FEATURES_WORTH = 1.0  # the same for users, whose histories tell more
-_USER_PULL = 2e4  # of staying at the backbone's factors, by the root of interactions + 1
-ITEM_PULL = 1e6  # the same, by interactions
+FEATURES_WORTH = 4.0  # weight of the feature prediction in interactions, per prior_strength
+USER_FEATURES_WORTH = 1.0  # same for users, whose histories are more informative
+_USER_PULL = 2e4  # proximal weight of a user's factors, per sqrt(interactions + 1)
+ITEM_PULL = 1e6  # proximal weight of an item's factors, per interaction
 
 
 def resume_factors(backbone, matrix, features, old, known, items, bias, popularity):
-    """Return users, items and biases to go on from.
+    """Users, items and biases to continue from.
 
-    New items are what their features lead to expect, else what `items` and `bias` hold; new users
-    are folded in.
+    New items start at the prediction from their features, without features at `items` and `bias`;
+    new users are folded in.
     """
     known_users, known_items = known
     items = np.where(known_items[:, np.newaxis], old.items, items).astype(np.float32)
@@ -36,32 +36,32 @@ def resume_factors(backbone, matrix, features, old, known, items, bias, populari
 
 
 def covariance(factors):
-    """Return the covariance of the columns of factors, (k, k)."""
+    """Covariance of the columns of factors, (k, k)."""
     return np.atleast_2d(np.cov(factors, rowvar=False, bias=True))
 
 
 def score_spread(users, items, known):
-    """Return the standard deviation of a user's scores over known items, root mean square."""
+    """Root mean square over users of the standard deviation of their scores over known items."""
     among_items = covariance(items[known])
     variance = np.mean(np.einsum("uk,kl,ul->u", users, among_items, users, optimize=True))
     return float(np.sqrt(max(variance, np.finfo(np.float32).tiny)))
 
 
 def user_pull(lengths):
-    """Return how strongly users with so many interactions stay at their factors."""
+    """Proximal weights of users, given their numbers of interactions."""
     return _USER_PULL * np.sqrt(lengths + 1.0)
 
 
 def item_pull(popularity, alone):
-    """Return how strongly items stay at their factors; `alone`: where no features pull."""
+    """Proximal weights of items, given their popularity; `alone` means without features."""
     return ITEM_PULL * (popularity + float(alone))
 
 
 def score_metrics(users, items):
-    """Return by how much scores change with users, and with items: two (k, k) matrices, float64.
+    """Metrics of users and of items that measure changes of scores: two (k, k) float64 matrices.
 
-    Mean squared change of a user's scores, apart from what all scores have in common; and of an
-    item's scores. A little of the identity keeps them regular.
+    The first gives the mean squared change of a user's scores, apart from a common shift; the
+    second that of an item's scores. A small multiple of the identity keeps both non-singular.
     """
     items = items.astype(np.float64)
     users = users.astype(np.float64)

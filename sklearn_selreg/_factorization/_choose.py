@@ -1,16 +1,14 @@
-r"""Lists under quotas, and with a shelf of new items.
+r"""Top-n lists under group quotas and with a minimum number of new items.
 
-**Quotas**: of each group of items at most so many. Going down the ranking and taking what still
-fits is the list of the highest sum of scores, if the groups do not cross: if any two are disjoint,
-or one lies within the other. (The lists are then independent sets of a laminar matroid, for which
-the greedy algorithm is exact.)
+**Quotas** limit the number of items per group. The greedy algorithm takes items in ranking order
+whenever they fit. It maximizes the sum of scores if any two groups are either disjoint or nested:
+the feasible lists are then the independent sets of a laminar matroid.
 
-**Shelf**: at least m new items. As long as there are fewer, the exchange of an item that is not new
-for a new one which costs the least is made, among those that keep to the quotas. The best list with
-one more item of a color is always one exchange away (Gabow & Tarjan 1984, "Efficient algorithms for
-a family of matroid intersection problems"), so this is exact in the same cases. Where groups
-cross, exchanges may end too early: then the new items are taken first, and the rest of the list
-after them.
+**Minimum of m new items**: while a list has fewer, it swaps an old item for a new one, choosing the
+cheapest swap that respects the quotas. The best list with one more new item is always one swap away
+(Gabow & Tarjan 1984, "Efficient algorithms for a family of matroid intersection problems"), so this
+is exact under the same condition. If groups overlap partially, the swaps may end too early; then
+the new items are chosen first, and the list is filled up afterwards.
 """
 
 import numpy as np
@@ -21,32 +19,34 @@ from ._jit import jit
 @jit
 def choose(columns, scores, whole, new_columns, new_scores, new_whole, is_new, groups, quotas,
            n, min_new):  # fmt: skip
-    """Choose lists from rankings.
+    """Build top-n lists from rankings.
 
     Parameters
     ----------
     columns, scores : arrays of shape (n_users, k), int32 and float32
-        The ranking of each user, best first; -1 ends it.
+        Ranking of each user, best first, terminated by -1.
     whole : bool
-        Whether the rankings have all candidates: else a user may need more of one.
+        Whether the rankings contain all candidates. If False, a user may need a longer one.
     new_columns, new_scores, new_whole
-        The same, of new items only.
+        The same for rankings of new items only.
     is_new : bool array of shape (n_items,)
     groups : int32 array of shape (n_kinds, n_items)
-        The group of an item; -1: none.
+        Group of each item; -1 if it has none.
     quotas : int array of shape (n_kinds,)
-        How many items of a group a list has at most.
+        Maximum number of items per group in a list.
     n, min_new : int
-        Length of the lists, and how many of them are to be new at least.
+        Length of the lists, and minimum number of new items in each.
 
     Returns
     -------
     chosen : int32 array of shape (n_users, n)
-        Best first; -1 where there is none.
+        Best first, padded with -1.
     values : float32 array of shape (n_users, n)
+        Scores, padded with NaN.
     decided : bool array of shape (n_users,)
-        False: the ranking was too short.
+        False where the ranking was too short.
     n_new : int array of shape (n_users,)
+        Number of new items in each list.
     """
     n_users = len(columns)
     chosen = np.full((n_users, n), -1, dtype=np.int32)
@@ -91,9 +91,9 @@ def choose(columns, scores, whole, new_columns, new_scores, new_whole, is_new, g
 
 @jit
 def order_rows(starts, scores):
-    """Return the order in which the scores of each row fall, of equal ones the first one first.
+    """Positions in `scores` that sort each row in descending order, with a stable sort.
 
-    Row n is `scores[starts[n] : starts[n + 1]]`; the order is of positions in `scores`.
+    Row n is `scores[starts[n] : starts[n + 1]]`.
     """
     order = np.empty(len(scores), dtype=np.int64)
     for row in range(len(starts) - 1):
@@ -104,7 +104,7 @@ def order_rows(starts, scores):
 
 @jit
 def _take(columns, scores, groups, quotas, chosen, values, m):
-    """Go down a ranking and take what fits, until the list, of m so far, is full; return m."""
+    """Append the items of a ranking that fit to a list of length m; return its new length."""
     for j in range(len(columns)):
         if m == len(chosen) or columns[j] < 0:
             break
@@ -118,7 +118,7 @@ def _take(columns, scores, groups, quotas, chosen, values, m):
 
 @jit
 def _fill(columns, scores, groups, quotas, chosen, values, m):
-    """Take what fits besides the m items of a list, and put all in order; return how many."""
+    """Fill up a list of length m from a ranking and sort it by score; return its new length."""
     m = _take(columns, scores, groups, quotas, chosen, values, m)
     order = np.argsort(-values[:m], kind="mergesort")
     chosen[:m], values[:m] = chosen[:m][order], values[:m][order]
@@ -127,7 +127,7 @@ def _fill(columns, scores, groups, quotas, chosen, values, m):
 
 @jit
 def _fits(column, out, groups, quotas, chosen):
-    """Return whether an item fits into a list of which the item at `out` (-1: none) is taken."""
+    """Whether an item fits into a list from which the item at `out` is removed (-1: none)."""
     for kind in range(len(groups)):
         group, count = groups[kind, column], 0
         if group < 0:
@@ -141,7 +141,10 @@ def _fits(column, out, groups, quotas, chosen):
 
 @jit
 def _best_exchange(new_columns, new_scores, whole, is_new, groups, quotas, chosen, values):
-    """Find the cheapest exchange: what goes (-1: none), what comes, and whether that is sure."""
+    """Find the cheapest swap: position of the old item (-1: none), that of the new, and certainty.
+
+    The result is uncertain if a longer ranking of new items might contain a better swap.
+    """
     lowest = np.inf
     for place in range(len(chosen)):
         if not is_new[chosen[place]]:
@@ -150,7 +153,7 @@ def _best_exchange(new_columns, new_scores, whole, is_new, groups, quotas, chose
     for j in range(len(new_columns)):
         if new_columns[j] < 0:
             return out, comes, True
-        if best >= new_scores[j] - lowest:  # nor can what is further down be better
+        if best >= new_scores[j] - lowest:  # no later item can be better
             return out, comes, True
         if (chosen == new_columns[j]).any():
             continue
@@ -164,7 +167,7 @@ def _best_exchange(new_columns, new_scores, whole, is_new, groups, quotas, chose
 
 @jit
 def _exchange(chosen, values, out, column, score):
-    """Replace an item of a list that is sorted by score."""
+    """Replace an item of a list, which stays sorted by score."""
     place = out
     while place + 1 < len(chosen) and values[place + 1] >= score:
         chosen[place], values[place] = chosen[place + 1], values[place + 1]

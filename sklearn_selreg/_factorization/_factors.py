@@ -1,4 +1,4 @@
-"""The factors of a model, and the columns of item biases beside them."""
+"""Factors of a model, and item biases as additional columns."""
 
 from typing import NamedTuple
 
@@ -8,31 +8,32 @@ import scipy.sparse as sp
 
 from .._data._csr import count_interactions, gram
 
-POPULARITY_PAD = 5.0  # interactions added to each item before its missing entries are weighed
-_BIAS_HALF = 5.0  # interactions at which an item has half of the bias it can get
-_BIAS_PRIOR = 3.0  # interactions that the bias expected from an item's features is worth
-_BIAS_RIDGE = 1.0  # penalty of what features lead to expect of the bias
-_NO_TREND = 0.2  # interactions of an item in a period that its overall popularity is worth there
+POPULARITY_PAD = 5.0  # pseudo-interactions of each item in the weights of missing entries
+_BIAS_HALF = 5.0  # interactions at which an item reaches half of the maximum bias
+_BIAS_PRIOR = 3.0  # weight, in interactions, of the bias predicted from features
+_BIAS_RIDGE = 1.0  # ridge penalty of that prediction
+_NO_TREND = 0.2  # weight, in interactions within a period, of an item's overall popularity
 
 
 class Factors(NamedTuple):
-    """What a backbone makes of a matrix.
+    """Result of factorizing a matrix.
 
     Attributes
     ----------
     users, items : ndarrays of shape (n_users, factors) and (n_items, factors), float32
     bias : ndarray of shape (n_items, n_periods), float32, or None
-        Of the items' scores, in each period.
+        Additive bias of each item's score in each period.
     unit : float
-        What a score of 1 is called in `margin`: 1 for ALS, whose scores are about 0 or 1.
+        Score difference that corresponds to 1 in `margin`: 1 for ALS, whose scores are about 0 or
+        1.
     gain : float
-        By which `solve_users` scales.
+        Scale factor of the users in `solve_users`.
     center : ndarray of shape (n_items, factors) or None
-        What a proximal term keeps the items near; None: `items`.
+        Center of the items' proximal term. If None, `items`.
     own_bias : ndarray of shape (n_items,) or None
-        The part of `bias` that the backbone learned.
+        Part of `bias` that the backbone learned itself.
     user_coefficients : ndarray of shape (n_user_features, factors), float32, or None
-        Of the regression of users on their features.
+        Coefficients of the regression of users on their features.
     """
 
     users: np.ndarray
@@ -45,15 +46,15 @@ class Factors(NamedTuple):
     user_coefficients: np.ndarray | None = None
 
     def expected_users(self, user_features):
-        """Return what users are expected to be, (n_users, factors) float32; None without."""
+        """Users predicted from features, (n_users, factors) float32; None without features."""
         return None if user_features is None else user_features @ self.user_coefficients
 
 
 def popularity_bias(by_period, features):
-    """Return the bias in [0, 1] of each item in each period, (n_items, n_periods) float64.
+    """Bias in [0, 1] of each item in each period, (n_items, n_periods) float64.
 
-    It grows with popularity and saturates, so that the most popular items do not fill every
-    list. With few interactions it leans on what the item's features lead to expect.
+    It grows with popularity and saturates, so that the most popular items do not dominate every
+    list. For items with few interactions it is shrunk toward a prediction from features.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def popularity_bias(by_period, features):
     features : csr_matrix of shape (n_items, n_features) or None
     """
     popularity = by_period.sum(axis=1, keepdims=True)
-    # As many as an item would have, were it always as popular as in the period.
+    # Extrapolate to the interactions an item would have at its popularity in the period.
     expected = popularity * (by_period.sum(axis=0) / max(by_period.sum(), 1))
     at_that_rate = popularity * (by_period + _NO_TREND) / (expected + _NO_TREND)
     bias = at_that_rate / (at_that_rate + _BIAS_HALF)
@@ -73,7 +74,7 @@ def popularity_bias(by_period, features):
 
 
 def expected_bias(new, features, bias, popularity):
-    """Return the biases that the features of items without interactions lead to expect.
+    """Biases of items without interactions, predicted from their features.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def expected_bias(new, features, bias, popularity):
     Notes
     -----
     With n interactions, :math:`b = (n r + p e) / (n + p)`, where e is the ridge regression of r.
-    So r is known from b and e, and its normal equations are those of a weighted regression.
+    Solving for r turns its normal equations into those of a weighted regression of known b.
     """
     n = np.maximum(popularity, 1)[:, np.newaxis]
     known = (popularity > 0)[:, np.newaxis]
@@ -99,7 +100,7 @@ def expected_bias(new, features, bias, popularity):
 
 
 def _regress(features, weighted, weights=None):
-    """Return the coefficients of a ridge regression on features, the last one its intercept.
+    """Coefficients of a ridge regression on features; the last one is the intercept.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def _regress(features, weighted, weights=None):
     weighted : ndarray of shape (n_items, n_targets)
         Targets times weights.
     weights : ndarray of shape (n_items,) or None
-        None: 1.
+        If None, 1.
 
     Returns
     -------
@@ -126,42 +127,42 @@ def _with_ones(features):
 
 
 class Watch:
-    """Looks at a loop of sweeps or epochs; this one does nothing."""
+    """Callback for sweeps or epochs; this base class does nothing."""
 
     def __call__(self, factors, problem=None):
-        """Look at what there is after a sweep, and return whether to make no other one.
+        """Inspect the state after a sweep; return True to stop.
 
         Parameters
         ----------
         factors : callable
-            Returns the `Factors`.
+            Returns the current `Factors`.
         problem : object or None
-            What is solved; None after an epoch of a library.
+            The optimization problem; None after an epoch of an external library.
         """
         return False
 
     def check(self, problem):
-        """Look at a problem without having swept it."""
+        """Inspect a problem that has not been swept."""
 
 
 NO_WATCH = Watch()
 
 
 def counted(matrix, by_period):
-    """Return the interactions of each item in each period; None: there is a single one."""
+    """Interactions of each item in each period; without `by_period` there is a single period."""
     return count_interactions(matrix)[:, np.newaxis] if by_period is None else by_period
 
 
 def with_bias(user_factors, item_factors, bias, shares=None):
-    """Append columns of biases, so that products of factors are scores.
+    """Append biases as columns, so that inner products of factors are scores.
 
     Parameters
     ----------
     user_factors, item_factors : ndarrays of shape (n_users, k) and (n_items, k), float32
     bias : ndarray of shape (n_items, n_periods), float32, or None
-        None: nothing is appended.
+        If None, nothing is appended.
     shares : ndarray of shape (n_users, n_periods), float32, or None
-        The users' periods; None: there is a single one.
+        The users' distribution over periods. If None, there is a single period.
 
     Returns
     -------

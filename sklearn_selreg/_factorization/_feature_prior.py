@@ -1,4 +1,4 @@
-"""Ridge regression of factors on features: what items are expected to be."""
+"""Ridge regression of factors on features, whose predictions serve as a prior mean."""
 
 import numpy as np
 import scipy.linalg
@@ -7,43 +7,43 @@ import scipy.sparse as sp
 from .._data._csr import gram, is_dense
 from ._threads import in_turn, single_threaded_blas
 
-# Items that a feature must have, about, to count half. With 1 features explain what is noise of
-# the items they are learned from, and nothing is left to regularize.
+# A feature shared by about this many items is shrunk by half. With 1, features overfit the items
+# they are learned from, and nothing is left to regularize.
 FEATURE_RIDGE = 8.0
-_ROWS = 2**12  # items that a thread works on at once
+_ROWS = 2**12  # items per block of a thread
 
 
 class FeaturePrior:
-    """Ridge regression of item factors on features, items weighted.
+    """Weighted ridge regression of item factors on features.
 
     Parameters
     ----------
     features : csr_matrix of shape (n_items, n_features), float32
     weights : ndarray of shape (n_items,) or None
-        None: 1.
+        Item weights. If None, 1.
 
     Raises
     ------
     LinAlgError
-        For weights that are not finite, or nearly so.
+        If weights are not finite or close to overflow.
     """
 
     def __init__(self, features, weights=None):
         self._weights = np.ones(features.shape[0]) if weights is None else weights
-        with single_threaded_blas():  # the number of threads would decide about the last bits
+        with single_threaded_blas():  # rounding must not depend on the number of threads
             moments = gram(features, self._weights.astype(np.float64))
             moments[np.diag_indices_from(moments)] += FEATURE_RIDGE
             self._gram = scipy.linalg.cho_factor(moments, overwrite_a=True, check_finite=False)
         self._bounds = np.append(np.arange(0, features.shape[0], _ROWS), features.shape[0])
-        if is_dense(features):  # such as embeddings: BLAS is faster by far
+        if is_dense(features):  # e.g. embeddings: BLAS is much faster
             self._features = features.toarray()
         else:
             self._features = sp.csr_matrix(features, dtype=np.float32)
 
     def coefficients(self, y, run=in_turn):
-        """Return the coefficients W of item factors, (n_features, k) float32.
+        """Regression coefficients W of item factors, (n_features, k) float32.
 
-        `run` is from ``_threads.threads``; the result does not depend on it.
+        `run` comes from ``_threads.threads``; the result does not depend on it.
         """
 
         def regress(start, stop):
@@ -51,11 +51,11 @@ class FeaturePrior:
             return self._features[start:stop].T @ (scale * y[start:stop])
 
         rhs = sum(run(regress, self._bounds), np.zeros((self._features.shape[1], y.shape[1])))
-        # Factors that are not finite are told of by who watches the sweeps.
+        # The watch reports non-finite factors.
         return scipy.linalg.cho_solve(self._gram, rhs, check_finite=False).astype(np.float32)
 
     def expected(self, y, run=in_turn):
-        """Return what items are expected to be from their features, (n_items, k) float32."""
+        """Item factors predicted from features, (n_items, k) float32."""
         coefficients = self.coefficients(y, run)
         expected = np.empty(y.shape, np.float32)
 
@@ -66,7 +66,7 @@ class FeaturePrior:
         return expected
 
     def loss(self, y, root=None):
-        """Return the ridge regression's objective; `root` @ `root`.T is a metric, None: 1."""
+        """Objective of the ridge regression in the metric `root` @ `root`.T (None: Euclidean)."""
         coefficients = self.coefficients(y).astype(np.float64)
         distance = y - self._features @ coefficients
         if root is not None:

@@ -1,12 +1,12 @@
-"""Factors that are no numbers: found as soon as they are, and told by what made them."""
+"""Detection of non-finite factors, with error messages that name the likely cause."""
 
 import numpy as np
 
 from .._data._finite import are_finite
 
-_LARGEST_FACTOR = 1e6  # those of models that rank are about 1
-_LARGE = 1e5  # a confidence that hardly any log of interactions means
-# Settings that are not between these are named as the cause, the strengths being what they may.
+_LARGEST_FACTOR = 1e6  # factors of useful models are about 1
+_LARGE = 1e5  # a confidence that is rarely intended
+# Settings outside of these ranges are reported as the cause, whatever the strengths.
 _USUAL = {
     "regularization": (1e-9, 1e6),
     "alpha": (0, 1e5),
@@ -20,18 +20,18 @@ _USUAL = {
 
 
 def check_finite_factors(backbone, strengths, *arrays, judged=None):
-    """Raise unless factors are finite, and say which setting they could not bear.
+    """Raise if factors are not finite, with the setting that is the likely cause.
 
     Parameters
     ----------
     backbone : ALSBackbone or SampledBackbone
-        With the settings the factors were made with.
+        Backbone with the settings of the fit.
     strengths : ndarray of shape (nnz,), float32
-        Summed strengths of the interactions, as they count.
+        Transformed strengths of the interactions, summed over repeated rows.
     *arrays : ndarrays
         Factors.
     judged : dict of str to float, default=None
-        Further settings, with which a judge's preferences acted.
+        Further settings, of the regularization by preferences.
 
     Raises
     ------
@@ -42,13 +42,13 @@ def check_finite_factors(backbone, strengths, *arrays, judged=None):
 
 
 def check_size(backbone, *arrays):
-    """Raise if steps of gradient descent were so large that factors say nothing.
+    """Raise if gradient descent has diverged to huge factors.
 
     Parameters
     ----------
     backbone : SampledBackbone
     *arrays : ndarrays
-        Factors, finite.
+        Finite factors.
 
     Raises
     ------
@@ -57,14 +57,13 @@ def check_size(backbone, *arrays):
     largest = max(float(np.abs(array).max(initial=0)) for array in arrays)
     if largest > _LARGEST_FACTOR:
         raise ValueError(
-            f"The factors are as large as {largest:.0e}, so they have not converged: the steps of "
-            f"the fit were too large. Lower learning_rate={backbone.learning_rate:g} of the "
-            "backbone."
+            f"The fit has diverged: factors are as large as {largest:.0e}. Lower "
+            f"learning_rate={backbone.learning_rate:g} of the backbone."
         )
 
 
 def explain_not_finite(backbone, strengths, judged=None):
-    """Say what factors that are not finite come from, and what to do.
+    """Error message for non-finite factors, with the likely cause and a remedy.
 
     Parameters
     ----------
@@ -80,22 +79,22 @@ def explain_not_finite(backbone, strengths, judged=None):
     odd = [f"{n}={v:g}" for n, v in every.items() if not _USUAL[n][0] <= v <= _USUAL[n][1]]
     if odd:
         return (
-            "The factors are not finite (NaN or infinity), as they hardly can be with "
-            f"{' and '.join(odd)}. Bring that nearer to the default."
+            "The factors are not finite (NaN or infinity). The likely cause is "
+            f"{' and '.join(odd)}: choose values closer to the defaults."
         )
     alpha = getattr(backbone, "alpha", None)
     settings = f"regularization={backbone.regularization:g}"
-    if alpha is None:  # BPR, to which strengths do not matter
+    if alpha is None:  # BPR, which ignores strengths
         return (
-            "The factors are not finite (NaN or infinity): the steps of the fit were too large. "
+            "The factors are not finite (NaN or infinity) because the fit has diverged. "
             f"Lower {settings} or learning_rate={backbone.learning_rate:g} of the backbone."
         )
     largest = float(np.max(strengths, initial=0))
     typical = float(np.median(strengths.astype(np.float64))) if len(strengths) else 0.0
     cause = (
-        "The factors are not finite (NaN or infinity): the largest strength, repeated rows added "
-        f"up, is {largest:g} (the median is {typical:g}), which with alpha={alpha:g} and {settings}"
-        " is more than float32 can hold."
+        "The factors are not finite (NaN or infinity): the largest strength, summed over repeated "
+        f"rows, is {largest:g} (median {typical:g}), which with alpha={alpha:g} and {settings} "
+        "exceeds the range of float32."
     )
     if alpha * largest < _LARGE:
         others = ("regularization", "alpha", "prior_strength", "missing_power", "item_bias")
@@ -103,19 +102,19 @@ def explain_not_finite(backbone, strengths, judged=None):
             f"{name}={getattr(backbone, name):g}" for name in others if hasattr(backbone, name)
         ]
         return (
-            f"{cause} No strength is large, so it is a setting: bring {', '.join(given)} nearer to "
-            "the defaults, regularization not near 0."
+            f"{cause} No strength is large, so a setting is the cause: choose {', '.join(given)} "
+            "closer to the defaults, and regularization not close to 0."
         )
     return (
-        f"{cause} Compress the strengths, as by strengths='log', or leave out such rows; or lower "
-        "alpha, or raise regularization."
+        f"{cause} Compress the strengths (e.g. strengths='log'), drop such rows, lower alpha, or "
+        "raise regularization."
     )
 
 
 def check_finite_model(*arrays):
-    """Raise a ValueError unless the factors of a fitted model, or its scores, are finite."""
+    """Raise a ValueError if the factors of a fitted model, or its scores, are not finite."""
     if not are_finite(*arrays):
         raise ValueError(
-            "The factors of the model are not finite (NaN or infinity), so that its scores mean "
-            "nothing. Fit it anew; strengths that are too large are the usual cause."
+            "The factors of the model are not finite (NaN or infinity), so its scores are "
+            "meaningless. Fit it again; the usual cause is excessively large strengths."
         )

@@ -1,7 +1,7 @@
 r"""Least squares for the rows of one side of a factorization.
 
-Knows rows, entries and weights; nothing of users, items or judges. For a row :math:`x`, given the
-rows :math:`y_i` of the other side, a half-sweep goes towards the minimum of
+For a row :math:`x`, given the rows :math:`y_i` of the other side, a half-sweep approaches the
+minimum of
 
 .. math::
 
@@ -9,17 +9,18 @@ rows :math:`y_i` of the other side, a half-sweep goes towards the minimum of
     + p\, |x - \bar x|^2 + \mu \sum_{i \succ j} a_{ij} \max(0, m_{ij} - x \cdot (y_i - y_j))^2
 
 Both sides are rotated into the eigenbasis of the Gram matrix :math:`G = \sum_i w_i y_i y_i^T`.
-Conjugate gradients do not change under a rotation, but there a product with G costs k instead of
-:math:`k^2` multiplications, and its diagonal, with the mean of what the entries add, preconditions
-so well that two steps do what three did. The rows of the other side are gathered once.
+Conjugate gradients are invariant under rotation, but in this basis a product with G costs k instead
+of :math:`k^2` multiplications. Its diagonal plus the mean contribution of the entries is also such
+a good preconditioner that two steps suffice instead of three. The rows of the other side are
+gathered only once.
 
-From the current row to the solution the objective falls along a line as a parabola does, the
-minimum at the solution: conjugate gradients minimize over a space in which the line is. So going
-:math:`\omega` times as far, :math:`0 < \omega < 2`, never raises it: the reduction is
-:math:`\omega (2 - \omega)` times that of the solution.
+Along the line from the current row to the solution, the objective is a parabola with its minimum at
+the solution, because the line lies in the space over which conjugate gradients minimize. A step of
+:math:`\omega` times this length, :math:`0 < \omega < 2`, therefore never increases the objective:
+it achieves :math:`\omega (2 - \omega)` times the reduction (over-relaxation).
 
-Blocks of rows of equal cost are solved by as many threads as there are; what is summed over blocks
-is summed in their order, so that no bit depends on the threads.
+Threads solve blocks of rows of about equal cost. Sums over blocks are accumulated in block order,
+so that results do not depend on the number of threads.
 """
 
 from typing import NamedTuple
@@ -29,23 +30,24 @@ import numpy as np
 from ._kernel import compiled
 
 _F = np.float32
-_ROW = 8  # entries that take as long as what a row takes without them
-_BLOCK = 2**20  # numbers that a block of rows reads, about: a millisecond
-_ROTATED = 2**18  # numbers that a thread rotates at once: a megabyte, in each of some copies
+_ROW = 8  # fixed cost of a row, in entries
+_BLOCK = 2**20  # approximate number of values that a block of rows reads: a millisecond
+_ROTATED = 2**18  # values rotated per step of a thread: a megabyte, times a few copies
 _MOST_BLOCKS = 256
-_COUNTED = 2**20  # entries that are counted at once: each takes 8 bytes
-# A row is shared between threads, in chunks, if it has more entries than are gathered at once, or
-# more than a part of all.
+_COUNTED = 2**20  # entries counted per step, of 8 bytes each
+# A row is split into chunks for several threads if its entries exceed 1 / _SHARE of the total cost,
+# within _SHORT and _MOST.
 _SHORT, _MOST, _SHARE, _CHUNK = 2**14, 2**15, 128, 2**13
 
 
 class Pairs(NamedTuple):
-    """Weighted pairs of candidates in slates, by the row of their user or that of each item.
+    """Weighted pairs of candidates in slates, arranged by user or by item.
 
-    Slates of a user u are ``ptr[u] : ptr[u + 1]``, and arrays as in `SlateTerms`. Candidates that
-    are item i are ``term_ptr[i] : term_ptr[i + 1]``: their users, and places in `pulls`, by which
-    unmet pairs pulled them up where the users were solved last, and in `curvature`, that of the
-    objective along the candidates' scores, at most. What is not there has no rows.
+    The slates of user u are ``ptr[u] : ptr[u + 1]``, with arrays as in `SlateTerms`. The
+    occurrences of item i as a candidate are ``term_ptr[i] : term_ptr[i + 1]``: `term_rows` holds
+    their users and `term_at` their positions in `pulls` and `curvature`. `pulls` is the upward pull
+    of the violated pairs after the last user half-sweep; `curvature` is an upper bound of the
+    objective's curvature along the candidates' scores. Absent parts are empty arrays.
     """
 
     ptr: np.ndarray = np.empty(0, np.int64)
@@ -62,17 +64,17 @@ class Pairs(NamedTuple):
 
 
 class HalfSweep:
-    """The rows of one side: their entries, and what weighs on them.
+    """Rows of one side: their entries, weights and penalties.
 
     Parameters
     ----------
     confidence : csr_matrix of shape (n_rows, n_others), float32
-    alpha : float
-        By which confidences are multiplied.
     penalty : ndarray of shape (n_rows,), float32
-        Of the distance from the prior.
+        Penalty on the squared distance from the prior mean.
+    alpha : float
+        Factor of the confidences.
     scale, missing : ndarrays of shape (n_rows,) and (n_others,), float32, or None
-        Their product weighs missing entries; None: 1.
+        Their product is the weight of missing entries. If None, 1.
     pairs : Pairs or None
     """
 
@@ -102,31 +104,31 @@ class HalfSweep:
         self._bounds = None
 
     def solve(self, x, y, gram=None, *, prior=None, steps, tolerance=0.0, relaxation=1.0, run):
-        """Solve for rows, from where they are; both sides are rotated.
+        """Update the rows in place, warm-started; both sides are rotated in place.
 
         Parameters
         ----------
         x, y : ndarrays of shape (n_rows, k) and (n_others, k), float32
-            The rows, and those of the other side.
+            The rows to solve for, and those of the other side.
         gram : ndarray of shape (k, k), float64, or None
-            Of `y` with the weights of missing entries. None: 0, and nothing is rotated.
+            Gram matrix of `y` with the weights of missing entries. If None, 0 without rotation.
         prior : ndarray of shape (n_rows, k), float32, or None
-            It is rotated, too; None: 0.
+            Prior mean, rotated in place. If None, 0.
         steps : int
-            Of conjugate gradients, at most.
+            Maximum number of conjugate gradient steps.
         tolerance : float
-            Of the squared residual, relative to that at the start.
+            Tolerance of the squared residual, relative to the initial one.
         relaxation : float
-            How far rows go, relative to the solution.
+            Step length of rows, relative to the solution.
         run : callable
             From ``_threads.threads``.
 
         Returns
         -------
         gram : ndarray of shape (k, k), float64
-            Of `x`, weighted by `scale`.
+            Gram matrix of `x`, weighted by `scale`.
         rotation : ndarray of shape (k, k), float64, or None
-            By which both sides were multiplied.
+            Matrix by which both sides were multiplied.
         """
         k = x.shape[1]
         values, rotation = (np.zeros(k, _F), None) if gram is None else _eigenbasis(gram)
@@ -165,7 +167,7 @@ class HalfSweep:
         return sum(run(do, self._bounds), np.zeros((k, k))), rotation
 
     def _solve_long(self, u, x, y, values, spread, prior, steps, tolerance, relaxation, run):
-        """Solve for a row as `_solve_rows` does, its entries shared between threads."""
+        """Solve for a row as `_solve_rows` does, with its entries split among threads."""
         pairs, scale = self._pairs, self._scale[u]
         entries = slice(*self._entries[0][u : u + 2])
         index, confidence = (part[entries] for part in self._entries[1:])
@@ -207,7 +209,7 @@ class HalfSweep:
 
 
 def aligned(rows):
-    """Return a copy of rows as float32 that starts at a cache line."""
+    """Copy rows to a float32 array aligned to a cache line."""
     line = 16
     raw = np.empty(rows.size + line, np.float32)
     first = -(raw.ctypes.data // 4) % line
@@ -217,7 +219,7 @@ def aligned(rows):
 
 
 def rotate(rows, by, run):
-    """Multiply rows by a matrix, in place; `run` as above."""
+    """Multiply rows by a matrix in place; `run` is as in `HalfSweep.solve`."""
     by = by.astype(_F)
 
     def do(start, stop):
@@ -227,7 +229,7 @@ def rotate(rows, by, run):
 
 
 def _eigenbasis(gram):
-    """Return eigenvalues, float32, and eigenvectors of a Gram matrix; NaN if it is not finite."""
+    """Eigenvalues (float32) and eigenvectors of a Gram matrix; NaN and identity if not finite."""
     if not np.isfinite(gram).all():
         return np.full(len(gram), np.nan, np.float32), np.eye(len(gram))
     values, vectors = np.linalg.eigh(gram)
@@ -235,7 +237,7 @@ def _eigenbasis(gram):
 
 
 def weighted_gram(rows, weights, run):
-    """Return the Gram matrix of rows with weights (None: 1), (k, k) float64; `run` as above."""
+    """Gram matrix of rows with weights (None: 1), (k, k) float64; `run` as above."""
 
     def do(start, stop):
         part = rows[start:stop]
@@ -249,7 +251,7 @@ def _equal(n_rows, factors):
 
 
 def _cut(cost, factors):
-    """Cut rows into consecutive ranges of about the same cost."""
+    """Boundaries of consecutive blocks of rows of about equal cost."""
     total = np.append(0, np.cumsum(cost))
     n_blocks = min(max(total[-1] * factors // _BLOCK, 1), _MOST_BLOCKS)
     inner = np.searchsorted(total, np.arange(1, n_blocks) * (total[-1] / n_blocks))

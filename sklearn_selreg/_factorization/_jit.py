@@ -1,11 +1,11 @@
-"""Small loops, compiled by numba when they are first called, and kept where that is possible."""
+"""Lazy compilation of small loops by numba, cached on disk where possible."""
 
 from numba import njit
 
 
 def jit(function):
-    """Compile a function for the arrays that it is called with; it does not hold the lock."""
+    """Compile a function at its first call; it releases the GIL."""
     try:
         return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # there is no place for a cache that can be written to
+    except RuntimeError:  # no writable location for the cache
         return njit(nogil=True)(function)

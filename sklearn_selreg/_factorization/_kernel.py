@@ -1,7 +1,7 @@
-"""Inner loops, compiled by numba: rows of least squares problems by conjugate gradients.
+"""Inner loops compiled by numba: conjugate gradients for the rows of least squares problems.
 
-Knows arrays of rows, entries and weights; ``_half_sweep`` says what is solved, and calls it with
-blocks of rows. Nothing here holds the lock of the interpreter, nor has threads of its own.
+``_half_sweep`` states the objective and calls these functions with blocks of rows. They release
+the GIL and start no threads themselves.
 """
 
 import logging
@@ -18,25 +18,25 @@ try:
     from numba.extending import intrinsic, register_jitable
 except ImportError as error:
     raise ImportError(
-        "sklearn_selreg needs numba, which could not be imported"
-        f" ({type(error).__name__}: {error}). numba has wheels for Linux with glibc (x86_64 and"
-        " aarch64), macOS on Apple silicon and Windows (AMD64 and ARM64), and CPython with a GIL;"
-        " none for macOS on Intel, for Linux with musl (such as Alpine), and for free-threaded"
-        f" Python. Here: {platform.platform()}, {platform.machine()}, Python {sys.version}."
+        "sklearn_selreg requires numba, which could not be imported"
+        f" ({type(error).__name__}: {error}). numba provides wheels for CPython with a GIL on Linux"
+        " with glibc (x86_64 and aarch64), macOS on Apple silicon and Windows (AMD64 and ARM64),"
+        " but not for macOS on Intel, Linux with musl (e.g. Alpine) or free-threaded Python. This"
+        f" platform: {platform.platform()}, {platform.machine()}, Python {sys.version}."
     ) from error
 
 _log = logging.getLogger("sklearn_selreg")
 
 _F = np.float32
 _AHEAD = 16  # entries between the prefetch of a row and its use
-_PART = 512  # entries of a long row that are gathered at once
-# No "nnan" and "ninf": what is not finite has to stay so, to be found by who watches the sweeps.
+_PART = 512  # entries of a long row gathered per step
+# Without "nnan" and "ninf": non-finite values must propagate, so that the watch detects them.
 _MATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
 
 @intrinsic
 def _prefetch(context, array, row, column):
-    """Ask for the cache line of an element."""
+    """Prefetch the cache line of an element."""
 
     def generate(context, builder, signature, args):
         of = context.make_array(signature.args[0])(context, builder, args[0])
@@ -98,7 +98,7 @@ def _four_dots(rows, p, x):
 
 @register_jitable
 def _dots(rows, first, n, x, d):
-    """Set d to row . x, of n rows, rounded up to a multiple of 8."""
+    """Set d to row . x for n rows; n is rounded up to a multiple of 8."""
     for p in range(first, first + n, 8):
         d[p], d[p + 1], d[p + 2], d[p + 3], d[p + 4], d[p + 5], d[p + 6], d[p + 7] = _eight_dots(
             rows, p, x
@@ -107,7 +107,7 @@ def _dots(rows, first, n, x, d):
 
 @register_jitable
 def _add_products(rows, first, n, w, f, x, out):
-    """Add the sum of (w (row . x) - f) row over n rows to out; w = f = 0 on 8 more."""
+    """Add the sum of (w (row . x) - f) row over n rows to out; w = f = 0 on the next 8 rows."""
     p, stop = first, first + n
     while p + 4 < stop:
         d0, d1, d2, d3, d4, d5, d6, d7 = _eight_dots(rows, p, x)
@@ -135,7 +135,10 @@ def _add_products(rows, first, n, w, f, x, out):
 
 @register_jitable
 def _pull(d, first, weights, margins, bias, mu, out):
-    """Set out to mu times by how much unmet pairs of a slate pull its candidates up; d: scores."""
+    """Set out to mu times the upward pull of a slate's violated pairs on its candidates.
+
+    d holds the candidates' scores without bias.
+    """
     size, at = len(bias), 0
     for i in range(size):
         out[first + i] = _F(0)
@@ -153,7 +156,7 @@ def _pull(d, first, weights, margins, bias, mu, out):
 
 @register_jitable
 def _couple(d, first, size, weights, mu, out):
-    """Set out to -mu L d, where L is the graph Laplacian of a slate."""
+    """Set out to -mu L d, where L is the graph Laplacian of a slate's pair weights."""
     at = 0
     for i in range(size):
         out[first + i] = _F(0)
@@ -173,12 +176,13 @@ def _solve_rows(
     slate_ptr, candidates, slate_weights, slate_margins, slate_bias, mu, pulls, curvature,
     term_ptr, term_rows, term_at,
 ):  # fmt: skip
-    """Solve rows start:stop of x_all from where they are, but those with more entries than longest.
+    """Update rows start:stop of x_all, warm-started; skip those with more than `longest` entries.
 
-    A row u has scale[u] gram + penalty[u] of its own, the latter around prior[u]; without rows of
-    prior, around 0. Its slates are slate_ptr[u] : slate_ptr[u + 1]; what is unmet is decided where
-    it starts, and how that pulls candidates is written to pulls where it ends. Its terms are
-    term_ptr[u] : term_ptr[u + 1]: on term_rows of y, with gradient -pulls[term_at] where x starts.
+    The quadratic form of row u is scale[u] gram plus a ridge penalty[u] around prior[u] (around 0
+    if prior is empty). Its slates are slate_ptr[u] : slate_ptr[u + 1]. Violated pairs are
+    determined at the starting point, and their pull on the candidates at the final one is written
+    to pulls. Its terms are term_ptr[u] : term_ptr[u + 1]: they refer to term_rows of y and have
+    gradient -pulls[term_at] at the starting point.
     """
     k, size = x_all.shape[1], candidates.shape[1]
     has_slates, has_terms = len(slate_ptr) > 0, len(term_ptr) > 0
@@ -191,7 +195,7 @@ def _solve_rows(
             most = max(most, (slate_ptr[u + 1] - slate_ptr[u]) * size)
         if n <= longest or (has_slates and slate_ptr[u + 1] > slate_ptr[u]):
             base = max(base, n)
-    base = (base + 15) // 8 * 8  # where the candidates of slates are gathered
+    base = (base + 15) // 8 * 8  # the candidates of slates are gathered from here on
     rows = np.zeros((base + most + 8, k), _F)
     w, f, d = np.zeros(len(rows), _F), np.zeros(len(rows), _F), np.zeros(len(rows), _F)
     v, zero = np.zeros(len(rows), _F), np.zeros(len(rows), _F)
@@ -210,7 +214,7 @@ def _solve_rows(
             continue
         for a in range(k):
             own[a] = scale[u] * gram[a] + penalty[u]
-        if n == 0 and n_slated == 0:  # nothing but its prior
+        if n == 0 and n_slated == 0:  # only the prior
             for a in range(k):
                 x_all[u, a] = _F(0)
                 if len(prior) > 0 and own[a] > 0:
@@ -265,7 +269,7 @@ def _solve_rows(
                 for t in range(first, last):
                     _couple(d, base + (t - first) * size, size, slate_weights[t], mu, f)
             curved = _F(0)
-            if step == steps - 1:  # needs no new residual
+            if step == steps - 1:  # no new residual needed
                 for j in range(base, base + n_slated):
                     curved -= f[j] * d[j]
                 _dots(rows, 0, n, p, d)
@@ -304,10 +308,9 @@ def _solve_rows(
 
 
 def _multiply(start, stop, index, confidence, alpha, scale, missing, share, y, x):
-    """Return the sums of (w (y_i . x) - share c) y_i and of w = c - scale missing_i over entries.
+    """Sum (w (y_i . x) - share c) y_i and w = c - scale missing_i over entries start:stop.
 
-    Those are start:stop of a long row, c = alpha confidence. They are gathered in parts that fit
-    into a cache.
+    c = alpha confidence. The entries of the (long) row are gathered in parts that fit into cache.
     """
     k, total = y.shape[1], 0.0
     rows, out = np.zeros((_PART + 8, k), _F), np.zeros(k, _F)
@@ -325,11 +328,11 @@ def _multiply(start, stop, index, confidence, alpha, scale, missing, share, y, x
 
 
 class _Announcement(event.Listener):
-    """Says once that functions are compiled; none are if they come from the cache."""
+    """Logs once that functions are being compiled; stays silent if they are cached."""
 
     def on_start(self, event):
         if not self.made:
-            _log.info("Compiling the solver: some 10 seconds, once on this machine.")
+            _log.info("Compiling the solver: about 10 seconds, once per machine.")
         self.made = True
 
     def on_end(self, event):
@@ -340,9 +343,9 @@ class _Announcement(event.Listener):
 
 @cache
 def compiled():
-    """Return `_solve_rows` and `_multiply`, compiled for the one kind of arrays they are given.
+    """Compile `_solve_rows` and `_multiply` for a single signature each.
 
-    Arrays that can be written to are taken as read-only ones, so both are the same to it.
+    Inputs are declared read-only, which accepts writable arrays, too.
     """
 
     def array(kind, ndim=1, layout="C", readonly=True):
@@ -366,6 +369,6 @@ def compiled():
             options = {"nogil": True, "fastmath": _MATH}
             try:
                 made.append(njit(signature, cache=True, **options)(function))
-            except RuntimeError:  # there is no place for a cache that can be written to
+            except RuntimeError:  # no writable location for the cache
                 made.append(njit(signature, **options)(function))
     return made

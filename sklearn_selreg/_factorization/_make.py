@@ -1,4 +1,4 @@
-"""Backbones as the factorization has them, made of those that users set."""
+"""Construction of internal backbones from public specifications."""
 
 from dataclasses import fields
 
@@ -12,28 +12,28 @@ _GIVEN = ("factors", "regularization", "alpha", "iterations")
 
 
 def name_of(specification):
-    """Return the name of a backbone, or of a subclass of it."""
+    """Name of a backbone specification; subclasses share the name of their base."""
     return next(name for made, name in SPECIFICATIONS.items() if isinstance(specification, made))
 
 
 def make_backbone(specification, settings, *, num_threads, seeded):
-    """Make a backbone.
+    """Construct a backbone.
 
     Parameters
     ----------
     specification : ALS, BPR or LMF
     settings : dict
-        `factors`, `regularization`, `alpha` and `iterations`, of which None is the backbone's
-        default; and further ones, from which a backbone takes its own.
+        `factors`, `regularization`, `alpha` and `iterations`, where None means the backbone's
+        default, and further settings, of which a backbone takes those it has.
     num_threads : int
-        0: all cores.
+        0 means all cores.
     seeded : bool
-        Whether the result must be the same in each call.
+        Whether results must be reproducible.
 
     Raises
     ------
     ValueError
-        For settings that the backbone does not have.
+        If a setting is given that the backbone does not have.
     """
     name = name_of(specification)
     kind = BACKBONES[name]
@@ -44,7 +44,8 @@ def make_backbone(specification, settings, *, num_threads, seeded):
             continue
         if parameter not in resolved:
             raise ValueError(
-                f"backbone={name!r} has no {parameter}: leave it at None; got {value!r}."
+                f"backbone={name!r} has no parameter {parameter}, which must be None; "
+                f"got {value!r}."
             )
         resolved[parameter] = value
     names = {field.name for field in fields(kind)}

@@ -1,15 +1,13 @@
-r"""Weighted preferences as terms of the regularized problem: how far each may move scores.
+r"""Weighted preferences as terms of the regularized problem, with a margin for each pair.
 
-Knows slates, weights and factors; nothing of how weights or factors are made.
+A preference with log-odds L is evidence of that size in addition to what the model knows. It should
+therefore move a score difference by an amount proportional to L, and no further: to
+:math:`\min(m, z + s L)`, where z is the difference in the model without preferences. With a common
+margin, the 190 pairs of a slate, each a weak hint, would outvote what is known about a user.
 
-A preference of log-odds L is evidence of that size, beside all that the model knows. So it should
-move a difference of scores by what L is worth, and no further: to
-:math:`\min(m, z + s L)`, z being the difference in the model without preferences. One margin for
-all would let 190 pairs of a slate, each hardly more than a hint, outvote what is known of a user.
-
-What log-odds are worth is told by ranks. How many items of a list are liked falls with their rank
-about as a power of it, so log-odds are proportional to log ranks; and s is a number of log ranks
-times the slope of the user's scores over log ranks at the top of the list, where they matter.
+The scale s follows from ranks. The fraction of liked items in a list falls roughly as a power of
+the rank, so log-odds are proportional to log ranks; s is a number of log ranks times the slope of
+the user's scores over log ranks at the top of the list, where they matter.
 """
 
 from dataclasses import dataclass
@@ -19,19 +17,19 @@ import numpy as np
 from ._slate_terms import SlateTerms
 
 LOG_RANKS = 3.0
-"""Log ranks that log-odds of 1 are worth: held-out interactions with items of a list have .2 to .5
+"""Log ranks per unit of log-odds: held-out interactions with items of a list have 0.2 to 0.5
 log-odds per log rank (``benchmarks/judging/gate_truth.py``)."""
 
 
 @dataclass(frozen=True, eq=False)
 class PreferenceLoss:
-    """What preferences add to the objective.
+    """Preference term of the objective.
 
     Attributes
     ----------
     slates : SlateTerms
     weight : float
-        Of all of them, beside the confidences.
+        Common weight of all pairs, on the scale of confidences.
     """
 
     slates: SlateTerms
@@ -39,33 +37,33 @@ class PreferenceLoss:
 
 
 def as_arguments(preferences):
-    """Return a `PreferenceLoss` or None as arguments of `RegularizedALS` and `ProximalProblem`."""
+    """Convert a `PreferenceLoss` or None to arguments of `RegularizedALS` and `ProximalProblem`."""
     if preferences is None:
         return {}
     return {"slates": preferences.slates, "llm_weight": preferences.weight}
 
 
 def preference_terms(slates, weights, users, items, n_factors, *, margin, worth):
-    """Make the terms of slates with weights.
+    """Build the terms of weighted slates.
 
     Parameters
     ----------
     slates : Slates
     weights : ndarray of shape (n_slates, slate_size * (slate_size - 1) / 2), float32
-        Log-odds, as `SlateTerms` has weights.
+        Log-odds, in the format of the weights of `SlateTerms`.
     users, items : ndarrays of shape (n_users, k) and (n_items, k), float32
-        Factors of the model without preferences, with columns of biases.
+        Factors of the model without preferences, including bias columns.
     n_factors : int
-        How many of the columns are no biases.
+        Number of columns that are not biases.
     margin : float
         m > 0.
     worth : ndarray of shape (n_users,) or None
-        s of each user; None: all preferences ask for the margin.
+        s of each user. If None, all pairs have the full margin.
 
     Returns
     -------
     terms : SlateTerms
-        Of the slates with weights other than 0.
+        Slates with non-zero weights.
     """
     used = weights.any(axis=1)
     raters, weights = slates.users[used], weights[used]

@@ -1,10 +1,9 @@
-r"""Factors made elsewhere, kept by a proximal term while a feature prior and preferences act.
+r"""Regularization of pretrained factors: a proximal term, a feature prior and preferences.
 
-Knows factors and weights, and nothing of how the factors were made. Given users :math:`\bar x_u`,
-items :math:`\bar y_i`, their weights :math:`\rho_u` and :math:`\rho_i`, item features :math:`f_i`,
-a weight :math:`s` of the prior, metrics A and B (positive definite; :math:`|x|_A^2 = x^T A x`),
-fixed biases :math:`b_{ui}`, pair weights :math:`a_{uij} \ge 0` and margins :math:`m_{uij}`; the
-objective is
+With pretrained users :math:`\bar x_u` and items :math:`\bar y_i`, their weights :math:`\rho_u` and
+:math:`\rho_i`, item features :math:`f_i`, a weight :math:`s` of the prior, positive definite
+metrics A and B (:math:`|x|_A^2 = x^T A x`), fixed biases :math:`b_{ui}`, pair weights
+:math:`a_{uij} \ge 0` and margins :math:`m_{uij}`, the objective is
 
 .. math::
 
@@ -13,12 +12,12 @@ objective is
     + \mu \sum_{u,\, i \succ j} a_{uij} \max(0, m_{uij} - z_{uij})^2,
     \qquad z_{uij} = x_u \cdot (y_i - y_j) + b_{ui} - b_{uj}
 
-With the covariance of the items as A, and the second moment of the users as B, the proximal terms
-are the mean squared change of a user's and of an item's scores: what a preference asks for is done
-where other scores notice it least. Rows without pairs have a closed form, which does not depend on
-B. Only those with pairs are in the least squares problems, so that without features nothing else is
-read or touched. They are solved as in ``_als``, in the basis of a Cholesky factor
-of the metric, in which that is the identity.
+With the covariance of the items as A and the second moment of the users as B, the proximal terms
+are the mean squared changes of a user's and of an item's scores, so preferences are satisfied where
+other scores change least. Rows without pairs have a closed form, which does not depend on B. Only
+rows with pairs enter the least squares problems; without features, all others stay untouched. The
+problems are solved as in ``_als``, after a change of basis by a Cholesky factor of the metric that
+turns it into the identity.
 """
 
 from dataclasses import replace
@@ -41,16 +40,16 @@ class ProximalProblem:
     Parameters
     ----------
     user_center, item_center : ndarrays of shape (n_users, k) and (n_items, k), float32
-        :math:`\bar x_u` and :math:`\bar y_i`; they are not changed.
+        :math:`\bar x_u` and :math:`\bar y_i`; not modified.
     user_weights, item_weights : ndarrays of shape (n_users,) and (n_items,)
-        :math:`\rho_u` > 0 and :math:`\rho_i`, > 0 too unless there are features.
+        :math:`\rho_u` > 0 and :math:`\rho_i` > 0; with features, :math:`\rho_i` may be 0.
     user_metric, item_metric : ndarrays of shape (k, k), float64
         A and B.
     items_start : ndarray of shape (n_items, k), float32, or None
-        Item factors to start from. None: the center.
+        Initial item factors. If None, `item_center`.
     features : csr_matrix of shape (n_items, n_features), float32, or None
     prior_weight : float
-        :math:`s` > 0; without features it does nothing.
+        :math:`s` > 0; ignored without features.
     slates : SlateTerms or None
         Pairwise preferences.
     llm_weight : float
@@ -61,11 +60,11 @@ class ProximalProblem:
     Attributes
     ----------
     users, items : ndarrays of int, sorted
-        The rows that may move: users with pairs; items with pairs, with features all.
+        Rows that may change: users with pairs, and items with pairs (with features, all items).
 
     Notes
     -----
-    Pairs are majorized as in `RegularizedALS`, so that no sweep raises the loss.
+    Pairs are majorized as in `RegularizedALS`, so no sweep increases the loss.
     """
 
     def __init__(
@@ -140,7 +139,7 @@ class ProximalProblem:
                 self._solve(half, np.linalg.cholesky(metric), *side, run)
 
     def _solve(self, half, root, rows, others, center, run):
-        """Solve for rows in place, where the metric root @ root.T is the identity."""
+        """Solve for rows in place, in the basis in which the metric root @ root.T is identity."""
         inverse = np.linalg.inv(root)
         solved, near = aligned(rows @ root), (center @ root).astype(np.float32)
         half.solve(solved, aligned(others @ inverse.T), prior=near, steps=self.cg_steps, run=run)
@@ -148,21 +147,21 @@ class ProximalProblem:
 
     @property
     def user_factors(self):
-        """All user factors, a copy, (n_users, k) float32."""
+        """Copy of all user factors, (n_users, k) float32."""
         return _with_rows(self._centers[0], self.users, self._x)
 
     @property
     def item_factors(self):
-        """All item factors, a copy, (n_items, k) float32."""
+        """Copy of all item factors, (n_items, k) float32."""
         return _with_rows(self._centers[1], self.items, self._y)
 
     @property
     def is_finite(self):
-        """Whether the factors that may move are."""
+        """Whether the factors that may change are finite."""
         return are_finite(self._x, self._y)
 
     def loss(self):
-        """Return the objective at the current factors, summed in float64."""
+        """Objective at the current factors, summed in float64."""
         x, y = self._x, self._y
         loss = _squares(x - self._x_center, self._metrics[0]) @ self._x_weight
         loss += _squares(y - self._y_center, self._metrics[1]) @ self._y_weight
@@ -175,7 +174,7 @@ class ProximalProblem:
 
 
 def shrink_to_features(factors, weights, features, prior_weight):
-    r"""Minimize the objective without pairs over items and W, in closed form.
+    r"""Minimize the objective without pairs over the items and W in closed form.
 
     With :math:`w_i = \rho_i / (\rho_i + s)`, W is the ridge regression of :math:`\bar y_i` on
     :math:`f_i` with weights :math:`w_i`, and
@@ -200,7 +199,7 @@ def shrink_to_features(factors, weights, features, prior_weight):
 
 
 def lean_on(expected, factors, weights, prior_weight):
-    """Return the weighted mean of factors and of what they are expected to be, float32."""
+    """Weighted mean of factors and their expected values, float32."""
     share = (weights / (weights + prior_weight)).astype(np.float32)[:, np.newaxis]
     return share * factors + (1 - share) * expected
 

@@ -1,4 +1,4 @@
-"""BPR and LMF by `implicit`, kept by a proximal term while features and preferences act."""
+"""BPR and LMF backbones by `implicit`, with features and preferences added by proximal terms."""
 
 import copy
 from contextlib import suppress
@@ -31,26 +31,26 @@ from ._preferences import as_arguments
 from ._proximal import ProximalProblem, lean_on, shrink_to_features
 from ._threads import single_threaded_blas
 
-# Of BPR and LMF; found on the `valid` fold of MovieLens, see benchmarks/quality/backbones.py.
-_SPREADS_PER_UNIT = 10.0  # standard deviations of scores in a unit of margin and item bias
-SAMPLED_POPULARITY = 2.0  # they sample what to rank low by popularity: it is missing in scores
+# Tuned for BPR and LMF on the `valid` fold of MovieLens, see benchmarks/quality/backbones.py.
+_SPREADS_PER_UNIT = 10.0  # standard deviations of scores per unit of margin and item bias
+SAMPLED_POPULARITY = 2.0  # negatives are sampled by popularity, which removes it from the scores
 PROXIMAL_SWEEPS = 15
-PROXIMAL_UNIT = 50.0  # weight of a preference of `llm_weight` 1, beside a proximal term
+PROXIMAL_UNIT = 50.0  # weight of a preference with `llm_weight` 1, relative to proximal terms
 _FOLD_IN_CONFIDENCE = 200.0
-_FOLD_IN_USERS = 10_000  # by which the gain of folding in is measured, at most
+_FOLD_IN_USERS = 10_000  # maximum number of users to estimate the gain of folding in
 
 
 class _EnoughEpochs(Exception):
-    """Ends the epochs of a model of `implicit`, which has no other way."""
+    """Stops the training of an `implicit` model, which offers no other way."""
 
 
 @dataclass(frozen=True)
 class SampledBackbone:
-    """A model of `implicit` that learns from samples: what BPR and LMF have in common.
+    """Common base of BPR and LMF, models of `implicit` trained on sampled negatives.
 
-    Their factors are kept by a proximal term, the stronger the more interactions a user or item
-    has, while the feature prior and preferences act (``_proximal``). All weights are relative to
-    the spread of factors and scores, so that they mean the same for any model.
+    A proximal term, which grows with the interactions of a user or item, anchors their factors
+    while the feature prior and preferences act (``_proximal``). All weights are relative to the
+    spread of factors and scores, so they have the same meaning for any model.
     """
 
     factors: int
@@ -68,19 +68,19 @@ class SampledBackbone:
 
     @property
     def watched(self):
-        """How often `fit` calls its watch, at most."""
+        """Maximum number of calls of the watch by `fit`."""
         return self.iterations
 
     def split(self, n_refine):
-        """Return itself and the number of regularized sweeps, which come on top."""
+        """Return itself and the number of regularized sweeps, which are additional."""
         return self, PROXIMAL_SWEEPS if n_refine is None else n_refine
 
     def start(self, n_users, n_items, random_state):
-        """Return the generator that implicit's model is given, and no factors."""
+        """Return the starting point for `fit`: a generator for implicit's model, and no factors."""
         return random_state, None
 
     def resume(self, matrix, features, old, known, random_state):
-        """Return what `fit` starts from, to go on; as `ALSBackbone.resume`."""
+        """Return a starting point that continues from old factors, as `ALSBackbone.resume`."""
         shape = matrix.shape[1], self.factors
         items = (random_state.random(shape, dtype=np.float32) - np.float32(0.5)) / self.factors
         bias = np.where(known[1], old.own_bias, 0).astype(np.float32)
@@ -88,10 +88,10 @@ class SampledBackbone:
         return random_state, start
 
     def train(self, matrix, start, after_epoch=lambda trained: False):
-        """Fit the model, which knows of no features; return users, items and item biases.
+        """Fit the model without features; return users, items and item biases.
 
-        `after_epoch` is called with a function that returns the same after an epoch, and ends the
-        epochs if it returns true.
+        `after_epoch` is called after each epoch with a function that returns the current ones, and
+        stops the training if it returns True.
         """
         random_state, resumed = start
         model = self._model(copy.deepcopy(random_state))
@@ -117,7 +117,7 @@ class SampledBackbone:
         return trained()
 
     def fit(self, matrix, features, start, watch=NO_WATCH, *, by_period=None, user_features=None):
-        """Fit the model, and lean its factors on features; as `ALSBackbone.fit`."""
+        """Fit the model and shrink its factors toward features, as `ALSBackbone.fit`."""
 
         def leaning(trained):
             how = {"by_period": by_period, "user_features": user_features}
@@ -131,7 +131,7 @@ class SampledBackbone:
         return factors
 
     def lean(self, matrix, features, trained, *, by_period=None, user_features=None):
-        """Return what a trained model becomes when its users and items lean on features.
+        """Shrink the users and items of a trained model toward predictions from features.
 
         Parameters
         ----------
@@ -177,9 +177,9 @@ class SampledBackbone:
         *,
         user_features=None,
     ):
-        """Let preferences and feature prior act; as `ALSBackbone.refine`.
+        """Apply preferences and feature prior, as `ALSBackbone.refine`.
 
-        Users stay near where they lean on their features.
+        Users are anchored at their factors after shrinkage toward features.
         """
         if preferences is None:
             return factors
@@ -195,15 +195,15 @@ class SampledBackbone:
         return refined()
 
     def finish(self, matrix, age, factors, preferences, *, user_features=None):
-        """Return the factors: these models know of no recency."""
+        """Return the factors unchanged: these models have no recency weighting."""
         return factors
 
     def solve_users(self, matrix, factors, popularity, age=None, *, prior=None):
-        """Solve for users, items fixed; as `ALSBackbone.solve_users`.
+        """Solve for users with fixed items, as `ALSBackbone.solve_users`.
 
-        The models have no way of their own to do so. It is done by least squares, 1 for
-        interactions of confidence 200 and 0 for all else, as by ALS, and scaled to the size that
-        the model's own users have. Then they lean on their features as these do.
+        The models have no fold-in of their own. Users are computed by least squares as in ALS (1
+        with confidence 200 for interactions, 0 otherwise), scaled to the size of the model's own
+        users, and then shrunk toward their features in the same way.
         """
         energy = np.sum(factors.items.astype(np.float64) ** 2) / factors.items.shape[1]
         users = fold_in(
@@ -218,15 +218,15 @@ class SampledBackbone:
         return lean_on(prior, users, np.diff(matrix.indptr), USER_FEATURES_WORTH)
 
     def place_items(self, new, features, gram, items, bias, own_bias, popularity):
-        """Place items that nobody has by their features; as `ALSBackbone.place_items`.
+        """Compute factors of items without interactions, as `ALSBackbone.place_items`.
 
-        What the factors were before they leaned on features is not known, nor needed: the ridge
-        regression of leaning factors, all weighing alike, has the same coefficients.
+        The factors before shrinkage toward features are not needed: an unweighted ridge regression
+        of the shrunk factors has the same coefficients.
 
         Parameters
         ----------
         own_bias : ndarray of shape (n_items,), float32
-            The part of `bias` that the model learned.
+            Part of `bias` that the model learned itself.
 
         Returns
         -------
@@ -259,7 +259,7 @@ class SampledBackbone:
         )
 
     def _fold_in_gain(self, matrix, factors):
-        """Return what brings folded-in users to the size of the fitted ones, by least squares."""
+        """Least squares scale factor from folded-in users to the fitted ones."""
         able = np.flatnonzero(np.diff(matrix.indptr))
         able = able[:: 1 + len(able) // _FOLD_IN_USERS]
         if not len(able):
@@ -273,7 +273,7 @@ class SampledBackbone:
 
 @dataclass(frozen=True)
 class BPRBackbone(SampledBackbone):
-    """Bayesian personalized ranking (Rendle et al. 2009); strengths do not matter to it."""
+    """Bayesian personalized ranking (Rendle et al. 2009); ignores strengths."""
 
     learning_rate: float = 0.05
     verify_negative_samples: bool = True
@@ -297,7 +297,7 @@ class BPRBackbone(SampledBackbone):
 
     @staticmethod
     def _take_apart(users, items):
-        """Take the items' biases out of the last column; the users have ones there."""
+        """Split off the items' biases in the last column, which is 1 for users."""
         return users[:, :-1].copy(), items[:, :-1].copy(), items[:, -1].copy()
 
     @staticmethod
@@ -339,7 +339,7 @@ class LMFBackbone(SampledBackbone):
 
     @staticmethod
     def _take_apart(users, items):
-        """Take out the last two columns; the users' biases do not rank items, and are left out."""
+        """Split off the bias columns; users' biases do not affect rankings and are dropped."""
         return users[:, :-2].copy(), items[:, :-2].copy(), items[:, -2].copy()
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Weighted preferences between the items of slates: what they are, weigh, and cost."""
+"""Weighted pairwise preferences within slates: data structure, kernel layout and loss."""
 
 from dataclasses import dataclass
 
@@ -6,27 +6,27 @@ import numpy as np
 
 from ._half_sweep import Pairs
 
-_SLATES_PER_CHUNK = 1024  # 20 candidates and 64 factors: 5 MB
+_SLATES_PER_CHUNK = 1024  # 5 MB with 20 candidates and 64 factors
 
 
 @dataclass(frozen=True, eq=False)
 class SlateTerms:
-    """Weighted preferences of users between the items of slates.
+    """Weighted pairwise preferences of users within slates.
 
     Attributes
     ----------
     users : ndarray of shape (n_slates,), int
-        Row of the user each slate belongs to, not decreasing.
+        Row of each slate's user, non-decreasing.
     items : ndarray of shape (n_slates, slate_size), int
-        Columns of the candidates; places without a candidate hold 0 and have no weights.
+        Columns of the candidates; empty positions hold 0 and have zero weights.
     weights : ndarray of shape (n_slates, slate_size * (slate_size - 1) / 2), float32
-        Of each pair of places, in the order of ``np.triu_indices(slate_size, 1)``: the weight of
-        "first above second", or minus the weight of "second above first".
+        Signed weight of each pair of positions, in the order of
+        ``np.triu_indices(slate_size, 1)``: positive if the first candidate is preferred, negative
+        if the second one is.
     margins : ndarray of the same shape, float32
-        By how much each preferred candidate should be scored higher; beyond it the pair does
-        nothing.
+        Required score difference of each pair; beyond it the loss of the pair is 0.
     bias : ndarray of shape (n_slates, slate_size), float32, or None
-        Of the candidates' scores, :math:`b_{ui}`; None: 0.
+        Biases :math:`b_{ui}` of the candidates' scores. If None, 0.
     """
 
     users: np.ndarray
@@ -37,13 +37,13 @@ class SlateTerms:
 
     @classmethod
     def from_matrices(cls, users, items, weights, margin, bias=None):
-        """Make terms with one margin; `weights` as `pack_pairs` takes them."""
+        """Construct terms with a common margin from weights in the format of `pack_pairs`."""
         weights = pack_pairs(weights)
         margins = np.broadcast_to(np.float32(margin), weights.shape)
         return cls(users, items, weights, margins, bias)
 
     def matrices(self, which=slice(None)):
-        """Return the weights of some slates, as `pack_pairs` takes them."""
+        """Weights of the selected slates, in the format of `pack_pairs`."""
         weights, size = self.weights[which], self.items.shape[1]
         first, second = np.triu_indices(size, 1)
         matrices = np.zeros((len(weights), size, size), dtype=np.float32)
@@ -52,7 +52,7 @@ class SlateTerms:
         return matrices
 
     def margin_matrices(self, which=slice(None)):
-        """Return the margins of some slates, the same for a pair and its reverse."""
+        """Margins of the selected slates as symmetric matrices."""
         margins, size = self.margins[which], self.items.shape[1]
         first, second = np.triu_indices(size, 1)
         matrices = np.zeros((len(margins), size, size), dtype=np.float32)
@@ -60,16 +60,16 @@ class SlateTerms:
         return matrices
 
     def of_users(self, rows, shares, item_bias):
-        """Return the slates of some users, who are numbered anew.
+        """Select the slates of a subset of users and renumber the users.
 
         Parameters
         ----------
         rows : ndarray of int, sorted
-            The users.
+            The users to keep.
         shares : ndarray of shape (n_rows, n_periods), float32
-            Their periods.
+            Their distribution over periods.
         item_bias : ndarray of shape (n_items, n_periods), float32
-            In each period; of 0 periods if there is none.
+            Item bias in each period; without a bias, n_periods is 0.
         """
         which = np.isin(self.users, rows)
         users, items, bias = np.searchsorted(rows, self.users[which]), self.items[which], None
@@ -78,19 +78,19 @@ class SlateTerms:
         return SlateTerms(users, items, self.weights[which], self.margins[which], bias)
 
     def weighted(self, which=slice(None)):
-        """Return which candidates of some slates are in pairs with a weight, bool."""
+        """Mask of the candidates in pairs with non-zero weight, for the selected slates."""
         matrices = self.matrices(which)
         return matrices.any(axis=1) | matrices.any(axis=2)
 
 
 def pack_pairs(weights):
-    """Return the weights of pairs as `SlateTerms` has them.
+    """Convert matrices of pair weights to the packed format of `SlateTerms`.
 
     Parameters
     ----------
     weights : ndarray of shape (n_slates, slate_size, slate_size), float32
-        ``weights[s, i, j]`` >= 0 is the weight of "candidate i above candidate j"; of two
-        candidates one can be preferred.
+        ``weights[s, i, j]`` >= 0 is the weight of "candidate i above candidate j". At most one of
+        ``weights[s, i, j]`` and ``weights[s, j, i]`` is non-zero.
 
     Returns
     -------
@@ -106,16 +106,16 @@ def _by_chunk(n_slates):
 
 
 def kernel_terms(slates, weight, n_users, n_items):
-    r"""Lay pairs out for the half-sweeps of the users and of the items.
+    r"""Lay out pairs for the half-sweeps over users and items.
 
-    In an item half-sweep both items of a pair move; with :math:`d` by how far their scores do,
-    :math:`(d_i - d_j)^2 \le 2 d_i^2 + 2 d_j^2` separates them.
+    An item half-sweep moves both items of a pair. With :math:`d` the change of their scores, the
+    bound :math:`(d_i - d_j)^2 \le 2 d_i^2 + 2 d_j^2` separates them.
 
     Parameters
     ----------
     slates : SlateTerms
     weight : float
-        Of all pairs.
+        Common weight of all pairs.
     n_users, n_items : int
 
     Returns
@@ -150,7 +150,7 @@ def kernel_terms(slates, weight, n_users, n_items):
 
 
 def pair_loss(slates, weight, x, y):
-    """Return the part of the objective that pairs are.
+    """Contribution of the pairs to the objective.
 
     Parameters
     ----------

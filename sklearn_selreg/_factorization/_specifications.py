@@ -1,4 +1,4 @@
-"""The backbones as users set them: what the estimator's other parameters do not say."""
+"""Backbone specifications: public objects that hold backbone-specific parameters."""
 
 from numbers import Integral, Real
 from typing import Literal
@@ -13,25 +13,28 @@ _SWEEPS = [Interval(Integral, 1, None, closed="left"), None]
 
 @public
 class ALS(DisplayMixin, BaseEstimator):
-    """Alternating least squares, as the parameter `backbone` of the estimator.
+    """Alternating least squares, for the parameter `backbone` of the estimator.
 
     Parameters
     ----------
     missing_power : "auto" or float, default="auto"
-        A pair without interaction weighs `((n + 5) / mean(n + 5)) ** missing_power` for an item
-        with n interactions: not having a popular item says more. 0: all weigh 1, as in `implicit`.
-        "auto" is found by `tuning`, here and below; fixed: .5.
+        Exponent >= 0 of the weight of missing entries: for an item with n interactions it is
+        `((n + 5) / mean(n + 5)) ** missing_power`, since a missing interaction with a popular item
+        is more informative. If 0, all weights are 1, as in `implicit`. "auto" selects the value
+        by `tuning`, and is 0.5 without tuning.
     recency_power : "auto" or float, default="auto"
-        In a last update of the users, their r-th newest interaction (from 0) has the confidence
-        `3 * alpha / (1 + r) ** recency_power`. 0: no such update. Without `time_col`, "auto" is 0:
-        the order of the rows need not be that of time. Fixed: .65.
+        Exponent >= 0 of recency weighting. In a final update of the users, the confidence of
+        their r-th newest interaction (counted from 0) is
+        `3 * alpha / (1 + r) ** recency_power`. If 0, there is no such update. "auto" selects the
+        value by `tuning`, and is 0.65 without tuning; without `time_col` it is 0, as rows need not
+        be in chronological order.
     cg_steps : int, default=2
-        Steps >= 1 of the conjugate gradient method in a sweep.
+        Conjugate gradient steps per sweep, >= 1.
     refine_iterations : int or None, default=None
-        How many of the sweeps, the last ones, are regularized by the judge's preferences; fewer
-        than `iterations`. None: half of them. With and without judge there are as many sweeps, so
-        that what a judge adds is not what more sweeps would have added. For given factors, None
-        is 15.
+        Number of final sweeps regularized by the judge's preferences; must be smaller than
+        `iterations`. If None, half of the sweeps. The total number of sweeps is the same with and
+        without a judge, so that gains cannot come from additional sweeps. For given factors, None
+        means 15.
     compute_loss : bool, default=False
         Whether to compute `loss_curve_`.
 
@@ -73,18 +76,19 @@ class ALS(DisplayMixin, BaseEstimator):
 
 @public
 class BPR(DisplayMixin, BaseEstimator):
-    """Bayesian personalized ranking by `implicit`, as the parameter `backbone` of the estimator.
+    """Bayesian personalized ranking of `implicit`, for the parameter `backbone` of the estimator.
 
     Parameters
     ----------
     learning_rate : float, default=0.05
-        Step > 0 of stochastic gradient descent.
+        Learning rate of stochastic gradient descent, > 0.
     verify_negative_samples : bool, default=True
-        Whether a sampled item that the user has is drawn again.
+        Whether to redraw a negative sample that the user has interacted with.
     refine_iterations : int or None, default=None
-        Sweeps >= 1 by which the judge's preferences act, on top of the epochs. None: 15.
+        Number of sweeps >= 1 regularized by the judge's preferences, in addition to the epochs. If
+        None, 15.
     compute_loss : bool, default=False
-        Whether to compute `loss_curve_`, of these sweeps.
+        Whether to compute `loss_curve_` for these sweeps.
 
     References
     ----------
@@ -120,19 +124,20 @@ class BPR(DisplayMixin, BaseEstimator):
 
 @public
 class LMF(DisplayMixin, BaseEstimator):
-    """Logistic matrix factorization by `implicit`, as the parameter `backbone` of the estimator.
+    """Logistic matrix factorization of `implicit`, for the parameter `backbone` of the estimator.
 
     Parameters
     ----------
     learning_rate : float, default=1.0
-        Step > 0 of adaptive gradient descent. It starts from scratch with `warm_start`, too: lower
-        it to go on.
+        Learning rate of adaptive gradient descent (Adagrad), > 0. Its state is reset even with
+        `warm_start`, so lower the learning rate to continue training.
     neg_prop : int, default=30
-        Negative samples >= 1 for each interaction.
+        Negative samples per interaction, >= 1.
     refine_iterations : int or None, default=None
-        Sweeps >= 1 by which the judge's preferences act, on top of the epochs. None: 15.
+        Number of sweeps >= 1 regularized by the judge's preferences, in addition to the epochs. If
+        None, 15.
     compute_loss : bool, default=False
-        Whether to compute `loss_curve_`, of these sweeps.
+        Whether to compute `loss_curve_` for these sweeps.
 
     References
     ----------

@@ -1,40 +1,40 @@
-"""Threads of our own, and BLAS without its own."""
+"""Thread pools over row blocks, with BLAS limited to a single thread."""
 
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import scipy.linalg  # noqa: F401  its BLAS, which implicit uses, has to be there to be found
+import scipy.linalg  # noqa: F401  implicit uses its BLAS; the controller finds only loaded ones
 from threadpoolctl import ThreadpoolController
 
-_POOLS = ThreadpoolController()  # finding the libraries takes milliseconds: once
-_PRODUCTS_WORTH_THREADS = 2**20  # some milliseconds; waking threads may take longer
+_POOLS = ThreadpoolController()  # finding the libraries takes milliseconds, so do it once
+_PRODUCTS_WORTH_THREADS = 2**20  # a few milliseconds; waking threads may take longer
 
 
 def useful_threads(num_threads, n_products):
-    """Return 1 for small work, which threads take longer to share than to do.
+    """Limit small problems, which do not benefit from more threads, to one thread.
 
     Parameters
     ----------
     num_threads : int
-        0: all cores.
+        0 means all cores.
     n_products : int
-        Multiplications to do, about.
+        Approximate number of multiplications.
     """
     return 1 if n_products < _PRODUCTS_WORTH_THREADS else num_threads
 
 
 class _SingleThreaded:
-    """Limits BLAS to one thread while any thread is inside; the limit is one of the process.
+    """Process-wide limit of BLAS to one thread while any thread is inside the context.
 
-    A limit that an interrupt or a fork left behind is lifted before the next one is set.
+    A limit left behind by an interrupt or a fork is lifted before the next one is set.
     """
 
     def __init__(self):
         self._limiter = None
         self._reset()
-        if hasattr(os, "register_at_fork"):  # another thread may hold the lock just then
+        if hasattr(os, "register_at_fork"):  # another thread may hold the lock during the fork
             os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self):
@@ -63,12 +63,12 @@ class _SingleThreaded:
 
 
 def _in_passing(call):
-    """Call in a thread that ends: threadpoolctl 3.8 obeys one, until it has lifted its limit."""
+    """Call in a short-lived thread: threadpoolctl 3.8 ties a limit to the thread that set it."""
     thread = threading.Thread(target=call)
     thread.start()
     try:
         thread.join()
-    except BaseException:  # Ctrl-C: what was begun is done first
+    except BaseException:  # Ctrl-C: finish the call first
         thread.join()
         raise
 
@@ -77,28 +77,29 @@ _SINGLE_THREADED = _SingleThreaded()
 
 
 def single_threaded_blas():
-    """Return a context in which BLAS has one thread."""
+    """Context manager that limits BLAS to one thread."""
     return _SINGLE_THREADED
 
 
 def in_turn(function, bounds):
-    """Call a function for consecutive ranges of rows, as what `threads` yields, on this thread."""
+    """Single-threaded counterpart of the `run` that `threads` yields."""
     return list(map(function, bounds[:-1], bounds[1:]))
 
 
 @contextmanager
 def threads(num_threads):
-    """Give a function that calls another for consecutive ranges of rows, on several threads.
+    """Context manager whose `run` maps a function over consecutive row ranges on several threads.
 
     Parameters
     ----------
     num_threads : int
-        0: all cores.
+        0 means all cores.
 
     Yields
     ------
     run : callable
-        ``run(function, bounds)`` returns ``function(bounds[i], bounds[i + 1])`` of all i, a list.
+        ``run(function, bounds)`` returns the list of ``function(bounds[i], bounds[i + 1])`` for
+        all i.
     """
     num_threads = num_threads or os.cpu_count()
     with single_threaded_blas():

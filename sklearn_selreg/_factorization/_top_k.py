@@ -1,4 +1,4 @@
-"""The best items of users."""
+"""Top-k items per user."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from ._threads import single_threaded_blas, useful_threads
 
 
 def top_k(user_factors, item_factors, k, *, seen=None, num_threads=0):
-    """Find the best items of users by implicit's compiled top-k.
+    """Find the highest-scored items of each user with implicit's compiled top-k.
 
     Parameters
     ----------
@@ -17,15 +17,15 @@ def top_k(user_factors, item_factors, k, *, seen=None, num_threads=0):
     k : int
         At most the number of items.
     seen : csr_matrix of shape (n_users, n_items) or None
-        Items that are no candidates.
+        Items to exclude for each user.
     num_threads : int
 
     Returns
     -------
     items : ndarray of shape (n_users, k), int32
-        Best first; -1 where a user has too few candidates.
+        Best first; padded with -1 if a user has too few candidates.
     scores : ndarray of shape (n_users, k), float32
-        NaN there.
+        NaN where `items` is -1.
     """
     rows = None if seen is None else _SeenRows(seen)
     num_threads = useful_threads(num_threads, len(user_factors) * item_factors.size)
@@ -33,12 +33,12 @@ def top_k(user_factors, item_factors, k, *, seen=None, num_threads=0):
         items, scores = topk(
             item_factors, user_factors, k, filter_query_items=rows, num_threads=num_threads
         )
-    missing = scores == -np.finfo(np.float32).max  # what it gives items in `seen`
+    missing = scores == -np.finfo(np.float32).max  # implicit's score of excluded items
     return np.where(missing, -1, items), np.where(missing, np.float32(np.nan), scores)
 
 
 class _SeenRows:
-    """The rows of a CSR matrix as topk reads them; scipy's own take longer than the ranking."""
+    """Rows of a CSR matrix as topk reads them; scipy's row slicing is slower than the ranking."""
 
     def __init__(self, matrix):
         self._indptr, self._indices = matrix.indptr.tolist(), matrix.indices

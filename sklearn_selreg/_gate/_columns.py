@@ -1,4 +1,4 @@
-"""Which columns of a gate's table hold the gap, the prior evidence, the context and the offset."""
+"""Assignment of a gate's input columns to gap, prior evidence, context and offset."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class GateColumns:
-    """Positions of the columns; `offset` None: there is none."""
+    """Positions of the columns; `offset` is None without such a column."""
 
     gap: int
     prior: list[int]
@@ -15,19 +15,19 @@ class GateColumns:
     offset: int | None
 
     def split(self, Z):
-        """Return gap, prior, context and offset of pairs; only context may be NaN."""
+        """Split a table into gap, prior, context and offset; NaN is kept only in context."""
         offset = np.zeros(len(Z)) if self.offset is None else np.nan_to_num(Z[:, self.offset])
         gap, prior = np.nan_to_num(Z[:, self.gap]), np.nan_to_num(Z[:, self.prior])
         return gap, prior, Z[:, self.context], offset
 
 
 def find_columns(names, n_columns, gap_col, prior_cols, offset_col):
-    """Find the columns that the parameters of `ReliabilityGate` name.
+    """Resolve the column parameters of `ReliabilityGate`.
 
     Parameters
     ----------
     names : list of str
-        Empty for a table without names.
+        Empty for a table without column names.
     n_columns : int
     gap_col, prior_cols, offset_col
         See `ReliabilityGate`.
@@ -55,7 +55,7 @@ def find_columns(names, n_columns, gap_col, prior_cols, offset_col):
 
 
 def _fill_defaults(names, n_columns, gap, prior, offset):
-    """Return what the parameters stand for: where they are None, columns by name or position."""
+    """Replace None by the default columns: by name if there is a `gap` column, else by position."""
     is_named = "gap" in names
     if gap is None:
         gap = "gap" if is_named else 0
@@ -69,7 +69,7 @@ def _fill_defaults(names, n_columns, gap, prior, offset):
 
 
 def _find(column, parameter, names, n_columns):
-    """Return the position of a column, given by position or name."""
+    """Return the position of a column given by position or name."""
     if isinstance(column, str) and column not in names:
         raise ValueError(
             f"{parameter} must be among the columns of Z, "
@@ -78,7 +78,7 @@ def _find(column, parameter, names, n_columns):
     position = names.index(column) if isinstance(column, str) else column
     if not 0 <= position < n_columns:
         raise ValueError(
-            f"{parameter} must be among the {n_columns} columns of Z, at "
-            f"positions from 0; got {column!r}."
+            f"{parameter} must be the position of one of the {n_columns} columns of Z, from 0 to "
+            f"{n_columns - 1}; got {column!r}."
         )
     return position

@@ -1,17 +1,17 @@
-"""The columns of evidence that the estimator gives its gate, and what people call them."""
+"""Columns of evidence that the estimator passes to its gate, with readable labels."""
 
 from typing import NamedTuple
 
 
 class Context(NamedTuple):
-    """What to call a context column on an axis, and preferences with little or much of it."""
+    """Axis label of a context column, and names of preferences with low and high values."""
 
     label: str
     low: str
     high: str
 
 
-# The evidence that does not come from the judge.
+# Evidence that does not come from the judge.
 PRIOR = {"prior_popularity": "popularity", "prior_model": "the model"}
 CONTEXT = {
     "history_length": Context(
@@ -36,6 +36,6 @@ CONTEXT = {
         "consistent answers",
     ),
 }
-# Known only after asking, so it is no advice where to ask.
+# Known only after querying the judge, so it cannot guide where to query.
 OF_ANSWERS = {"agreement"}
 COLUMNS = ("gap", *PRIOR, *CONTEXT, "offset")

@@ -9,13 +9,13 @@ from sklearn.model_selection import GroupKFold
 from .._utils._warn import warn
 from ..exceptions import GateWarning
 
-_LAST = 1e-4  # largest change of log-odds by the last step; what is left to do is about its square
+_LAST = 1e-4  # tolerance of a step in log-odds; the remaining error is about its square
 _MOST_STEPS = 1000
 
 
 @dataclass(frozen=True, eq=False)
 class KnownPairs:
-    """Pairs with a known outcome: outcome, offset, weight and group, each of shape (n_pairs,)."""
+    """Outcomes, offsets, weights and groups of calibration pairs, each of shape (n_pairs,)."""
 
     right: np.ndarray
     offset: np.ndarray
@@ -28,19 +28,19 @@ class KnownPairs:
         )
 
     def weights_without_offset(self):
-        """Return weights with which outcomes are as frequent as without the offset.
+        """Weights that restore the outcome frequencies without the offset.
 
-        With w(right) / w(wrong) = exp(-offset). Of all such weights these are never large (overlap
-        weights: Li, Morgan & Zaslavsky 2018, "Balancing covariates via propensity score
+        They satisfy w(right) / w(wrong) = exp(-offset). Among all such weights, overlap weights
+        are bounded (Li, Morgan & Zaslavsky 2018, "Balancing covariates via propensity score
         weighting").
         """
         return self.weights * expit(np.where(self.right, -self.offset, self.offset))
 
 
 class CrossValidation:
-    """Log-odds and losses of pairs by models that were fitted without the pair's group.
+    """Out-of-fold log-odds and losses of pairs, with folds of whole groups.
 
-    A fold's fit starts where its last one ended, with whatever columns and penalty that was.
+    Each fit is warm-started from the last fit of the fold, even with other columns or penalty.
     """
 
     def __init__(self, columns, known, n_folds):
@@ -49,7 +49,7 @@ class CrossValidation:
         self._coefs = np.zeros((n_folds, columns.shape[1]))
 
     def log_odds(self, selected, C):
-        """Return the log-odds of each pair by some columns, with its offset, (n_pairs,) float64."""
+        """Out-of-fold log-odds from the selected columns plus offset, (n_pairs,) float64."""
         log_odds, columns = self.known.offset.copy(), self.columns[:, selected]
         for coef, (train, test) in zip(self._coefs, self._folds, strict=True):
             coef[selected] = fit_logistic(columns[train], self.known[train], C, coef[selected])
@@ -57,29 +57,29 @@ class CrossValidation:
         return log_odds
 
     def losses(self, selected, C):
-        """Return the log-loss of each pair times its weight, (n_pairs,) float64."""
+        """Weighted out-of-fold log-loss of each pair, (n_pairs,) float64."""
         log_odds = self.log_odds(selected, C)
         right, weights = self.known.right, self.known.weights
         return weights * np.logaddexp(0, np.where(right, -log_odds, log_odds))
 
 
 def fit_logistic(columns, known, C, start=None):
-    """Fit a penalized logistic model without intercept, its log-odds on top of the offset.
+    """Fit a penalized logistic regression with an offset and without intercept.
 
-    scikit-learn's has no offset. Newton's steps are shortened where they lead too far: between
-    points at which no log-odds differ by more than d, curvature grows at most exp(d)-fold (Bach
-    2010, "Self-concordant analysis for logistic regression"). So the loss falls all along the first
-    log(1 + d) / d of a step that changes log-odds by up to d, and is lower after all of it where d
-    is at most 1. This converges from anywhere, however large offsets are.
+    scikit-learn's logistic regression does not support offsets. Newton steps are damped if
+    necessary: between points whose log-odds differ by at most d, the curvature grows at most
+    exp(d)-fold (Bach 2010, "Self-concordant analysis for logistic regression"). The loss therefore
+    decreases along the first log(1 + d) / d of a step that changes log-odds by up to d, and over
+    the full step if d is at most 1. This converges from any starting point and for any offsets.
 
     Parameters
     ----------
     columns : ndarray of shape (n_pairs, n_columns)
     known : KnownPairs
     C : float
-        Inverse strength of the penalty; inf: none.
+        Inverse strength of the penalty; inf means no penalty.
     start : ndarray of shape (n_columns,) or None
-        Where to begin; None: at 0.
+        Starting point. If None, 0.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def fit_logistic(columns, known, C, start=None):
     Warns
     -----
     GateWarning
-        If it does not converge, as next to nothing keeps coefficients finite.
+        If it does not converge, because the penalty is too weak to bound the coefficients.
     """
     n_columns = columns.shape[1]
     if not n_columns or known.right.all() or not known.right.any():
@@ -96,7 +96,7 @@ def fit_logistic(columns, known, C, start=None):
     sign = np.where(known.right, 1.0, -1.0)
 
     def look(coef):
-        """Return the predicted probabilities of the other outcomes, and the gradient."""
+        """Return the predicted probabilities of the wrong outcomes, and the gradient."""
         wrong = expit(-sign * (known.offset + columns @ coef))
         return wrong, coef / C - (known.weights * sign * wrong) @ columns
 
@@ -110,13 +110,13 @@ def fit_logistic(columns, known, C, start=None):
             return coef + step
         share, safe = 1.0, 1.0 if farthest <= 1 else np.log1p(farthest) / farthest
         wrong, gradient = look(coef + step)
-        while share > safe and gradient @ step > 0:  # past the lowest point
+        while share > safe and gradient @ step > 0:  # past the minimum along the step
             share = max(share / 2, safe)
             wrong, gradient = look(coef + share * step)
         coef = coef + share * step
     warn(
-        f"A logistic regression of {len(columns)} pairs has not converged after {_MOST_STEPS} "
-        f"steps: the last one changed log-odds by up to {farthest:g}. A smaller C makes it easier.",
+        f"The logistic regression of {len(columns)} pairs has not converged after {_MOST_STEPS} "
+        f"steps: the last one changed log-odds by up to {farthest:g}. Decrease C.",
         GateWarning,
     )
     return coef

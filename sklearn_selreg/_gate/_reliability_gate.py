@@ -1,4 +1,4 @@
-"""The gate as an estimator of scikit-learn."""
+"""The gate as a scikit-learn estimator."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -33,56 +33,57 @@ from ._trust_model import learn_trust, shrink_accuracy, trust_accuracy
 
 @public
 class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
-    r"""Learn from pairs with a known outcome where, and how far, a judge can be trusted.
+    r"""Learn from pairs with known outcomes where, and how far, a judge can be trusted.
 
-    A row is a pair of items, ordered so that the judge prefers the first; its outcome is 1 where
-    the judge was right. The evidence for the first item is modeled as
+    A row is a pair of items, ordered so that the judge prefers the first; its outcome is 1 if the
+    judge was right. The evidence for the first item is modeled as
 
     .. math::
 
         \operatorname{logit} P(\text{first}) = \beta(context) \cdot prior
         + \gamma(context) \cdot gap + offset
 
-    without an intercept: `prior` is what is known without the judge (differences of popularity and
-    of the recommender's ranks), `gap` is how much the judge prefers the first item, and
-    :math:`\gamma` measures what the judge adds to what is known already. Both vary linearly with
-    context: :math:`\beta` with all of its columns, :math:`\gamma` with those that grouped
-    cross-validation supports on top of that. The `offset` is known: it is due to how the pairs
-    were drawn, as in case-control studies, and is not part of what is predicted.
+    without an intercept: `prior` is the evidence without the judge (differences of popularity and
+    of the recommender's ranks), `gap` is how strongly the judge prefers the first item, and
+    :math:`\gamma` measures what the judge adds to the prior evidence. Both coefficients vary
+    linearly with context: :math:`\beta` with all context columns, :math:`\gamma` only with those
+    that grouped cross-validation supports in addition. The `offset` is known: as in case-control
+    studies, it results from the sampling of the pairs, and is not part of the predictions.
 
-    As a transformer the gate gives the weight of each preference: the judge's own log-odds
-    :math:`\gamma \cdot gap`, or 0 where the preference should not count. It counts if three numbers
-    exceed a threshold: these log-odds; the total ones, so that nothing counts against all evidence
-    together; and the total ones minus those of a model of only the prior, so that a judge who
-    repeats what popularity says already does not count.
+    As a transformer, the gate returns the weight of each preference: the judge's own log-odds
+    :math:`\gamma \cdot gap`, or 0 if the preference should not count. It counts if three numbers
+    exceed a threshold: these log-odds; the total log-odds, so that no preference counts against
+    the combined evidence; and the total log-odds minus those of a model of only the prior, so that
+    a judge that merely repeats popularity does not count.
 
     Parameters
     ----------
     gap_col : int, str or None, default=None
-        Column of the gap: a position, or a name in a DataFrame. None: the column named `gap`, in a
-        table without names the first one.
+        Column of the gap: a position, or a name in a DataFrame. If None, the column named `gap`, or
+        the first column of a table without names.
     prior_cols : sequence of int or str, or None, default=None
-        Columns of the prior evidence; their sign changes when the pair is reversed. None: the
-        columns whose names start with `prior`; in a table without names the second and third one,
-        if they exist. All other columns are context, which is the same for a pair and its reverse.
+        Columns of the prior evidence, whose sign changes if the pair is reversed. If None, the
+        columns whose names start with `prior`, or the second and third column (if they exist) of a
+        table without names. All other columns are context, which is the same for a pair and its
+        reverse.
     offset_col : int, str or None, default=None
-        Column of the offset. None: the column named `offset`, if there is one.
+        Column of the offset. If None, the column named `offset`, if it exists.
     C : float or None, default=None
-        Inverse strength of the L2 penalty on standardized columns. None: chosen from 0.001 to 100
-        by cross-validation over groups; with more than 50,000 pairs, over a part of them.
+        Inverse strength of the L2 penalty on standardized columns. If None, selected from 0.001 to
+        100 by cross-validation over groups; with more than 50,000 pairs, over a subset of them.
     cv : int, default=5
         Number of cross-validation folds.
     min_pairs : int, default=50
         With fewer pairs, fewer groups than `cv`, or only one outcome, no model is fitted; see
         Notes.
     threshold : float, default=0.2
-        Preferences with log-odds up to this threshold, >= 0, get weight 0. 0.2 is a probability of
-        0.55 to be right. Many preferences of a judge who is hardly better than chance would do more
-        harm than good.
+        Preferences with log-odds up to this threshold, >= 0, get weight 0. Log-odds of 0.2
+        correspond to a probability of 0.55 of being right. Many preferences of a judge hardly
+        better than chance would do more harm than good.
     support : float, default=2.0
-        Trust varies with a context column if that improves the cross-validated log-loss by more
+        Trust varies with a context column if this improves the cross-validated log-loss by more
         than this many standard errors over groups, >= 0. Smaller values find weaker differences,
-        and more spurious ones.
+        but also more spurious ones.
 
     Attributes
     ----------
@@ -95,20 +96,20 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
     prior_effects_ : ndarray of shape (n_prior, n_context)
         Change of :math:`\beta` per standard deviation of each context column.
     context_effects_ : dict of str to float
-        For each context column, the change of :math:`\gamma` per standard deviation: positive
-        where larger values raise trust in the judge, negative where they lower it, 0 where the data
-        did not support a difference.
+        For each context column, the change of :math:`\gamma` per standard deviation: positive if
+        larger values raise trust in the judge, negative if they lower it, 0 if the data do not
+        support a difference.
     accuracy_ : float
         Fraction of pairs in which the judge was right.
     accuracies_ : dict
-        Fraction of pairs whose better item is predicted, cross-validated: `judge` by only the
-        judge's preference, `prior` without the judge, `selected` by all evidence. In all three,
-        pairs are weighted by `sample_weight` and so that outcomes are as frequent as without the
-        offset; hence `judge` differs from `accuracy_`. Empty after the fallback.
+        Cross-validated fraction of pairs whose better item is predicted: `judge` by the judge's
+        preference only, `prior` without the judge, `selected` by all evidence. Pairs are weighted
+        by `sample_weight`, and to correct for the offset; hence `judge` differs from `accuracy_`.
+        Empty after the fallback.
     log_loss_ : dict
-        Cross-validated log-loss per pair: `prior` without the judge, `constant` with one
-        :math:`\gamma`, `selected` with the context columns chosen. Empty after the fallback.
-    cv_predictions_ : DataFrame of shape (n_pairs, 3), made at each access
+        Cross-validated log-loss per pair: `prior` without the judge, `constant` with a constant
+        :math:`\gamma`, `selected` with the selected context columns. Empty after the fallback.
+    cv_predictions_ : DataFrame of shape (n_pairs, 3), built at each access
         For the pairs in `fit`: `probability` (float32) that the first item is the better one,
         predicted by a gate fitted without the pair's group; `right` (bool), whether it was; `group`
         (int32). Empty after the fallback.
@@ -117,30 +118,30 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
     adds_ : bool
         Whether the judge lowers the cross-validated log-loss. If not, all weights are 0.
     is_fallback_ : bool
-        Whether there were too few pairs to learn from.
+        Whether the pairs were too few or too similar to learn from.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (`n_features_in_`,), object
-        Their names; only if they are strings.
+        Column names, if all are strings.
 
     Notes
     -----
-    All columns are clipped to their range in `fit`: what was learned on short histories is not
+    All columns are clipped to their range in `fit`, so that results for short histories are not
     extrapolated to long ones.
 
-    Trust that follows a context column may be an artifact: if the value of the prior depends on
-    context but :math:`\beta` could not, :math:`\gamma` would absorb the difference. Hence
+    If the value of the prior depended on context but :math:`\beta` did not, :math:`\gamma` would
+    absorb the difference, and trust would spuriously vary with context. Hence
     :math:`\beta(context)`, whose coefficients share the penalty of all others.
 
-    Too few pairs, or a judge that was always right or always wrong, cannot be modeled. Then a
-    warning is given, and :math:`\gamma` follows from the global accuracy, shrunk by 20 pseudo-pairs
-    of which half are wrong; prior evidence and context are not used. If the shrunk accuracy is not
-    above one half, all weights are 0.
+    Too few pairs, or a judge that was always right or always wrong, cannot be modeled. As a
+    fallback, with a warning, :math:`\gamma` is derived from the global accuracy, shrunk by 20
+    pseudo-pairs of which half are wrong; prior evidence and context are not used. If the shrunk
+    accuracy does not exceed one half, all weights are 0.
 
     See Also
     --------
     SelectiveLLMRegularizedMF : The recommender whose preferences are weighted by this gate.
-    sklearn_selreg.inspection.GateDisplay : Draws where the judge is trusted, and the calibration.
+    sklearn_selreg.inspection.GateDisplay : Plots where the judge is trusted, and the calibration.
 
     References
     ----------
@@ -210,13 +211,13 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
             `offset_col` and all others. NaN in the gap means "no preference"; NaN in prior evidence
             or offset counts as 0, NaN in context as the training mean.
         y : array-like of shape (n_pairs,)
-            Two labels; the larger one (1 or True) where the first item was the better one.
+            Binary labels; the larger one (1 or True) if the first item is the better one.
         groups : array-like of shape (n_pairs,), default=None
-            Pairs of one group (of one user) are not independent; cross-validation keeps them
-            together. None: every pair is a group.
+            Groups of dependent pairs, e.g. the user of each pair. Cross-validation does not split
+            groups. If None, every pair is a group.
         sample_weight : array-like of shape (n_pairs,), default=None
-            How much each pair counts relative to the others, >= 0, e.g. by how common such pairs
-            are among the preferences to be weighted. Pairs with 0 are ignored. None: 1.
+            Relative weight of each pair, >= 0, e.g. the frequency of such pairs among the
+            preferences to be weighted. Pairs with weight 0 are ignored. If None, 1.
 
         Returns
         -------
@@ -225,13 +226,12 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Raises
         ------
         ValueError
-            For columns that do not exist, infinite values, more than two labels, or different
-            lengths.
+            For missing columns, infinite values, more than two labels, or inconsistent lengths.
 
         Warns
         -----
         GateWarning
-            When the fallback is used; see Notes.
+            If the fallback is used; see Notes.
         """
         Z, y = validate_data(
             self, _to_pandas(Z), y, dtype=np.float64, ensure_all_finite="allow-nan"
@@ -273,12 +273,12 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
     def _warn_of_fallback(self, n_groups):
         n_pairs = self._n_pairs
         warn(
-            f"ReliabilityGate got {n_pairs} pairs, {self.accuracy_ * n_pairs:.0f} of which the "
-            f"judge got right, of {n_groups} users; it needs at least {self.min_pairs} pairs of at "
-            f"least {self.cv} users, right and wrong ones. Falling back to its global accuracy, "
-            f"shrunk to {shrink_accuracy(self.accuracy_, n_pairs):.2f}. Give it more pairs, e.g. "
-            "by a larger max_slates or calibration_fraction of a SlateSampler, or more recorded "
-            "slates.",
+            f"ReliabilityGate got {n_pairs} pairs of {n_groups} users, "
+            f"{self.accuracy_ * n_pairs:.0f} of which the judge got right; it requires at least "
+            f"{self.min_pairs} pairs of at least {self.cv} users, both right and wrong ones. "
+            "Falling back to the judge's global accuracy, shrunk to "
+            f"{shrink_accuracy(self.accuracy_, n_pairs):.2f}. Provide more pairs, e.g. by a larger "
+            "max_slates or calibration_fraction of SlateSampler, or by more recorded slates.",
             GateWarning,
         )
 
@@ -295,13 +295,13 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
     @property
     def cv_predictions_(self) -> pd.DataFrame:
-        """What gates fitted without a pair's group predict of it; see above."""
+        """Out-of-group predictions for the calibration pairs; see the class docstring."""
         if not hasattr(self, "_model"):
             raise AttributeError("The gate is not fitted, so it has no cv_predictions_.")
         return pd.DataFrame(self._model.cv_predictions)
 
     def _evaluate(self, Z):
-        """Return trust in each pair's context, and log-odds: the judge's, all, what it adds."""
+        """Return trust in each pair's context, and log-odds: the judge's, total, and added."""
         check_is_fitted(self)
         Z = validate_data(
             self, _to_pandas(Z), dtype=np.float64, ensure_all_finite="allow-nan", reset=False
@@ -310,7 +310,7 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
         return self._model.log_odds(gap, prior, self._range.standardize(context))
 
     def trust(self, Z: Any) -> np.ndarray:
-        r"""Return how far the judge is trusted in the context of each pair.
+        r"""Return the trust in the judge in the context of each pair.
 
         Parameters
         ----------
@@ -320,7 +320,7 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Returns
         -------
         trust : ndarray of shape (n_pairs,), float64
-            :math:`\gamma(context)`, log-odds per unit of gap; below 0 where the judge is more
+            :math:`\gamma(context)`, log-odds per unit of gap; negative where the judge is more
             often wrong than right.
         """
         return self._evaluate(Z)[0]
@@ -352,7 +352,7 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Returns
         -------
         probabilities : ndarray of shape (n_pairs, 2), float64
-            One column if `fit` saw only one outcome.
+            A single column if `fit` saw only one outcome.
         """
         right = expit(self.decision_function(Z))
         if len(self.classes_) == 1:
@@ -370,7 +370,7 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
         Returns
         -------
         outcomes : ndarray of shape (n_pairs,)
-            Of `classes_`.
+            Elements of `classes_`.
         """
         check_is_fitted(self)
         return self.classes_[self.predict_proba(Z).argmax(axis=1)]
@@ -393,22 +393,22 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
         return np.where(counts & self.adds_, log_odds, 0.0)[:, np.newaxis]
 
     def summary(self, Z: Any = None, *, n_preferences: int | None = None) -> str:
-        """Summarize in one sentence what the judge adds to what is known without it.
+        """Summarize in one sentence what the judge adds to the prior evidence.
 
         Parameters
         ----------
         Z : array-like of shape (n_pairs, n_columns), default=None
-            Preferences to be weighted, with the columns of `fit`. None: the sentence does not say
-            how many are used, and where.
+            Preferences to be weighted, with the columns of `fit`. If None, the sentence does not
+            mention how many are used, and where.
         n_preferences : int, default=None
-            How many preferences `Z` is a sample of. None: `Z` is all of them.
+            Number of preferences of which `Z` is a sample. If None, `Z` contains all of them.
 
         Returns
         -------
         sentence : str
-            On the calibration pairs, those of `fit`: `accuracies_`, and the log-loss with and
-            without the judge. On `Z`: the fraction with a weight above 0, and the context column
-            whose lower and upper half differ most in weight, if they clearly do.
+            On the calibration pairs (those of `fit`): `accuracies_`, and the log-loss with and
+            without the judge. On `Z`: the fraction with positive weight, and the context column
+            whose lower and upper half differ most in weight, if the difference is clear.
 
         Examples
         --------
@@ -439,7 +439,7 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
         return self.summary() if hasattr(self, "accuracies_") else ""
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
-        """Return the name of the column that `transform` gives.
+        """Return the name of the column that `transform` returns.
 
         Parameters
         ----------
@@ -461,7 +461,7 @@ class ReliabilityGate(DisplayMixin, ClassifierMixin, TransformerMixin, BaseEstim
 
 
 def _to_pandas(Z):
-    """Convert frames of other libraries to pandas: not every scikit-learn reads their names."""
+    """Convert other DataFrames to pandas: older scikit-learn versions ignore their names."""
     frame = nw.from_native(Z, eager_only=True, pass_through=True)
     if isinstance(Z, pd.DataFrame) or not isinstance(frame, nw.DataFrame):
         return Z

@@ -1,14 +1,14 @@
-"""What a gate found out, in words."""
+"""Summary of a fitted gate in one sentence."""
 
 import numpy as np
 
 from ._evidence import CONTEXT, OF_ANSWERS, PRIOR
 
-_NOTABLE = 1.2  # ratio of mean weights from which on it is said where they are larger
+_NOTABLE = 1.2  # ratio of mean weights from which a difference is mentioned
 
 
 def describe_calibration(n_pairs, prior_names, accuracy, model):
-    """Describe how right the judge is.
+    """Describe the accuracy of the judge.
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ def describe_calibration(n_pairs, prior_names, accuracy, model):
     prior_names : sequence of str
         Columns of the prior evidence.
     accuracy : float
-        Of the judge, which the model knows better if it was learned.
+        Unweighted accuracy of the judge, used only after the fallback.
     model : TrustModel
 
     Returns
@@ -40,14 +40,14 @@ def describe_calibration(n_pairs, prior_names, accuracy, model):
 
 
 def describe_use(weights, n_preferences):
-    """Describe how many of some preferences are used, which have these weights."""
+    """Describe which fraction of the preferences has a positive weight."""
     used = _percent(np.mean(weights > 0)) if weights.any() else "none"
     preferences = _plural("preference", n_preferences)
     return f", and it is used for {used} of {n_preferences:,} {preferences}"
 
 
 def describe_largest_weights(weights, context):
-    """Describe by which half of a context column weights differ most; nothing if by none.
+    """Describe the context column whose halves differ most in mean weight; empty if none does.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def describe_largest_weights(weights, context):
 
 
 def _split_in_halves(values):
-    """Return which values are in the lower and in the upper half, as well as ties allow it."""
+    """Masks of the lower and the upper half of the values, as equal in size as ties allow."""
     is_known = ~np.isnan(values)
     if not is_known.any():
         return is_known, is_known
@@ -94,7 +94,7 @@ def _plural(noun, number):
 
 
 def _percent(fraction):
-    """Write a fraction; what is not all or nothing is not rounded to it."""
+    """Format a fraction as a percentage, without rounding to 0 or 100 %."""
     if 0 < fraction < 0.005 or 0.995 < fraction < 1:
         return "less than 1 %" if fraction < 0.5 else "more than 99 %"
     return f"{fraction:.0%}".replace("%", " %")

@@ -1,4 +1,4 @@
-"""The range and scale of evidence in the fit: a gate does not extrapolate."""
+"""Range and scale of the training evidence, beyond which a gate does not extrapolate."""
 
 import warnings
 from dataclasses import dataclass
@@ -8,13 +8,14 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class TrainingRange:
-    """Largest gap and prior evidence, and the distribution of context.
+    """Maximum gap and prior evidence, and the distribution of context.
 
     Attributes
     ----------
     largest_gap : float
+        Maximum absolute value.
     largest_prior : ndarray of shape (n_prior,)
-        Absolute values.
+        Maximum absolute values.
     context_limits : tuple of two ndarrays of shape (n_context,)
     context_mean, context_scale : ndarrays of shape (n_context,)
         The scale of a constant column is 1.
@@ -28,7 +29,7 @@ class TrainingRange:
 
     @classmethod
     def of(cls, gap, prior, context):
-        """Measure the evidence of pairs."""
+        """Compute the range and scale of the evidence of pairs."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "(Mean of empty|All-NaN|Degrees)", RuntimeWarning)
             limits = np.nanmin(context, axis=0), np.nanmax(context, axis=0)
@@ -38,7 +39,7 @@ class TrainingRange:
         return cls(np.abs(gap).max(), np.abs(prior).max(axis=0), limits, mean, scale)
 
     def clip(self, gap, prior, context):
-        """Clip evidence to what it was in the fit."""
+        """Clip evidence to the training range."""
         return (
             np.clip(gap, -self.largest_gap, self.largest_gap),
             np.clip(prior, -self.largest_prior, self.largest_prior),
@@ -46,7 +47,7 @@ class TrainingRange:
         )
 
     def standardize(self, context):
-        """Return context in standard deviations from the mean; NaN becomes the mean."""
+        """Standardize context by the training mean and scale; NaN becomes 0, the mean."""
         return (np.nan_to_num(context, nan=self.context_mean) - self.context_mean) / (
             self.context_scale
         )

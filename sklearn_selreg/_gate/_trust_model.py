@@ -1,8 +1,8 @@
-"""How far a judge is to be trusted, learned from pairs with a known outcome.
+"""Model of a judge's reliability, learned from pairs with known outcomes.
 
 The log-odds of a pair are linear in four blocks of columns, in this order: the prior evidence,
 prior times context, the gap, gap times context. The first three are always in the model; columns
-of the last one are selected.
+of the last block are selected.
 """
 
 from dataclasses import dataclass, replace
@@ -13,29 +13,29 @@ from scipy.special import expit, logit
 from ._logistic import CrossValidation, fit_logistic
 
 _PENALTIES = 10.0 ** np.arange(-3, 3)  # values of C to choose from
-_SELECT_BY = 50_000  # pairs by which penalty and context columns are selected, about
-_PSEUDO_PAIRS = 20  # half of them wrong, in the accuracy of the fallback
+_SELECT_BY = 50_000  # approximate maximum number of pairs to select penalty and context columns
+_PSEUDO_PAIRS = 20  # pseudo-pairs, half of them wrong, that shrink the accuracy in the fallback
 
 
 @dataclass(frozen=True, eq=False)
 class TrustModel:
-    """Coefficients, and how well they predict; context is standardized.
+    """Coefficients for standardized context, and cross-validated performance.
 
     Attributes
     ----------
     gap, prior : float, and ndarray of shape (n_prior,)
         Log-odds per unit, in an average context.
     gap_effects, prior_effects : ndarrays of shape (n_context,) and (n_prior, n_context)
-        Their changes per standard deviation of context.
+        Changes of these per standard deviation of context.
     prior_only : tuple of ndarrays of shape (n_prior,) and (n_prior, n_context)
         `prior` and `prior_effects` of a model without the judge.
     C : float
     accuracies, log_loss : dict of str to float
-        Cross-validated; see `ReliabilityGate`. Empty if nothing could be learned.
+        Cross-validated; see `ReliabilityGate`. Empty after the fallback.
     cv_predictions : dict of str to ndarray of shape (n_pairs,)
-        The columns of that table.
+        Columns of `ReliabilityGate.cv_predictions_`.
     is_weighted : bool
-        Whether pairs count differently in `accuracies`.
+        Whether the pairs in `accuracies` have unequal weights.
     """
 
     gap: float
@@ -51,11 +51,11 @@ class TrustModel:
 
     @property
     def adds(self):
-        """Whether the judge lowers the log-loss, as far as is known."""
+        """Whether the judge lowers the log-loss; True after the fallback."""
         return not self.log_loss or self.log_loss["selected"] < self.log_loss["prior"]
 
     def log_odds(self, gap, prior, context):
-        """Return trust, and log-odds: the judge's, all, and all minus those of the prior only."""
+        """Return trust, and log-odds: the judge's, total, and those added to a prior-only model."""
         trust = self.gap + context @ self.gap_effects
         by_prior, without_judge = (
             np.sum(prior * (coef + context @ effects.T), axis=1)
@@ -66,12 +66,12 @@ class TrustModel:
 
 
 def shrink_accuracy(accuracy, n_pairs):
-    """Return the accuracy with pseudo-pairs, half of them wrong."""
+    """Shrink an accuracy toward one half by pseudo-pairs."""
     return (accuracy * n_pairs + _PSEUDO_PAIRS / 2) / (n_pairs + _PSEUDO_PAIRS)
 
 
 def trust_accuracy(accuracy, gap, n_prior, n_context):
-    """Return a model of only the judge's shrunk accuracy, for too few pairs to learn from."""
+    """Build the fallback model from the judge's shrunk accuracy, for too few pairs."""
     mean_gap = np.abs(gap).mean()
     coef = float(logit(shrink_accuracy(accuracy, len(gap))) / mean_gap) if mean_gap > 0 else 0.0
     no_prior = np.zeros(n_prior), np.zeros((n_prior, n_context))
@@ -89,7 +89,7 @@ def trust_accuracy(accuracy, gap, n_prior, n_context):
 
 
 def learn_trust(gap, prior, context, known, *, C, n_folds, support):
-    """Learn from pairs; see `ReliabilityGate` for the parameters.
+    """Fit the model to calibration pairs; see `ReliabilityGate` for the parameters.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def learn_trust(gap, prior, context, known, *, C, n_folds, support):
 
 
 def _make_columns(gap, prior, context, weights):
-    """Return the columns of the model, divided by their scales, and the scales."""
+    """Compute the scaled columns of the model, and their scales."""
     prior_by_context = (prior[:, :, np.newaxis] * context[:, np.newaxis]).reshape(len(gap), -1)
     columns = np.column_stack([prior, prior_by_context, gap, gap[:, np.newaxis] * context])
     scale = np.sqrt(np.average(columns**2, axis=0, weights=weights))
@@ -150,7 +150,7 @@ def _make_columns(gap, prior, context, weights):
 
 
 def _part(held_out):
-    """Return a cross-validation over a part of many groups, which suffices for selecting."""
+    """Restrict cross-validation to a subset of the groups, which suffices for selection."""
     columns, known, n_folds = held_out.columns, held_out.known, held_out.n_folds
     step = max(1, min(-(-len(columns) // _SELECT_BY), (known.groups.max() + 1) // n_folds))
     if step == 1:
@@ -161,7 +161,7 @@ def _part(held_out):
 
 
 def _select_columns(held_out, n_before, C, support):
-    """Choose the penalty, and which columns of gap times context are in the model.
+    """Select the penalty and the columns of gap times context.
 
     Returns
     -------
@@ -183,19 +183,19 @@ def _select_columns(held_out, n_before, C, support):
 
 
 def _select_context(losses, selected, loss, candidates, groups, support):
-    """Add columns by forward selection, while their improvement is supported by the groups.
+    """Add columns by forward selection while their improvement is supported by the groups.
 
     Parameters
     ----------
     losses : callable
-        From a list of columns to the loss of each pair.
+        Function of a list of columns that returns the loss of each pair.
     selected, candidates : list of int
-        Columns that are in the model, and that may be added.
+        Columns already in the model, and columns that may be added.
     loss : ndarray of shape (n_pairs,)
-        That of `selected`.
+        Losses with the `selected` columns.
     groups : ndarray of shape (n_pairs,), int
     support : float
-        How many standard errors over groups the improvement must exceed.
+        Number of standard errors over groups that the improvement must exceed.
 
     Returns
     -------
@@ -215,7 +215,7 @@ def _select_context(losses, selected, loss, candidates, groups, support):
 
 
 def _fraction_correct(log_odds, right, weights):
-    """Return the fraction of pairs whose outcome log-odds predict; a tie is half correct."""
+    """Fraction of pairs whose outcome is predicted correctly; ties count half."""
     correct = np.where(log_odds == 0, 0.5, (log_odds > 0) == right)
     return float(np.average(correct, weights=weights))
 

@@ -1,1 +1,1 @@
-"""Which slates a judge is asked about, and what its answers amount to."""
+"""Selection of slates for a judge, and conversion of its answers to weighted preferences."""

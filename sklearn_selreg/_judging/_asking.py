@@ -1,4 +1,4 @@
-"""Asking a judge about the chosen slates: from matrix positions to ids, and from answers back."""
+"""Querying a judge on the selected slates: matrix positions to ids and texts, answers to arrays."""
 
 import warnings
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from ..judges._positions import one_check
 from ..judges._precomputed import mean_and_deviation, stack_answers
 from ._stopping import FIRST_SLATES, early_accuracy
 
-_FEW_BARE = 0.05  # share of items without text of which nothing is said
+_FEW_BARE = 0.05  # fraction of items without a text that is tolerated without a warning
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a judge said.
+    """Answers of a judge.
 
     Attributes
     ----------
     judged : JudgedSlates or None
-        None if there is no opinion on any slate.
+        None if no slate has a rating.
     n_silent : int
-        How many further slates were answered with no opinion on any candidate.
+        Number of additional slates that were answered without any rating.
     why_stopped : str
-        Why not all slates were asked, a sentence; empty if they were.
+        Sentence on why querying stopped early; empty if it did not.
     """
 
     judged: JudgedSlates | None
@@ -40,7 +40,7 @@ class Answers:
 
 @dataclass(frozen=True, eq=False)
 class SlatesToAsk:
-    """Slates in the order to ask them.
+    """Slates in query order.
 
     Attributes
     ----------
@@ -54,13 +54,13 @@ class SlatesToAsk:
 
 
 def pluralize(number, what):
-    """Write a number of things; the plural belongs to the first word of `what`."""
+    """Format a count with its noun; the plural applies to the first word of `what`."""
     noun, space, rest = what.partition(" ")
     return f"{number:,} {noun}{'' if number == 1 else 's'}{space}{rest}"
 
 
 def describe(items, table, columns):
-    """Return a text for each item, (n_items,) object; an empty one where nothing is known.
+    """Texts of the items, (n_items,) object; empty for items without data.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def describe(items, table, columns):
         Ids.
     table : ItemTable or None
     columns : column name, list of column names or None
-        What to tell of the table; None: all that can be read.
+        Columns to include. If None, all readable ones.
     """
     if table is None:
         return np.full(len(items), "", dtype=object)
@@ -76,32 +76,32 @@ def describe(items, table, columns):
 
 
 def check_texts(texts, interactions, judge, hidden=(), nameable=()):
-    """Check that a judge who reads texts has something to read.
+    """Check that items have texts if the judge reads them.
 
     Parameters
     ----------
     texts : ndarray of shape (n_items,), object
-        Empty where nothing is known; the judge is shown the id then.
+        Empty for items without data, for which the judge is shown the id.
     interactions : Interactions
     judge : BaseJudge
     hidden : list, default=()
-        Columns of item data that the judge is not shown, as they seem to hold identifiers.
+        Columns of item data not shown to the judge because they seem to hold identifiers.
     nameable : list, default=()
-        These and those that the judge is shown.
+        These columns and those shown to the judge.
 
     Raises
     ------
     ValueError
-        If no item has a text, and ids do not say what items are.
+        If no item has a text, and ids are not descriptive.
 
     Warns
     -----
     DataWarning
-        If columns are hidden, and if more than 1 in 20 items have no text.
+        If columns are hidden, or if more than 1 in 20 items have no text.
     """
     if not judge.reads_texts:
         return
-    show = f"To show them, too, name all in item_text: item_text={list(nameable)}."
+    show = f"To include them, set item_text={list(nameable)}."
     if len(hidden):
         some = (texts != "").any()
         warn(
@@ -114,33 +114,33 @@ def check_texts(texts, interactions, judge, hidden=(), nameable=()):
     if len(bare) <= _FEW_BARE * used.sum() or not are_codes(bare):
         return
     what = (
-        f"{_sentence(judge)} reads what items are, but {len(bare)} of the {used.sum()} items "
-        f"of X have no text in item_data, and an id such as {bare.tolist()[0]!r} says nothing"
+        f"{_sentence(judge)} reads item texts, but {len(bare)} of the {used.sum()} items of X "
+        f"have no text in item_data, and ids like {bare.tolist()[0]!r} are not descriptive"
     )
     advice = (
-        "Give item_data with a title or description of each item; its ids must be those of X, of "
-        "the same type. If the ids do tell what items are, give them as texts."
+        "Pass item_data with a title or description of each item; its ids must equal those of X, "
+        "including their type. If the ids themselves are descriptive, pass them as texts."
     )
     if len(bare) == used.sum():
         raise ValueError(f"{what}. {advice}{f' {show}' * bool(len(hidden))}")
-    warn(f"{what}: it is shown the bare id. {advice}", DataWarning)
+    warn(f"{what}; the judge sees only the ids. {advice}", DataWarning)
 
 
 def _sentence(judge):
-    """Name a judge at the begin of a sentence."""
+    """Capitalized name of a judge, for the beginning of a sentence."""
     title = judge._title()
     return title[0].upper() + title[1:]
 
 
 def make_slates(chosen, interactions, texts):
-    """Return the chosen slates with ids and texts, a list of Slate.
+    """Convert the selected slates to a list of `Slate` with ids and texts.
 
     Parameters
     ----------
     chosen : ChosenSlates
     interactions : Interactions
     texts : ndarray of shape (n_items,), object
-        Empty ones are replaced by the id; where all are empty, slates have none.
+        Empty texts are replaced by the id. If all are empty, the slates have no texts.
     """
     users = as_objects(interactions.users[chosen.users]).tolist()
     bare = texts == ""
@@ -156,7 +156,7 @@ def make_slates(chosen, interactions, texts):
 
 
 def ask(judge, chosen, interactions, *, stop_if_useless=False):
-    """Ask a judge.
+    """Query a judge.
 
     Parameters
     ----------
@@ -164,7 +164,8 @@ def ask(judge, chosen, interactions, *, stop_if_useless=False):
     chosen : SlatesToAsk
     interactions : Interactions
     stop_if_useless : bool, default=False
-        Whether to ask first by what slates the judge is told to be worth asking.
+        Whether to query some calibration slates first, and to stop if the judge is hardly better
+        than chance on them.
 
     Returns
     -------
@@ -173,7 +174,7 @@ def ask(judge, chosen, interactions, *, stop_if_useless=False):
     Warns
     -----
     JudgmentWarning
-        If more than half of the answered slates have no opinion; if asking stopped.
+        If more than half of the answered slates have no ratings, or if querying stopped early.
     """
     slates, why_stopped = chosen.slates, ""
     with one_check():
@@ -183,47 +184,47 @@ def ask(judge, chosen, interactions, *, stop_if_useless=False):
         else:
             answers = judge.answers(slates)
     silent = [s for s, a in zip(slates, answers, strict=True) if np.isnan(a).all()]
-    n_silent = judge._n_answered(silent) if silent else 0  # the others were not asked
+    n_silent = judge._n_answered(silent) if silent else 0  # the others were not sent
     n_answered = len(slates) - len(silent) + n_silent
     if n_silent > n_answered / 2:
         warn(
-            f"{_sentence(judge)} gave no opinion on {_all_or(n_silent, n_answered)} slates "
-            "that were answered: no rating, None or NaN for each candidate."
-            + (" The model is fitted as without judge." if n_silent == n_answered else "")
-            + " Look at what it is asked, and says: judge.rate(model.plan_judging(X).slates[:3]).",
+            f"{_sentence(judge)} returned no ratings for {_any_or(n_silent, n_answered)} answered "
+            "slates (every candidate was rated None or NaN)"
+            + (", so the model is fitted without it" if n_silent == n_answered else "")
+            + ". Inspect a few: judge.rate(model.plan_judging(X).slates[:3]).",
             JudgmentWarning,
         )
     return Answers(gather(slates, answers, interactions), n_silent, why_stopped)
 
 
 def _ask_calibration_first(judge, chosen, interactions):
-    """Ask the first calibration slates, and the others if the judge may be worth it.
+    """Query the first calibration slates, and the others unless the judge is clearly useless.
 
     Returns
     -------
     slates : list of Slate
-        Those asked.
+        The slates queried.
     answers : list of ndarray
     why_stopped : str
     """
     slates = chosen.slates
     first = np.flatnonzero(chosen.calibrates)[:FIRST_SLATES].tolist()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", BudgetWarning)  # it comes with the others
+        warnings.simplefilter("ignore", BudgetWarning)  # repeated with the other slates
         found = judge.answers([slates[n] for n in first])
     asked = [slates[n] for n in first]
     accuracy = early_accuracy(gather(asked, found, interactions), interactions)
     useless = str(accuracy) if accuracy is not None and accuracy.is_useless else ""
     if all(np.isnan(ratings).all() for ratings in found) and judge._n_answered(asked) == len(asked):
-        useless = "it has no opinion on any of them"
+        useless = "it returned no ratings for any of them"
     if useless:
         why = (
-            f"{_sentence(judge)} was asked about {len(first)} of {len(slates):,} slates only "
+            f"{_sentence(judge)} was queried on only {len(first)} of {len(slates):,} slates "
             f"(stop_if_useless): {useless}."
         )
         warn(
-            f"{why} Ask a better model, or give better item texts (item_text); to ask the rest, "
-            "set slates__stop_if_useless=False: what was answered is not asked again.",
+            f"{why} Use a better model or better item texts (item_text). To query the remaining "
+            "slates, set slates__stop_if_useless=False; existing answers are reused.",
             JudgmentWarning,
         )
         return asked, found, why
@@ -233,19 +234,19 @@ def _ask_calibration_first(judge, chosen, interactions):
     return slates, [answers[n] for n in range(len(slates))], ""
 
 
-def _all_or(n_some, n_all):
-    return f"all of the {n_all}" if n_some == n_all else f"{n_some} of the {n_all}"
+def _any_or(n_some, n_all):
+    return f"any of the {n_all}" if n_some == n_all else f"{n_some} of the {n_all}"
 
 
 def gather(slates, answers, interactions):
-    """Return the answered slates in columns, None if there is none.
+    """Collect the answered slates in columnar form; None if there are no answers.
 
     Parameters
     ----------
     slates : list of Slate
     answers : list of ndarray of shape (n_candidates, n_answers)
     interactions : Interactions
-        For the dtypes of ids.
+        Determines the dtypes of ids.
 
     Returns
     -------

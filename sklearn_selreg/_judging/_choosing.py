@@ -1,4 +1,4 @@
-"""The slates that a judge is asked about, with texts."""
+"""Selection of the slates for a judge, with item texts."""
 
 import logging
 
@@ -13,7 +13,7 @@ _log = logging.getLogger("sklearn_selreg")
 
 
 def choose_slates(sampler, judge, interactions, features, table, *, num_threads, verbose):
-    """Choose the slates to ask a judge.
+    """Select the slates to query a judge on.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def choose_slates(sampler, judge, interactions, features, table, *, num_threads,
     interactions : Interactions
     features : csr_matrix of shape (n_items, n_features) or None
     table : ItemTable or None
-        Of which texts are made.
+        Source of the item texts.
     num_threads, verbose : int
 
     Returns
@@ -44,12 +44,11 @@ def choose_slates(sampler, judge, interactions, features, table, *, num_threads,
         num_threads=num_threads,
         verbose=verbose,
     )
-    _log.info("Chose %d slates for a judge.", len(chosen))
+    _log.info("Selected %d slates for a judge.", len(chosen))
     if not len(chosen):
         warn(
-            "No slate could be made to ask the judge about: each needs a user with interactions "
-            "and at least 2 items that are new to the user. The model is fitted as without the "
-            "judge.",
+            "No slate could be built for the judge: each requires a user with interactions and at "
+            "least 2 items that are new to the user. The model is fitted without the judge.",
             JudgmentWarning,
         )
     return SlatesToAsk(make_slates(chosen, interactions, texts), chosen.calibrates)

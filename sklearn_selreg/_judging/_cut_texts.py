@@ -1,4 +1,4 @@
-"""Texts that begin alike, so that all of them are the same for a judge that is shown the begin."""
+"""Detection of item texts that become identical when truncated for a judge."""
 
 from itertools import pairwise
 
@@ -11,24 +11,24 @@ from .._utils._warn import warn
 from ..exceptions import DataWarning
 from ..judges._prompt import clean_text
 
-_FEW_ALIKE = 0.05  # share of items with a text, of which nothing is said
-_EXAMPLE = 60  # characters
+_FEW_ALIKE = 0.05  # fraction of items with a text that is tolerated without a warning
+_EXAMPLE = 60  # characters quoted in the warning
 
 
 def warn_of_texts_cut_alike(texts, interactions, judge):
-    """Warn if many items are the same to a judge, as their texts differ only where they are cut.
+    """Warn if truncation of the texts makes many items indistinguishable to a judge.
 
     Parameters
     ----------
     texts : ndarray of shape (n_items,), object
-        Empty where nothing is known.
+        Empty for items without a text.
     interactions : Interactions
     judge : BaseJudge
 
     Warns
     -----
     DataWarning
-        If that is more than 1 in 20 of the items that have interactions and a text.
+        If this affects more than 1 in 20 of the items with interactions and a text.
     """
     longest = getattr(judge, "max_item_chars", None)
     if not judge.reads_texts or longest is None:
@@ -36,7 +36,7 @@ def warn_of_texts_cut_alike(texts, interactions, judge):
     used = (count_interactions(interactions.matrix) > 0) & (texts != "")
     long = np.flatnonzero(used & (np.array([len(text) for text in texts]) > longest))
     begins = pd.Series([texts[item][:longest] for item in long], dtype=object)
-    long = long[begins.duplicated(keep=False)]  # cleaning takes its time
+    long = long[begins.duplicated(keep=False)]  # cleaning is slow, so select before
     cut = pd.Series([clean_text(texts[item], longest) for item in long], index=long, dtype=object)
     full = pd.Series(texts[long], index=long, dtype=object)
     differs = full.groupby(cut).transform("nunique") > 1
@@ -48,17 +48,18 @@ def warn_of_texts_cut_alike(texts, interactions, judge):
     needed = _shared_length([texts[item] for item in alike.index[alike == most]])
     begin = most if len(most) <= _EXAMPLE else most[: _EXAMPLE - 1] + "…"
     warn(
-        f"{len(alike)} of the {used.sum()} items with a text are the same as another one to the "
-        f"judge: their texts differ only after the {longest} characters that it is shown "
-        f"(max_item_chars). So begin those of {len(some)} items, {some[0]!r} and {some[1]!r} "
-        f"among them: {begin!r}. Name columns that tell items apart, or give shorter texts "
-        f"(item_text of SlateSampler), or show more: these differ after {needed} characters.",
+        f"The judge cannot distinguish {len(alike)} of the {used.sum()} items with a text from "
+        f"other items: their texts differ only after the first {longest} characters, which is all "
+        f"it is shown (max_item_chars). For example, the texts of {len(some)} items, including "
+        f"{some[0]!r} and {some[1]!r}, start with {begin!r}. Select columns that distinguish items "
+        "or have shorter texts (item_text of SlateSampler), or raise max_item_chars: these texts "
+        f"differ after {needed} characters.",
         DataWarning,
     )
 
 
 def _shared_length(texts):
-    """Return the length of the longest begin that two of the texts share, which differ."""
+    """Length of the longest common prefix of two different texts."""
     return max(_n_equal(first, second) for first, second in pairwise(sorted(set(texts))))
 
 

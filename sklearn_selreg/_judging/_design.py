@@ -1,13 +1,11 @@
-"""How calibration slates were drawn: what must be known to learn from them about other slates.
+"""Sampling design of calibration slates: corrections needed to generalize to other slates.
 
-Knows ranks and popularity of drawn items; nothing of models or judges.
-
-A calibration slate is a case-control sample: its known positives and its other candidates need not
-be drawn alike. Where the others are a model's favorites, its favorites seem to be wrong; where they
-are popular, popularity seems to speak against an item. In a logistic model this is an offset that
-is known (Prentice & Pyke 1979, "Logistic disease incidence models and case-control studies"; for
-recommenders it is the correction of sampled softmax, Yi et al. 2019). And calibration slates need
-not be like the slates that regularize, so pairs are weighted by how usual they are there
+A calibration slate is a case-control sample: its known positives and its other candidates may come
+from different distributions. If the others are a model's favorites, the model seems wrong; if they
+are popular, popularity seems to be negative evidence. In a logistic model this bias is a known
+offset (Prentice & Pyke 1979, "Logistic disease incidence models and case-control studies"; for
+recommenders, the correction of sampled softmax in Yi et al. 2019). Calibration slates may also
+differ from the slates that regularize, so pairs are weighted by their relative frequency there
 (Shimodaira 2000, "Improving predictive inference under covariate shift").
 """
 
@@ -22,43 +20,43 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 
 RANK_PAD = 3.0
-"""Added to ranks before their logarithm is taken: the first few places are about alike."""
+"""Added to ranks before taking the logarithm, since the first few positions are about equal."""
 
-_PER_SLATE = 20  # items drawn from the catalog, and known positives, that a slate is compared with
-_MOST_ROWS = 20_000  # of each of two samples whose densities are compared
-_KNOTS = 6  # of log rank, and of log popularity
-_LEAST_EFFECTIVE = 0.25  # of the pairs, as many as weights leave at least in effect
+_PER_SLATE = 20  # catalog items, and known positives, drawn for comparison with each slate
+_MOST_ROWS = 20_000  # maximum size of each sample in a density ratio estimate
+_KNOTS = 6  # spline knots in log rank and in log popularity
+_LEAST_EFFECTIVE = 0.25  # minimum effective sample size, as a fraction of the pairs
 
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """Where items stand.
+    """Model ranks and popularity of items.
 
     Attributes
     ----------
     ranks : ndarray of int
-        Of the items among those new to their slate's user, by the model; 1 is the best.
+        Model rank of each item among those new to its slate's user; 1 is the best.
     popularity : ndarray of int, of the same shape
-        Their numbers of interactions.
+        Number of interactions of each item.
     """
 
     ranks: np.ndarray
     popularity: np.ndarray
 
     def __getitem__(self, which):
-        """Return those that an index, slice or mask picks."""
+        """Select by an index, slice or mask."""
         return Standing(self.ranks[which], self.popularity[which])
 
 
 class Design(NamedTuple):
-    """How the candidates of calibration slates were drawn, relative to other slates.
+    """Sampling design of the candidates of calibration slates, relative to supervision slates.
 
     Attributes
     ----------
     offset : ndarray of shape (n_slates, slate_size), float64
-        Log of how likely a candidate is drawn as a known positive rather than as another item.
+        Log ratio of a candidate's sampling rates as a known positive and as another item.
     commonness : ndarray of shape (n_slates, slate_size), float64
-        Log of how usual a candidate is in supervision slates rather than in these.
+        Log ratio of a candidate's densities in supervision and in calibration slates.
     """
 
     offset: np.ndarray
@@ -66,26 +64,26 @@ class Design(NamedTuple):
 
     @classmethod
     def of_one_recipe(cls, shape):
-        """Return the design of slates whose candidates were all drawn alike."""
+        """Design of slates whose candidates all come from the same distribution."""
         return cls(np.zeros(shape), np.zeros(shape))
 
 
 def recorded_design(slates, matrix, supervision, rank):
-    """Rank the candidates of recorded calibration slates, and estimate how they were drawn.
+    """Rank the candidates of recorded calibration slates, and estimate their sampling design.
 
-    The other candidates are compared with items drawn at random from all that are new to the user,
-    and the hidden ones with all that the judge was not shown of what the user has.
+    Known positives are compared with a sample of all positives of the user that were not shown to
+    the judge, the other candidates with a uniform sample of the items new to the user.
 
     Parameters
     ----------
     slates : Slates
-        Those that calibrate.
+        Calibration slates.
     matrix : csr_matrix of shape (n_users, n_items)
-        The interactions.
+        Interactions.
     supervision : Standing of shape (n,)
-        Of the candidates of supervision slates.
+        Ranks and popularity of the candidates of supervision slates.
     rank : callable
-        Items of the slates, (n_slates, n), and the slates to a `Standing`.
+        Function of items, (n_slates, n), and slates that returns a `Standing`.
 
     Returns
     -------
@@ -108,7 +106,7 @@ def recorded_design(slates, matrix, supervision, rank):
 
 
 def _draw_comparison(slates, matrix):
-    """Return 20 new items of each slate's user, and the known ones not shown; -1 for none."""
+    """Draw up to 20 new items and 20 positives not shown for each slate, padded with -1."""
     random = np.random.default_rng(0)
     catalog = np.full((len(slates), _PER_SLATE), -1, dtype=np.intp)
     positives = catalog.copy()
@@ -124,16 +122,16 @@ def _draw_comparison(slates, matrix):
 
 
 def estimate_design(candidates, relevance, catalog, positives, supervision):
-    """Estimate how slates were drawn, from where their candidates stand.
+    """Estimate the sampling design of slates from the ranks and popularity of their candidates.
 
     Parameters
     ----------
     candidates : Standing of shape (n_slates, slate_size)
-        Of calibration slates.
+        Candidates of calibration slates.
     relevance : ndarray of shape (n_slates, slate_size)
-        As of `Slates`.
+        `Slates.relevance`.
     catalog, positives, supervision : Standing of shape (n,)
-        Of items drawn at random, of known positives, and of candidates of supervision slates.
+        Random items, known positives, and candidates of supervision slates.
 
     Returns
     -------
@@ -143,13 +141,13 @@ def estimate_design(candidates, relevance, catalog, positives, supervision):
     hidden = _log_density(candidates[relevance == 1], positives, candidates)
     commonness = np.zeros_like(others)
     if len(supervision.ranks):
-        # Of a pair one is drawn as the one kind, and one as the other.
+        # A pair has one candidate of each kind.
         commonness = _log_density(supervision, catalog, candidates) - (others + hidden) / 2
     return Design(hidden - others, commonness)
 
 
 def _log_density(sample, reference, at):
-    """Return the log of the density of one sample relative to another, by logistic regression."""
+    """Log density ratio of two samples, estimated by logistic regression."""
     if not len(sample.ranks) or not len(reference.ranks):
         return np.zeros(at.ranks.shape)
     both = [_thinned(part) for part in (sample, reference)]
@@ -160,7 +158,7 @@ def _log_density(sample, reference, at):
     )
     sizes = [len(part.ranks) for part in both]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of few rows: it need not be exact
+        warnings.simplefilter("ignore", ConvergenceWarning)  # with few rows; need not be exact
         model.fit(np.vstack([_columns(part) for part in both]), np.repeat([1, 0], sizes))
     log_odds = model.decision_function(_columns(at)).reshape(at.ranks.shape)
     return log_odds - np.log(sizes[0] / sizes[1])
@@ -177,16 +175,16 @@ def _columns(standing):
 
 
 def log_rank(ranks):
-    """Return the log of padded ranks, float64."""
+    """Logarithm of padded ranks, float64."""
     return np.log(ranks + RANK_PAD)
 
 
 def pair_weights(log_weights):
-    r"""Return weights of pairs, tempered until a quarter of the pairs is left in effect.
+    r"""Return importance weights of pairs, tempered to a minimum effective sample size.
 
-    Few heavy pairs would say little about many. So of the logarithms of the weights the largest
-    multiple up to 1 is taken with which :math:`(\sum w)^2 / \sum w^2`, the effective number of
-    pairs (Kish 1965), is at least a quarter of theirs.
+    The log-weights are multiplied by the largest factor up to 1 with which the effective sample
+    size :math:`(\sum w)^2 / \sum w^2` (Kish 1965) is at least a quarter of the number of pairs.
+    Otherwise a few heavy pairs would dominate.
 
     Parameters
     ----------
@@ -195,7 +193,7 @@ def pair_weights(log_weights):
     Returns
     -------
     weights : ndarray of shape (n_pairs,), float64
-        1 on average.
+        Normalized to mean 1.
     """
     for share in np.linspace(1, 0, 21):
         weights = np.exp(share * (log_weights - log_weights.max()))

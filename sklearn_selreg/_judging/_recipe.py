@@ -1,27 +1,28 @@
-"""Where candidates are drawn from, and with which odds."""
+"""Sampling of slate candidates from a mixture of item pools."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-_TAIL_POOL = 20  # candidates from the tail are among that many best ones of it
-_ANY = 1e-9  # odds of items that no part of the recipe is for: they only fill small catalogs
+_TAIL_POOL = 20  # tail candidates come from this many top items of the tail
+_ANY = 1e-9  # odds of items outside of all pools, which only fill up small catalogs
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which items the candidates of a slate are drawn from, in parts of any unit.
+    """Mixture of pools from which the candidates of a slate are drawn; weights have any scale.
 
-    The parts overlap: an item among the 30 best is among the 100 best, too.
+    The pools overlap: the top 100 items include the top 30.
 
     Attributes
     ----------
     best : tuple of (int, float)
-        Numbers of best items of the reference model, and the part drawn from so many, uniformly.
+        Sizes of pools of top items of the reference model, and their weights. Draws within a pool
+        are uniform.
     popular : float
-        Part drawn by popularity.
+        Weight of draws proportional to popularity.
     tail : float
-        Part drawn from the 20 best items of the tail, uniformly.
+        Weight of uniform draws from the top 20 items of the tail.
     """
 
     best: tuple
@@ -30,24 +31,24 @@ class Recipe:
 
 
 RECIPE = Recipe(best=((30, 12), (100, 3)), popular=2, tail=3)
-"""Of every 20 candidates."""
+"""Default mixture, with weights per 20 candidates."""
 
 
 class CandidateOdds:
-    """How likely each item is to be a candidate for a user, up to a factor.
+    """Relative probabilities of the items to be candidates for a user.
 
     Parameters
     ----------
     scores : ndarray of shape (n_items,)
     taken : ndarray of intp
-        Items that are not drawn.
+        Items to exclude.
     model : ReferenceModel
     recipe : Recipe
 
     Attributes
     ----------
     odds : ndarray of shape (n_items,), float64
-        0 for those taken.
+        Unnormalized probabilities; 0 for excluded items.
     """
 
     def __init__(self, scores, taken, model, recipe):
@@ -65,7 +66,7 @@ class CandidateOdds:
         self._rest = np.flatnonzero(rest)
 
     def draw(self, n_items, random, left_out=()):
-        """Draw items, about as many from each part of the recipe as it says."""
+        """Draw items without replacement, with pools represented in proportion to the recipe."""
         order = np.concatenate([*map(random.permutation, self._pools), self._rest])
         if len(left_out):
             order = order[~np.isin(order, left_out)]
@@ -73,9 +74,10 @@ class CandidateOdds:
 
 
 def draw_systematically(odds, n_drawn, random):
-    """Draw different places, with the probabilities of `_inclusion`: at equal steps of their sum.
+    """Draw distinct positions by systematic sampling with the probabilities of `_inclusion`.
 
-    Of neighbors as many are drawn as their probabilities sum to, rounded up or down.
+    From each consecutive range, the number drawn is the sum of its probabilities, rounded up or
+    down.
     """
     steps = random.random() + np.arange(n_drawn)
     found = np.searchsorted(np.cumsum(_inclusion(odds, n_drawn)), steps, side="right")
@@ -83,7 +85,7 @@ def draw_systematically(odds, n_drawn, random):
 
 
 def _inclusion(odds, n_drawn):
-    """Return the probabilities of being drawn: in proportion to the odds, but 1 at most."""
+    """Inclusion probabilities: proportional to the odds, clipped to 1."""
     probabilities = n_drawn * odds / max(odds.sum(), 1e-300)
     while (probabilities > 1).any():
         sure = probabilities >= 1
@@ -94,7 +96,7 @@ def _inclusion(odds, n_drawn):
 
 
 def _best(scores, allowed, n_items):
-    """Return the allowed items with the highest scores."""
+    """Return the allowed items with the highest scores, best first."""
     items = np.flatnonzero(allowed)
     if n_items < len(items):
         items = (

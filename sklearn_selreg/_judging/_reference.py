@@ -1,4 +1,4 @@
-"""The fixed reference model, by which slates are chosen: items fitted, users folded in."""
+"""Fixed reference model for the selection of slates: fitted items, folded-in users."""
 
 import numpy as np
 
@@ -17,17 +17,17 @@ REFERENCE = {
     "missing_power": 0.5,
     "recency_power": 0.0,
 }
-"""Settings of the reference model: the estimator's defaults, with fewer factors and sweeps."""
+"""Settings of the reference model: the estimator's defaults with fewer factors and sweeps."""
 
 
-N_BEST = 100  # best items of a user whose scores tell how sure the model is
-_TAIL_FRACTION = 0.1  # of the items, the least popular ones
-_TAIL_COUNT = 3  # interactions up to which an item is in the tail in any case
+N_BEST = 100  # top items of a user whose score spread measures the model's confidence
+_TAIL_FRACTION = 0.1  # fraction of items in the tail, the least popular ones
+_TAIL_COUNT = 3  # items with at most this many interactions are always in the tail
 _USERS_PER_TOP = 10_000
 
 
 class ReferenceModel:
-    """The reference model of some interactions.
+    """Reference model of an interaction matrix.
 
     Attributes
     ----------
@@ -52,12 +52,12 @@ class ReferenceModel:
         return with_bias(users, self._items, self._bias)
 
     def scores(self, matrix):
-        """Return the scores of all items for users with some interactions, (n_users, n_items)."""
+        """Scores of all items for users with the given interactions, (n_users, n_items)."""
         users, items = self._factors(matrix)
         return users @ items.T
 
     def sureness(self, matrix):
-        """Return how far apart the scores of each user's best new items are, (n_users,)."""
+        """Return the standard deviation of the scores of each user's top new items, (n_users,)."""
         spread = np.zeros(matrix.shape[0])
         for start in range(0, len(spread), _USERS_PER_TOP):
             part = matrix[start : start + _USERS_PER_TOP]

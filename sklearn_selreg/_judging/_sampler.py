@@ -1,7 +1,7 @@
-"""Which slates to ask a judge about: knows interactions and a fixed reference model, no judge.
+"""Sampling of slates from interactions, with a fixed reference model.
 
-The choice depends only on the rows, the item features and the parameters of `SlateSampler`, so that
-a search over other parameters asks nothing new.
+The result depends only on the rows, the item features and the parameters of `SlateSampler`, so a
+search over other parameters sends no new prompts.
 """
 
 import zlib
@@ -20,20 +20,20 @@ from ._slates import MAX_HISTORY
 from ._standing import without_rows
 
 MAX_SLATES = 2000
-"""Chosen by default, at most."""
+"""Default maximum number of slates."""
 
-_SHOWN = (1, 2, 3, 5, 10)  # lengths of the histories of calibration slates
-_LEAST_INTERACTIONS = 4  # of a user who can calibrate
-_LEAST_CALIBRATION = 30  # slates that calibrate, also where nothing was to be hidden
-_LATER = 40  # interactions after the shown ones, of which some are hidden
-_FOLDS = 8  # of the users who can calibrate, at most
-_MOST_INTERACTIONS = 250_000  # that the reference model is fitted on, of users drawn at random
-_CONTENDERS = 10  # users looked at for each that is wanted, among those with equal histories
+_SHOWN = (1, 2, 3, 5, 10)  # history lengths shown in calibration slates
+_LEAST_INTERACTIONS = 4  # minimum interactions of a user for a calibration slate
+_LEAST_CALIBRATION = 30  # calibration slates built even if no interaction was sampled as hidden
+_LATER = 40  # interactions after the shown ones that may be hidden
+_FOLDS = 8  # maximum number of folds of users eligible for calibration
+_MOST_INTERACTIONS = 250_000  # training interactions of the reference model, of random users
+_CONTENDERS = 10  # users ranked by uncertainty per slate wanted, at equal history length
 _USERS_PER_CHUNK = 256
 
 
 class ChosenSlate(NamedTuple):
-    """A slate in a row and columns of the interaction matrix.
+    """A slate as a row and columns of the interaction matrix.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class ChosenSlate(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ChosenSlates:
-    """Slates in rows and columns of the interaction matrix, in the order to ask them.
+    """Slates as rows and columns of the interaction matrix, in query order.
 
-    Any first part is a good choice for a smaller budget.
+    Any prefix is a good selection for a smaller budget.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class ChosenSlates:
     histories : list of n intp arrays
         Items shown, oldest first, at most 10.
     candidates : ndarray of shape (n, size), intp
-        -1 at the end of the rows with fewer.
+        Padded with -1.
     calibrates : ndarray of shape (n,), bool
         Whether the candidates hide interactions of the user.
     """
@@ -89,44 +89,43 @@ def sample_slates(
     verbose=0,
     recipe=RECIPE,
 ):
-    """Choose what to ask a judge about.
+    """Sample the slates to query a judge on.
 
     Two kinds of slates alternate:
 
-    - *Calibration*: 1, 2, 3, 5 or 10 of a user's interactions are shown, so that the gate learns
-      what a judge is worth at each length, and some of the 40 after them are hidden among new
-      items, at most 4. Both the hidden and the new ones are drawn with the odds of the recipe for
-      supervision, by a reference model that does not know this user. Users of whom nothing is drawn
-      to be hidden are passed over, except for the first 30 slates if there are no others.
-    - *Supervision*: of every 20 candidates, about 12 are drawn from the 30 best of the reference
-      model for this user, 3 from the 100 best, 2 by popularity, and 3 from the 20 best ones of the
-      tail (items with at most 3 interactions, or the least popular 10 %), all of them new to the
-      user. Users with short histories come first, and among equal ones those of whom the model is
-      less sure: whose best items it scores closer together.
+    - *Calibration*: the slate shows 1, 2, 3, 5 or 10 of a user's interactions, so that the gate
+      learns the judge's accuracy at each history length. At most 4 of the next 40 interactions are
+      hidden among new items. Hidden and new items are sampled with the same odds, those of
+      supervision slates, by a reference model that does not know the user. Users for whom no
+      interaction is sampled are skipped, unless they are needed for a minimum of 30 slates.
+    - *Supervision*: of every 20 candidates, about 12 are drawn from the reference model's top 30
+      for the user, 3 from its top 100, 2 by popularity, and 3 from the top 20 of the tail (items
+      with at most 3 interactions, or the least popular 10 %), all new to the user. Users with short
+      histories come first; at equal length, users for whom the model is less certain, i.e. whose
+      top items have similar scores.
 
-    The reference model is fitted on at most 250,000 interactions, of users drawn at random; all
-    users are folded in. Apart from one counting pass, the run time does not depend on the size of
-    the data.
+    The reference model is fitted on at most 250,000 interactions of random users; all users are
+    folded in. Apart from one counting pass, the run time does not depend on the size of the data.
 
     Parameters
     ----------
     interactions : Interactions
     features : csr_matrix of shape (n_items, n_features) or None
     max_slates : int or None, default=None
-        At most. None: one supervision slate for each user with interactions, and as many
-        calibration slates as their fraction, 2,000 in total at most.
+        Maximum number of slates. If None, one supervision slate for each user with interactions
+        plus the corresponding fraction of calibration slates, at most 2,000 in total.
     size : int, default=20
-        Candidates of a slate, fewer if there are not as many.
+        Candidates per slate; fewer in a small catalog.
     calibration_fraction : float, default=0.3
-        Fraction of the slates that calibrate, if there are enough users with 4 interactions of whom
-        something is drawn to be hidden; else more slates supervise.
+        Fraction of calibration slates. If too few users have 4 interactions and a sampled hidden
+        one, supervision slates take their place.
     random_state : int, default=0
     num_threads : int, default=0
-        0: all cores.
+        0 means all cores.
     verbose : int, default=0
-        Above 0: a progress bar.
+        Shows a progress bar if above 0.
     recipe : Recipe
-        Where candidates are drawn from.
+        Mixture of item pools for candidates.
 
     Returns
     -------
@@ -134,14 +133,14 @@ def sample_slates(
 
     Notes
     -----
-    In a supervision slate an item is a candidate because the model favors it, whether the user
-    would like it or not. So must it be in calibration. Were the hidden interactions taken as they
-    come, and only the others among the model's favorites, the model's evidence would look worse
-    than it is, and the judge would be credited for the difference (``benchmarks/README.md``).
+    Candidates of a supervision slate are selected by the model's scores, whether or not the user
+    likes them. Calibration must follow the same rule. If hidden interactions were arbitrary, and
+    only the others were among the model's favorites, the model's evidence would look worse than it
+    is, and the judge would get credit for the difference (``benchmarks/README.md``).
 
-    Each interaction is hidden with a probability that does not depend on the user's others. If the
-    odds to be drawn as a candidate are q for an item, they are the same multiple of q for all items
-    of a slate, hidden or not: that one of two is hidden says that it is liked, nothing else.
+    Each interaction is hidden with a probability that does not depend on the user's other
+    interactions, and which is the same multiple of the item's candidate odds q as for the new items
+    of the slate. Whether an item is hidden or new therefore only indicates whether it is liked.
     """
     n_active = np.count_nonzero(np.diff(interactions.matrix.indptr))
     most_turns = N_BEST // size + 1
@@ -155,7 +154,7 @@ def sample_slates(
         n_supervision = max_slates - len(calibration)
         found = islice(sampler.supervision(n_supervision, most_turns), n_supervision)
         supervision = list(_counted(found, progress))
-        progress.finish()  # there may be fewer than wanted
+        progress.finish()  # possibly fewer than requested
     return _interleave(calibration, supervision, size)
 
 
@@ -166,7 +165,7 @@ def _counted(slates, progress):
 
 
 class _Sampler:
-    """Draws slates for users in a random order."""
+    """Generates slates for users in random order."""
 
     def __init__(self, interactions, features, size, random_state, num_threads, recipe):
         self.matrix, self.features = interactions.matrix, features
@@ -178,18 +177,18 @@ class _Sampler:
         self.seeds = np.array([zlib.crc32(repr(user).encode()) for user in users])
         users = np.argsort(_mix(self.seeds, random_state), kind="stable")
         self.users = users[self.lengths[users] > 0]
-        # Those who are too many for the reference model.
+        # Users left out of the reference model because of its size limit.
         self.beyond = self.users[np.cumsum(self.lengths[self.users]) > _MOST_INTERACTIONS]
 
     def past(self, user):
-        """Return the items of a user, oldest first."""
+        """Items of a user, oldest first."""
         return self.history[self.matrix.indptr[user] : self.matrix.indptr[user + 1]]
 
     def generator(self, user, kind):
         return np.random.default_rng([self.random_state, kind, self.seeds[user]])
 
     def reference(self, left_out=()):
-        """Return a reference model that knows nothing of some users."""
+        """Fit a reference model without the given users."""
         left_out = np.append(np.asarray(left_out, dtype=np.intp), self.beyond)
         rest = without_rows(self.matrix, left_out)
         return ReferenceModel(rest, self.features, self.random_state, self.num_threads)
@@ -197,7 +196,7 @@ class _Sampler:
     # -- calibration -----------------------------------------------------------------------------
 
     def calibration(self, n_wanted, progress):
-        """Return calibration slates; those where nothing was to be hidden only fill up to 30."""
+        """Build calibration slates; those without a sampled hidden item only fill up to 30."""
         found, reserve = [], []
         for slate, was_drawn in self._calibration_of_batches(n_wanted):
             (found if was_drawn else reserve).append(slate)
@@ -210,23 +209,23 @@ class _Sampler:
     def _calibration_of_batches(self, n_wanted):
         eligible = self.users[self.lengths[self.users] >= _LEAST_INTERACTIONS]
         for users in _split(eligible, np.isin(eligible, self.beyond), n_wanted):
-            # A model that knew the hidden interactions would have favorites among rare items.
+            # A model fitted on the hidden interactions would favor them among rare items.
             model = self.reference(users)
             for start in range(0, len(users), _USERS_PER_CHUNK):
                 yield from self._calibration(users[start : start + _USERS_PER_CHUNK], model)
 
     def _calibration(self, users, model):
-        """Make a calibration slate for each user, of whom the model knows nothing.
+        """Build a calibration slate for each user; the model must not know the users.
 
-        Each of the later interactions is hidden with a probability in proportion to its odds to be
-        a candidate, whatever the others are. Were some hidden for each user, they would often have
-        low odds, and the new items high ones: as if what the model favors were rarely liked.
+        Each later interaction is hidden independently, with a probability proportional to its
+        candidate odds. If some were hidden for every user, they would often have low odds and the
+        new items high ones, as if the model's favorites were rarely liked.
 
         Yields
         ------
         slate : ChosenSlate
         was_drawn : bool
-            Whether anything was to be hidden; else one interaction was, drawn by the odds.
+            Whether any interaction was sampled. If not, a single one is drawn by the odds.
         """
         randoms = [self.generator(user, 0) for user in users]
         splits = [
@@ -239,7 +238,7 @@ class _Sampler:
             users, randoms, scores, splits, strict=True
         ):
             liked = self.past(user)
-            # Had the user come then, supervision would draw from what is liked later, too.
+            # At that time, supervision could have drawn the later interactions as candidates, too.
             odds = CandidateOdds(row, liked[: -len(later)], model, self.recipe)
             hidden = later[random.random(len(later)) < odds.odds[later] / odds.odds.max()]
             was_drawn = len(hidden) > 0
@@ -254,7 +253,7 @@ class _Sampler:
     # -- supervision -----------------------------------------------------------------------------
 
     def supervision(self, n_wanted: int, most_turns: int) -> Iterator[ChosenSlate]:
-        """Make distinct supervision slates, of each user up to `most_turns`."""
+        """Generate distinct supervision slates, up to `most_turns` per user."""
         model = self.reference()
         ranked = self._rank_users(model, n_wanted)
         asked: set[tuple] = set()
@@ -264,12 +263,12 @@ class _Sampler:
                 part = users[start : start + _USERS_PER_CHUNK]
                 for slate in self._supervision(part, model, turn):
                     same = slate.user, frozenset(slate.candidates.tolist())
-                    if same not in asked:  # a small catalog has no other candidates
+                    if same not in asked:  # a small catalog may yield the same candidates again
                         asked.add(same)
                         yield slate
 
     def _supervision(self, users, model, turn):
-        """Make a supervision slate for each user."""
+        """Build a supervision slate for each user."""
         scores = model.scores(self.matrix[users])
         for user, row in zip(users, scores, strict=True):
             liked, random = self.past(user), self.generator(user, 1 + turn)
@@ -279,10 +278,10 @@ class _Sampler:
                 yield ChosenSlate(user, liked[-MAX_HISTORY:], candidates, False)
 
     def _rank_users(self, model, n_wanted):
-        """Return users by history length, and among equal ones by how unsure the model is.
+        """Sort users by history length, and then by the model's uncertainty.
 
-        Those with 10 interactions or more count as equal. Where many more are equal than are
-        wanted, only the first ones are looked at.
+        History lengths of 10 and more are tied. If many more users are tied than needed, only the
+        first ones are considered.
         """
         length = np.minimum(self.lengths[self.users], MAX_HISTORY)
         last = np.sort(length)[min(n_wanted, len(length)) - 1] if n_wanted else 0
@@ -295,19 +294,19 @@ class _Sampler:
 
 
 def _as_integer(user):
-    """Return 1 for 1.0: ids that were read as floats are the same users, who are asked the same."""
+    """Convert integral float ids to int, so that they give the same seeds."""
     return int(user) if isinstance(user, float) and user.is_integer() else user
 
 
 def _mix(seeds, random_state):
-    """Return other numbers for each seed, the same wherever they stand."""
+    """Hash seeds with the random state, independently of their positions."""
     return np.array([zlib.crc32(b"%d %d" % (random_state, seed)) for seed in seeds.tolist()])
 
 
 def _split(eligible, is_beyond, n_wanted):
-    """Divide users who can calibrate into batches; a reference model may know the other ones.
+    """Split users eligible for calibration into batches, each left out of one reference model.
 
-    Of those beyond, no reference model knows anything.
+    Users beyond the size limit are unknown to all reference models and form a batch of their own.
     """
     fitted, others = eligible[~is_beyond], eligible[is_beyond]
     size = max(-(-n_wanted // 2), -(-len(fitted) // _FOLDS), 1)
@@ -316,7 +315,7 @@ def _split(eligible, is_beyond, n_wanted):
 
 
 def _split_history(liked, size, random):
-    """Return the items that are shown, those after them, and how many of these may be hidden."""
+    """Split a history into shown and later items; also return the maximum number to hide."""
     n_hidden = int(np.clip(size // 5, 1, min(4, len(liked) // 2)))
     n_shown = int(random.choice([n for n in _SHOWN if n <= len(liked) - n_hidden]))
     n_later = max(n_hidden, min(len(liked) - n_shown, _LATER))
@@ -324,7 +323,7 @@ def _split_history(liked, size, random):
 
 
 def _as_rows(lists, n_items):
-    """Return lists of items as rows of a binary CSR matrix."""
+    """Convert lists of items to rows of a binary CSR matrix."""
     indptr = np.cumsum([0, *(len(items) for items in lists)])
     indices = np.concatenate([np.empty(0, np.intp), *lists])
     data = np.ones(len(indices), dtype=np.float32)
@@ -334,7 +333,7 @@ def _as_rows(lists, n_items):
 
 
 def _interleave(calibration, supervision, size):
-    """Put the two kinds into one order, evenly mixed."""
+    """Interleave the two kinds of slates evenly."""
     slates = calibration + supervision
     position = [
         (np.arange(len(kind)) + 0.5) / max(len(kind), 1) for kind in (calibration, supervision)

@@ -1,4 +1,4 @@
-"""How slates are chosen, as users set it."""
+"""Public parameters of the selection of slates."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -11,33 +11,35 @@ from .._utils._sklearn import DisplayMixin, Interval
 
 @public
 class SlateSampler(DisplayMixin, BaseEstimator):
-    """Which slates a judge is asked about: the parameter `slates` of the estimator.
+    """Selection of the slates a judge is queried on, for the parameter `slates` of the estimator.
 
-    What is asked depends on the rows, the item features and these parameters only, so a search over
-    other parameters asks nothing new (with `stop_if_useless` also on the judge's first answers).
+    The slates depend only on the rows, the item features and these parameters, so a search over
+    other parameters sends no new prompts. (With `stop_if_useless`, they also depend on the judge's
+    first answers.)
 
     Parameters
     ----------
     max_slates : int or None, default=None
-        How many slates to ask at most, >= 1; each is sent once per candidate order of the judge.
-        None: one for each user with interactions and some to calibrate the gate, at most 2,000.
+        Maximum number of slates, >= 1. Each slate is sent once per candidate order of the judge. If
+        None, one for each user with interactions plus some to calibrate the gate, at most 2,000.
     size : int, default=20
-        Candidates in a slate, >= 2.
+        Number of candidates in a slate, >= 2.
     calibration_fraction : float, default=0.3
-        Fraction of the slates that hide some of a user's interactions among the candidates, in
-        [0, 1]: from them the gate learns where the judge is right. There are fewer if not as many
-        users have 4 interactions, some of which the reference model would recommend.
+        Fraction of calibration slates, in [0, 1]. These hide some of a user's interactions among
+        the candidates; from them the gate learns where the judge is right. There are fewer if too
+        few users have at least 4 interactions, some of which the reference model would recommend.
     item_text : column name, list of column names or None, default=None
-        Columns of `item_data` that the judge reads, in this order. By default all text, list,
+        Columns of `item_data` shown to the judge, in this order. By default, all text, list,
         boolean, date and integer columns except identifiers; float columns such as prices must be
-        named.
+        named explicitly.
     stop_if_useless : bool, default=False
-        Whether to ask the first 30 calibration slates first, and nothing else if they say that the
-        judge is hardly better than chance: if the 95 % interval of its accuracy lies below 58 %. A
-        `JudgmentWarning` and `judge_summary_` say so. Off, as what is asked depends on answers
-        then; a fit with it off asks the rest, and pays nothing twice. Plans count all slates.
+        Whether to query 30 calibration slates first, and to stop if the judge is hardly better than
+        chance on them, i.e. if the 95 % confidence interval of its accuracy lies below 58 %. This
+        is reported by a `JudgmentWarning` and `judge_summary_`. Off by default, because the slates
+        then depend on answers. A later fit without it queries the rest and reuses existing answers.
+        Plans always count all slates.
     random_state : int, default=0
-        Seed >= 0.
+        Random seed, >= 0.
 
     Examples
     --------

@@ -1,7 +1,4 @@
-"""Judged slates as seen by the fitted interactions: the leakage rule, and evidence on pairs.
-
-Knows slates, positions and scores; nothing of how scores are made.
-"""
+"""Alignment of judged slates with the fitted interactions: leakage rule and pairwise evidence."""
 
 from dataclasses import dataclass, replace
 
@@ -13,28 +10,29 @@ from .._data._ids import encode
 from ._design import log_rank
 
 MAX_HISTORY = 10
-"""History lengths above this one count as this one: calibration slates do not show more."""
+"""Longest history shown in calibration slates; longer ones are counted as this length."""
 
-_ROUNDING = 1e-6  # differences of mean ratings that are none
+_ROUNDING = 1e-6  # smaller differences of mean ratings are ties
 
 
 @dataclass(frozen=True, eq=False)
 class Slates:
-    """Judged slates in rows and columns of the interaction matrix, sorted by user.
+    """Judged slates as rows and columns of the interaction matrix, sorted by user.
 
     Attributes
     ----------
     users : ndarray of shape (n_slates,), intp
-        Row of each slate's user, not decreasing.
+        Row of each slate's user, non-decreasing.
     items : ndarray of shape (n_slates, slate_size), intp
-        Column of each candidate; -1 where a slate has fewer, or the candidate is unknown.
+        Column of each candidate; -1 for padding and unknown candidates.
     answers : ndarray of shape (n_slates, slate_size, n_answers), float32
-        Ratings in [0, 1]; NaN for no opinion and where a slate was answered less often.
+        Ratings in [0, 1]; NaN for missing ratings and padding of slates with fewer answers.
     shown : csr_matrix of shape (n_slates, n_items), float32
         1 for the items in the history shown to the judge.
     relevance : ndarray of shape (n_slates, slate_size), int8
-        1 for a candidate the user was fitted on and the judge was not shown; 0 for one the user
-        was not fitted on; -1 for all others (shown, or no candidate).
+        1 for known positives: candidates in the user's fitted interactions that the judge was not
+        shown. 0 for candidates outside of these interactions. -1 for all others (shown, unknown or
+        padding).
     """
 
     users: np.ndarray
@@ -45,11 +43,11 @@ class Slates:
 
     @property
     def calibrates(self):
-        """Whether a slate holds both a known positive and another item, (n_slates,) bool."""
+        """Mask of slates that contain both a known positive and another item, (n_slates,)."""
         return (self.relevance == 1).any(axis=1) & (self.relevance == 0).any(axis=1)
 
     def __getitem__(self, which):
-        """Return the slates that a mask or an array of positions picks."""
+        """Select slates by a mask or an array of positions."""
         return Slates(
             self.users[which],
             self.items[which],
@@ -62,26 +60,26 @@ class Slates:
         return len(self.users)
 
     def gaps(self):
-        """Return by how much each candidate is rated above each other one.
+        """Pairwise rating differences within each slate.
 
         Returns
         -------
         gaps : ndarray of shape (n_slates, slate_size, slate_size), float32
-            Mean over the answers that rate both of rating i - rating j; NaN where none does.
+            Mean of rating i - rating j over the answers that rate both; NaN if none does.
         agreement : ndarray of the same shape, float32
-            |mean sign of the difference| over those answers, in [0, 1]; NaN with fewer than two.
+            |mean sign of the difference| over these answers, in [0, 1]; NaN with fewer than two.
         """
         difference = self.answers[:, :, np.newaxis] - self.answers[:, np.newaxis]
         count = np.sum(~np.isnan(difference), axis=-1)
-        with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN wanted
+        with np.errstate(invalid="ignore"):  # 0 / 0 intentionally gives NaN
             gaps = np.nansum(difference, axis=-1) / count
-            gaps[np.abs(gaps) < _ROUNDING] = 0  # as .57 and .52 against .55 and .54
+            gaps[np.abs(gaps) < _ROUNDING] = 0  # e.g. ratings 0.57 and 0.52 against 0.55 and 0.54
             agreement = np.abs(np.nansum(np.sign(difference), axis=-1)) / count
         return gaps, np.where(count > 1, agreement, np.float32(np.nan))
 
 
 def example_slates(n_slates=20, size=6):
-    """Return slates of made-up users and ratings that calibrate."""
+    """Generate synthetic calibration slates with random ratings."""
     random = np.random.default_rng(0)
     items = random.permuted(np.tile(np.arange(4 * size), (n_slates, 1)), axis=1)[:, :size]
     relevance = np.zeros(items.shape, dtype=np.int8)
@@ -96,26 +94,25 @@ def example_slates(n_slates=20, size=6):
 
 
 def place_slates(judged, interactions):
-    """Find judged slates in the fitted interactions, and apply the leakage rule.
+    """Align judged slates with the fitted interactions and apply the leakage rule.
 
-    A slate is kept if its user was fitted, and its history lies within that user's fitted
-    interactions. What a candidate is (`Slates.relevance`) is said by the fitted interactions, not
-    by the record.
+    A slate is kept if its user was fitted and its history is contained in that user's fitted
+    interactions. The fitted interactions, not the record, determine `Slates.relevance`.
 
     Parameters
     ----------
     judged : JudgedSlates
-        Questions and answers in raw ids.
+        Slates and answers in original ids.
     interactions : Interactions
-        What the model is fitted on.
+        Interactions that the model is fitted on.
 
     Returns
     -------
     slates : Slates
-        Those kept.
+        The slates kept.
     dropped : dict of str to int
-        How many slates were dropped, and how many candidates of kept slates, by reason; the
-        first word is singular.
+        Number of slates dropped, and of candidates dropped from kept slates, by reason. The first
+        word of a reason is singular.
     """
     matrix = interactions.matrix
     n_items = matrix.shape[1]
@@ -155,7 +152,7 @@ def place_slates(judged, interactions):
 
 
 def contains(matrix, rows, columns):
-    """Return where a CSR matrix has an entry, bool; negative positions have none."""
+    """Mask of positions at which a CSR matrix has an entry; False for negative positions."""
     n_rows, n_columns = matrix.shape
     entry_rows = np.repeat(np.arange(n_rows, dtype=np.int64), np.diff(matrix.indptr))
     wanted = rows.astype(np.int64) * n_columns + columns
@@ -165,16 +162,16 @@ def contains(matrix, rows, columns):
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of candidates that the judge rated differently, the preferred one first.
+    """Pairs of candidates with different ratings, the preferred one first.
 
     Attributes
     ----------
     slate, preferred, other : ndarrays of shape (n_pairs,), intp
-        Number of the slate and places of the candidates in it.
+        Index of the slate, and positions of the candidates in it.
     evidence : DataFrame of shape (n_pairs, 9)
-        What `ReliabilityGate` is fitted on and applied to: `gap`; the prior evidence
-        `prior_popularity` and `prior_model`; the context `history_length`, `popularity_rarer`,
-        `popularity_commoner`, `model_uncertainty`, `agreement`; the `offset`.
+        Input of `ReliabilityGate`: `gap`; the prior evidence `prior_popularity` and `prior_model`;
+        the context `history_length`, `popularity_rarer`, `popularity_commoner`,
+        `model_uncertainty`, `agreement`; the `offset`.
     """
 
     slate: np.ndarray
@@ -183,25 +180,25 @@ class Pairs:
     evidence: pd.DataFrame
 
     def differences(self, values):
-        """Return by how much values of candidates are larger for the preferred one, (n_pairs,)."""
+        """Differences of candidates' values, preferred minus other, (n_pairs,)."""
         return values[self.slate, self.preferred] - values[self.slate, self.other]
 
     def sums(self, values):
-        """Return the sums of values of both candidates, (n_pairs,)."""
+        """Return the sums of the values of both candidates, (n_pairs,)."""
         return values[self.slate, self.preferred] + values[self.slate, self.other]
 
 
 def compare_candidates(slates, standing, offset=None):
-    """Make the pairs of slates, with the evidence for or against the preferred item.
+    """Form pairs of candidates, with the evidence for the preferred item.
 
     Parameters
     ----------
     slates : Slates
     standing : Standing of shape (n_slates, slate_size)
-        Of the candidates, as the model knew them.
+        Ranks and popularity of the candidates.
     offset : ndarray of shape (n_slates, slate_size) or None
-        That of `Design`: pairs of a known positive and another item are made, whose outcome is
-        known. None: pairs of items the user was not fitted on.
+        `Design.offset`. If given, each pair has a known positive and another item, so its outcome
+        is known. If None, pairs consist of items outside of the user's fitted interactions.
 
     Returns
     -------
@@ -211,17 +208,17 @@ def compare_candidates(slates, standing, offset=None):
         - `gap`: rating of the preferred item minus that of the other one, in (0, 1].
         - `prior_popularity`: difference of log1p popularity.
         - `prior_model`: log(other + 3) - log(preferred + 3) of the ranks.
-        - `history_length`: items shown to the judge, at most 10.
-        - `popularity_rarer`, `popularity_commoner`: log1p popularity of the two.
+        - `history_length`: number of items shown to the judge, at most 10.
+        - `popularity_rarer`, `popularity_commoner`: smaller and larger log1p popularity.
         - `model_uncertainty`: 1 / (1 + abs(prior_model)), in (0, 1].
-        - `agreement`: of repeated answers, in [0, 1]; NaN where asked once.
-        - `offset`: difference of the offsets; without them 0.
+        - `agreement`: agreement of repeated answers, in [0, 1]; NaN for a single answer.
+        - `offset`: difference of the offsets; 0 without offsets.
     """
     gaps, agreement = slates.gaps()
     first, second = slates.relevance[:, :, np.newaxis], slates.relevance[:, np.newaxis]
     wanted = first + second == 0 if offset is None else (first + second == 1) & (first != second)
     wanted &= (first >= 0) & (second >= 0)
-    with np.errstate(invalid="ignore"):  # NaN: no opinion, no pair
+    with np.errstate(invalid="ignore"):  # a NaN gap (missing rating) forms no pair
         slate, preferred, other = np.nonzero(wanted & (gaps > 0))
     pairs = Pairs(slate, preferred, other, pd.DataFrame())
     log_popularity = np.log1p(standing.popularity)

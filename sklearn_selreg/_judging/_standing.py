@@ -1,4 +1,4 @@
-"""What the recommender itself says about judged slates, without having seen the answer."""
+"""Ranks of slate candidates by the recommender, free of leakage from hidden interactions."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,21 +9,21 @@ from .._factorization._top_k import top_k
 from ._design import Standing, log_rank
 
 FOLDS = 4
-"""Fits by which the gate is calibrated, at most."""
+"""Maximum number of cross-fits for the calibration of the gate."""
 
 
-_CHUNK = 2**22  # scores held at once
+_CHUNK = 2**22  # scores held in memory
 TOP = 50
-"""Places of a list that `log_rank_worth` looks at."""
+"""Number of top positions used by `log_rank_worth`."""
 
 
 def rank_items(items, user_factors, item_factors, seen):
-    """Rank some items of each user among all items that are new to the user.
+    """Rank given items of each user among all items that are new to the user.
 
     Parameters
     ----------
     items : ndarray of shape (n, size), intp
-        Columns; any number where -1.
+        Columns; the rank of padding (-1) is arbitrary.
     user_factors : ndarray of shape (n, k), float32
     item_factors : ndarray of shape (n_items, k), float32
     seen : csr_matrix of shape (n, n_items)
@@ -42,14 +42,14 @@ def rank_items(items, user_factors, item_factors, seen):
         own = np.take_along_axis(scores, items[rows], axis=1)
         known = seen[rows]
         scores[np.repeat(np.arange(len(scores)), np.diff(known.indptr)), known.indices] = -np.inf
-        scores.sort(axis=1)  # by the processor's vectors: faster than comparing with each item
+        scores.sort(axis=1)  # vectorized, so faster than comparing with each item
         for row, found in enumerate(scores, start):
             ranks[row] += len(found) - np.searchsorted(found, own[row - start], side="right")
     return ranks
 
 
 def log_rank_worth(user_factors, item_factors, seen, num_threads):
-    """Return by how much a user's score falls in the top of the list, as the log rank grows by 1.
+    """Decrease of a user's scores per unit of log rank at the top of the list.
 
     Parameters
     ----------
@@ -61,7 +61,8 @@ def log_rank_worth(user_factors, item_factors, seen, num_threads):
     Returns
     -------
     slopes : ndarray of shape (n,), float64
-        Of a least squares line through the 50 best new items, >= 0; 0 with a single one.
+        Negative slope of a least squares line through the top 50 new items, >= 0; 0 with a single
+        item.
     """
     n_best = min(TOP, len(item_factors))
     _, best = top_k(user_factors, item_factors, n_best, seen=seen, num_threads=num_threads)
@@ -77,21 +78,21 @@ def log_rank_worth(user_factors, item_factors, seen, num_threads):
 def cross_fitted_standing(
     items, slates, backbone, trend, features, start, watch=NO_WATCH, *, user_features=None
 ):
-    """Rank items for the users of calibration slates by models that never saw these users.
+    """Rank items for the users of calibration slates with models fitted without these users.
 
-    Users are divided into 4 folds. For each, the backbone is fitted without their interactions,
-    and they are folded in with the history that the judge was shown: the model knows of a user
-    what the judge knew. Taking out the hidden interactions alone would leave it too good.
+    Users are split into 4 folds. For each fold, the backbone is fitted without its users, who are
+    then folded in with the history shown to the judge. Model and judge thus have the same
+    information on a user. Removing only the hidden interactions would leave the model too accurate.
 
     Parameters
     ----------
     items : ndarray of shape (n_slates, n), intp
-        Of each slate; -1 for none.
+        Items of each slate, padded with -1.
     slates : Slates
-        Those that calibrate.
+        Calibration slates.
     backbone : ALSBackbone or SampledBackbone
     trend : PopularityOverTime
-        The interactions.
+        Interactions with their popularity over time.
     features : csr_matrix or None
     start : object
         From ``backbone.start``.
@@ -102,7 +103,7 @@ def cross_fitted_standing(
     Returns
     -------
     standing : Standing of shape (n_slates, n)
-        Among the items that the judge was not shown; popularity without the fold's users.
+        Ranks among the items not shown to the judge; popularity without the fold's users.
     """
     users, user = np.unique(slates.users, return_inverse=True)
     fold_of = np.arange(len(users)) % FOLDS
@@ -118,7 +119,7 @@ def cross_fitted_standing(
         )
         shown, asking = slates.shown[asked], slates.users[asked]
         prior = None
-        if user_features is not None:  # what is known of users from the beginning
+        if user_features is not None:
             prior = factors.expected_users(user_features[asking])
         folded = backbone.solve_users(shown, factors, known, prior=prior)
         period_weights = trend.partial_user_weights(asking, shown)
@@ -129,7 +130,7 @@ def cross_fitted_standing(
 
 
 def without_rows(matrix, rows):
-    """Return a CSR matrix in which some rows are empty."""
+    """Copy of a CSR matrix with the given rows emptied."""
     kept = np.ones(matrix.shape[0], dtype=matrix.dtype)
     kept[rows] = 0
     rest = sp.csr_matrix(sp.diags(kept) @ matrix)

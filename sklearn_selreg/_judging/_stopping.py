@@ -1,10 +1,10 @@
-"""Whether a judge is worth asking further, as told by its first calibration slates.
+"""Early stopping for judges that are hardly better than chance on the first calibration slates.
 
-A calibration slate hides likes among other items, all drawn alike, so who knows nothing gets half
-of the pairs of a hidden like and another item right. Asking stops if the 95 % interval of the
-fraction of pairs that the judge gets right (equal ratings count half) lies below 0.58: of such a
-judge the gate uses little or nothing. The fraction is a mean over slates, which are independent,
-weighted by how many pairs tell. What is not clear after so few slates is not stopped.
+A calibration slate hides known positives among other items drawn from the same distribution, so a
+guessing judge orders half of the pairs of a positive and another item correctly. Querying stops if
+the 95 % confidence interval of the judge's accuracy on these pairs (equal ratings count half) lies
+below 0.58: the gate would use few or none of its preferences. The accuracy is a mean over slates,
+which are independent, weighted by precision. Unclear cases are not stopped.
 """
 
 from typing import NamedTuple
@@ -15,15 +15,15 @@ from scipy.stats import t
 from ._slates import place_slates
 
 FIRST_SLATES = 30
-"""Calibration slates that are asked first."""
+"""Number of calibration slates queried first."""
 
-_LEAST_SLATES = 20  # that must have been answered
+_LEAST_SLATES = 20  # minimum number of answered slates
 _USEFUL = 0.58
 _CONFIDENCE = 0.95
 
 
 class EarlyAccuracy(NamedTuple):
-    """Accuracy on the first calibration slates: mean over slates, and its confidence interval."""
+    """Mean accuracy on the first calibration slates, with its confidence interval."""
 
     n_slates: int
     mean: float
@@ -32,20 +32,20 @@ class EarlyAccuracy(NamedTuple):
 
     @property
     def is_useless(self):
-        """Whether the judge is surely no better than one of whom the gate uses little."""
+        """Whether the judge is clearly too inaccurate for the gate to use much of it."""
         return self.high < _USEFUL
 
     def __str__(self):
         mean, low, high, useful = (f"{100 * x:.0f} %" for x in (*self[1:], _USEFUL))
         return (
-            f"of pairs of a like that is hidden from it and another item it gets {mean} right "
-            f"(95 % interval over {self.n_slates} slates: {low} to {high}; chance: 50 %, and "
-            f"below {useful} hardly a preference would be used)"
+            f"it orders {mean} of the pairs of a hidden positive and another item correctly "
+            f"(95 % confidence interval over {self.n_slates} slates: {low} to {high}; 50 % is "
+            f"chance, and below {useful} hardly any preference would be used)"
         )
 
 
 def early_accuracy(judged, interactions):
-    """Measure how often a judge is right; None if too few slates tell.
+    """Estimate the accuracy of a judge; None with too few informative slates.
 
     Parameters
     ----------
@@ -66,14 +66,14 @@ def early_accuracy(judged, interactions):
 
 
 def slate_accuracies(slates):
-    """Return how often a judge is right in each slate that tells, and the weights of these slates.
+    """Accuracy in each slate with informative pairs, and the weights of these slates.
 
     Returns
     -------
     right : ndarray of shape (n,), float64
-        Fraction of the pairs of a hidden like and another item that the judge gets right.
+        Fraction of the pairs of a hidden positive and another item ordered correctly.
     weights : ndarray of shape (n,), float64
-        Inverse of its variance for a judge that guesses, as of Mann and Whitney's statistic.
+        Inverse variance of that fraction for a guessing judge (Mann-Whitney statistic).
     """
     gaps, _ = slates.gaps()
     hidden, other = slates.relevance == 1, slates.relevance == 0

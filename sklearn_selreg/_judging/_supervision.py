@@ -1,7 +1,4 @@
-"""What a judge's answers amount to: slates in the interactions, a calibrated gate, weighted pairs.
-
-Knows slates, where their items stand, and gates; nothing of how a model is fitted.
-"""
+"""From a judge's answers to weighted pairs: aligned slates, a calibrated gate, and its weights."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -23,9 +20,9 @@ from ._slates import Slates, compare_candidates, place_slates
 from ._weighing import checked_weights
 
 _log = logging.getLogger("sklearn_selreg")
-_SLATES_PER_CHUNK = 2**11  # of 20 candidates: 390,000 pairs, some 60 MB of evidence
-_CERTAIN = 10.0  # log-odds that no judge has who sees only what it is shown
-_CLEARLY_WRONG = 0.4  # accuracy of a judge that may be read the wrong way around
+_SLATES_PER_CHUNK = 2**11  # 390,000 pairs with 20 candidates, about 60 MB of evidence
+_CERTAIN = 10.0  # log-odds implausible for a judge without access to hidden interactions
+_CLEARLY_WRONG = 0.4  # below this accuracy, the rating scale may be reversed
 
 _NO_ANSWERS = {"slates": 0, "answers": 0, "slates_used": 0, "pairs": 0}
 
@@ -38,15 +35,15 @@ class Supervision:
     ----------
     slates : Slates
     standing : Standing of shape (n_slates, slate_size)
-        Of their candidates, by the model without preferences.
+        Ranks and popularity of the candidates, by the model without preferences.
     gate : fitted gate or None
-        None where it could not be calibrated: then no pair counts.
+        None if it could not be calibrated; then all pairs have weight 0.
     trusts_all : bool
-        Whether there is no gate, by the user's wish: then all pairs weigh 1.
+        Whether the user chose to have no gate; then all pairs have weight 1.
     stats : dict of str to int
-        What was counted on the way; see `SelectiveLLMRegularizedMF.judge_stats_`.
+        Counts; see `SelectiveLLMRegularizedMF.judge_stats_`.
     why_stopped : str
-        As of `Answers`.
+        As in `Answers`.
     """
 
     slates: Slates
@@ -57,7 +54,7 @@ class Supervision:
     why_stopped: str = ""
 
     def pairs(self, which=slice(None)):
-        """Return the pairs of some slates that may regularize, and their weights, (n_pairs,)."""
+        """Pairs of the selected slates that may regularize, and their weights, (n_pairs,)."""
         pairs = compare_candidates(self.slates[which], self.standing[which])
         n_pairs = len(pairs.slate)
         if self.trusts_all:
@@ -67,13 +64,13 @@ class Supervision:
         return pairs, checked_weights(self.gate, pairs.evidence)
 
     def weights(self):
-        """Return the weights of all pairs as `SlateTerms` has them, and how many there are.
+        """Weights of all pairs in the format of `SlateTerms`, and their number.
 
         Returns
         -------
         packed : ndarray of shape (n_slates, slate_size * (slate_size - 1) / 2), float32
         n_pairs, n_weighted : int
-            Pairs, and those of a weight above 0.
+            Number of pairs, and of those with positive weight.
         """
         size, n_pairs, n_weighted = self.slates.items.shape[1], 0, 0
         packed = np.zeros((len(self.slates), size * (size - 1) // 2), dtype=np.float32)
@@ -87,7 +84,7 @@ class Supervision:
         return packed, n_pairs, n_weighted
 
     def table(self, users, items):
-        """Return all pairs with ids, evidence and weights, a DataFrame."""
+        """Convert all pairs to a DataFrame with ids, evidence and weights."""
         pairs, weights = self.pairs()
         columns = self.slates.items
         return pd.DataFrame(
@@ -101,11 +98,11 @@ class Supervision:
         )
 
     def summary(self):
-        """Return what the judge adds, as the gate says it, and why asking stopped, if it did."""
+        """Summary by the gate of what the judge adds, and why querying stopped early, if so."""
         return Sentence(f"{self._summary()} {self.why_stopped}".rstrip())
 
     def _summary(self):
-        """Return what the judge adds, in one sentence of the gate: by a part of many slates."""
+        """Summary by the gate of what the judge adds, on a subsample of many slates."""
         step = -(-len(self.slates) // _SLATES_PER_CHUNK)
         evidence = compare_candidates(self.slates[::step], self.standing[::step]).evidence
         if evidence.empty:
@@ -114,35 +111,36 @@ class Supervision:
 
 
 def stats_without_opinion(answers):
-    """Return the counts of a judge that gave no opinion on any slate; of no judge (None) none."""
+    """Return the counts for a judge that rated no slate; empty without a judge (None)."""
     return {} if answers is None else _NO_ANSWERS | {"slates": answers.n_silent}
 
 
 def supervise(answers, interactions, judge, gate, rank, cross_fit):
-    """Place a judge's answers, calibrate the gate and weigh the pairs.
+    """Align a judge's answers with the interactions, calibrate the gate and weight the pairs.
 
     Parameters
     ----------
     answers : Answers
-        With an opinion at least.
+        With at least one rated slate.
     interactions : Interactions
     judge : BaseJudge
     gate : "auto", gate or None
     rank : callable
-        Slates to the `Standing` of their candidates by the model without preferences.
+        Function of slates that returns the `Standing` of their candidates by the model without
+        preferences.
     cross_fit : callable
-        Items of calibration slates, and these slates, to their `Standing` by models that do not
-        know their users.
+        Function of items and calibration slates that returns the items' `Standing` by models
+        fitted without the slates' users.
 
     Returns
     -------
     supervision : Supervision
     weights : ndarray
-        As from `Supervision.weights`.
+        From `Supervision.weights`.
     """
     slates, stats = _place(answers, interactions)
     fitted_gate = None
-    with single_threaded_blas():  # threads would wait for each other, and decide about last bits
+    with single_threaded_blas():  # faster here, and rounding does not depend on threads
         standing = rank(slates)
         if gate is not None:
             fitted_gate, counts = _calibrate(
@@ -152,7 +150,7 @@ def supervise(answers, interactions, judge, gate, rank, cross_fit):
     found = Supervision(slates, standing, fitted_gate, gate is None, stats, answers.why_stopped)
     weights, n_pairs, n_weighted = found.weights()
     found = replace(found, stats=stats | {"pairs": n_pairs, "pairs_weighted": n_weighted})
-    _log.info("%d of %d preferences weigh more than 0.", n_weighted, n_pairs)
+    _log.info("%d of %d preferences have a positive weight.", n_weighted, n_pairs)
     if isinstance(fitted_gate, ReliabilityGate) and _log.isEnabledFor(logging.INFO):
         _log.info("%s", found.summary())
     if not found.why_stopped:
@@ -161,25 +159,25 @@ def supervise(answers, interactions, judge, gate, rank, cross_fit):
 
 
 def _place(answers, interactions):
-    """Apply the leakage rule to the judge's slates; return those kept, and counts."""
+    """Apply the leakage rule to the judge's slates; return the slates kept, and counts."""
     judged = answers.judged
     slates, dropped = place_slates(judged, interactions)
     reasons = ", ".join(pluralize(count, what) for what, count in dropped.items() if count)
     n_slates = len(judged.user)
     if not (slates.items >= 0).any():
         users, items = interactions.users[:1].tolist(), interactions.items[:1].tolist()
-        known = f"{users[0]!r} and {items[0]!r}" if users and items else "none that are known"
+        known = f"user {users[0]!r} and item {items[0]!r}" if users and items else "no known ids"
         raise ValueError(
-            f"No slate of the judge fits the interactions: {reasons}. Users and items must "
-            "have the same ids in both, and a slate's history must lie within the rows given "
-            f"to fit. The judge has users such as {judged.user[:1].tolist()[0]!r} and items "
-            f"such as {judged.candidates[:1].tolist()[0]!r}, the interactions {known}."
+            f"No slate of the judge matches the interactions: {reasons}. User and item ids must be "
+            "the same in both, and a slate's history must be part of the rows passed to fit. For "
+            f"example, the judge has user {judged.user[:1].tolist()[0]!r} and item "
+            f"{judged.candidates[:1].tolist()[0]!r}, while the interactions have {known}."
         )
     if reasons:
         warn(
-            f"Of the judge's {pluralize(n_slates, 'slate')} and what they hold these were "
-            f"dropped: {reasons}. In cross-validation that is expected, as some rows are held out; "
-            "otherwise compare the judge's ids and histories with the rows given to fit.",
+            f"Dropped from the judge's {pluralize(n_slates, 'slate')}: {reasons}. This is expected "
+            "in cross-validation, where some rows are held out; otherwise compare the judge's ids "
+            "and histories with the rows passed to fit.",
             JudgmentWarning,
         )
     _log.info("Using %d of %d slates of the judge.", len(slates), n_slates)
@@ -191,7 +189,7 @@ def _place(answers, interactions):
 
 
 def _calibrate(gate, judge, slates, standing, matrix, cross_fit):
-    """Fit the gate on the slates with known positives.
+    """Fit the gate on the calibration slates.
 
     Returns
     -------
@@ -220,7 +218,7 @@ def _calibrate(gate, judge, slates, standing, matrix, cross_fit):
         usual["sample_weight"] = pair_weights(pairs.sums(design.commonness))
     gate = gate.fit(pairs.evidence, right, groups=slates.users[pairs.slate], **usual)
     _log.info(
-        "Calibrated the gate on %d pairs of %d slates, %d of which the judge got right.",
+        "Calibrated the gate on %d pairs of %d slates; the judge was right on %d pairs.",
         len(right),
         len(slates),
         right.sum(),
@@ -229,62 +227,63 @@ def _calibrate(gate, judge, slates, standing, matrix, cross_fit):
 
 
 def _why_not_calibrated(n_slates, is_recorded):
-    """Say why the gate has nothing to learn from, and what to do."""
+    """Message on why the gate cannot be calibrated, with a remedy."""
     if n_slates:
         why = (
-            f"In all {n_slates} slates by which the gate could be calibrated, the judge rated the "
-            "user's known positives and the other candidates alike, or not at all"
+            f"In all {n_slates} calibration slates, the judge gave the user's known positives and "
+            "the other candidates equal ratings or none"
         )
-        what = "Look at its ratings: do they differ between candidates?"
+        what = "Check whether its ratings differ between candidates"
     elif is_recorded:
         why = (
-            "No slate of the judge holds both an item that its user was fitted on (and the judge "
-            "was not shown) and another one"
+            "No slate of the judge contains both a known positive (an item of the user's "
+            "interactions that the judge was not shown) and another item"
         )
-        what = "Judge slates with known positives among the candidates, "
+        what = "Judge slates with known positives among the candidates"
     else:
-        why = "No calibration slate was asked and answered"
+        why = "No calibration slate was answered"
         what = (
-            "Such slates need users with 4 or more interactions, calibration_fraction > 0, and "
-            "answers: allow more of them, "
+            "These slates require users with at least 4 interactions, calibration_fraction > 0 and "
+            "answers of the judge. Provide more of them"
         )
-    alike = "set gate=None to trust all preferences alike."
-    what += f" Or {alike}" if n_slates else f"or {alike}"
-    return f"{why}. So the gate cannot be calibrated, and trusts no preference. {what}"
+    return (
+        f"{why}. The gate therefore cannot be calibrated and trusts no preference. {what}, or set "
+        "gate=None to trust all preferences equally."
+    )
 
 
 def _warn_of_judge(supervision, largest):
-    """Warn if a gate that was calibrated finds that the judge adds nothing, or too much.
+    """Warn if a calibrated gate finds that the judge adds nothing, or implausibly much.
 
     `largest` is the largest weight.
     """
     gate, n_pairs = supervision.gate, supervision.stats["pairs"]
     if gate is None or getattr(gate, "is_fallback_", False):
-        return  # there was a warning of its own
+        return  # warned about already
     found = f"{gate.summary()} " if isinstance(gate, ReliabilityGate) else ""
     if supervision.stats["pairs_weighted"]:
         if found and largest > _CERTAIN:
             warn(
-                f"{found}Some preferences have log-odds of up to {largest:.0f}: nobody is so "
-                "certain. Does the judge know interactions that are hidden from it, as one "
-                "that counts them, or a recommender that was fitted on them? Its answers must "
-                "come from what it is shown; otherwise it is trusted far too much.",
+                f"{found}Some preferences have log-odds of up to {largest:.0f}, which is "
+                "implausibly certain. The judge may know interactions that should be hidden from "
+                "it, e.g. because it counts them or is a recommender fitted on them. It must rate "
+                "only by what it is shown; otherwise it is trusted far too much.",
                 GateWarning,
             )
         return
     nothing = "the model is the same as without the judge"
     if n_pairs:
         what = f"None of {n_pairs:,} preferences counts: {nothing}."
-        remedy = "Look at its ratings, give it better item texts (item_text), ask a better model,"
+        remedy = "Inspect its ratings, provide better item texts (item_text), use a better model,"
         if not found:
-            remedy = "Look at the gate and at the ratings,"
+            remedy = "Inspect the gate and the ratings,"
         elif gate.adds_ and gate.threshold > ReliabilityGate().threshold:
             remedy = f"Lower the threshold of the gate, {gate.threshold:g},"
         elif gate.adds_ and gate.accuracies_["judge"] < _CLEARLY_WRONG:
             remedy = (
-                "It is wrong more often than right: look at which end of its scale is the best,"
+                "It is wrong more often than right: check which end of its rating scale is best,"
             )
     else:
-        what = f"There is no preference between items that are new to their user: {nothing}."
+        what = f"There are no preferences between items that are new to the user: {nothing}."
         remedy = "Judge slates of such items,"
     warn(f"{found}{what} {remedy} or leave the judge out.", GateWarning)

@@ -1,4 +1,4 @@
-"""What a model is trained on, and how."""
+"""Data and settings of a training run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from ._preferences import preference_losses
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Interactions, and what is known of items.
+    """Interactions, with features of items and users.
 
     Attributes
     ----------
@@ -24,12 +24,12 @@ class TrainingData:
     table : ItemTable or None
     features : csr_matrix of shape (n_items, n_features), float32, or None
     encoder : transformer or None
-        That made the features.
+        Encoder that computed the features.
     feature_names : ndarray of shape (n_features,), object
     id_names : tuple of (str, str)
-        What users and items are called.
+        Column names of user and item ids.
     user_features, user_encoder, user_feature_names
-        Likewise of the users.
+        The same for users.
     """
 
     interactions: Interactions
@@ -45,14 +45,14 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class TrainingSettings:
-    """How to train.
+    """Settings of a training run.
 
     Attributes
     ----------
     backbone : ALSBackbone or SampledBackbone
-        That does what comes before the regularized sweeps.
+        Backbone fitted before the regularized sweeps.
     n_refine : int
-        Number of regularized sweeps; 0 without judge.
+        Number of regularized sweeps; 0 without a judge.
     strengths : {"raw", "log", "binary"}
     n_periods : int
     uses_last_period : bool
@@ -63,10 +63,10 @@ class TrainingSettings:
     compute_loss : bool
     verbose : int
     make_losses : callable
-        As `preference_losses`: the seam for other losses.
+        Function with the signature of `preference_losses`, as an extension point for other losses.
     attributes_of : callable or None
-        From a `Trained` to the fitted attributes of the estimator, a dict: for callbacks that look
-        at the model between the sweeps. None: they cannot.
+        Function that converts a `Trained` to a dict of the estimator's fitted attributes, for
+        callbacks that inspect the model between sweeps. If None, they cannot.
     """
 
     backbone: ALSBackbone | SampledBackbone
@@ -86,7 +86,7 @@ class TrainingSettings:
 
     @property
     def preference_settings(self):
-        """With which settings a judge's preferences act; none without a judge: for messages."""
+        """Settings of the regularization by preferences for messages; empty without a judge."""
         if self.judge is None:
             return {}
         return {"llm_weight": self.llm_weight, "margin": self.margin}

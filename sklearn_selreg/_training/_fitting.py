@@ -1,7 +1,4 @@
-"""Fitting: a backbone first, then the judge's preferences where the gate trusts them.
-
-Knows matrices and answers; nothing of tables or of the estimator.
-"""
+"""Fitting: the backbone first, then sweeps regularized by the preferences that the gate trusts."""
 
 import copy
 import logging
@@ -28,21 +25,21 @@ from ..exceptions import ParameterWarning
 from ._sweeps import SweepWatch
 
 _log = logging.getLogger("sklearn_selreg")
-_ENOUGH_TO_FIT = 1000  # interactions; with fewer, nobody wonders at factors of about 0
-_VANISHED = 0.02  # what the factors add to the score of a fitted pair
+_ENOUGH_TO_FIT = 1000  # interactions; with fewer, factors near 0 are not surprising
+_VANISHED = 0.02  # mean contribution of the factors to the score of a fitted pair
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What training gives.
+    """Result of training.
 
     Attributes
     ----------
     model : FittedModel
     supervision : Supervision or None
-        None if no judge had an opinion.
+        None without a judge, or if it rated no slate.
     judge_stats : dict of str to int
-        Empty without judge.
+        Empty without a judge.
     losses : list of float
     n_iter : int
     """
@@ -61,10 +58,10 @@ def train(data, answers, settings, old=None):
     ----------
     data : TrainingData
     answers : Answers or None
-        None without judge.
+        None without a judge.
     settings : TrainingSettings
     old : tuple or None
-        Ids and factors to go on from: users, items, `Factors`.
+        User ids, item ids and `Factors` to continue from.
 
     Returns
     -------
@@ -74,7 +71,7 @@ def train(data, answers, settings, old=None):
 
 
 class _Training:
-    """One fit: what its steps share."""
+    """State shared by the steps of one fit."""
 
     def __init__(self, data, answers, settings):
         self.data, self.answers, self.settings = data, answers, settings
@@ -103,7 +100,7 @@ class _Training:
 
     def run(self, old):
         settings = self.settings
-        # What old factors know of hidden interactions must not calibrate the gate: it starts anew.
+        # Old factors may know hidden interactions, so cross-fits for the gate start from scratch.
         untouched = copy.deepcopy(self.generator) if self.is_gated else None
         n_fits = 1 + FOLDS if self.is_gated else 1
         n_sweeps = n_fits * self.backbone.watched + (1 + self.is_gated) * settings.n_refine
@@ -120,8 +117,8 @@ class _Training:
                     first, last = self._preferences(supervision, weights, factors)
             if settings.n_refine:
                 factors, n_refined = self._refine(factors, supervision, first, last)
-            self.sweeps.finish()  # few users make fewer fits
-        # The users of before the last time are let go: they may be large.
+            self.sweeps.finish()  # with few users, there are fewer fits
+        # Rebinding releases the previous users, which may be large.
         factors, gram = self._finish(factors, last)
         trained = self._trained(factors, gram, supervision, last, n_refined)
         _log.info("Fitted by %d sweeps or epochs.", trained.n_iter)
@@ -135,7 +132,7 @@ class _Training:
         )
 
     def _fit_backbone(self, old):
-        """Fit the backbone; if a callback ends it early, it has so many sweeps from then on."""
+        """Fit the backbone; if a callback stops it early, keep its number of sweeps for later."""
         backbone = self.backbone
 
         def train_to(factors, n_sweeps):
@@ -154,7 +151,7 @@ class _Training:
         return factors
 
     def _refine(self, factors, supervision, first, last):
-        """Let preferences act; return the factors, and the number of sweeps."""
+        """Run the regularized sweeps; return the factors and the number of sweeps."""
         n_sweeps = self.settings.n_refine
 
         def train_to(factors, n_done):
@@ -169,22 +166,22 @@ class _Training:
         return factors, watch.ended_after or n_sweeps
 
     def _finish(self, factors, preferences):
-        """Solve for the users a last time; return the factors, and the Gram matrix of before."""
+        """Run the final update of the users; return the factors, and the Gram matrix before it."""
         gram = None
-        if self.features is not None:  # of the users that the items were solved against
+        if self.features is not None:  # Gram matrix of the users that the items were solved against
             gram = self._gram_of(factors.users)
         how = self.matrix, self.recency_rank, factors, preferences
         return self.backbone.finish(*how, **self.of_users), gram
 
     def _trained(self, factors, gram, supervision, preferences, n_refined):
-        """Return what training gives, if these are the last factors."""
+        """Return the result of training with these as the final factors."""
         model = self._model(factors, gram, preferences)
         stats = stats_without_opinion(self.answers) if supervision is None else supervision.stats
         n_iter = self.backbone.iterations + n_refined
         return Trained(model, supervision, stats, list(self.losses), n_iter)
 
     def _start(self, old):
-        """Return what the backbone starts from."""
+        """Return the starting point of the backbone."""
         new = self.backbone.start(*self.matrix.shape, self.generator)
         if old is None:
             return new
@@ -192,7 +189,7 @@ class _Training:
         return self.backbone.resume(self.matrix, self.features, *aligned, self.generator)
 
     def _supervise(self, factors, generator):
-        """Return the supervision, and its weights."""
+        """Return the supervision and its weights."""
 
         def rank(slates):
             users, items = with_bias(
@@ -215,10 +212,10 @@ class _Training:
         )
 
     def _preferences(self, supervision, weights, factors):
-        """Return the preferences of the sweeps, and those of the last update of the users."""
+        """Preference losses of the sweeps and of the final update of the users."""
         backbone, settings = self.backbone, self.settings
         plain = final = factors
-        if self.is_gated:  # by how much a preference moves a score is told by as many sweeps
+        if self.is_gated:  # margins refer to a model after the same number of sweeps
             with self._watch("sweeps without preferences", settings.n_refine) as watch:
                 plain = backbone.refine(
                     self.matrix, self.features, factors, settings.n_refine, None, watch,
@@ -238,7 +235,7 @@ class _Training:
         )
 
     def _gram_of(self, users):
-        """Return the Gram matrix of the users that the items were solved against, float64."""
+        """Gram matrix of the users that the items were solved against, float64."""
         known = np.diff(self.matrix.indptr) > 0
         if self.data.user_features is None:
             known[:] = True
@@ -246,7 +243,7 @@ class _Training:
         return sum(part.T.astype(np.float64) @ part for part in parts)
 
     def _model(self, factors, gram, preferences):
-        """Check the factors, and return the model."""
+        """Check the factors and return the model."""
         backbone, data, interactions = self.backbone, self.data, self.data.interactions
         biases = () if factors.bias is None else (factors.bias,)
         check_finite_factors(
@@ -257,7 +254,7 @@ class _Training:
             judged=self.settings.preference_settings,
         )
         user_factors, item_factors = with_bias(*factors[:3], self.period_weights)
-        # Nobody knows anything about a user without interactions and features.
+        # Users with neither interactions nor features get the mean user.
         empty = np.diff(self.matrix.indptr) == 0
         nobody = empty.copy()
         if data.user_features is not None:
@@ -294,7 +291,7 @@ class _Training:
 
 
 def warn_of_vanished_factors(matrix, user_factors, item_factors, backbone):
-    """Warn if the factors hardly add to the scores of fitted pairs, which should be 1."""
+    """Warn if the factors contribute little to the scores of fitted pairs, which should be 1."""
     if matrix.nnz < _ENOUGH_TO_FIT:
         return
     entries = np.linspace(0, matrix.nnz - 1, _ENOUGH_TO_FIT).astype(int)
@@ -304,22 +301,21 @@ def warn_of_vanished_factors(matrix, user_factors, item_factors, backbone):
     if scores.mean() < _VANISHED:
         warn(
             "The factors have collapsed toward zero, so all users get nearly the same "
-            "recommendations: regularization is too large for these interactions and alpha: "
-            f"regularization={backbone.regularization:g}, alpha={backbone.alpha:g}. Lower it, "
-            "or raise alpha.",
+            f"recommendations: regularization is too large ({backbone.regularization:g}) for these "
+            f"interactions and alpha={backbone.alpha:g}. Lower regularization or raise alpha.",
             ParameterWarning,
         )
 
 
 def as_generator(random_state):
-    """Return a Generator; an int seeds it as `implicit` does."""
+    """Convert a random state to a Generator, seeding ints as `implicit` does."""
     if isinstance(random_state, np.random.RandomState):
         random_state = random_state.randint(2**31)
     return np.random.default_rng(random_state)
 
 
 def _align(old, interactions):
-    """Bring old factors into the rows of new interactions, and return which were known."""
+    """Align old factors with new interactions; also return masks of known users and items."""
     users, items, factors = old
     rows, columns = encode(users, interactions.users), encode(items, interactions.items)
     own_bias = None if factors.own_bias is None else factors.own_bias[columns]

@@ -1,4 +1,4 @@
-"""A fitted model of factors that were made elsewhere."""
+"""Construction of a fitted model from factors of another library."""
 
 from dataclasses import replace
 from numbers import Real
@@ -17,7 +17,7 @@ from .._serving._given import GivenFactors
 
 
 def read_factors(ids, factors, name, *, copy):
-    """Check ids and factors, and return them as arrays.
+    """Validate ids and factors and convert them to arrays.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def read_factors(ids, factors, name, *, copy):
     name : str
         "user" or "item".
     copy : bool
-        False: float32 arrays are taken as they are.
+        If False, float32 arrays are used without a copy.
 
     Returns
     -------
@@ -36,8 +36,8 @@ def read_factors(ids, factors, name, *, copy):
     Raises
     ------
     ValueError
-        For other shapes, repeated ids, factors that are not finite, or an array that can neither be
-        copied nor written to.
+        For invalid shapes, duplicate ids, non-finite factors, or a read-only array with
+        `copy=False`.
     """
     if isinstance(ids, list | tuple):  # np.asarray turns all ids of ["ann", 1] into strings
         ids = pd.Series(list(ids)).to_numpy()
@@ -47,8 +47,8 @@ def read_factors(ids, factors, name, *, copy):
         factors = np.array(factors, dtype=np.float32, order="C", copy=True if copy else None)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{name}_factors must be an array of numbers: {error}. A column of lists does as well, "
-            "if all have the same length."
+            f"{name}_factors must be an array of numbers: {error}. A column of lists is also "
+            "supported if all lists have the same length."
         ) from error
     if factors.ndim != 2 or ids.shape != factors.shape[:1] or 0 in factors.shape:
         raise ValueError(
@@ -57,8 +57,8 @@ def read_factors(ids, factors, name, *, copy):
         )
     if not factors.flags.writeable:
         raise ValueError(
-            f"{name}_factors must be writable with copy=False, as refine writes to it; got a "
-            'read-only array. np.load(path, mmap_mode="c") maps a file that stays as it is.'
+            f"{name}_factors must be writable with copy=False, because refine modifies it; got a "
+            'read-only array. np.load(path, mmap_mode="c") maps a file without modifying it.'
         )
     if not np.isfinite(np.sum(factors, dtype=np.float64)):
         raise ValueError(f"{name}_factors must be finite; got NaN or infinity.")
@@ -71,7 +71,7 @@ def read_factors(ids, factors, name, *, copy):
 
 
 def _stack_lists(factors):
-    """Return a column of lists, as tables have it, as a matrix; anything else as it is read."""
+    """Stack a column of lists to a matrix; leave other inputs unchanged."""
     if isinstance(factors, list | tuple):
         return factors
     values = to_numpy(factors)
@@ -81,7 +81,7 @@ def _stack_lists(factors):
 
 
 def check_peer_settings(base_confidence, count_offset):
-    """Raise unless the settings of `from_factors` about folding in are numbers >= 0."""
+    """Raise if the fold-in settings of `from_factors` are not numbers >= 0."""
     for name, value, or_none in (
         ("base_confidence", base_confidence, ""),
         ("count_offset", count_offset, " or None"),
@@ -93,18 +93,18 @@ def check_peer_settings(base_confidence, count_offset):
 
 
 def index_given(X, y, model, **columns):
-    """Index the interactions that given factors were made of.
+    """Index the interactions that given factors were fitted on.
 
     Parameters
     ----------
     X : table, sparse matrix or None
-        The rows and columns of a sparse matrix are the users and items of the model, in its order.
-        None: those that the model has.
+        Rows and columns of a sparse matrix are the users and items of the model, in the same order.
+        If None, the interactions stored in the model.
     y : array-like or None
     model : FittedModel
-        With given factors.
+        Model with given factors.
     **columns
-        Of `index_interactions`.
+        Arguments of `index_interactions`.
 
     Returns
     -------
@@ -113,18 +113,18 @@ def index_given(X, y, model, **columns):
     Raises
     ------
     ValueError
-        If a sparse matrix has another shape, if the model has no interactions, and as
-        `index_interactions`.
+        If a sparse matrix has the wrong shape, if X is None and the model has no interactions, and
+        as in `index_interactions`.
     """
     ids = {"users": model.users, "items": model.items}
     if X is None:
         if y is not None:
-            raise ValueError("y are strengths of interactions, of which there are none; pass both.")
+            raise ValueError("y was passed without X; pass both.")
         known = model.histories
         if not known.matrix.nnz:
             raise ValueError(
-                "X must be the interactions that the factors were made of, as from_factors was "
-                "given none; got None."
+                "X must be the interactions that the factors were fitted on, because from_factors "
+                "was called without interactions; got None."
             )
         return Interactions(known.matrix, known.recency_rank, known.times, **ids)
     interactions = index_interactions(X, y, **columns)
@@ -133,23 +133,24 @@ def index_given(X, y, model, **columns):
     expected = len(model.users), len(model.items)
     if X.shape != expected:
         raise ValueError(
-            "A sparse matrix of interactions must have the rows and columns of the given users and "
-            f"items, {expected}; got shape {X.shape}. A table with their ids may have others."
+            "A sparse matrix of interactions must have a row for each given user and a column for "
+            f"each given item, shape {expected}; got shape {X.shape}. For other users and items, "
+            "pass a table with ids."
         )
     return replace(interactions, **ids)
 
 
 def check_widths(user_factors, item_factors, n_factors):
-    """Raise if users and items do not have as many factors, or not those that are wanted.
+    """Raise if users and items differ in their number of factors, or it is not `n_factors`.
 
     `n_factors` is "auto", None or a number.
     """
     k = user_factors.shape[1]
     if item_factors.shape[1] != k or n_factors not in ("auto", None, k):
         raise ValueError(
-            "user_factors and item_factors must have as many columns, and `factors` must be "
-            f"'auto', None or that number; got {k} and {item_factors.shape[1]} columns, and "
-            f"factors={n_factors}."
+            "user_factors and item_factors must have the same number of columns, and `factors` "
+            f"must be 'auto', None or that number; got {k} and {item_factors.shape[1]} columns, "
+            f"and factors={n_factors}."
         )
 
 
@@ -165,9 +166,9 @@ def make_given_model(
     uses_last_period,
     id_names,
 ):
-    """Make a model of ids and factors, without interactions.
+    """Construct a model from ids and factors, without interactions.
 
-    Its users are folded in as by `backbone`, plainly.
+    It folds in users by `backbone`, without weights of missing entries, recency and biases.
 
     Parameters
     ----------

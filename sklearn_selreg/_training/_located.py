@@ -1,6 +1,6 @@
-"""Interactions that given factors were made of, found among all their users and items.
+"""Positions of a few interactions among all users and items of given factors.
 
-What is located takes memory by the interactions, not by the numbers of users and items.
+Memory is proportional to the interactions, not to the numbers of users and items.
 """
 
 from dataclasses import dataclass, replace
@@ -23,11 +23,11 @@ class Located:
     Attributes
     ----------
     interactions : Interactions
-        Of these users and items alone.
+        Interactions indexed by the located users and items only.
     rows, columns : ndarrays of int, sorted
-        Where they are among all users and all items.
+        Positions of these among all users and all items.
     unknown_users, unknown_items : ndarrays
-        Ids that were left out.
+        Unknown ids, which are ignored.
     """
 
     interactions: Interactions
@@ -46,12 +46,12 @@ class Located:
             warn_of_unknown(what, unknown, len(ids), known, left_out)
 
     def place(self, slates):
-        """Return slates in rows and columns of all; `shown` is left as it is."""
+        """Convert slates to positions among all users and items, except for `shown`."""
         items = np.where(slates.items >= 0, self.columns[slates.items], -1)
         return replace(slates, users=self.rows[slates.users], items=items)
 
     def spread(self, values, shape):
-        """Return values of the interactions as a matrix among all users and items."""
+        """Expand values of the interactions to a matrix of all users and items."""
         small = self.interactions.matrix
         indptr = np.zeros(shape[0] + 1, dtype=small.indptr.dtype)
         indptr[self.rows + 1] = np.diff(small.indptr)
@@ -63,7 +63,7 @@ class Located:
 
 
 def locate(interactions, users, items, candidates=()):
-    """Find interactions among all users and items.
+    """Locate interactions among all users and items.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def locate(interactions, users, items, candidates=()):
     users, items : ndarrays
         All ids.
     candidates : ndarray, default=()
-        Ids of more items that are needed.
+        Ids of additional items to include.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def locate(interactions, users, items, candidates=()):
 
 
 def with_interactions(model, located):
-    """Return a model of given factors with the interactions that these were made of."""
+    """Return a model with given factors, extended by the interactions they were fitted on."""
     small, n_items = located.interactions, len(model.items)
     popularity = np.zeros(n_items, dtype=np.int64)
     popularity[located.columns] = count_interactions(small.matrix)

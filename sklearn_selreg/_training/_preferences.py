@@ -1,4 +1,4 @@
-"""From weighted pairs to a loss: whose scores they may move, and how far."""
+"""From weighted pairs to preference losses, with margins relative to the user's scores."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def preference_losses(
     num_threads,
     listed=None,
 ):
-    """Make the loss of the regularized sweeps, and that of the last update of the users.
+    """Build the losses of the regularized sweeps and of the final update of the users.
 
     Parameters
     ----------
@@ -30,17 +30,17 @@ def preference_losses(
     weights : ndarray
         From `Supervision.weights`.
     plain, final : Factors
-        Without preferences: before and after the last update of the users.
+        Factors without preferences, before and after the final update of the users.
     period_weights : ndarray of shape (n_users, n_periods), float32, or None
-        The users' periods.
+        The users' distribution over periods.
     seen : csr_matrix of shape (n_users, n_items)
     weight : float
-        Of all preferences.
+        Common weight of all preferences.
     margin : float
-        In units of scores.
+        Margin in units of scores.
     num_threads : int
     listed : ndarray of int or None
-        The items of which lists are made; None: all.
+        Items that can be recommended. If None, all.
 
     Returns
     -------
@@ -71,6 +71,6 @@ def preference_losses(
         return PreferenceLoss(replace(terms, users=raters[terms.users]), weight)
 
     last = loss_of(users, items)
-    if plain is final:  # no margin depends on factors, or no update follows the sweeps
+    if plain is final:  # margins do not depend on factors, or there is no final update
         return last, last
     return loss_of(*with_biases(plain)), last

@@ -1,7 +1,6 @@
-"""Refining factors made elsewhere: judged rows alone are read and moved.
+"""Refinement of factors from another library, which reads and modifies only judged rows.
 
-Knows factors, slates and interactions; nothing here takes time or memory in proportion to the
-number of users, and of the items one pass makes a Gram matrix.
+Time and memory do not depend on the number of users; the items are read once, for a Gram matrix.
 """
 
 from dataclasses import replace
@@ -23,37 +22,37 @@ from ._fitting import Trained
 from ._located import with_interactions
 from ._sweeps import SweepWatch
 
-_SAMPLE = 100_000  # rows by which the spread of factors is measured, at most
+_SAMPLE = 100_000  # maximum number of rows to estimate the spread of factors
 _GRAM_CHUNK = 2**16
 
 
 def shown_standing(items, slates, backbone, located, item_factors):
-    """Rank items for users of whom only the history is known that the judge was shown.
+    """Rank items for users represented only by the history shown to the judge.
 
-    The given factors of these users have seen the hidden interactions. So the users are solved for
-    anew by least squares, from what the judge was shown, items fixed. The items' factors have still
-    seen the hidden interactions.
+    The given factors of these users were fitted on the hidden interactions. The users are therefore
+    solved for again by least squares with fixed items, from the history shown to the judge. The
+    item factors still contain information on the hidden interactions.
 
     Parameters
     ----------
     items : ndarray of shape (n_slates, n), intp
-        Of each slate, among the located items; -1 for none.
+        Items of each slate as positions among the located ones, padded with -1.
     slates : Slates
-        Those that calibrate, among the located users and items.
+        Calibration slates, as positions among the located users and items.
     backbone : ALSBackbone
-        With the settings that the factors were made with.
+        Backbone with the settings the factors were fitted with.
     located : Located
     item_factors : ndarray of shape (n_items, k), float32
-        Of all items.
+        Factors of all items.
 
     Returns
     -------
     standing : Standing of shape (n_slates, n)
-        As from `cross_fitted_standing`, among the located items; the user's own interactions are
-        not counted.
+        As from `cross_fitted_standing`, but among the located items; popularity excludes the user's
+        own interactions.
     """
     few = item_factors[located.columns]
-    # The items that are in no interaction matter by their Gram matrix alone: as k rows.
+    # Items without located interactions matter only by their Gram matrix, so k rows replace them.
     gram = _gram(item_factors) - _gram(few)
     eigenvalues, vectors = np.linalg.eigh(gram)
     rest = (np.sqrt(np.maximum(eigenvalues, 0)) * vectors).T.astype(np.float32)
@@ -67,15 +66,15 @@ def shown_standing(items, slates, backbone, located, item_factors):
 
 
 def train_given(model, answers, located, settings):
-    """Let a judge's preferences act on given factors; they are changed in place.
+    """Refine given factors in place by a judge's preferences.
 
     Parameters
     ----------
     model : FittedModel
-        With given factors.
+        Model with given factors.
     answers : Answers
     located : Located
-        The interactions that the factors were made of.
+        Interactions that the factors were fitted on.
     settings : TrainingSettings
         `n_refine` is the number of sweeps.
 
@@ -113,7 +112,7 @@ def train_given(model, answers, located, settings):
 
 
 def _supervise(model, answers, located, settings):
-    """Return the supervision, in rows and columns of all, and its weights."""
+    """Return the supervision, as positions among all users and items, and its weights."""
     interactions, matrix = located.interactions, located.interactions.matrix
 
     def rank(slates):
@@ -132,12 +131,12 @@ def _supervise(model, answers, located, settings):
 
 
 def _sweep(model, located, preferences, n_sweeps, watch):
-    """Let preferences act on the rows that are judged, kept near their factors.
+    """Refine the judged rows by preferences, anchored at the given factors.
 
     Returns
     -------
     moved : list of tuples (array, rows, values)
-        What has moved, and to where; the factors are not changed.
+        Rows of the factors to replace, and their new values; the factors are not modified.
     """
     slates = preferences.slates
     users, user = np.unique(slates.users, return_inverse=True)
@@ -169,13 +168,13 @@ def _sweep(model, located, preferences, n_sweeps, watch):
 
 
 def score_unit(user_factors, item_factors, located):
-    """Return the standard deviation of scores, which is the unit of margins of given factors."""
+    """Return the standard deviation of scores, the unit of margins for given factors."""
     users, items = _typical(user_factors, item_factors, located)
     return score_spread(users, items, np.ones(len(items), dtype=bool))
 
 
 def _typical(user_factors, item_factors, located):
-    """Return the factors of some users and items with interactions: what scores are like."""
+    """Sample factors of users and items with interactions, to estimate the spread of scores."""
     matrix = located.interactions.matrix
     rows = located.rows[np.diff(matrix.indptr) > 0]
     columns = located.columns[count_interactions(matrix) > 0]

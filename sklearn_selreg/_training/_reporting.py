@@ -1,4 +1,4 @@
-"""Fits read what they are given once, and tell scikit-learn's callbacks how far they are."""
+"""Input collection for methods that fit, and progress reports to scikit-learn's callbacks."""
 
 from functools import cache, partial, wraps
 
@@ -13,17 +13,18 @@ from .._utils._sklearn import with_callbacks
 
 
 def reports_to_callbacks(fit=None, *, of_given=False):
-    """Decorate a method that fits, so that the callbacks of its estimator are told of its tasks.
+    """Decorate a method that fits, so that it reports its tasks to the estimator's callbacks.
 
-    Without callbacks it is called as it is. A query or stream is collected before, once.
+    A query or stream is collected once, before the call. Without callbacks, the method is then
+    called directly.
 
     Parameters
     ----------
     fit : callable
         Method with the arguments `X` and `y`.
     of_given : bool, default=False
-        Whether it is about given factors: without `X` it reads the interactions that the model has,
-        and users and items of a matrix are those of the model.
+        Whether the method refines given factors. If so, `X=None` means the interactions stored in
+        the model, and rows and columns of a matrix are the users and items of the model.
     """
     if fit is None:
         return partial(reports_to_callbacks, of_given=of_given)
@@ -35,7 +36,7 @@ def reports_to_callbacks(fit=None, *, of_given=False):
         task = Task(context, estimator, _samples(X, y, model))
         with under(task):
             result = fit(estimator, X, y)
-        task.end(dict)  # nothing is left to set: it is fitted
+        task.end(dict)  # already fitted, so no attributes to set
         return result
 
     @wraps(fit)
@@ -50,9 +51,9 @@ def reports_to_callbacks(fit=None, *, of_given=False):
 
 
 def _samples(X, y, given):
-    """Return functions that return a table of interactions and its strengths.
+    """Lazy accessors of a table of interactions and its strengths.
 
-    Callbacks score by them, and leave it if there is no `y`; without strengths each row counts 1.
+    Callbacks use them for scoring, which requires a `y`: without strengths, each row counts 1.
     `given` is a model with given factors, or None.
     """
 

@@ -1,4 +1,4 @@
-"""What looks at each sweep of a fit, or epoch of a backbone."""
+"""Monitoring of the sweeps of a fit and the epochs of a backbone."""
 
 import logging
 
@@ -10,31 +10,29 @@ _log = logging.getLogger("sklearn_selreg")
 
 
 class SweepWatch(Watch):
-    """Shows the progress of a loop, ends it where a callback says so, and keeps the loss.
-
-    A context manager.
+    """Context manager that shows progress, records the loss, and lets callbacks stop the loop.
 
     Parameters
     ----------
     name : str
-        What the sweeps are, for callbacks.
+        Name of the loop, for callbacks.
     n_sweeps : int
-        How many there are, at most.
+        Maximum number of sweeps.
     settings : TrainingSettings
     strengths : ndarray of shape (nnz,)
-        For the message if factors are not finite.
+        Strengths of the interactions, for the message on non-finite factors.
     sweeps : Progress or None, default=None
-        All sweeps of the fit; None: these are all.
+        Progress of all sweeps of the fit. If None, this loop is the whole fit.
     losses : list of float or None, default=None
-        Where losses are kept, with `compute_loss`.
+        List to which losses are appended with `compute_loss`.
     train_to : callable or None, default=None
-        From the `Factors` after so many sweeps, and their number, to what training would give if
-        they were the last ones. None: they cannot be: no callback ends them.
+        Function of the current `Factors` and the number of sweeps that returns the `Trained` model
+        if the loop stops there. If None, callbacks cannot stop the loop.
 
     Attributes
     ----------
     ended_after : int or None
-        The sweep after which a callback ended them.
+        Number of sweeps after which a callback stopped the loop.
     """
 
     def __init__(
@@ -57,7 +55,7 @@ class SweepWatch(Watch):
         self._progress.__exit__(*error)
 
     def check(self, problem):
-        """Raise if factors are not finite; keep the loss."""
+        """Raise if factors are not finite; record the loss."""
         if not problem.is_finite:
             settings = self._settings
             raise ValueError(
@@ -74,7 +72,9 @@ class SweepWatch(Watch):
         stop = self._progress.update(fitted=self._fitted(factors, n_done))
         if stop and self._train_to is not None:
             self.ended_after = n_done
-            _log.info("A callback ended the %s after %d of %d.", self._name, n_done, self._n_sweeps)
+            _log.info(
+                "A callback stopped the %s after %d of %d.", self._name, n_done, self._n_sweeps
+            )
             return True
         self._progress.begin_step()
         return False

@@ -55,7 +55,7 @@ def test_a_refit_that_raises_leaves_the_model(likes):
     before, scores = state(model), model.predict(likes)
     strange = {"user": 999, "history": [1], "candidates": [2, 3], "ratings": [0.1, 0.9]}
     model.set_params(judge=PrecomputedJudge([strange]))
-    with pytest.raises(ValueError, match="No slate of the judge fits the interactions"):
+    with pytest.raises(ValueError, match="No slate of the judge matches the interactions"):
         model.fit(likes[likes["user"] >= 5])
     check_as_it_was(model, before, likes, scores)
 

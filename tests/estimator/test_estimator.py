@@ -577,7 +577,7 @@ def test_without_judge_there_are_no_judgments(model):
 
 def test_too_little_to_calibrate_on(world):
     no_positives = [r for r in world.records if len(r["candidates"]) == 6]
-    with pytest.warns(UserWarning, match="gate cannot be calibrated, and trusts no preference"):
+    with pytest.warns(UserWarning, match="cannot be calibrated and trusts no preference"):
         model = world.judged(judge=PrecomputedJudge(no_positives)).fit(world.train)
     assert model.gate_ is None
     assert not model.preferences_["weight"].any()
@@ -680,7 +680,7 @@ def test_a_judge_who_knows_what_is_hidden_is_told(world):
         record | {"ratings": counts.reindex(record["candidates"], fill_value=0).tolist()}
         for record in world.records
     ]
-    with pytest.warns(GateWarning, match="nobody is so certain. Does the judge know interactions"):
+    with pytest.warns(GateWarning, match="implausibly certain. The judge may know interactions"):
         world.judged(judge=PrecomputedJudge(records)).fit(world.train)
 
 
@@ -700,11 +700,11 @@ class Strange(TransformerMixin, BaseEstimator):
 @pytest.mark.parametrize(
     ("give", "message"),
     [
-        (np.ones, r"must give one column for \d+ pairs; got an array of shape \(\d+,\)"),
-        (lambda n: np.full((n, 1), np.nan), "must give finite weights >= 0"),
+        (np.ones, r"must return one column for \d+ pairs; got an array of shape \(\d+,\)"),
+        (lambda n: np.full((n, 1), np.nan), "must return finite weights >= 0"),
         (
             lambda n: np.full((n, 1), -1.0),
-            "must give finite weights >= 0; got values from -1 to -1",
+            "must return finite weights >= 0; got values from -1 to -1",
         ),
     ],
 )
@@ -729,7 +729,7 @@ def test_a_judge_of_calibration_alone_is_told(world):
     known = [record for record in world.records if len(record["candidates"]) == 9]
     known = [record | {"candidates": record["candidates"][:4]} for record in known]
     known = [record | {"ratings": record["ratings"][:4]} for record in known]
-    with pytest.warns(GateWarning, match=r"There is no preference between .* Judge slates of such"):
+    with pytest.warns(GateWarning, match="no preferences between .* Judge slates of such"):
         model = world.judged(judge=PrecomputedJudge(known)).fit(world.train)
     assert model.judge_stats_["pairs"] == 0
     assert model.judge_summary_ == model.gate_.summary()
@@ -747,7 +747,7 @@ class Indifferent(TransformerMixin, BaseEstimator):
 
 
 def test_gates_of_another_kind_are_told_of_too(world):
-    with pytest.warns(GateWarning, match=r"^None of 1,200 preferences counts: .* Look at the gate"):
+    with pytest.warns(GateWarning, match=r"^None of 1,200 preferences counts: .* Inspect the gate"):
         model = world.judged(gate=Indifferent()).fit(world.train)
     with pytest.raises(AttributeError, match="a custom gate"):
         _ = model.judge_summary_
@@ -788,14 +788,14 @@ def test_slates_beyond_the_fitted_rows_are_dropped_in_one_warning(world):
 def test_no_slate_left_is_an_error(world):
     elsewhere = [record | {"user": f"user {record['user']}"} for record in world.records]
     with pytest.raises(
-        ValueError, match=r"No slate of the judge fits .* 80 slates of unknown .* such as 'user "
+        ValueError, match=r"No slate of the judge matches .* 80 slates of unknown .* user 'user "
     ):
         world.judged(judge=PrecomputedJudge(elsewhere)).fit(world.train)
     as_text = [
         record | {"history": [], "candidates": [str(i) for i in record["candidates"]]}
         for record in world.records
     ]
-    with pytest.raises(ValueError, match=r"candidates of unknown items.* the same ids"):
+    with pytest.raises(ValueError, match=r"candidates of unknown items.* must be the same"):
         world.judged(judge=PrecomputedJudge(as_text)).fit(world.train)
 
 
@@ -967,7 +967,7 @@ def test_the_steps_of_a_fit_are_logged(world, caplog):
     assert told[4] == model.judge_summary_
     assert f"of {len(model.users_)} users with {len(model.items_)} items" in told[0]
     assert f"on {stats['calibration_pairs']} pairs of {stats['calibration_slates']}" in told[2]
-    assert f"of {stats['pairs']} preferences weigh more" in told[3]
+    assert f"of {stats['pairs']} preferences have a positive weight" in told[3]
 
 
 def test_works_in_a_pipeline(world, model):

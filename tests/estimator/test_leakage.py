@@ -247,7 +247,7 @@ def recorded(likes, n_shown, rng):
 @pytest.mark.parametrize("splitter", SPLITTERS.values(), ids=SPLITTERS)
 @pytest.mark.filterwarnings("ignore:ReliabilityGate got:UserWarning")
 @adds_nothing
-@pytest.mark.filterwarnings("ignore:Of the judge's .* these were dropped:UserWarning")
+@pytest.mark.filterwarnings("ignore:Dropped from the judge's:UserWarning")
 @pytest.mark.filterwarnings("ignore:.* users are unknown to the model:UserWarning")
 def test_recorded_slates_are_read_by_the_training_rows(likes, films, splitter):
     records = recorded(likes, 2, np.random.default_rng(0))

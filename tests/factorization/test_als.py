@@ -1,4 +1,4 @@
-"""The factorization against plain numpy in float64, written from the objective pair by pair."""
+"""Factorization, compared with plain numpy in float64 that evaluates the objective pair by pair."""
 
 import itertools
 import os
@@ -22,7 +22,7 @@ from sklearn_selreg._factorization._slate_terms import SlateTerms
 from sklearn_selreg._factorization._top_k import top_k
 
 N_USERS, N_ITEMS, N_FACTORS, N_FEATURES, N_USER_FEATURES = 14, 18, 6, 5, 4
-SLATE_USERS = [1, 1, 1, 2, 4, 5, 5, 7, 8, 13]  # of 13 nothing else is known, of 12 nothing
+SLATE_USERS = [1, 1, 1, 2, 4, 5, 5, 7, 8, 13]  # user 13 has only slates, user 12 no data at all
 SLATE_SIZES = [2, 7, 3, 7, 1, 5, 4, 2, 7, 6]
 COMBINATIONS = [
     dict(zip(("missing", "features", "bias", "user_features"), which, strict=True))
@@ -33,7 +33,7 @@ NO_PAIRS = {"llm_weight": 0.0, "largest_weight": 1.0}
 
 @dataclass
 class Problem:
-    """The objective of `_als` in loops over dense float64 arrays; confidence 0 is missing."""
+    """Objective of `_als` in loops over dense float64 arrays; confidence 0 means missing."""
 
     confidence: np.ndarray
     x: np.ndarray
@@ -56,7 +56,7 @@ class Problem:
             if self.slates is not None:
                 self.is_known[self.slates.users] = 1
             self.weights *= self.is_known[:, np.newaxis]
-        self.pairs = []  # user, preferred item, other item, margin less biases, weight
+        self.pairs = []  # user, preferred item, other item, margin minus bias difference, weight
         if self.slates is not None:
             matrices, margins = self.slates.matrices(), self.slates.margin_matrices()
             for s, i, j in zip(*np.nonzero(matrices), strict=True):
@@ -84,14 +84,14 @@ class Problem:
         )
 
     def prior(self, y):
-        """W, (n_features, k), by scikit-learn's ridge regression, and the items it expects."""
+        """W, (n_features, k), by scikit-learn's ridge regression, and the items it predicts."""
         if self.features is None:
             return np.zeros((0, y.shape[1])), np.zeros_like(y)
         ridge = Ridge(alpha=8, fit_intercept=False).fit(self.features, y, sample_weight=self.c)
         return ridge.coef_.T, ridge.predict(self.features)
 
     def user_prior(self, x):
-        """The same for users, of whom those without interactions and slates do not count."""
+        """The same for users, without those that have neither interactions nor slates."""
         if self.user_features is None:
             return np.zeros((0, x.shape[1])), np.zeros_like(x)
         ridge = Ridge(alpha=8, fit_intercept=False)
@@ -116,7 +116,7 @@ class Problem:
         return loss
 
     def user_equations(self, x, y, u):
-        """A and b of a user's normal equations, each hinge majorized at x and y."""
+        """A and b of a user's normal equations, with each hinge majorized at x and y."""
         A = self.regularization * np.eye(x.shape[1])
         b = self.regularization * self.user_prior(x)[1][u]
         for i in range(len(y)):
@@ -130,7 +130,7 @@ class Problem:
         return A, b
 
     def item_equations(self, x, y, i):
-        """The same for an item; its curvature is doubled, as the other item of a pair moves too."""
+        """The same for an item; curvature is doubled, as the other item of a pair also moves."""
         penalty = self.item_regularization * self.c[i]
         A, b = penalty * np.eye(x.shape[1]), penalty * self.prior(y)[1][i]
         for u in range(len(x)):
@@ -159,7 +159,7 @@ def random_problem(
     llm_weight=0.0,
     largest_weight=1.0,
 ):
-    """Two users and two items are in no interaction; one each of them is in slates."""
+    """Two users and two items have no interactions; one of each appears in slates."""
     rng = np.random.default_rng(seed)
     confidence = rng.integers(1, 30, (N_USERS, N_ITEMS)) * (rng.random((N_USERS, N_ITEMS)) < 0.3)
     confidence[[12, 13]] = 0
@@ -185,21 +185,21 @@ def random_problem(
 
 
 def random_slates(rng, users, sizes, n_items, largest_weight, bias=False):
-    """Slates of unequal sizes, most pairs weighted, from 1 / `largest_weight` to it."""
+    """Slates of unequal sizes; most pairs are weighted, by 1 / `largest_weight` or more."""
     shape = len(sizes), max(sizes)
     items, weights = np.zeros(shape, dtype=np.intp), np.zeros((*shape, shape[1]), np.float32)
     for s, size in enumerate(sizes):
         items[s, :size] = rng.choice(n_items, size, replace=False)
         preferred = np.triu(rng.random((size, size)) < 0.8, 1)
         weights[s, :size, :size] = preferred * largest_weight ** rng.uniform(-1, 1, (size, size))
-    weights[1::2] = weights[1::2].transpose(0, 2, 1)  # the later place is preferred
+    weights[1::2] = weights[1::2].transpose(0, 2, 1)  # the later candidate is preferred
     biases = rng.uniform(0, 0.5, shape).astype(np.float32) if bias else None
     terms = SlateTerms.from_matrices(np.array(users), items, weights, 0.0, biases)
     return replace(terms, margins=rng.uniform(0, 0.6, terms.weights.shape).astype(np.float32))
 
 
 def random_factors(rng, n_rows, n_factors):
-    """Numbers that float32 holds exactly, in float64."""
+    """Float64 factors that float32 represents exactly."""
     return rng.normal(0, 0.4, (n_rows, n_factors)).astype(np.float32).astype(np.float64)
 
 
@@ -231,14 +231,14 @@ def relative_energy(found, expected, equations):
 
 
 def implicit_model(matrix, **parameters):
-    with threadpool_limits(1, "blas"):  # it warns otherwise
+    with threadpool_limits(1, "blas"):  # implicit warns otherwise
         model = AlternatingLeastSquares(**parameters, num_threads=1)
         model.fit(matrix, show_progress=False)
     return model
 
 
 def as_implicit(matrix, alpha, regularization, seed):
-    """Return the problem that `implicit` solves, from where it starts."""
+    """Set up the problem that `implicit` solves, with its starting point."""
     start = np.random.default_rng(seed)
     return RegularizedALS(
         matrix * np.float32(alpha),
@@ -274,7 +274,7 @@ def test_the_objective_is_not_above_that_of_implicit(rng, n_sweeps, regularizati
     solver = as_implicit(matrix, 3.0, regularization, seed=3)
     for _ in range(n_sweeps):
         solver.sweep()
-    solver.solve_users()  # as a fit ends
+    solver.solve_users()  # the final step of a fit
     assert solver.loss() <= 1.0001 * theirs.loss()
 
 
@@ -331,7 +331,7 @@ def test_half_sweeps_solve_the_normal_equations(options, pairs):
     for found, equations in ((x, user_side), (y, item_side)):
         expected = solve(equations)
         assert relative_energy(found, expected, equations) < 1e-4
-        # At 1e6 the equations' condition is beyond what any float32 solution can be held to.
+        # At 1e6 the equations are too ill-conditioned for any float32 solution.
         if pairs["llm_weight"] * pairs["largest_weight"] < 1e6:
             assert relative_error(found, expected) < 1e-4
 
@@ -340,9 +340,9 @@ def test_problems_cover_the_special_cases():
     problem = random_problem(0, llm_weight=1.0)
     users, first, second, *_ = (np.array(column) for column in zip(*problem.pairs, strict=True))
     items = np.append(first, second)
-    assert problem.confidence[np.append(users, users), items].any()  # also interacted with
-    assert 0 in items  # in slates alone
-    assert N_ITEMS - 1 not in items  # in nothing
+    assert problem.confidence[np.append(users, users), items].any()  # some with interactions
+    assert 0 in items  # only in slates
+    assert N_ITEMS - 1 not in items  # in neither slates nor interactions
     assert 13 in users
     assert not problem.confidence[[12, 13]].any()
     x, y = problem.x, problem.y
@@ -352,7 +352,7 @@ def test_problems_cover_the_special_cases():
 
 @pytest.mark.parametrize("llm_weight", [1.0, 1000.0])
 def test_many_slates_leave_no_trace_in_other_rows(rng, llm_weight):
-    """What slates add to their rows must not add up elsewhere."""
+    """Contributions of slates to their rows must not leak into other rows."""
     n_users, n_items = 9000, 60
     asked = np.arange(1, n_users, 2)
     problem = Problem(
@@ -374,7 +374,7 @@ def test_many_slates_leave_no_trace_in_other_rows(rng, llm_weight):
 
 
 def test_preferences_may_fall_into_separate_parts(rng):
-    """Pairs 0-1 and 2-3 of one slate have nothing in common; candidate 4 is in none."""
+    """Pairs 0-1 and 2-3 of one slate are disconnected; candidate 4 is in no pair."""
     weights = np.zeros((1, 5, 5), dtype=np.float32)
     weights[0, 0, 1], weights[0, 3, 2] = 2.0, 1e-3
     slates = SlateTerms.from_matrices(np.array([1]), np.array([[3, 5, 6, 2, 0]]), weights, 0.3)
@@ -424,7 +424,7 @@ def test_alpha_multiplies_confidences():
 
 @pytest.mark.parametrize("missing", [False, True])
 def test_feature_prior_is_weighted_ridge_regression(missing):
-    """With users at zero, items have nothing but their prior."""
+    """With users at zero, items depend only on their prior."""
     problem = random_problem(0, missing=missing, features=True)
     problem.confidence[:] = 0
     solver = problem.solver(cg_steps=2 * N_FACTORS)
@@ -482,7 +482,7 @@ def test_loss_never_rises(options, llm_weight, regularization):
 
 @pytest.mark.parametrize("options", [COMBINATIONS[0], COMBINATIONS[-1]], ids=str)
 def test_sweeps_converge_to_a_stationary_point(rng, options):
-    """Finite differences of the objective, in which nothing is majorized, vanish."""
+    """Finite differences of the exact objective (without majorization) vanish."""
     problem = random_problem(2, **options, llm_weight=20.0)
     problem.regularization = problem.item_regularization = 2.0
     dx, dy = random_factors(rng, N_USERS, N_FACTORS), random_factors(rng, N_ITEMS, N_FACTORS)
@@ -619,7 +619,7 @@ def test_bias_leans_on_features_where_interactions_are_few(rng):
     popularity = np.append(np.zeros(5, dtype=int), rng.integers(1, 50, 35))
     features = (rng.random((40, 3)) < 0.5).astype(np.float64)
     plain = popularity / (popularity + 5)
-    # Ridge regression with an intercept, from its normal equations.
+    # Ridge regression with an intercept, by its normal equations.
     centered = features - features.mean(axis=0)
     slopes = np.linalg.solve(centered.T @ centered + np.eye(3), centered.T @ (plain - plain.mean()))
     ridge = plain.mean() + centered @ slopes
@@ -658,7 +658,7 @@ def test_with_bias_adds_the_bias_to_every_score(rng):
 
 @pytest.mark.parametrize("features", [False, True])
 def test_backbone_states_its_problem(rng, features):
-    """A sweep of it is one of the problem put together by hand."""
+    """A sweep equals one of the problem constructed by hand."""
     matrix = random_matrix(rng, N_USERS, N_ITEMS, 0.2)
     popularity = (matrix.toarray() > 0).sum(axis=0)
     settings = backbone(prior_strength=0.5, missing_power=0.5, item_bias=0.1)

@@ -1,4 +1,4 @@
-"""BPR and LMF as backbones, and warm starts of all."""
+"""BPR and LMF as backbones, and warm starts of all backbones."""
 
 import warnings
 
@@ -21,7 +21,7 @@ BACKBONES = ["als", "bpr", "lmf"]
 
 
 def table(seed=0, per_user=6):
-    """Users like the items of their group, mostly."""
+    """Interactions in which users mostly like the items of their own group."""
     rng = np.random.default_rng(seed)
     rows = []
     for user in range(N_USERS):
@@ -44,7 +44,7 @@ def genres():
 
 @pytest.fixture(scope="module")
 def judge(X):
-    """Knows the groups; half of its questions hide likes."""
+    """Judge that knows the groups; half of its slates hide positives."""
     rng, records = np.random.default_rng(1), []
     for number, (user, items) in enumerate(X.groupby("user")["item"]):
         items = items.tolist()
@@ -71,14 +71,14 @@ def matrix_of(X):
 
 
 def in_group(model):
-    """Share of recommended items that are of the user's group."""
+    """Fraction of recommended items that belong to the user's group."""
     items, _ = model.recommend(model.users_, n_items=3)
     group = [[int(i[1:]) % N_GROUPS for i in row] for row in items]
     return np.mean(np.array(group) == [[int(u[1:]) % N_GROUPS] for u in model.users_])
 
 
 def own_group_first(model):
-    """Share of pairs of new items, one of the user's group and one not, in the right order."""
+    """Fraction of correctly ordered pairs of a new item of the user's group and one of another."""
     right = []
     for user, scores in zip(model.users_, model.user_factors_ @ model.item_factors_.T, strict=True):
         new = np.isin(model.items_, model.recommend([user], n_items=N_ITEMS)[0])
@@ -98,7 +98,7 @@ def test_bpr_alone_is_implicits(X):
 
 
 def test_lmf_alone_ranks_as_implicits(X):
-    """Its users' biases are left out, and rank nothing."""
+    """User biases are dropped, since they do not affect rankings."""
     model = make("lmf", item_bias=0).fit(X)
     own = LogisticMatrixFactorization(
         8, learning_rate=1.0, regularization=6.0, iterations=50, num_threads=1, random_state=0
@@ -122,7 +122,7 @@ def test_a_judge_who_knows_is_followed(X, genres, judge, backbone):
     plain = make(backbone, item_data=genres).fit(X)
     model = make(backbone, item_data=genres, judge=judge, backbone__compute_loss=True).fit(X)
     assert model.gate_.gap_coef_ > 0
-    # All new items, as the few at the top may stay: LMF's are worse than chance on such small data.
+    # All new items, since the top ones may stay the same: LMF is worse than chance on small data.
     assert own_group_first(model) > own_group_first(plain)
     assert in_group(model) >= in_group(plain)
     heavier = clone(model).set_params(llm_weight=1.0).fit(X)
@@ -137,18 +137,18 @@ def test_a_judge_who_knows_is_followed(X, genres, judge, backbone):
 
 @pytest.mark.parametrize("backbone", ["bpr", "lmf"])
 def test_items_nobody_has_touched_are_what_their_features_say(X, genres, backbone):
-    """The four new items rank higher for the users of their genre."""
+    """The four new items rank higher for users of their genre."""
     model = make(backbone, item_data=genres).fit(X)
     new = [f"i{N_ITEMS + g}" for g in range(N_GROUPS)]
     columns = np.searchsorted(model.items_, new)
     scores = model.user_factors_ @ model.item_factors_[columns].T
     group = np.array([int(u[1:]) % N_GROUPS for u in model.users_])
-    assert np.mean(scores.argmax(axis=1) == group) > 0.6  # by chance .25
+    assert np.mean(scores.argmax(axis=1) == group) > 0.6  # 0.25 by chance
 
 
 @pytest.mark.parametrize("backbone", ["bpr", "lmf"])
 def test_folded_in_users_are_like_fitted_ones(X, backbone):
-    """The same histories under new names: similar scores of the same size."""
+    """The same histories with new user ids yield similar scores of the same scale."""
     model = make(backbone).fit(X)
     fitted = model.user_factors_ @ model.item_factors_.T
     model.fold_in(X.assign(user="new " + X["user"]))
@@ -179,7 +179,7 @@ def test_nothing_is_printed_or_warned(X, judge, backbone, capfd):
     ("settings", "error", "message"),
     [
         ({"backbone": "svd"}, ValueError, "backbone"),
-        ({"backbone": "bpr", "alpha": 3.0}, ValueError, "'bpr' has no alpha"),
+        ({"backbone": "bpr", "alpha": 3.0}, ValueError, "'bpr' has no parameter alpha"),
         ({"backbone": "bpr", "backbone__neg_prop": 3}, ValueError, "neg_prop.*LMF.*BPR"),
         ({"backbone": "lmf", "backbone__missing_power": 0.75}, ValueError, "missing_power.*LMF"),
         ({"backbone__learning_rate": 1}, ValueError, "learning_rate.*BPR.*ALS"),
@@ -212,7 +212,7 @@ def test_saved_models_predict_fold_in_and_go_on(X, judge, backbone, tmp_path):
 
 
 def als_loss(model, X):
-    """The objective of plain ALS at the factors of a model, in numpy."""
+    """Objective of plain ALS at the factors of a model, in numpy."""
     matrix = matrix_of(X).toarray()
     x, y = model.user_factors_.astype(float), model.item_factors_.astype(float)
     weights = np.where(matrix > 0, 10.0, 1.0)
@@ -235,13 +235,13 @@ def test_warm_start_goes_on_from_the_old_factors(X):
 
 
 def test_ids_are_found_where_they_have_moved(X):
-    """New ids before, between and after the old ones; rows in another order."""
+    """New ids sort before, between and after the old ones, and rows are in another order."""
     rename = {"u000": "a", "u001": "zz", "i00": "a", "i01": "zz"}
     half = X[~X["user"].isin(["u005", "u050"]) & (X["item"] != "i07")]
     first = plain(iterations=10, warm_start=True).fit(half)
     old = dict(zip(first.users_, first.user_factors_, strict=True))
     again = pd.concat([X, X.replace(rename)]).drop_duplicates().sample(frac=1, random_state=0)
-    model = clone(first).set_params(iterations=1).fit(again)  # a clone is cold
+    model = clone(first).set_params(iterations=1).fit(again)  # a clone has no warm start
     cold = als_loss_of_any(model, again)
     warm = als_loss_of_any(first.set_params(iterations=1).fit(again), again)
     converged = als_loss_of_any(plain(iterations=100).fit(again), again)
@@ -270,7 +270,7 @@ def test_warm_start_drops_who_is_no_longer_there(X):
 
 @pytest.mark.parametrize("backbone", ["bpr", "lmf"])
 def test_bpr_and_lmf_go_on_too(X, genres, backbone):
-    """After a single further epoch old, new users and new items rank as after many."""
+    """After one more epoch, old users, new users and new items rank as after many."""
     old = X[(X["user"] > "u030") & (X["item"] != "i02")]
     model = make(backbone, item_data=genres, warm_start=True).fit(old)
     model.set_params(iterations=1, backbone__learning_rate=0.05).fit(X)
@@ -297,7 +297,7 @@ def test_going_on_adds_the_popularity_only_once(X, backbone):
 
 
 class Recorder(ReliabilityGate):
-    """Keeps what it was fitted on."""
+    """Gate that records its training data."""
 
     def fit(self, Z, y, groups=None, sample_weight=None):
         self.evidence_, self.right_, self.weights_ = Z, y, sample_weight
@@ -305,9 +305,9 @@ class Recorder(ReliabilityGate):
 
 
 def test_old_factors_do_not_calibrate_the_gate(X, judge):
-    """They have seen what is hidden: the evidence is that of a cold start.
+    """Old factors know hidden interactions, so the evidence must be that of a cold start.
 
-    How much pairs count may differ: by how usual they are where the model at hand asks the gate.
+    Only the sample weights may differ: they depend on the slates weighted with the current model.
     """
     cold = make("als", judge=judge, gate=Recorder()).fit(X).gate_
     warm = make("als", judge=judge, gate=Recorder(), warm_start=True).fit(X).fit(X).gate_

@@ -1,4 +1,4 @@
-"""Biases by popularity, and what features lead to expect of them, against scikit-learn's ridge."""
+"""Popularity biases and their prediction from features, compared with scikit-learn's Ridge."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ SHAPES = pytest.mark.parametrize(
 
 
 def ridge_of(features, by_period):
-    """The ridge regression of biases without features."""
+    """Biases without features, on which the ridge regression is fitted."""
     alone = popularity_bias(by_period, None)
     return alone, Ridge(alpha=1.0, solver="svd").fit(features.toarray().astype(float), alone)
 

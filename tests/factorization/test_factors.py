@@ -1,4 +1,4 @@
-"""Biases of popularity: shrunk to a ridge regression, as scikit-learn solves it."""
+"""Popularity biases shrunk toward a ridge regression, compared with scikit-learn's Ridge."""
 
 import numpy as np
 import pytest

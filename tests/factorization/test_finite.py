@@ -1,4 +1,4 @@
-"""Factors are finite, or there is an error that says why they are not."""
+"""Factors are finite, or an error names the cause."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from sklearn_selreg.judges import LLMJudge
 COLUMNS = {"user_col": "user", "item_col": "item"}
 
 
-# The judges here go by the order shown, which is told.
+# The judges here rate by displayed position, which causes a warning.
 BY_POSITION = pytest.mark.filterwarnings("ignore:Judge 'order' rates where candidates stand")
 
 
@@ -117,7 +117,7 @@ def test_the_setting_that_is_out_of_the_ordinary_is_named_alone(log, named, sett
     with pytest.raises(ValueError, match="not finite") as error:
         model(**setting).fit(log)
     text = str(error.value)
-    assert f"with {named}. Bring" in text
+    assert f"cause is {named}: choose" in text
     assert text.count("=") == 1
 
 
@@ -152,7 +152,7 @@ def test_fold_in_is_checked_too(log):
 
 def test_a_model_that_is_not_finite_is_refused(log, tmp_path):
     fitted = model().fit(log)
-    fitted.item_factors_[3, 0] = np.nan  # as models of earlier versions may have it
+    fitted.item_factors_[3, 0] = np.nan  # possible in models saved by earlier versions
     path = tmp_path / "model.npz"
     uses = (
         lambda: fitted.save(path),

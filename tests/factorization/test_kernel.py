@@ -1,4 +1,4 @@
-"""The solver of rows against plain numpy in float64, and what it must bear."""
+"""Row solver, compared with plain numpy in float64, and its behavior in extreme cases."""
 
 import multiprocessing
 import os
@@ -26,7 +26,7 @@ CASES = [(), *((part,) for part in PARTS), ("missing", "prior", "slates"), (*PAR
 
 
 class Case:
-    """Rows to solve, with some of what can weigh on them, and the same in plain numpy."""
+    """Rows to solve, with a subset of the possible terms, and the same problem in plain numpy."""
 
     def __init__(self, on, k, seed=0):
         rng = np.random.default_rng(seed)
@@ -54,7 +54,7 @@ class Case:
             shape = matrix.shape if self.kind == "slates" else matrix.shape[::-1]
             of_users, of_items = kernel_terms(self.slates, WEIGHT, *shape)
             pairs = {"pairs": of_users}
-            if self.kind == "terms":  # users come first: they say how their candidates are pulled
+            if self.kind == "terms":  # users are solved first: they determine the pulls
                 pairs, first = {"pairs": of_items}, HalfSweep(
                     sp.csr_matrix(matrix.T.shape, dtype=np.float32),
                     np.full(N_OTHERS, 1e9, np.float32),
@@ -66,7 +66,7 @@ class Case:
         return HalfSweep(matrix, self.penalty, scale=self.scale, missing=self.missing, **pairs)
 
     def solve(self, num_threads=1, steps=None, **how):
-        """Return the rows solved, in the basis they came in."""
+        """Solve for the rows and return them in the original basis."""
         x, y = aligned(self.x), aligned(self.y)
         prior = None if self.prior is None else self.prior.copy()
         steps, tolerance = (4 * x.shape[1], 1e-13) if steps is None else (steps, 0)
@@ -80,7 +80,7 @@ class Case:
         return x @ q.T
 
     def equations(self, u):
-        """A and b of a row, in float64; where it is unmet, a pair's hinge is linear."""
+        """A and b of a row in float64; the hinge of a violated pair is linear."""
         missing = np.ones(N_OTHERS) if self.missing is None else self.missing.astype(float)
         scale = 1.0 if self.scale is None else float(self.scale[u])
         c, y, x = self.c[u].astype(float), self.y.astype(float), self.x[u].astype(float)
@@ -142,7 +142,7 @@ def test_long_rows_are_solved_as_others_are(on, monkeypatch):
     monkeypatch.setattr(_half_sweep, "_SHORT", 5)
     monkeypatch.setattr(_half_sweep, "_SHARE", 10**6)
     monkeypatch.setattr(_half_sweep, "_CHUNK", 3)
-    assert len(case.half()._long) > (5 if "slates" in on else 40)  # not with slates of their own
+    assert len(case.half()._long) > (5 if "slates" in on else 40)  # rows with slates are not split
     assert relative_error(case.solve(), case.expected()) < 3e-6
     assert relative_error(case.solve(steps=2, relaxation=1.5), few) < 1e-5
 
@@ -172,7 +172,7 @@ LARGE = {"missing": True, "features": True, "slates": True}
 
 
 def sweeps(num_threads=1, readonly=False):
-    """Factors after some sweeps of a problem with many blocks and some long rows."""
+    """Factors after a few sweeps of a problem with many blocks and some long rows."""
     rng = np.random.default_rng(0)
     n_users, n_items, k = 3000, 500, 16
     popular = rng.random(n_items) ** 4
@@ -252,7 +252,7 @@ print(SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes).recommend(
 
 @pytest.fixture
 def installed(tmp_path):
-    """A copy of the package, without anything compiled."""
+    """A copy of the package without compiled files."""
     source = Path(sklearn_selreg.__file__).parent
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(source, tmp_path / "site" / "sklearn_selreg", ignore=ignore)
@@ -278,7 +278,7 @@ def test_the_first_fit_says_once_that_it_compiles_and_the_next_does_not(installe
 
 
 def test_without_a_place_for_a_cache_it_works(installed):
-    # Where a directory would have to be made is a file: as with a file system that is read-only.
+    # A file in place of the cache directory has the same effect as a read-only file system.
     (installed / "sklearn_selreg" / "_factorization" / "__pycache__").write_text("")
     (installed / "file").write_text("")
     nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), str(installed / "file"))
@@ -291,5 +291,5 @@ def test_platforms_without_numba_are_named():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert process.returncode != 0
-    for word in ("needs numba", "macOS on Intel", "musl", "free-threaded"):
+    for word in ("requires numba", "macOS on Intel", "musl", "free-threaded"):
         assert word in process.stderr

@@ -1,4 +1,4 @@
-"""How far weighted preferences may move scores, against a loop."""
+"""Margins of weighted preferences, compared with a loop."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ PLACES = list(zip(*np.triu_indices(SIZE, 1), strict=True))
 def make_slates(rng):
     users = np.sort(rng.integers(N_USERS, size=N_SLATES))
     items = np.array([rng.permutation(N_ITEMS)[:SIZE] for _ in range(N_SLATES)])
-    items[3, 4:] = -1  # a slate of fewer candidates
+    items[3, 4:] = -1  # a slate with fewer candidates
     answers = np.zeros((*items.shape, 1), dtype=np.float32)
     shown = sp.csr_matrix((N_SLATES, N_ITEMS), dtype=np.float32)
     return Slates(users, items, answers, shown, np.where(items < 0, -1, 0).astype(np.int8))
 
 
 def make_weights(rng, slates):
-    """Weights with the sign of the preferred place; two slates weigh nothing."""
+    """Signed weights of pairs; two slates have zero weights."""
     weights = rng.normal(size=(N_SLATES, len(PLACES)))
     weights *= rng.uniform(size=weights.shape).round()
     real = slates.items >= 0
@@ -46,7 +46,7 @@ def test_terms_are_those_of_a_loop(problem):
     np.testing.assert_array_equal(terms.users, slates.users[used])
     np.testing.assert_array_equal(terms.weights, weights[used])
     assert terms.margins.shape == terms.weights.shape
-    assert terms.items.min() >= 0  # they are rows of the factors
+    assert terms.items.min() >= 0  # valid rows of the factors
     n_limited = 0
     for row, s in enumerate(used):
         u, columns = slates.users[s], slates.items[s]
@@ -76,7 +76,7 @@ def test_without_worth_all_preferences_ask_for_the_margin(problem):
 
 
 def moved(terms, users, items):
-    """By how much each pair with a weight still asks for."""
+    """Remaining score difference requested by each weighted pair."""
     scores = np.einsum("sk,sik->si", users[terms.users], items[terms.items])
     first, second = np.triu_indices(SIZE, 1)
     z = np.sign(terms.weights) * (scores[:, first] - scores[:, second])
@@ -94,7 +94,7 @@ def test_a_preference_asks_for_no_more_than_its_log_odds_are_worth(problem):
     assert asked(worth).any()
     limit = worth[slates.users[used], np.newaxis] * np.abs(weights[used])
     assert (asked(worth) <= limit + 1e-5).all()
-    assert asked(0 * worth).max() < 1e-5  # nothing, for users whose scores tell nothing
-    # And never for more than the margin asks for.
+    assert asked(0 * worth).max() < 1e-5  # nothing for users with uninformative scores
+    # Never more than the margin requests.
     terms = preference_terms(slates, weights, users, items, K, margin=1.3, worth=None)
     np.testing.assert_allclose(asked(1e6 + worth), moved(terms, users, items), atol=1e-5)

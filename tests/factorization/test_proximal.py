@@ -1,4 +1,4 @@
-"""The proximal problem against plain numpy."""
+"""The proximal problem, compared with plain numpy."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def settings(seed, *, features):
     items = np.array([rng.choice(N_ITEMS, 6, replace=False) for _ in users])
     gaps = rng.normal(size=(len(users), 6))
     weights = np.maximum(gaps[:, :, None] - gaps[:, None], 0).astype(np.float32)
-    weights[1, 5] = weights[1, :, 5] = 0  # a place without weights
+    weights[1, 5] = weights[1, :, 5] = 0  # a candidate without weights
     items[1, 5] = 0
     made = {
         "user_center": rng.normal(size=(N_USERS, K)).astype(np.float32),
@@ -49,7 +49,7 @@ def ridge(y, F):
 
 
 def objective(s, x, y, W):
-    """The objective as the module states it, term by term."""
+    """The objective of the module docstring, term by term."""
     A, B = s["user_metric"], s["item_metric"]
     dx, dy = x - s["user_center"], y - s["item_center"]
     loss = sum(w * d @ A @ d for w, d in zip(s["user_weights"], dx, strict=True))
@@ -85,7 +85,7 @@ def test_loss_is_the_objective_and_never_rises(features):
 
 @pytest.mark.parametrize("features", [False, True])
 def test_sweeps_converge_to_a_stationary_point(features):
-    """No small change of any factor lowers the objective."""
+    """No small change to any factor decreases the objective."""
     s = settings(1, features=features)
     problem = ProximalProblem(**s, cg_steps=3 * K)
     for _ in range(400):
@@ -124,7 +124,7 @@ def test_rows_without_pairs_stay_and_none_is_changed_in_place():
 
 
 def test_a_strong_pull_keeps_the_factors():
-    """Far from the preferences' aim, what moves is in inverse proportion to the pull."""
+    """Far from the targets, movement is inversely proportional to the proximal weight."""
     s = settings(4, features=False)
     distance = []
     for scale in (1e4, 1e6):
@@ -142,7 +142,7 @@ def test_shrinking_to_features_is_the_joint_minimum():
     weights[:4] = 0  # items without interactions
     F, center = s["features"].toarray().astype(float), s["item_center"].astype(float)
     shrunk = shrink_to_features(s["item_center"], weights, s["features"], 1.7)
-    # All of it as one least squares problem in (y, W), column by column.
+    # The whole objective as one least squares problem in (y, W), column by column.
     n = N_ITEMS
     A = np.zeros((n + N_FEATURES, n + N_FEATURES))
     A[:n, :n] = np.diag(weights + 1.7)

@@ -1,4 +1,4 @@
-"""Threads are for large work alone, and change no number."""
+"""Threads are used only for large problems, and do not change results."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def n_blas_threads():
 
 
 def test_an_interrupt_leaves_no_limit_behind(monkeypatch):
-    """Ctrl-C that arrives while BLAS is being limited: the next call lifts the limit again."""
+    """If Ctrl-C arrives while BLAS is being limited, the next call lifts the limit again."""
     before, join = n_blas_threads(), threading.Thread.join
 
     def interrupted(*args):

@@ -1,4 +1,4 @@
-"""The gate on simulated pairs whose truth is known, and against a plain numpy recomputation."""
+"""The gate on simulated pairs with known truth, and compared with a recomputation in numpy."""
 
 import pickle
 import re
@@ -21,7 +21,7 @@ GAMMA, BETA, EFFECT = 4.0, np.array([0.6, -1.0]), 2.0
 COLUMNS = ["gap", "prior_popularity", "prior_model", "rarity", "noise_1", "noise_2"]
 
 
-# Most checks fit on too few samples for a model, which the gate says; pytest does not fail on it.
+# Most checks have too few samples to fit a model, which causes a warning that is ignored here.
 @pytest.mark.filterwarnings("ignore:ReliabilityGate got:UserWarning")
 @parametrize_with_checks(
     [ReliabilityGate()],
@@ -34,7 +34,7 @@ def test_follows_the_conventions_of_scikit_learn(estimator, check):
 
 
 def simulate(seed=0, n_groups=400, n_pairs=20, gamma=GAMMA, effect=EFFECT):
-    """Pairs whose judge is worth gamma, and more by `effect` per unit of the first context."""
+    """Pairs with trust gamma in the judge, plus `effect` per unit of the first context."""
     rng = np.random.default_rng(seed)
     n = n_groups * n_pairs
     Z = np.column_stack([rng.uniform(0, 1, n), rng.normal(size=(n, 5))])
@@ -59,9 +59,9 @@ def test_what_to_select_is_clear_from_part_of_many_pairs(monkeypatch, gate, pair
     monkeypatch.setattr(_trust_model, "_SELECT_BY", select_by)
     Z, y, groups = pairs
     quick = ReliabilityGate(C=gate.C_).fit(table(Z), y, groups=groups)
-    few = select_by == 1  # as many groups as folds: too few to support any column
+    few = select_by == 1  # as many groups as folds, too few to support any column
     if not few:
-        assert quick.gap_coef_ == pytest.approx(gate.gap_coef_)  # all pairs are fitted on
+        assert quick.gap_coef_ == pytest.approx(gate.gap_coef_)  # fitted on all pairs
         assert quick.context_effects_ == pytest.approx(gate.context_effects_)
     assert np.isfinite(quick.transform(table(Z))).all()
     assert quick.log_loss_ != gate.log_loss_
@@ -73,9 +73,9 @@ def table(Z):
 
 
 def plain_log_odds(gate, Z, fitted, y):
-    """The judge's and the total log-odds from the documented attributes, and those of the prior.
+    """Log-odds of the judge and in total from the documented attributes, and of the prior only.
 
-    The latter by scikit-learn's regression of the outcomes on the prior evidence alone.
+    The latter are from scikit-learn's regression of the outcomes on only the prior evidence.
     """
     low, high = np.nanmin(fitted, axis=0), np.nanmax(fitted, axis=0)
     largest = np.nanmax(np.abs(fitted), axis=0)
@@ -154,7 +154,7 @@ def test_turning_pairs_around_changes_nothing(gate, pairs):
 
 
 def test_a_preference_counts_if_each_of_three_log_odds_is_above_the_threshold(gate, pairs):
-    Z = simulate(seed=4)[0][:300] * 1.5  # some of it beyond the calibrated range
+    Z = simulate(seed=4)[0][:300] * 1.5  # partly beyond the training range
     Z[::7, 3] = Z[1::7, 1] = Z[2::7, 0] = np.nan
     judge, total, prior = plain_log_odds(gate, Z, *pairs[:2])
     three = np.array([judge, total, total - prior])
@@ -164,7 +164,7 @@ def test_a_preference_counts_if_each_of_three_log_odds_is_above_the_threshold(ga
     clear = np.abs(smallest - 0.2) > 1e-4
     expected = np.where(smallest > 0.2, judge, 0)
     np.testing.assert_allclose(weights[clear, 0], expected[clear], rtol=1e-9, atol=1e-12)
-    # All cases occur: the preference counts, or any of the three speaks against it.
+    # All cases occur: the preference counts, or any of the three conditions rules it out.
     assert set(three.argmin(axis=0)[expected == 0]) == {0, 1, 2}
     assert np.any(expected > 0)
 
@@ -180,22 +180,22 @@ def test_probabilities_are_those_of_the_total_log_odds(gate, pairs):
 def test_a_judge_who_says_what_popularity_says_weighs_nothing():
     Z, _, groups = simulate(seed=9)
     rng = np.random.default_rng(109)
-    Z[:, 0] = np.abs(Z[:, 1]) / 4  # prefers what is more popular, by how much more
+    Z[:, 0] = np.abs(Z[:, 1]) / 4  # prefers the more popular item, in proportion to the difference
     Z[:, 1] = np.abs(Z[:, 1])
     y = rng.uniform(size=len(Z)) < 1 / (1 + np.exp(-Z[:, 1:3] @ [1.5, 1.0]))
     gate = ReliabilityGate().fit(table(Z), y, groups=groups)
-    assert np.mean(gate.trust(table(Z)) * Z[:, 0]) > 0.1  # it is right, and shares the credit
+    assert np.mean(gate.trust(table(Z)) * Z[:, 0]) > 0.1  # it is right, so it shares the credit
     assert gate.transform(table(Z)).mean() < 0.01
 
 
-# How the pairs were drawn
+# Sampling of the pairs
 
 
 def case_control(seed, selection):
-    """Pairs of a liked and another item, who was drawn by its popularity and by the model.
+    """Pairs of a liked item and another one, which is sampled by popularity and by the model.
 
     An item is liked with log-odds of 0.5 popularity + 0.8 model + 3 rating; others are drawn with
-    log probability `selection` @ (popularity, model). So that is the offset, with its sign.
+    log probability `selection` @ (popularity, model), which is therefore the signed offset.
     """
     rng = np.random.default_rng(seed)
     n_users, n_items = 1500, 300
@@ -243,7 +243,7 @@ def test_the_offset_is_left_out_when_weighing(gate, pairs):
         other = Z.assign(offset=offset)
         np.testing.assert_array_equal(gate.transform(other), gate.transform(Z))
         np.testing.assert_array_equal(gate.decision_function(other), gate.decision_function(Z))
-    # Of the pairs as they were drawn the offset is a part.
+    # For the pairs as sampled, the offset is part of the log-odds.
     calibration = gate.cv_predictions_
     assert calibration["probability"].mean() == pytest.approx(right.mean(), abs=0.02)
     assert abs(gate.predict_proba(Z)[:, 1].mean() - right.mean()) > 0.05
@@ -261,7 +261,7 @@ def test_a_judge_who_is_worse_on_popular_items_is_found_out():
 def test_blame_for_a_prior_that_varies_is_not_laid_on_the_judge():
     rng = np.random.default_rng(111)
     Z, _, groups = simulate(seed=11, effect=0)
-    Z[:, 1] += 2 * Z[:, 0]  # the judge prefers what the prior favors
+    Z[:, 1] += 2 * Z[:, 0]  # the judge prefers items favored by the prior
     log_odds = Z[:, 1] * (0.6 - 0.6 * Z[:, 3]) + GAMMA * Z[:, 0]
     y = rng.uniform(size=len(Z)) < 1 / (1 + np.exp(-log_odds))
     gate = ReliabilityGate().fit(table(Z), y, groups=groups)
@@ -282,7 +282,7 @@ def test_weights_of_pairs_are_as_copies():
     Z, y, groups = simulate(seed=13, n_groups=200)
     copies = np.random.default_rng(13).integers(1, 4, 200)[groups]
     weighed = ReliabilityGate(C=1.0).fit(Z, y, groups=groups, sample_weight=copies)
-    # The sum of the weights is what the penalty is relative to.
+    # The penalty is relative to the sum of the weights.
     repeated = ReliabilityGate(C=1.0 / copies.mean()).fit(
         np.repeat(Z, copies, axis=0), np.repeat(y, copies), groups=np.repeat(groups, copies)
     )
@@ -335,7 +335,7 @@ def test_missing_context_is_the_average_context(gate, pairs):
 
 def test_missing_values_in_fit():
     Z, y, groups = simulate(seed=8)
-    Z[::3, 3] = np.nan  # as with the agreement of answers, of which there is only one
+    Z[::3, 3] = np.nan  # like the agreement of a single answer
     Z[:, 5] = np.nan
     gate = ReliabilityGate().fit(table(Z), y, groups=groups)
     assert gate.gap_coef_ == pytest.approx(GAMMA, rel=0.2)
@@ -357,7 +357,7 @@ def test_missing_gap_is_no_preference_and_missing_prior_no_evidence(gate, pairs)
 
 def test_duplicated_pairs_count_once_if_they_are_a_group():
     n_supported = 0
-    for seed in range(8):  # effects so weak that some are supported and some are not
+    for seed in range(8):  # weak effects, only some of which are supported
         Z, y, _ = simulate(seed, n_groups=300, n_pairs=1, gamma=2, effect=0.5)
         once = ReliabilityGate(C=1.0, support=1.0).fit(Z, y)
         copies = ReliabilityGate(C=1.0 / 8, support=1.0).fit(
@@ -371,8 +371,8 @@ def test_duplicated_pairs_count_once_if_they_are_a_group():
 
 
 def test_groups_keep_what_is_known_of_a_user_from_leaking():
-    # The judge knows some users better than others. The context is the same in all pairs of a user
-    # and says nothing of this, but without groups it tells which user a pair is from.
+    # The judge knows some users better than others. The context is constant within a user and not
+    # informative of this, but without groups it identifies the user of a pair.
     supported = []
     for seed in range(6):
         rng = np.random.default_rng(seed)
@@ -395,11 +395,11 @@ def test_groups_are_any_labels(gate, pairs):
     assert named.gap_coef_ == gate.gap_coef_
 
 
-# What the judge adds, in one sentence
+# Summary in one sentence
 
 
 def plain_held_out(columns, y, groups, C):
-    """Cross-validated log-odds by scikit-learn's regression, whose folds are the gate's."""
+    """Cross-validated log-odds by scikit-learn's regression, with the folds of the gate."""
     columns = columns / np.sqrt(np.mean(columns**2, axis=0))
     log_odds = np.zeros(len(y))
     for train, test in GroupKFold(5).split(columns, y, groups):
@@ -429,7 +429,7 @@ def test_accuracies_are_cross_validated_shares_of_right_pairs():
 
 
 def test_accuracies_are_those_of_outcomes_without_the_offset():
-    """The same pairs with outcomes as drawn, and as they are where the draw favors nothing."""
+    """The same pairs with outcomes as sampled, and with outcomes without sampling bias."""
     Z, natural, groups = simulate(seed=21, gamma=2, effect=0)
     rng = np.random.default_rng(21)
     offset = 3 * rng.normal(size=len(Z)) - 2 * Z[:, 1]
@@ -437,7 +437,7 @@ def test_accuracies_are_those_of_outcomes_without_the_offset():
     p = 1 / (1 + np.exp(-log_odds - offset))
     drawn = rng.uniform(size=len(Z)) < p
     gate = ReliabilityGate().fit(table(Z).assign(offset=offset), drawn, groups=groups)
-    # What each pair counts there, whatever its outcome.
+    # Weight of each pair there, for either outcome.
     counted = p / (1 + np.exp(offset)) + (1 - p) / (1 + np.exp(-offset))
     fair = ReliabilityGate().fit(table(Z), natural, groups=groups, sample_weight=counted)
     assert gate.accuracies_ == pytest.approx(fair.accuracies_, abs=0.025)
@@ -452,7 +452,7 @@ def test_accuracies_by_a_loop():
     log_odds = np.log(1 / gate.cv_predictions_["probability"].astype(float) - 1) * -1
     sums = np.zeros(3)
     for n, row in enumerate(Z.itertuples()):
-        # Twice as likely by the draw: counts half as much, relative to the other outcome.
+        # An outcome sampled twice as often counts half as much as the other one.
         towards = row.offset if right[n] else -row.offset
         counted = counts[n] / (1 + np.exp(towards))
         told = (row.gap > 0) == right[n], (log_odds[n] > row.offset) == right[n]
@@ -556,17 +556,17 @@ def test_fallback_shrinks_the_accuracy(n_pairs, n_right, n_groups):
     rng = np.random.default_rng(0)
     Z = np.column_stack([rng.uniform(0.1, 1, n_pairs), rng.normal(size=(n_pairs, 3))])
     y = np.arange(n_pairs) < n_right
-    with pytest.warns(UserWarning, match=f"got {n_pairs} pairs, {n_right} of which .* right"):
+    with pytest.warns(UserWarning, match=f"got {n_pairs} pairs .* {n_right} of which .* right"):
         gate = ReliabilityGate().fit(Z, y, groups=np.arange(n_pairs) % n_groups)
     assert gate.is_fallback_
     assert gate.log_loss_ == {}
     assert gate.accuracy_ == n_right / n_pairs
     shrunk = (n_right + 10) / (n_pairs + 20)
-    average = np.array([[Z[:, 0].mean(), 5.0, -5.0, 5.0]])  # nothing but the gap is used
+    average = np.array([[Z[:, 0].mean(), 5.0, -5.0, 5.0]])  # only the gap is used
     log_odds = np.log(shrunk / (1 - shrunk))
     gate.set_params(threshold=0)
     np.testing.assert_allclose(gate.transform(average), [[log_odds]])
-    # Weights are proportional to the gap, up to the largest one that was calibrated.
+    # Weights are proportional to the gap, up to the largest training gap.
     np.testing.assert_allclose(gate.transform(average * 0.5), [[log_odds / 2]])
     np.testing.assert_allclose(
         gate.transform([[9.0, 0, 0, 0]]), [[log_odds * Z[:, 0].max() / Z[:, 0].mean()]]
@@ -622,7 +622,7 @@ def test_enough_pairs_need_no_fallback():
 
 def test_columns_by_name_and_by_position_are_the_same_model(gate, pairs):
     Z, y, groups = pairs
-    order = [3, 2, 4, 0, 1, 5]  # by name they may be in any order
+    order = [3, 2, 4, 0, 1, 5]  # named columns may be in any order
     named = ReliabilityGate().fit(table(Z).iloc[:, order], y, groups=groups)
     by_position = ReliabilityGate(gap_col=3, prior_cols=[4, 1]).fit(Z[:, order], y, groups=groups)
     by_name = ReliabilityGate(gap_col="a", prior_cols=["b", "c"]).fit(
@@ -656,7 +656,7 @@ def test_gap_alone_is_enough():
     assert gate.prior_coef_.shape == (0,)
     assert gate.context_effects_ == {}
     assert gate.log_loss_["prior"] == pytest.approx(np.log(2))
-    assert 0 < gate.gap_coef_ < GAMMA  # what is left out makes the outcomes noisier
+    assert 0 < gate.gap_coef_ < GAMMA  # omitted columns make the outcomes noisier
 
 
 @pytest.mark.parametrize(
@@ -670,8 +670,8 @@ def test_gap_alone_is_enough():
         ({"prior_cols": ["rare"]}, "; got 'rare'"),
         ({"offset_col": "gap"}, "offset_col must be neither gap_col nor among prior_cols; got"),
         ({"offset_col": "rare"}, "offset_col must be among the columns of Z"),
-        ({"gap_col": 6}, "among the 6 columns of Z, at positions from 0; got 6"),
-        ({"gap_col": -1}, "among the 6 columns of Z, at positions from 0; got -1"),
+        ({"gap_col": 6}, "one of the 6 columns of Z, from 0 to 5; got 6"),
+        ({"gap_col": -1}, "one of the 6 columns of Z, from 0 to 5; got -1"),
         ({"C": 0.0}, "'C' parameter of ReliabilityGate must be a float in the range (0.0, inf)"),
         ({"cv": 1}, "'cv' parameter of ReliabilityGate must be an int in the range [2, inf)"),
         ({"support": -1}, "'support' parameter of ReliabilityGate must be a float in the range"),
@@ -705,7 +705,7 @@ def test_wrong_tables_are_refused(gate, pairs):
         ReliabilityGate().transform(Z)
 
 
-# As part of scikit-learn
+# Compatibility with scikit-learn
 
 
 def test_transform_names_its_column_and_its_frame(gate, pairs):

@@ -1,4 +1,4 @@
-"""The solver of the gate against scipy's and scikit-learn's, also where outcomes make it hard."""
+"""Solver of the gate, compared with scipy and scikit-learn, including difficult outcomes."""
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_it_says_where_it_did_not_converge(monkeypatch):
 
 
 def test_cross_validation_by_a_loop_of_fits_from_nothing():
-    """Whatever was fitted before: other columns, and much larger coefficients."""
+    """Independent of earlier fits with other columns and much larger coefficients."""
     columns, known = make_pairs(800, 5, OFFSETS["usual"])
     held_out = CrossValidation(columns, known, 5)
     for selected, C in (([0, 1, 2, 3, 4], 100), ([0, 3], 1e-3), ([3, 1, 0], 1.0), ([], 1.0)):

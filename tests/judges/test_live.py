@@ -912,9 +912,9 @@ def test_ids_that_say_nothing_are_not_asked_about(server, world, kind, data):
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that no item of X is in item_data
-        with pytest.raises(ValueError, match=r"reads what items are, but .* says nothing"):
+        with pytest.raises(ValueError, match=r"reads item texts, but .* not descriptive"):
             model.fit(likes)
-        with pytest.raises(ValueError, match="says nothing"):
+        with pytest.raises(ValueError, match="not descriptive"):
             model.plan_judging(likes)
     assert n_asked(server) == 0
     # A judge who does not read texts may know ids.
@@ -945,9 +945,9 @@ def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
     cost, most = plan.estimate.cost, plan.estimate.max_cost
     assert repr(plan).startswith(
         f"JudgingPlan(about ${cost:.4f}, at most ${most:.4f}: 60 slates for 1 fit, 120 prompts "
-        "(0 answered before), 120 requests, about "
+        "(0 cached), 120 requests, about "
     )
-    left = "left of the budget: {} requests and ${})"
+    left = "remaining budget: {} requests and ${})"
     assert left.format(130, "1.00") in repr(plan)
     plan.ask()
     stats = judge.stats_
@@ -956,7 +956,7 @@ def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
     assert "0 requests; " + left.format(10, f"{1 - stats['cost']:.4f}") in repr(again)
     for few in ({"max_requests": 130}, {"max_requests": None, "max_cost": stats["cost"] + 1e-5}):
         ((name, _),) = [item for item in few.items() if item[1] is not None]
-        with pytest.warns(BudgetWarning, match=rf"{name}=.* are left: not all") as caught:
+        with pytest.warns(BudgetWarning, match=rf"{name}=.* left, so not all") as caught:
             model.set_params(judge=claude(server, cache=tmp_path / "c", **few)).set_params(
                 slates__random_state=1
             ).plan_judging(world[0])
@@ -1011,12 +1011,12 @@ def test_a_judge_without_opinion_is_told(world):
     def by_text(slate):
         return [len(text) % 7 / 7 for text in slate.candidate_texts]
 
-    with pytest.warns(JudgmentWarning, match="no opinion on all of the 60 .* as without judge"):
+    with pytest.warns(JudgmentWarning, match="no ratings for any of the 60 .* fitted without it"):
         model = fit_function(world, no_idea)
     assert model.judge_stats_ == {"slates": 60, "answers": 0, "slates_used": 0, "pairs": 0}
     without = make_model(world, None).fit(world[0])
     np.testing.assert_allclose(model.predict(world[0]), without.predict(world[0]), atol=0.05)
-    with pytest.warns(JudgmentWarning, match=r"no opinion on \d\d of the 60"):
+    with pytest.warns(JudgmentWarning, match=r"no ratings for \d\d of the 60"):
         model = fit_function(world, hardly, gate=None)
     assert model.judge_stats_["slates"] == 60
     assert 0 < model.judge_stats_["answers"] == model.judge_stats_["slates_used"] < 30
@@ -1026,7 +1026,7 @@ def test_equal_ratings_are_named_as_what_keeps_the_gate_from_learning(world):
     def constant(slate):
         return [0.5] * len(slate.candidates)
 
-    with pytest.warns(GateWarning, match="In all 18 slates .* the other candidates alike"):
+    with pytest.warns(GateWarning, match="In all 18 calibration slates .* equal ratings"):
         fit_function(world, constant)
     with pytest.warns(GateWarning, match="No calibration .* calibration_fraction > 0"):
         fit_function(world, constant, slates__calibration_fraction=0.0)

@@ -60,19 +60,19 @@ def test_calibration_hides_what_follows_the_history(interactions, questions):
 
 
 class Catalog:
-    """The little of a reference model that drawing candidates needs."""
+    """Minimal reference model for sampling candidates."""
 
     popularity = np.random.default_rng(0).permutation(np.arange(400) // 4)
     tail = popularity <= 3
     user = np.random.default_rng(1).normal(size=400) + popularity / 50
 
     def scores(self, matrix):
-        """Score all users alike."""
+        """Give all users the same scores."""
         return np.tile(self.user, (matrix.shape[0], 1))
 
 
 def assert_drawn(times, probabilities, n_draws):
-    """Check frequencies against probabilities, by their standard errors."""
+    """Check that frequencies match probabilities within their standard errors."""
     error = np.sqrt(probabilities * (1 - probabilities) / n_draws)
     assert (np.abs(times / n_draws - probabilities) <= 4.5 * error + 3 / n_draws).all()
 
@@ -108,7 +108,7 @@ def test_hidden_items_are_like_the_others_where_likes_are_random():
         asked = facts[candidates]
         if drawn:
             difference = asked[hidden].mean(axis=0) - asked[~hidden].mean(axis=0)
-            # Pairs of a hidden and another item count alike.
+            # All pairs of a hidden and another item have the same weight.
             differences.append(hidden.sum() * np.sum(~hidden) * difference)
     differences = np.array(differences)
     assert len(differences) > 1000
@@ -132,13 +132,13 @@ def test_most_candidates_are_at_the_top():
     counts = np.array([[part[drawn].sum() for part in parts] for drawn in draws])
     assert (counts.min(axis=0) >= [11, 1, 3]).all()
     assert (counts.mean(axis=0) >= [12, 2, 3]).all()
-    assert (np.ptp(counts, axis=0) <= 4).all()  # each question is like the others
+    assert (np.ptp(counts, axis=0) <= 4).all()  # all slates have a similar composition
     deep = CandidateOdds(Catalog.user, [], Catalog, Recipe(best=((100, 1),), popular=0, tail=0))
     assert np.isin(deep.draw(100, random), best[:100]).all()
 
 
 def test_calibration_does_not_know_what_it_hides():
-    # Each user likes items that nobody else does: only a model that knew them could favor them.
+    # Each user likes items that no one else does, so only a model fitted on them could favor them.
     rows = [[f"u{user}", f"{user}-{n}"] for user in range(40) for n in range(6)]
     rows += [[f"u{user}", f"common{n}"] for user in range(40) for n in range(user % 20)]
     interactions = index_interactions(np.array(rows, dtype=object))
@@ -259,7 +259,7 @@ def test_a_judge_that_nothing_can_be_asked_about_is_named():
     full = np.array([(user, item) for user in range(20) for item in range(10)])
     judge = LLMJudge.from_callable(lambda slate: [], name="unasked", version="1")
     model = SelectiveLLMRegularizedMF(factors=2, tuning=None, judge=judge)
-    with pytest.warns(JudgmentWarning, match="No slate could be made"):
+    with pytest.warns(JudgmentWarning, match="No slate could be built"):
         assert model.fit(full).judge_stats_["slates"] == 0
 
 

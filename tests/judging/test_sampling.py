@@ -1,4 +1,4 @@
-"""How calibration slates were drawn, against designs that are known."""
+"""Estimated sampling designs of calibration slates, compared with known designs."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from sklearn_selreg._judging._slates import place_slates
 from sklearn_selreg.judges import PrecomputedJudge
 
 N_SLATES, N_ITEMS, N_HIDDEN, SIZE = 400, 1200, 8, 20
-# The log of how likely an item is drawn, at its rank and popularity.
+# Log sampling rate of an item by its rank and popularity.
 RECIPES = {
     "uniformly": lambda ranks, popularity: np.zeros(ranks.shape),
     "by popularity": lambda ranks, popularity: np.log(popularity + 1.0),
@@ -23,7 +23,7 @@ RECIPES = {
 
 @pytest.fixture(scope="module")
 def catalog():
-    """Popularity of all items, and their ranks for each slate's user, who likes the popular."""
+    """Popularity of all items, and their ranks for each slate's user, who likes popular items."""
     rng = np.random.default_rng(0)
     popularity = np.floor(1500 / (rng.permutation(N_ITEMS) + 10)).astype(int)
     scores = 0.7 * np.log1p(popularity) + rng.normal(size=(N_SLATES, N_ITEMS))
@@ -35,10 +35,10 @@ def no_items():
 
 
 def sample(catalog, hidden, others, supervision=None, n_slates=N_SLATES):
-    """Draw slates by recipes, and return what `estimate_design` takes.
+    """Sample slates by recipes, and return the arguments of `estimate_design`.
 
     An item is liked with a probability that falls with its rank. Items are drawn with replacement,
-    so that the recipes are the very probabilities.
+    so that the recipes are the exact probabilities.
     """
     rng = np.random.default_rng(1)
     popularity, ranks = catalog[0], catalog[1][:n_slates]
@@ -66,7 +66,7 @@ def sample(catalog, hidden, others, supervision=None, n_slates=N_SLATES):
 
 
 def differences(values):
-    """Of all pairs of a slate: what is added to all of its candidates does not matter."""
+    """Compare differences within slates, since constants per slate do not matter."""
     first, second = np.triu_indices(SIZE, 1)
     return (values[:, first] - values[:, second]).ravel()
 
@@ -102,7 +102,7 @@ def test_offsets_are_those_of_a_known_design(catalog, hidden, others):
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_candidates_of_one_recipe_have_about_no_offset(catalog, recipe):
-    """What is found by chance is less the more slates there are."""
+    """Spurious designs shrink with the number of slates."""
     chance = []
     for n_slates in (N_SLATES // 4, N_SLATES):
         candidates, *known = sample(catalog, recipe, recipe, n_slates=n_slates)
@@ -128,7 +128,7 @@ def test_commonness_is_that_of_a_known_design(catalog, supervision):
 
 @pytest.mark.slow
 def test_what_cannot_be_compared_makes_no_difference(catalog):
-    """No supervision slate, no item to compare with: all candidates are as likely."""
+    """Without supervision slates or items for comparison, all candidates are equally likely."""
     candidates, relevance, anything, positives, none = sample(catalog, "uniformly", "favorites")
     assert not len(none.ranks)
     assert not estimate_design(candidates, relevance, anything, positives, none).commonness.any()
@@ -138,7 +138,7 @@ def test_what_cannot_be_compared_makes_no_difference(catalog):
         estimate_design(candidates, relevance, anything, compared, none).offset
         for compared in (positives, none)
     )
-    assert not np.array_equal(one, other)  # how the others were drawn is known all the same
+    assert not np.array_equal(one, other)  # the design of the others is still estimated
     truth = differences(-log_probability("favorites", candidates))
     assert np.corrcoef(differences(other), truth)[0, 1] > 0.9
 
@@ -158,7 +158,7 @@ def test_weights_leave_a_quarter_of_the_pairs_in_effect(spread):
     assert effective(weights) >= len(weights) / 4
     order = np.argsort(log_weights)
     assert np.all(np.diff(weights[order]) >= 0)
-    # They are a power of what they should be, no smaller a one than needed.
+    # They are a power of the untempered weights, with the largest sufficient exponent.
     power, constant = np.polyfit(log_weights, np.log(weights), 1)
     np.testing.assert_allclose(np.log(weights), power * log_weights + constant, atol=1e-9)
     if effective(np.exp(log_weights)) >= len(weights) / 4:
@@ -170,19 +170,19 @@ def test_weights_leave_a_quarter_of_the_pairs_in_effect(spread):
 
 def test_pairs_that_are_as_usual_weigh_1():
     assert pair_weights(np.full(30, -900.0)).tolist() == [1.0] * 30
-    one = np.array([0.0] * 99 + [800.0])  # overflows
+    one = np.array([0.0] * 99 + [800.0])  # would overflow
     assert np.isfinite(pair_weights(one)).all()
     assert effective(pair_weights(one)) >= 25
 
 
-# From slates to designs
+# Designs of recorded slates
 
 
 N_USERS = 150
 
 
 def recorded_world(by_popularity, seed=0):
-    """Users with 12 of 200 items, half of them shown; the others of their slates are drawn."""
+    """Users with 12 of 200 items, half of them shown; the other candidates are sampled."""
     rng = np.random.default_rng(seed)
     n_items = 200
     weight = 1 / (np.arange(n_items) + 5.0)
@@ -205,7 +205,7 @@ def recorded_world(by_popularity, seed=0):
 
 
 class Ranking:
-    """Made-up ranks of all items for each user; keeps what it was asked."""
+    """Synthetic ranks of all items for each user; records its arguments."""
 
     def __init__(self, matrix):
         self._popularity = count_interactions(matrix)
@@ -243,7 +243,7 @@ def test_recorded_slates_are_compared_with_what_they_could_have_been_drawn_from(
 
 @pytest.mark.parametrize("by_popularity", [True, False])
 def test_the_design_of_recorded_slates_is_found(by_popularity):
-    """That others were popular, if they were; hidden items are any of the user's."""
+    """Detects whether the other candidates are popular; hidden items are random positives."""
     slates, matrix = recorded_world(by_popularity)
     candidates, design = recorded_design(slates, matrix, no_items(), Ranking(matrix))
     popularity = np.log1p(candidates.popularity).ravel()

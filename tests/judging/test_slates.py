@@ -1,4 +1,4 @@
-"""Judged slates among the interactions, and evidence on their candidates, against loops."""
+"""Alignment of judged slates and evidence on their candidates, compared with loops."""
 
 import gzip
 import json
@@ -35,20 +35,20 @@ N_USERS, N_ITEMS = 12, 40
 
 
 def random_world(seed, as_text=False):
-    """Interactions, and records about known and unknown users and items, some asked twice."""
+    """Interactions, and records on known and unknown users and items, some of them repeated."""
     rng = np.random.default_rng(seed)
     name = (lambda kind, n: f"{kind}{n:03}") if as_text else (lambda kind, n: int(n) + 100)
     liked = {u: rng.permutation(N_ITEMS)[: rng.integers(3, 20)] for u in range(N_USERS)}
     rows = [(name("u", u), name("i", i)) for u in liked for i in liked[u]]
     rows = [rows[n] for n in rng.permutation(len(rows))]
-    rows += [(name("u", 0), name("i", i)) for i in range(N_ITEMS)]  # named, but of strength 0
+    rows += [(name("u", 0), name("i", i)) for i in range(N_ITEMS)]  # known ids, but strength 0
     strengths = np.append(np.ones(len(rows) - N_ITEMS), np.zeros(N_ITEMS))
     records = []
     for _ in range(60):
         user = rng.integers(N_USERS + 2)  # the last two are unknown
         own = liked.get(user, np.arange(N_ITEMS))
         shown = rng.permutation(own)[: rng.integers(0, 14)]
-        if rng.uniform() < 0.2:  # not within the fitted rows
+        if rng.uniform() < 0.2:  # not contained in the fitted rows
             shown = np.append(shown, rng.integers(N_ITEMS + 5))
         candidates = rng.permutation(N_ITEMS + 5)[: rng.integers(1, 13)]  # 5 are unknown
         record = {
@@ -58,7 +58,7 @@ def random_world(seed, as_text=False):
             "ratings": ratings(rng, len(candidates)),
         }
         records.append(record)
-        for _ in range(rng.choice([0, 0, 1, 2])):  # asked again, in another order
+        for _ in range(rng.choice([0, 0, 1, 2])):  # repeated in another order
             order = rng.permutation(len(candidates))
             asked = [record["candidates"][n] for n in order]
             records.append({**record, "candidates": asked, "ratings": ratings(rng, len(asked))})
@@ -67,12 +67,12 @@ def random_world(seed, as_text=False):
 
 
 def ratings(rng, n):
-    """In quarters, so that ties occur; a fifth is no opinion."""
+    """Ratings in quarters, so that ties occur; a fifth are missing."""
     return np.where(rng.uniform(size=n) < 0.2, np.nan, rng.integers(0, 5, n) / 4).tolist()
 
 
 def fitted_items(interactions):
-    """The items of each user, as raw ids."""
+    """Items of each user, as original ids."""
     table = defaultdict(set)
     for row, column in zip(*interactions.matrix.nonzero(), strict=True):
         table[interactions.users[row]].add(interactions.items[column])
@@ -139,7 +139,7 @@ def test_slates_are_placed_as_by_a_loop_over_the_records(world):
                 np.testing.assert_allclose(found, [rated[item] for rated in answers])
             else:
                 assert slates.items[s, place] == -1
-    # Ratings are nowhere else.
+    # There are no other ratings.
     assert np.all(np.isnan(slates.answers[slates.items < 0]))
     n_answers = [len(answers) for _, _, _, answers, _ in kept]
     beyond = np.arange(slates.answers.shape[2]) >= np.array(n_answers)[:, np.newaxis]
@@ -210,7 +210,7 @@ def test_gaps_and_agreement_are_those_of_a_loop_over_answers(world):
 
 
 def compare_by_loop(slates, standing, offset):
-    """Evidence of each pair, by slate and places."""
+    """Evidence of each pair, by slate and positions."""
     table = {}
     gaps, agreement = slates.gaps()
     n_slates, size = standing.ranks.shape
@@ -279,7 +279,7 @@ def test_no_pair_is_made_of_slates_without_opinions():
 
 
 def scored(n_users, n_items, *, levels=None, seed=1):
-    """Factors, what each user has seen, and the scores; factors of few levels make ties."""
+    """Factors, seen items and scores; factors with few distinct values produce ties."""
     rng = np.random.default_rng(seed)
     users, items = (rng.normal(size=(n, 5)).astype(np.float32) for n in (n_users, n_items))
     if levels is not None:
@@ -307,7 +307,7 @@ def test_ranks_are_those_of_a_loop_over_new_items(monkeypatch, levels, chunk):
             n_seen += item not in new
     assert (asked == -1).any() and n_seen > 0
     assert (n_tied > 0) == (levels is not None)
-    assert (ranks >= 1).all()  # in places without an item too: they are taken logarithms of
+    assert (ranks >= 1).all()  # also in padding, since logarithms are taken
 
 
 @pytest.mark.parametrize("n_items", [120, 70, 20])
@@ -322,7 +322,7 @@ def test_worth_of_a_log_rank_is_the_slope_of_a_line_through_the_50_best(n_items)
         slope, _ = np.polyfit(np.log(np.arange(1, len(best) + 1) + 3), best, 1)
         assert worth[u] == pytest.approx(-slope, rel=1e-4)
     assert (worth > 0).all()
-    # All of them, some of them, none of them have a full list.
+    # All, some or none of them have a full list.
     assert (max(n_used) == 50) == (n_items > 20)
     assert (min(n_used) == 50) == (n_items == 120)
 
@@ -354,7 +354,7 @@ def backbone(**settings):
 
 
 def calibration_world(changed=None):
-    """20 users who are asked about 2 of their items and 3 others; `changed` has other items."""
+    """Slates of 20 users with 2 of their items and 3 others; user `changed` has other items."""
     rng = np.random.default_rng(5)
     X, records = [], []
     for user in range(30):
@@ -367,7 +367,7 @@ def calibration_world(changed=None):
             record = {"user": user, "history": shown, "candidates": candidates, "ratings": rated}
             records.append(record)
         own = [*shown, *hidden, *rest]
-        if user == changed:  # all but the history shown is another item, one candidate swapped
+        if user == changed:  # all but the shown history differs, and one candidate is swapped
             own = [*shown, hidden[0], others[0], *items[-15:]]
         X += [(user, item) for item in own]
     interactions = index_interactions(np.array(X), extra_items=np.arange(40))
@@ -378,7 +378,7 @@ def calibration_world(changed=None):
 
 
 def cross_fit(slates, matrix, model=None, items=None):
-    """Rank the candidates of the slates, or some items for each slate."""
+    """Rank the candidates of the slates, or the given items of each slate."""
     model = backbone() if model is None else model
     items = slates.items if items is None else np.tile(items, (len(slates), 1))
     start = model.start(*matrix.shape, np.random.default_rng(0))
@@ -395,7 +395,7 @@ def test_a_users_evidence_does_not_know_what_was_hidden_from_the_judge(user):
     own = slates.users == user
     np.testing.assert_array_equal(other.ranks[own], one.ranks[own])
     np.testing.assert_array_equal(other.popularity[own], one.popularity[own])
-    # Those in other folds see the user's other interactions.
+    # Models of other folds know the user's other interactions.
     fold = np.unique(slates.users, return_inverse=True)[1] % 4
     elsewhere = fold != fold[own][0]
     assert np.all(np.any(other.ranks[elsewhere] != one.ranks[elsewhere], axis=1))
@@ -429,7 +429,7 @@ def test_cross_fitted_ranks_are_those_of_models_fitted_without_the_fold():
             left = (items * weight[:, np.newaxis]).T @ items + np.eye(4)
             scores = items @ np.linalg.solve(left, 5.0 * items.T @ shown)
             above = scores[shown == 0] - scores[:, np.newaxis]
-            # The order of scores that are equal but for rounding is not known here.
+            # The order of scores that are equal up to rounding is undetermined here.
             assert np.all(ranks[s] >= 1 + np.sum(above > 1e-4, axis=1))
             assert np.all(ranks[s] <= 1 + np.sum(above > -1e-4, axis=1))
             assert np.mean(np.sum(np.abs(above) < 1e-4, axis=1)) < 1.5  # an item, and itself
@@ -453,7 +453,7 @@ def test_cross_fit_of_a_single_user_knows_nothing():
     assert not standing.popularity.any()
 
 
-# The recorded judgments of MovieLens
+# Recorded judgments on MovieLens
 
 
 @pytest.fixture(scope="module")
@@ -468,7 +468,7 @@ def movielens():
 def test_movielens_slates_are_all_used(movielens):
     _, slates, dropped = movielens
     assert not any(dropped.values())
-    # 659 s, 659 n and 274 c slates; rs repeats s, and rc repeats c but for 35 of its own.
+    # 659 s, 659 n and 274 c slates; rs repeats s, and rc repeats c except for 35 additional ones.
     assert len(slates) == 659 + 659 + 309
     assert slates.calibrates.sum() == 309
 
@@ -491,11 +491,11 @@ def test_movielens_positives_are_those_hidden_from_the_judge(movielens):
         real = slates.items[s] >= 0
         key = interactions.users[slates.users[s]], history, frozenset(items[real].tolist())
         assert set(items[slates.relevance[s] == 1]) == hidden[key]
-        assert np.all(slates.relevance[s, real] >= 0)  # no candidate is in its own history
+        assert np.all(slates.relevance[s, real] >= 0)  # no candidate is in the history of its slate
 
 
 def test_mean_ratings_that_differ_by_rounding_only_are_no_preference():
-    # Of a judge that ranks by position, in an order and its reverse: all means are one half.
+    # A judge that rates by position, in an order and its reverse, has means of one half.
     size = 10
     places = 1 - np.arange(size) / (size - 1)
     answers = np.stack([places, places[::-1]], axis=-1)[np.newaxis].astype(np.float32)

@@ -100,7 +100,7 @@ def test_a_matrix_is_in_the_order_of_the_ids(given, likes):
     found = [model.recommend(given[0], 5)[0].tolist() for model in (by_matrix, by_table)]
     assert found[0] == found[1]
     with pytest.raises(
-        ValueError, match=r"given users and items, \(30, 20\); got shape \(29, 20\)"
+        ValueError, match=r"each given item, shape \(30, 20\); got shape \(29, 20\)"
     ):
         make(parts, interactions=matrix.tocsr()[1:])
 
@@ -187,7 +187,7 @@ def test_users_of_nothing_are_the_mean_user_whatever_the_penalty(given):
         ({"base_confidence": None}, "base_confidence must be a number >= 0; got None"),
         ({"count_offset": True}, "count_offset must be a number >= 0 or None; got True"),
         ({"count_offset": np.inf}, "count_offset must be a number >= 0 or None; got inf"),
-        ({"y": [1]}, "y are strengths of interactions"),
+        ({"y": [1]}, "y was passed without X"),
     ],
 )
 def test_bad_settings_are_named(given, settings, message):
@@ -222,7 +222,7 @@ def test_a_plan_is_of_what_refine_asks_and_no_fit_comes_before(given, likes):
 
 def test_refine_needs_interactions(given, likes):
     model = make(given, judge=parity_judge([]))
-    with pytest.raises(ValueError, match=r"X must be the interactions .* given none"):
+    with pytest.raises(ValueError, match=r"X must be the interactions .* without interactions"):
         model.refine()
     with pytest.raises(ValueError, match="pass both"):
         model.refine(None, [1])

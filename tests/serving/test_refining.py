@@ -242,7 +242,7 @@ def test_unknown_users_and_items_are_left_out_with_a_warning(given, X, judge):
     [
         ({0: ["a"] * N_USERS}, "user_ids must be unique"),
         ({0: ["a", "b"]}, r"a row for each of user_ids; got shapes \(200, 8\) and \(2,\)"),
-        ({3: np.zeros((N_ITEMS, 5))}, "as many columns.*got 8 and 5 columns"),
+        ({3: np.zeros((N_ITEMS, 5))}, "same number of columns.*got 8 and 5 columns"),
         ({2: np.full((N_USERS, K), np.nan)}, "user_factors must be finite"),
         ({2: [["x"] * K] * N_USERS}, "user_factors must be an array of numbers: .* 'x'"),
     ],
