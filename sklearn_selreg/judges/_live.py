@@ -397,7 +397,7 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         Raises
         ------
         CacheError
-            If the cache cannot be written to.
+            If the cache is not writable.
 
         Examples
         --------
@@ -409,7 +409,7 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         try:
             return cache.ask_again(self._identity_hash(), _FAILURES)
         except Unwritable as error:
-            failure = CacheError(f"The cache {cache.path} cannot be written to: {error}.")
+            failure = CacheError(f"The cache {cache.path} is not writable: {error}.")
         raise failure
 
     def _work(self, run):
