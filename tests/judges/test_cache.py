@@ -291,7 +291,7 @@ def test_what_can_be_read_of_a_damaged_file_is_kept(path, where):
         judge.rate(slates)
         judge.rate([Slate(u, [], range(60)) for u in range(400, 800)])
     text = str(raised.value)
-    saved = text.split("can be read are in ")[1].split(": name that")[0]
+    saved = text.split("were recovered to ")[1].split(": name that")[0]
     found = ask_for(saved, "SELECT COUNT(*) FROM answers")[0][0]
     assert 300 < found <= 800
     judge.set_params(cache=saved).rate(slates)

@@ -729,7 +729,7 @@ def test_a_missing_key_is_named_and_costs_nothing(server, monkeypatch, tmp_path,
     ("status", "said"),
     [
         ("404", "404: model: no-such-model. Check the name"),
-        ("401", "401: invalid x-api-key. Check"),
+        ("401", "401: invalid x-api-key. (Check|No key)"),
     ],
 )
 def test_what_a_service_says_ends_with_a_full_stop(server, make, status, said):
