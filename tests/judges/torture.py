@@ -278,9 +278,9 @@ def full_disk(folder, n_faults=2, n_slates=60):
 
 def save_what_was_printed(errors):
     """Do what a process has asked for that could not write anywhere."""
-    _, _, lines = errors.partition("Save these lines as ")
+    _, _, lines = errors.partition("Save the following lines as ")
     if lines:
-        path, _, rest = lines.partition(": they are read")
+        path, _, rest = lines.partition("; they are read")
         records = [line for line in rest.splitlines() if line.startswith('{"key"')]
         Path(path).write_text("".join(f"{line}\n" for line in records))
 
