@@ -34,7 +34,7 @@ class CacheError(RuntimeError):
     ...     try:
     ...         judge.rate([Slate(7, [1], [2])])
     ...     except CacheError as error:
-    ...         print("no SQLite file" in str(error))
+    ...         print("not an SQLite file" in str(error))
     True
     """
 

@@ -173,7 +173,7 @@ def describe(plan, judge, model, faults, told, seconds):
     bias = PositionBias.of(
         prompts.shown(found) for prompts in asked if all(key in found for key in prompts.keys)
     )
-    statuses = [re.search(r" answered (\d+)", fault) for fault in faults]
+    statuses = [re.search(r" returned status (\d+)", fault) for fault in faults]
     kinds = sorted({found[1] if found else "no connection" for found in statuses})
     return [
         ("slates, prompts", f"{len(plan.slates)}, {plan.estimate.prompts}"),
@@ -190,7 +190,7 @@ def describe(plan, judge, model, faults, told, seconds):
         ("minutes", f"{seconds / 60:.1f}"),
         ("rank correlation of ratings with the position", str(bias.position) if bias else "-"),
         ("the same between the two orders", str(bias.orders) if bias else "-"),
-        ("told as a judge of positions", _yes(told, "rates where candidates stand")),
+        ("told as a judge of positions", _yes(told, "rate list positions rather than items")),
         ("the gate", getattr(model, "judge_summary_", "not calibrated")),
     ]
 

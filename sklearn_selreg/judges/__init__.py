@@ -1,4 +1,4 @@
-"""Judges: where opinions on what a user would like come from."""
+"""Judges: sources of preference ratings, such as LLMs."""
 
 from ..exceptions import CacheError, JudgeError
 from ._anthropic import AnthropicJudge

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 def check_address(base_url, name="base_url"):
-    """Raise ValueError for what is no address of a service; None is the client's own."""
+    """Raise ValueError for invalid addresses; None stands for the client's default."""
     if base_url is None:
         return
     try:
@@ -14,13 +14,13 @@ def check_address(base_url, name="base_url"):
         right = False
     if not right:
         raise ValueError(
-            f"{name} must be an address with http:// or https://, such as "
-            f"'http://localhost:8000/v1', or None; got {base_url!r}."
+            f"{name} must be None or an address that starts with http:// or https://, such as "
+            f"'http://localhost:8000/v1'; got {base_url!r}."
         )
 
 
 def lacks_scheme(base_url):
-    """Whether something is a host, maybe with a port and path, but no address."""
+    """Whether the value looks like an address without http:// or https://."""
     return (
         isinstance(base_url, str)
         and "://" not in base_url
@@ -29,11 +29,11 @@ def lacks_scheme(base_url):
 
 
 def host_of(base_url):
-    """Return the host of an address, in lower case."""
+    """Return the host of an address in lower case."""
     return (urlsplit(base_url).hostname or "").lower()
 
 
 def without_password(address):
-    """Return an address without a user and password in it."""
+    """Return an address without user name and password."""
     parts = urlsplit(address)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

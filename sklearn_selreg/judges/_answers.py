@@ -1,4 +1,4 @@
-"""Answers as they are kept: the rows of one table of the cache."""
+"""Stored answers: rows of the cache's `answers` table."""
 
 import json
 import time
@@ -9,22 +9,22 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """An answer as it is kept, with what is known about it beside its key.
+    """A stored answer.
 
     Attributes
     ----------
     ratings : ndarray of float
-        In the order asked.
+        Ratings in the order shown.
     problem : str or None
         Why ratings are missing.
     max_tokens : int or None
-        The length that the answer was allowed.
+        Token limit of the answer.
     model : str or None
-        Which model answered, as the service says.
+        Model that answered, as reported by the service.
     address : str or None
-        Of the service.
+        Address of the service.
     again : bool
-        Whether it is only used until there is a better one.
+        Whether the answer is provisional: used until a better one arrives.
     """
 
     ratings: np.ndarray
@@ -36,10 +36,7 @@ class Answer:
 
 
 def find_ratings(connection, keys, settled=False):
-    """Return the ratings of some answers, a dict of str to ndarray.
-
-    With `settled` those are left out that are to be asked again.
-    """
+    """Return the ratings by key, without provisional answers if `settled`."""
     rows = connection.execute(
         "SELECT key, ratings FROM answers WHERE key IN (SELECT value FROM json_each(?))"
         + " AND NOT again" * settled,
@@ -49,7 +46,7 @@ def find_ratings(connection, keys, settled=False):
 
 
 def find_unsettled(connection, keys):
-    """Return (key, again, max_tokens) of answers that are to be asked again, or were cut off."""
+    """Return (key, again, max_tokens) of provisional and truncated answers."""
     return connection.execute(
         "SELECT key, again, max_tokens FROM answers WHERE (again OR problem = 'truncated') "
         "AND key IN (SELECT value FROM json_each(?))",
@@ -58,7 +55,7 @@ def find_unsettled(connection, keys):
 
 
 def find_failed(connection, judge, problems):
-    """Return the keys of a judge's answers with some problems."""
+    """Return the keys of a judge's answers with one of the problems."""
     rows = connection.execute(
         "SELECT key FROM answers WHERE judge = ? AND problem IN (SELECT value FROM json_each(?))",
         (judge, json.dumps(list(problems))),
@@ -67,7 +64,7 @@ def find_failed(connection, judge, problems):
 
 
 def find_models(connection, keys):
-    """Return how many of some answers each model gave, by the name that the service says."""
+    """Count the answers per model, as reported by the service."""
     return dict(
         connection.execute(
             "SELECT model, COUNT(*) FROM answers WHERE model IS NOT NULL AND "
@@ -78,14 +75,14 @@ def find_models(connection, keys):
 
 
 def mark(connection, keys):
-    """Mark answers as to be asked again."""
+    """Mark answers as provisional, so that their prompts are sent again."""
     connection.executemany("UPDATE answers SET again = 1 WHERE key = ?", [(key,) for key in keys])
 
 
 def insert_answer(connection, key, judge, answer):
-    """Write an answer; return 1 if there was none, and 0 if there was.
+    """Write an answer; return 1 if the key is new, else 0.
 
-    One that is to be asked again is replaced, unless it had fewer ratings missing.
+    A provisional answer is replaced, but keeps its ratings if fewer of them are missing.
     """
     old = connection.execute("SELECT ratings, again FROM answers WHERE key = ?", (key,)).fetchone()
     if old is not None and not old[1]:

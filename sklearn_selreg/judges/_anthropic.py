@@ -1,4 +1,4 @@
-"""A judge that asks Claude."""
+"""A judge that queries Claude."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from ._service import (
 )
 from ._slate import Slate, check_slates
 
-# USD per million tokens, input and output, from platform.claude.com/docs, "Models & pricing".
+# USD per million tokens of input and output, from platform.claude.com/docs, "Models & pricing".
 _PRICES_DATE = "2026-11-24"
 _PRICES = {
-    "claude-haiku-5-5": (0.10, 0.50),  # of prompts up to 100,000 tokens: see _LONGEST_PROMPT
+    "claude-haiku-5-5": (0.10, 0.50),  # for prompts up to 100,000 tokens: see _LONGEST_PROMPT
     "claude-haiku-4-5": (1.0, 5.0),
     "claude-sonnet-5-5": (2.0, 10.0),
     "claude-sonnet-5": (2.0, 10.0),
@@ -41,90 +41,93 @@ _PRICES = {
     "claude-opus-5": (5.0, 25.0),
 }
 _KEY = "ANTHROPIC_API_KEY"
-_THINKING_TOKENS = 4_000  # allowed to models that cannot be told not to think
+_THINKING_TOKENS = 4_000  # for models whose thinking cannot be turned off
 
 
 class AnthropicJudge(LiveJudge):
-    """Judge that asks Claude, by the official `anthropic` client.
+    """Judge that queries Claude through the official `anthropic` client.
 
-    A prompt shows the user's history and the candidates as JSON data, and asks for one rating
-    for each candidate; the answer's form is forced by a JSON schema. Each slate is asked in
-    `n_orders` orders of the candidates, because models favor what they read first; the ratings
-    are averaged, and how well they agree is known to the gate.
+    A prompt contains the user's history and the candidates as JSON and asks for one rating per
+    candidate; a JSON schema enforces the format of the answer. Each slate is sent in `n_orders`
+    candidate orders, because models favor what they read first. The ratings are averaged, and their
+    agreement is a feature of the gate.
 
-    The key comes from the environment (`ANTHROPIC_API_KEY`, or the variable `api_key_env`); it is
-    never stored. What was answered is in the cache file, and never asked again.
+    The API key is read from the environment (`ANTHROPIC_API_KEY`, or the variable `api_key_env`)
+    and never stored. Answers are cached, so no prompt is paid for twice.
 
     Parameters
     ----------
     model : str, default="claude-haiku-5-5"
-        The model. The default is the least expensive one of November 2026.
+        Name of the model. The default is the least expensive one as of November 2026.
     ask : "ratings" or "ranking", default="ratings"
-        What to answer for the candidates of a slate: a rating for each, or their order, which
-        takes fewer output tokens and says less: its ratings are at equal steps from 1 to 0. Part
-        of what identifies an answer.
+        Whether to ask for a rating of each candidate or for a ranking. A ranking takes fewer output
+        tokens but is less informative: it becomes equally spaced ratings from 1 to 0. Answers are
+        cached separately.
     max_requests : int or None, default=None
-        Requests allowed, >= 0. This or `max_cost` has to be set. Both count over all that was ever
-        asked with the same cache file, by any process, retries included.
+        Maximum number of requests, >= 0. Either this or `max_cost` is required. Both limit the
+        total over all requests, including retries, ever made by any process with the same cache
+        file.
     max_cost : float or None, default=None
-        USD allowed, >= 0. The worst case of a request is reserved before it is sent, so this is
-        never exceeded.
+        Maximum cost in USD, >= 0. It is never exceeded, as the maximum cost of a request is
+        reserved before sending it.
     cache : "default", path or None, default="default"
-        Where answers, spending and statistics are kept: a file in the user's cache directory,
-        another file, or memory of this process.
+        Where to store answers, spending and statistics. "default" is a file in the user's cache
+        directory; None means in memory.
     batch : bool, default=False
-        Use the Message Batches API: half the price, an answer within 24 hours. A batch goes on if
-        this process ends, and is found again.
+        Whether to use the Message Batches API: half the price, answers within 24 hours. If this
+        process ends, the batch continues and is collected by the next call.
     concurrency : int, default=8
-        Requests at a time, >= 1; fewer when the service asks for that.
+        Maximum number of concurrent requests, >= 1; reduced automatically when the service asks
+        for it.
     n_orders : int, default=2
-        In how many orders of the candidates to ask, >= 1.
+        Number of candidate orders per slate, >= 1.
     max_item_chars : int, default=300
-        Length at which item texts are cut, >= 1.
+        Number of characters at which item texts are truncated, >= 1.
     max_tokens : int or None, default=None
-        Length of an answer. None: 64 + 16 per candidate, and 4,000 for models that always think.
+        Maximum number of output tokens. If None, 64 + 16 per candidate, and 4,000 more for models
+        that always think.
     options : dict or None, default=None
-        Further arguments of the client's `messages.create`; they are part of what identifies an
-        answer. None: thinking is turned off where the model allows it.
+        Further arguments of the client's `messages.create`; answers are cached separately for each
+        value. If None, thinking is turned off where the model allows it.
     price : (float, float), 0 or None, default=None
-        USD per million tokens of input and output. None: from a table of 2026-11-24; with
-        `max_cost`, a model that is not in it needs a price. 0: asking costs nothing, and needs no
+        USD per million tokens of input and output. If None, taken from a table of 2026-11-24; other
+        models require a price if `max_cost` is set. 0 means that the service is free and needs no
         budget.
     timeout : float, default=60
-        Seconds to wait for an answer; up to ten times that while answers time out.
+        Seconds to wait for an answer; increased up to tenfold while answers time out.
     max_retries : int, default=6
-        Further attempts after failures that may pass (408, 409, 429, 5xx, timeouts, resets, answers
-        that are no completion).
+        Number of retries after temporary failures (408, 409, 429, 5xx, timeouts, resets, responses
+        that are not completions).
     max_wait : float, default=300
-        Seconds to wait for a service that is not there (refused connections, 503 without a time to
-        wait), as a server that restarts or loads its model. Nobody waits with ``max_retries=0``.
+        Seconds to wait for a service that is down (refused connections, 503 without a retry time),
+        e.g. a server that restarts or loads its model. Ignored if ``max_retries=0``.
     base_url : str or None, default=None
-        Another address of the service. None: the client's own.
+        Address of the service. If None, the client's default.
     api_key_env : str or None, default=None
-        Environment variable with the key. None: the client's own variables.
+        Environment variable with the API key. If None, the client's defaults.
     batch_poll : float, default=30
-        Seconds between looks at a batch.
+        Seconds between status checks of a batch.
     verbose : int, default=0
-        Above 0: a progress bar with the cost so far and the time left.
+        If positive, show a progress bar with the cost so far and the remaining time.
 
     See Also
     --------
-    OpenAIJudge : GPT, or any model behind an API of that kind.
-    ContentJudge : No network, no key.
+    OpenAIJudge : GPT or any model behind an OpenAI-compatible API.
+    ContentJudge : Text similarity, without network or API key.
 
     Notes
     -----
-    Item texts are shown as data, and the model is told that they hold no instructions. A seller may
-    still try ("rate this 99"). That cannot break the form of the answer, but may raise a rating:
-    the gate finds out only if such items are among the known positives and others that calibrate
-    it, and then trusts the judge less as a whole.
+    Item texts are passed as data, and the system prompt says that they contain no instructions. A
+    seller may still try to inject some ("rate this 99"). This cannot break the answer format but
+    may raise a rating. The gate only notices if such items are among the known positives or other
+    candidates of the calibration slates, and then trusts the judge less overall.
 
     Examples
     --------
     >>> from sklearn_selreg.judges import AnthropicJudge, Slate
     >>> judge = AnthropicJudge(max_cost=1.0, cache=None)
     >>> slate = Slate(7, [1], [2, 3], ["Alien (1979)"], ["Aliens (1986)", "Heidi (1937)"])
-    >>> estimate = judge.estimate_cost([slate])  # asks nothing
+    >>> estimate = judge.estimate_cost([slate])  # sends no request
     >>> estimate.requests, estimate.cost < 0.001
     (2, True)
     """
@@ -181,7 +184,7 @@ class AnthropicJudge(LiveJudge):
     # -- requests ------------------------------------------------------------------------------
 
     def _identity(self):
-        # Not the class: a subclass that sends the same request shares the answers.
+        # Not the class name: subclasses that send the same requests share the answers.
         return {**super()._identity(), "judge": "anthropic", "options": self._options()}
 
     def _options(self):
@@ -221,7 +224,7 @@ class AnthropicJudge(LiveJudge):
             import anthropic
         except ImportError:
             raise ImportError(
-                "AnthropicJudge needs anthropic; install it by: pip install anthropic"
+                "AnthropicJudge requires the package anthropic: pip install anthropic"
             ) from None
         key = self._key_from_environment()
         hooks = {"response": [bound_body]}
@@ -239,12 +242,12 @@ class AnthropicJudge(LiveJudge):
             failure = not_sent(hide(str(error), key))
         else:
             names = {name.lower() for name in client.default_headers}
-            # Credentials of a profile are turned into a header with each request.
+            # Credentials of a profile only become a header when a request is sent.
             if names & {"x-api-key", "authorization"} or getattr(client, "credentials", None):
                 return client
             failure = no_key(_KEY)
         http.close()
-        key = None  # tracebacks may show it
+        key = None  # tracebacks may display it
         raise failure
 
     def _send(self, client: Any, slate: Slate) -> Reply:
@@ -259,7 +262,7 @@ class AnthropicJudge(LiveJudge):
         return replace(reply, pause=pause_of(response.headers))
 
     def _call(self, client, f):
-        """Call the client; its exceptions (which hold the key) become ours."""
+        """Call the client, and replace its exceptions, which contain the key."""
         import anthropic
 
         try:
@@ -274,7 +277,7 @@ class AnthropicJudge(LiveJudge):
             failure.status = error.status_code
         except anthropic.APIConnectionError as error:
             failure = no_connection(error, client.api_key, self._address(client))
-        except TypeError as error:  # an option that the client does not know
+        except TypeError as error:  # unknown option
             failure = not_sent(hide(str(error), client.api_key))
         except TransientError as error:
             failure = error
@@ -283,26 +286,27 @@ class AnthropicJudge(LiveJudge):
         raise failure
 
     def count_tokens(self, slates: Iterable[Slate]) -> np.ndarray:
-        """Count the input tokens of prompts exactly, by a free call of the service for each.
+        """Count the input tokens of prompts exactly, with one free API call per slate.
+
+        :meth:`estimate_cost` makes no calls but estimates tokens from the number of characters.
+        A few dozen slates show how accurate it is, e.g. for texts in other languages than English.
 
         Parameters
         ----------
         slates : iterable of Slate
-            What to rate. :meth:`estimate_cost` goes by their length in characters, and asks
-            nobody; a few dozen slates show how far it is off, say with texts that are not
-            English.
+            Slates to count, each with its candidates in the given order.
 
         Returns
         -------
         tokens : ndarray of shape (n_slates,), int64
-            Of one request for each slate, in the order in which the candidates are listed.
+            Number of input tokens of one request per slate.
 
         Raises
         ------
         TypeError
             If `slates` is not an iterable of :class:`Slate`.
         JudgeError
-            If the service refuses to answer.
+            If the service fails or rejects a request.
 
         Examples
         --------
@@ -326,7 +330,7 @@ class AnthropicJudge(LiveJudge):
                         lambda: self._call(client, lambda: api.count_tokens(**arguments))
                     ).input_tokens
                 except TransientError as error:
-                    failure = JudgeError(f"{self.model} does not answer: {error}")
+                    failure = JudgeError(f"{self.model} does not respond: {error}")
                 raise failure
 
             with ThreadPoolExecutor(min(self.concurrency, len(asked))) as pool:

@@ -1,4 +1,4 @@
-"""Answers that a cache has no room for: kept in another file until it has, as JSON Lines."""
+"""JSON Lines files for answers that cannot be written to the cache yet."""
 
 import hashlib
 import json
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ._cache_file import private_opener
 
-_FIELDS = ("problem", "max_tokens", "model", "address", "again")  # of an answer, beside its ratings
+_FIELDS = ("problem", "max_tokens", "model", "address", "again")  # of an Answer, except ratings
 
 
 def files_aside(path):
-    """Return all files that have answers of a cache."""
+    """Return all files with answers that belong to a cache."""
     files = []
     for folder in _folders(path):
         with suppress(OSError):
@@ -23,23 +23,23 @@ def files_aside(path):
 
 
 def put_aside(path, owner, answers, file=None):
-    """Write answers to a file of their own.
+    """Write answers to a separate file.
 
     Parameters
     ----------
     path : Path
-        Of the cache.
+        Path of the cache.
     owner : str
-        Random name of who asked.
+        Random name of the cache's owner.
     answers : dict of str to (str, Answer, dict of str to int)
-        Key, and judge, answer and what to add to the totals.
+        Judge, answer and increments of the totals by key.
     file : Path or None
-        Where earlier ones are.
+        File with earlier answers.
 
     Returns
     -------
     file : Path or None
-        None if there is no room anywhere.
+        None if no folder is writable.
     """
     files = [folder / _name(path, owner) for folder in _folders(path)]
     for place in files if file is None else [file]:
@@ -48,7 +48,7 @@ def put_aside(path, owner, answers, file=None):
             with open(place, "a", encoding="utf-8", opener=private_opener) as lines:
                 lines.write(_as_lines(answers))
         except OSError:
-            with suppress(OSError):  # no half a line
+            with suppress(OSError):  # remove the incomplete line
                 os.truncate(place, n_bytes)
                 if not n_bytes:
                     place.unlink()
@@ -60,7 +60,7 @@ def put_aside(path, owner, answers, file=None):
 def read_aside(file):
     """Return the answers in a file, a list of (key, judge, fields of the answer, counts)."""
     if os.name == "posix" and os.stat(file).st_uid != os.getuid():
-        return []  # others may write into the folder of temporary files
+        return []  # other users may write to the temporary folder
     records = []
     for line in file.read_text(encoding="utf-8").splitlines():
         with suppress(ValueError, KeyError, TypeError, AttributeError):
@@ -74,13 +74,13 @@ def read_aside(file):
 
 
 def told_aside(path, owner, answers, file):
-    """Return what to tell the user at the end of the process."""
+    """Return the message about unsaved answers at the end of the process."""
     message = f"sklearn_selreg: {len(answers)} answers could not be written to {path}"
     if file is not None:
-        return f"{message}. They are in {file}, and read when that cache is next opened."
+        return f"{message}. They were saved to {file} and are read when that cache is next opened."
     return (
-        f"{message}, and there is no room elsewhere. Save these lines as "
-        f"{path.parent / _name(path, owner)}: they are read when that cache is next opened.\n"
+        f"{message} or elsewhere. Save the following lines as "
+        f"{path.parent / _name(path, owner)}; they are read when that cache is next opened.\n"
         f"{_as_lines(answers)}"
     )
 
@@ -95,7 +95,7 @@ def _name(path, owner):
 
 def _folders(path):
     folders = [path.parent, Path(tempfile.gettempdir())]
-    with suppress(RuntimeError):  # there may be no home
+    with suppress(RuntimeError):  # no home directory
         folders.append(Path.home())
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
 

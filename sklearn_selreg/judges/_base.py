@@ -1,4 +1,4 @@
-"""What all judges have in common: ratings of slates, and preferences."""
+"""Base class of all judges."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ._slate import CostEstimate, Preferences, Slate, check_slates, row_means
 class BaseJudge(DisplayMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of all judges.
 
-    A judge has parameters and can be cloned, as any scikit-learn estimator, but is not fitted: it
-    rates slates. Derive judges of your own from :class:`LLMJudge`, which keeps their answers, and
-    judges that ask a paid service from :class:`LiveJudge`.
+    A judge has parameters and can be cloned like any scikit-learn estimator, but it is not fitted:
+    it rates slates. To write your own, subclass :class:`LLMJudge`, which caches answers, or
+    :class:`LiveJudge` for a paid service.
 
     See Also
     --------
-    AnthropicJudge : Asks Claude.
-    OpenAIJudge : Asks GPT, or any model behind an API of that kind.
-    ContentJudge : Compares texts, without network.
-    PrecomputedJudge : Gives answers that were recorded before.
+    AnthropicJudge : Queries Claude.
+    OpenAIJudge : Queries GPT or any model behind an OpenAI-compatible API.
+    ContentJudge : Compares item texts, without network access.
+    PrecomputedJudge : Returns previously recorded answers.
 
     Examples
     --------
@@ -34,12 +34,12 @@ class BaseJudge(DisplayMixin, BaseEstimator, metaclass=ABCMeta):
     """
 
     is_recorded: bool = False
-    """Whether all of its answers are known, and listed by `judged_slates()`."""
-    # Whether the hidden and the other candidates of a calibration slate are drawn alike, as by the
-    # estimator that asks.
+    """Whether all answers are known in advance and listed by `judged_slates()`."""
+    # Whether the hidden and the other candidates of a calibration slate are drawn by the same
+    # procedure, as the estimator does.
     _draws_alike = True
     reads_texts: bool = False
-    """Whether the judge goes by the items' texts; False: it may know items by their ids."""
+    """Whether the judge relies on item texts; if False, it may know items by their ids."""
 
     def rate(self, slates: Iterable[Slate]) -> list[np.ndarray]:
         """Rate the candidates of each slate.
@@ -47,73 +47,73 @@ class BaseJudge(DisplayMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         slates : iterable of Slate
-            What to rate.
+            Slates to rate.
 
         Returns
         -------
         ratings : list of ndarray of shape (n_candidates,), float64
-            For each slate, one rating in [0, 1] for each candidate, averaged over the orders it
-            was asked in; NaN where the judge has no opinion.
+            For each slate, one rating in [0, 1] per candidate, averaged over the candidate
+            orders; NaN for no opinion.
 
         Raises
         ------
         TypeError
             If `slates` is not an iterable of :class:`Slate`.
         ValueError
-            If the judge's answer has the wrong number of slates or of ratings, or if a rating is
-            not a number in [0, 1]; for parameters of the judge out of range.
+            If the judge returns the wrong number of answers or ratings, or a rating outside
+            [0, 1], or if a parameter of the judge is out of range.
         JudgeError
-            If its service refuses to answer.
+            If the service fails or rejects a request.
         CacheError
-            If its cache cannot be read.
+            If the cache cannot be read.
 
         Warns
         -----
         BudgetWarning
-            If its budget is spent before all slates are rated; there is no opinion on the rest.
+            If the budget is exhausted before all slates are rated; the other ratings are NaN.
         JudgmentWarning
-            If some slates got no answer, or were not recorded.
+            If some slates got no answer or were not recorded.
         """
         return [row_means(answers) for answers in self.answers(slates)]
 
     @abstractmethod
     def answers(self, slates: Iterable[Slate]) -> list[np.ndarray]:
-        """Rate the candidates of each slate, each answer as a column of its own.
+        """Rate the candidates of each slate, with one column per answer.
 
         Parameters
         ----------
         slates : iterable of Slate
-            What to rate.
+            Slates to rate.
 
         Returns
         -------
         answers : list of ndarray of shape (n_candidates, n_answers), float64
-            For each slate the ratings in [0, 1], one column for each order that the candidates
-            were shown in; NaN for no opinion.
+            For each slate, ratings in [0, 1] with one column per candidate order; NaN for no
+            opinion.
 
         Raises
         ------
         TypeError, ValueError, JudgeError, CacheError
-            As :meth:`rate`.
+            See :meth:`rate`.
 
         Warns
         -----
         BudgetWarning, JudgmentWarning
-            As :meth:`rate`.
+            See :meth:`rate`.
         """
 
     def estimate_cost(self, slates: Iterable[Slate]) -> CostEstimate:
-        """Estimate what asking slates would take. Asks nothing.
+        """Estimate the cost of rating slates, without sending a request.
 
         Parameters
         ----------
         slates : iterable of Slate
-            What to rate.
+            Slates to rate.
 
         Returns
         -------
         estimate : CostEstimate
-            Of this judge: no requests, and no cost.
+            No requests and no cost for judges without a paid service.
 
         Raises
         ------
@@ -129,23 +129,23 @@ class BaseJudge(DisplayMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         slates : iterable of Slate
-            What to rate.
+            Slates to rate.
 
         Returns
         -------
         preferences : Preferences
-            All pairs of candidates of one slate that were rated differently, slate by slate.
-            Candidates without a rating are in no pair.
+            All pairs of candidates within a slate that have different ratings, ordered by slate.
+            Candidates without a rating are skipped.
 
         Raises
         ------
         TypeError, ValueError, JudgeError, CacheError
-            As :meth:`rate`.
+            See :meth:`rate`.
 
         Warns
         -----
         BudgetWarning, JudgmentWarning
-            As :meth:`rate`.
+            See :meth:`rate`.
 
         Examples
         --------
@@ -161,7 +161,7 @@ class BaseJudge(DisplayMixin, BaseEstimator, metaclass=ABCMeta):
         slate = np.repeat(np.arange(len(gaps)), [len(gap) for gap in gaps])
         gap = np.concatenate([[], *gaps])
         first, second = np.concatenate([np.empty((2, 0), dtype=np.int64), *pairs], axis=1)
-        differs = np.abs(gap) > 0  # not where a rating is NaN
+        differs = np.abs(gap) > 0  # False if a rating is NaN
         slate, gap, first, second = (part[differs] for part in (slate, gap, first, second))
         return Preferences(
             slate=slate,
@@ -171,20 +171,20 @@ class BaseJudge(DisplayMixin, BaseEstimator, metaclass=ABCMeta):
         )
 
     def _title(self):
-        """Return what messages call it."""
+        """Return the name of the judge in messages."""
         return type(self).__name__
 
     def _check_parameters(self):
-        """Raise for parameters out of range, before anything is asked."""
+        """Raise if a parameter is invalid, before anything is sent."""
 
     def _check_ready(self):
-        """Raise if it could not answer anything, before the work of choosing what to ask."""
+        """Raise if the judge cannot answer at all, before slates are selected."""
         self._check_parameters()
 
     def _budget_left(self):
-        """Return what is left, by the name of the parameter that limits it; USD for costs."""
+        """Return the remaining budget by parameter name; costs are in USD."""
         return {}
 
     def _n_answered(self, slates):
-        """Return how many slates have an answer, if only that there is no opinion."""
+        """Return the number of slates with an answer, including answers without an opinion."""
         return len(slates)

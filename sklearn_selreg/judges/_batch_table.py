@@ -1,4 +1,4 @@
-"""Which batches are under way, as written down in the cache before they are sent."""
+"""The cache's table of batches in progress."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from ._cache import GRANTED, Unwritable
 
 
 class BatchTable:
-    """The batches of a cache.
+    """The batches in progress recorded in a cache.
 
     Parameters
     ----------
@@ -20,27 +20,27 @@ class BatchTable:
         self._cache = cache
 
     def intend(self, judge, prompts, newest, **limits):
-        """Claim prompts, reserve their cost, and write down that a batch of them will be sent.
+        """Claim prompts, reserve their cost, and record a batch that will be sent.
 
         Parameters
         ----------
         judge : str
             Hash of the judge's identity.
         prompts : dict of str to (int, int)
-            Worst cost and number of candidates of each.
+            Maximum cost and number of candidates by key.
         newest : str or None
-            The newest batch that the service lists.
+            Newest batch at the service.
         **limits
-            As of `reserve`.
+            See `JudgmentCache.reserve`.
 
         Returns
         -------
         intent : str or None
-            None if nothing is to be sent.
+            Id of the batch in the cache; None if there is nothing to send.
         granted : dict of str to (int, int)
-            What of `prompts` to send.
+            The subset of `prompts` to send.
         states : list of str
-            For each prompt; `GRANTED` for those that the budget does not allow, too.
+            State of each prompt; `GRANTED` also for those that exceed the budget.
 
         Raises
         ------
@@ -62,26 +62,26 @@ class BatchTable:
         return intent if granted else None, granted, states
 
     def sent(self, intent, batch):
-        """Write down the id that the service gave to a batch; without it, it is looked for."""
+        """Record the service's id of a batch; without it, the batch has to be searched for."""
         with suppress(Unwritable), self._cache.write() as connection:
             connection.execute("UPDATE batches SET batch = ? WHERE intent = ?", (batch, intent))
 
     def end(self, intent, judge, answers=(), counts=(), left=()):
-        """Store what a batch gave, and free what it left unanswered; this happens once.
+        """Store the answers of a batch and release its other claims, exactly once.
 
         Parameters
         ----------
         intent, judge : str
         answers : dict of str to Answer
         counts : dict of str to int
-            What to add to the totals.
+            Increments of the totals.
         left : dict of str to int or (int, int)
             Prompts whose results remain to be collected.
 
         Returns
         -------
         ended : bool
-            False if another process has collected it, and nothing was changed.
+            False if another process has collected the batch; nothing is changed then.
 
         Raises
         ------
@@ -115,12 +115,12 @@ class BatchTable:
         return True
 
     def adopt(self, judge, keys):
-        """Take over those batches with any of these keys whose process is no more.
+        """Take over batches of dead processes that contain any of these keys.
 
         Returns
         -------
         batches : list of (str, str or None, dict, str or None)
-            Intent, id (None if it is not known whether it was sent), the prompts, and the newest
+            Intent, id (None if it is unknown whether the batch was sent), prompts, and the newest
             batch before it.
 
         Raises
@@ -147,7 +147,7 @@ class BatchTable:
         return adopted
 
     def known(self):
-        """Return the ids of all batches that somebody waits for."""
+        """Return the ids of all batches in progress."""
         with self._cache.read() as connection:
             rows = connection.execute("SELECT batch FROM batches WHERE batch IS NOT NULL")
             return {row[0] for row in rows}

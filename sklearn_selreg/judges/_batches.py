@@ -1,4 +1,4 @@
-"""Anthropic's batches: sent, found again and collected."""
+"""Anthropic's message batches: sending, recovery and collection."""
 
 import logging
 from dataclasses import dataclass
@@ -33,18 +33,18 @@ _RATE_LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
 
 @dataclass
 class Batch:
-    """A batch that is under way.
+    """A batch in progress.
 
     Attributes
     ----------
     intent : str
-        By which the cache knows it.
+        Id of the batch in the cache.
     id : str or None
-        That of the service; None if it is not known whether it was sent.
+        Id of the batch at the service; None if it is unknown whether it was sent.
     prompts : dict of str to (int, int or None)
         Reserved cost and number of candidates (None in caches of older versions) by key.
     newest : str or None
-        The newest batch that the service listed before this one was sent.
+        Newest batch at the service before this one was sent.
     """
 
     intent: str
@@ -56,8 +56,8 @@ class Batch:
 class Batches:
     """The batches of one call.
 
-    A batch is written into the cache before it is sent (the intent), with its id after that, and
-    taken out when its results are stored. So whatever kills this process, another one finds it.
+    A batch is recorded in the cache before it is sent (the intent), receives its id afterwards, and
+    is removed when its results are stored. If this process is killed, another one can recover it.
     """
 
     def __init__(self, judge, run):
@@ -65,12 +65,12 @@ class Batches:
         self.asking = run
         self.cache = run.cache
         self.table = BatchTable(run.cache)
-        self.attempts = {}  # of each key
-        self.bad = set()  # keys with a bad answer, which are asked once more
+        self.attempts = {}  # number of failures by key
+        self.bad = set()  # keys with a bad answer, which are sent once more
         self.active = []
 
     def run(self, send):
-        """Collect batches that others have left; with `send`, send what remains, and collect."""
+        """Collect batches of ended processes; with `send`, send and collect the rest."""
         try:
             self._run(send)
             self._take_bad()
@@ -79,7 +79,7 @@ class Batches:
             self.asking.spent(str(error))
             return
         except TransientError as error:
-            failure = JudgeError(f"{self.judge.model} does not answer: {error} Try again later.")
+            failure = JudgeError(f"{self.judge.model} does not respond: {error} Try again later.")
         raise failure
 
     def _run(self, send):
@@ -100,7 +100,7 @@ class Batches:
                 return
 
     def _take_bad(self):
-        """Use bad answers that could not be asked for once more; they are, next time."""
+        """Use bad answers that could not be requested again; the next call does so."""
         waiting = self.bad.difference(self.asking.found) & self.asking.todo.keys()
         for key, ratings in self.cache.get(waiting).items():
             self.asking.arrived(key, ratings, "not asked again")
@@ -108,7 +108,7 @@ class Batches:
     # -- sending -------------------------------------------------------------------------------
 
     def _send(self, keys):
-        """Send batches of what is free; return how many prompts others are asking."""
+        """Send batches of unclaimed prompts; return the number of prompts claimed by others."""
         run, n_taken = self.asking, 0
         newest = self._newest()
         for prompts in self._split(keys):
@@ -120,7 +120,7 @@ class Batches:
             if intent is not None:
                 batch = self._post(intent, granted, newest)
                 self.active.append(Batch(intent, batch, granted, newest))
-        # While batches are under way, some of their budget may be given back.
+        # Batches in progress may still release part of their budget.
         if not self.active and not n_taken and len(run.found) < len(run.todo):
             run.spent()
         return n_taken
@@ -153,8 +153,7 @@ class Batches:
             except TransientError as error:
                 if not error.billed:
                     raise
-                # Nobody knows whether it got there.
-                failure = error
+                failure = error  # it is unknown whether the batch was received
             found = self._find(prompts, newest)
             if found is None:
                 raise failure
@@ -172,17 +171,17 @@ class Batches:
         raise failure
 
     def _give_back(self, intent, prompts):
-        """Take out a batch that was never accepted."""
+        """Remove a batch that was never accepted, and release its budget."""
         unused = {"cost": -sum(cost for cost, _ in prompts.values()), "requests": -len(prompts)}
         self.table.end(intent, self.asking.identity, counts=unused)
 
     def _newest(self):
-        """Return the newest batch of the service, None if it has none."""
+        """Return the newest batch of the service, or None."""
         listing = self._patiently(lambda: self.asking.client.messages.batches.list(limit=1))
         return listing.data[0].id if listing.data else None
 
     def _find(self, prompts, newest):
-        """Look for a batch that was sent, but whose id is not known; None if there is none."""
+        """Find the id of a batch that may have been sent; None if it was not."""
         api = self.asking.client.messages.batches
         known = self.table.known()
         listing = self._patiently(lambda: api.list(limit=100))
@@ -206,7 +205,7 @@ class Batches:
             self.asking.stop.wait(self.judge.batch_poll)
 
     def _results(self, batch):
-        """Return the results of a batch, a list of (key, type, Reply or message of an error)."""
+        """Return the results of a batch, a list of (key, type, Reply or error message)."""
         client = self.asking.client
 
         def read():
@@ -215,7 +214,7 @@ class Batches:
                 return [_read_entry(entry.to_dict(warnings=False)) for entry in entries]
             except (TransientError, JudgeError):
                 raise
-            except Exception as error:  # the stream breaks off, as one of many exceptions
+            except Exception as error:  # an interrupted stream raises many kinds of exceptions
                 failure = TransientError(
                     as_sentence(hide(str(error), client.api_key)), billed=False
                 )
@@ -230,7 +229,7 @@ class Batches:
         return self.asking.attempts(lambda: self._call(f))
 
     def _collect(self, batch):
-        """Wait for a batch and store its answers, which happens once."""
+        """Wait for a batch and store its answers, exactly once."""
         run = self.asking
         if batch.id is None:
             batch.id = self._find(batch.prompts, batch.newest)
@@ -253,16 +252,16 @@ class Batches:
                 n_candidates = len(run.todo[key].candidates)
             if key not in batch.prompts:
                 continue
-            if isinstance(kind, JudgeError):  # of this prompt only
+            if isinstance(kind, JudgeError):  # concerns this prompt only
                 _add(counts, {"cost": -reserved})
                 self._refused(key, kind, n_candidates, answers)
             elif kind != "succeeded":
-                cost = 0 if kind == "no message" else -reserved  # nobody knows what that cost
+                cost = 0 if kind == "no message" else -reserved  # "no message": cost unknown
                 _add(counts, {"cost": cost, f"batch {kind}": 1})
                 if kind == "invalid":
-                    fatal = JudgeError(f"The service answered 400: {reply}")
+                    fatal = JudgeError(f"The service returned status 400: {reply}")
                 self._failed(key, f"batch item {kind}")
-            elif n_candidates is None:  # asked by another call of an older version
+            elif n_candidates is None:  # sent by another call of an older version
                 left[key] = reserved
             else:
                 self._read(key, reply, reserved, n_candidates, answers, counts)
@@ -280,17 +279,17 @@ class Batches:
             raise fatal
 
     def _is_gone(self, batch):
-        """Give up a batch that the service does not have; what it cost stays counted."""
+        """Give up a batch that the service no longer has; its reserved cost remains charged."""
         self.table.end(batch.intent, self.asking.identity)
         warn(
-            f"The service no longer has the batch {batch.id} of {len(batch.prompts)} prompts; was "
-            "it sent with another key or base_url? What was reserved for it stays counted, and its "
-            "prompts are asked again.",
+            f"The service no longer has the batch {batch.id} of {len(batch.prompts)} prompts; "
+            "perhaps it was sent with another API key or base_url. Its reserved cost remains "
+            "charged to the budget, and its prompts are sent again.",
             JudgmentWarning,
         )
 
     def _read(self, key, reply, reserved, n_candidates, answers, counts):
-        """Read an answer; a bad one is asked for once more."""
+        """Parse an answer; a bad one is requested once more."""
         ratings, problem = read_reply(reply, n_candidates, self.judge._form.parse)
         _add(counts, self.asking.spending(reply, reserved))
         again = False
@@ -305,7 +304,7 @@ class Batches:
         answers[key] = Answer(ratings, problem, limit, reply.model, self.asking.address, again)
 
     def _refused(self, key, failure, n_candidates, answers):
-        """Keep that there is no answer to a prompt for what is in it."""
+        """Store that a prompt is not answered because of its content."""
         if n_candidates is None:
             return
         problem = "refusal"
@@ -316,7 +315,7 @@ class Batches:
         answers[key] = Answer(nothing, problem, address=self.asking.address)
 
     def _failed(self, key, message):
-        """Count a failed attempt of the service; what failed too often is left out."""
+        """Count a failed attempt, and give up the prompt after too many."""
         self.attempts[key] = self.attempts.get(key, 0) + 1
         if self.attempts[key] > self.judge.max_retries:
             self.asking.n_unanswered += 1
@@ -325,7 +324,7 @@ class Batches:
 
 
 def _until(listing, newest):
-    """Return the batches of a listing, newest first, that are newer than one."""
+    """Return the batches of a listing, newest first, down to the one with the id `newest`."""
     batches = []
     for batch in listing:
         if batch.id == newest:
@@ -335,7 +334,7 @@ def _until(listing, newest):
 
 
 def _read_entry(entry):
-    """Return (key, type, Reply or message) of one result of a batch."""
+    """Return (key, type, Reply or error message) of one result of a batch."""
     key, result = entry["custom_id"], entry["result"]
     if result["type"] == "succeeded":
         try:
@@ -356,12 +355,12 @@ def _add(counts, more):
 
 
 def read_message(message):
-    """Make a Reply of a message of the service, a dict; raise what does not fit one."""
+    """Return the Reply for a message given as a dict; raise if it is malformed."""
     if message.get("type") == "error" or not isinstance(message["content"], list):
         raise TypeError
     usage = message.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    # Those of the cache may be left out, or be null.
+    # The counts of cached tokens may be missing or null.
     names = ("cache_creation_input_tokens", "cache_read_input_tokens")
     read = [
         read_tokens(usage.get("input_tokens")),
@@ -382,7 +381,7 @@ def read_message(message):
 
 
 def pause_of(headers):
-    """Return the seconds until a rate limit that is used up allows more."""
+    """Return the seconds until an exhausted rate limit is reset, at most 60."""
     pause = 0.0
     for name in _RATE_LIMITS:
         if headers.get(f"anthropic-ratelimit-{name}-remaining") == "0":

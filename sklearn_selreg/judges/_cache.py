@@ -1,14 +1,15 @@
-"""Where answers of judges are kept: one SQLite file, or memory, shared by all who ask.
+"""The cache of judges' answers: an SQLite file, or memory, shared by clones and processes.
 
-The cache also holds what was spent, so that a budget counts over clones, searches and processes,
-and who is asking what, so that two processes do not pay for one prompt.
+The cache also stores the spending, so that a budget holds across clones, searches and processes,
+and claims on prompts, so that two processes never pay for the same one.
 
-Every change is one short transaction. In WAL mode with ``synchronous=NORMAL`` a process that is
-killed at any moment loses nothing that was committed.
+Every change is one short transaction. In WAL mode with ``synchronous=NORMAL``, a process killed at
+any moment loses nothing that was committed.
 
-Who asks is an *owner*: a random name, and a counter that grows each second while it is at work. One
-whose counter stands still for ten beats of another owner is taken for dead, and what it claimed is
-free again. No clock, process number or host name is compared, as containers may share those.
+Claims belong to an *owner*: a random name with a counter that increases every second while it is at
+work. An owner whose counter does not change for ten beats of another owner is considered dead, and
+its claims are released. Clocks, process ids and host names are not compared, as containers may
+share them.
 """
 
 import atexit
@@ -46,9 +47,9 @@ from ._cache_file import (
     side_files,
 )
 
-NANO = 1_000_000_000  # costs are counted in billionths of a dollar
-_BEAT = 1.0  # seconds between signs of life
-_STILL = 10  # beats after which an owner that gave no sign of life is taken for dead
+NANO = 1_000_000_000  # costs are stored in billionths of a dollar
+_BEAT = 1.0  # seconds between heartbeats
+_STILL = 10  # beats without a heartbeat after which an owner is considered dead
 
 GRANTED, ANSWERED, TAKEN = "granted", "answered", "taken"
 
@@ -57,19 +58,19 @@ _open_lock = threading.Lock()
 
 
 class Unwritable(Exception):
-    """A file that cannot be written to now: it is read-only, or the disk is full."""
+    """The file is currently not writable: it is read-only, or the disk is full."""
 
 
 def open_cache(cache, identity):
-    """Return the cache that a judge's parameter names, opened at most once a process.
+    """Return the cache for a judge's parameter, opened at most once per process.
 
     Parameters
     ----------
     cache : "default", path, or None
-        The file in the user's cache directory, another file, or memory shared by the judges of
-        one identity.
+        The file in the user's cache directory, another file, or memory shared by the judges with
+        the same identity.
     identity : hashable
-        Of the judge.
+        Identity of the judge.
 
     Returns
     -------
@@ -81,11 +82,11 @@ def open_cache(cache, identity):
         try:
             path = default_path() if cache == "default" else Path(cache)
             name = ("file", path.expanduser().resolve())
-        except RuntimeError as error:  # as of a user of a container who is in no list of users
+        except RuntimeError as error:  # no home directory, e.g. an unknown user id in a container
             raise CacheError(
-                f"The cache {os.fspath(cache)!r} has no place: {error}. Name a file for the "
-                'answers, as in cache="answers.sqlite", or set the environment variable HOME; '
-                "cache=None keeps them only in memory."
+                f"No location for the cache {os.fspath(cache)!r}: {error}. Name a file, as in "
+                'cache="answers.sqlite", set the environment variable HOME, or use cache=None to '
+                "keep answers in memory only."
             ) from error
     else:
         raise TypeError(f'cache must be "default", a path or None; got {cache!r}.')
@@ -98,48 +99,48 @@ def open_cache(cache, identity):
 
 
 class JudgmentCache:
-    """One cache, of a file or in memory; safe to use from several threads.
+    """A thread-safe cache, in a file or in memory.
 
     Parameters
     ----------
     path : Path or None
-        None: in memory.
+        If None, the cache is in memory.
     """
 
     def __init__(self, path):
         self.path = path
         self._lock = threading.RLock()
         self.owner = uuid.uuid4().hex
-        self._watched = {}  # of other owners: their counter, and for how many beats it stands still
+        self._watched = {}  # by other owner: its counter, and the number of beats without change
         self._unsaved = {}  # answers that could not be written
-        self._aside = None  # file that has them, until they can be
-        self._notices = []  # what the user is to be told
+        self._aside = None  # file with the unsaved answers
+        self._notices = []  # pending warnings
         self._at_work = 0
-        self.active = set()  # batches that somebody in this process waits for
-        self.trouble = None  # why the last answer that was not written could not be
-        self._damage = None  # what to say of a damaged file
+        self.active = set()  # batches that this process waits for
+        self.trouble = None  # why the last write of an answer failed
+        self._damage = None  # message if the file is damaged
         self._connection, self.read_only = connect(path)
         self._file = None if path is None else file_identity(path)
         self._sides = {} if path is None else side_files(path)
         if is_readable_by_others(path):
             self._notices.append(
-                f"Other users of this machine may read the cache {path}, which says who likes "
-                f"what. Forbid it: chmod 600 {path}"
+                f"The cache {path} is readable by other users of this machine, and contains users' "
+                f"likes. Restrict access: chmod 600 {path}"
             )
         self._take_in()
 
     # -- connection ----------------------------------------------------------------------------
 
     def _is_current(self):
-        """Whether the path still names the file that is open."""
+        """Whether the path still refers to the open file."""
         return self.path is None or file_identity(self.path) == self._file
 
     def is_left(self):
-        """Whether somebody has deleted the file of an idle cache, to begin another one."""
+        """Whether the cache is idle and its file was deleted or replaced."""
         return not (self._at_work or self._unsaved or self._is_current())
 
     def _follow(self):
-        """Notice that the file was deleted or replaced, and copy everything to the new one."""
+        """Copy everything to the new file if the old one was deleted or replaced."""
         if self._is_current():
             return
         try:
@@ -155,13 +156,13 @@ class JudgmentCache:
         self._connection, self._file = new, file_identity(self.path)
         self._sides = side_files(self.path)
         self._notices.append(
-            f"The cache {self.path} was deleted or replaced while it was in use. All answers and "
-            "what was spent were written to the file there is now."
+            f"The cache {self.path} was deleted or replaced while in use. All answers and the "
+            "spending were copied to the new file."
         )
 
     @contextmanager
     def write(self):
-        """Change the file, or leave it as it was; raise Unwritable if it cannot be changed."""
+        """Run a transaction; raise Unwritable if the file cannot be changed."""
         with self._lock:
             if self.read_only:
                 raise Unwritable("it is read-only")
@@ -190,7 +191,7 @@ class JudgmentCache:
 
     @contextmanager
     def read(self):
-        """Read from the file, or from the one that was deleted."""
+        """Read from the open file, even if it was deleted."""
         with self._lock:
             with suppress(Unwritable):
                 self._save_unsaved()
@@ -206,27 +207,27 @@ class JudgmentCache:
         raise failure
 
     def _damaged(self, error):
-        """Return the exception for a damaged file, after saving once what can be read of it."""
+        """Return the exception for a damaged file; salvage its readable part the first time."""
         if self._damage is not None:
             return CacheError(self._damage)
         salvaged, n_answers, knows_totals = salvage(self.path)
         if salvaged is None:
-            what = "Nothing of it can be read. Name another file as cache."
+            what = "Nothing could be recovered. Name another file as cache."
         else:
             spent = (
                 ""
                 if knows_totals
-                else " What was spent cannot be read: lower max_cost and max_requests by it."
+                else " The spending was lost: reduce max_cost and max_requests accordingly."
             )
             what = (
-                f"Its {n_answers} answers that can be read are in {salvaged}: name that file as "
-                f"cache, or put it in place of the damaged one.{spent}"
+                f"{n_answers} answers were recovered to {salvaged}: name that file as cache, or "
+                f"replace the damaged one with it.{spent}"
             )
         self._damage = f"The cache {self.path} is damaged: {error}. {what}"
         return CacheError(self._damage)
 
     def tell(self):
-        """Warn of what has happened to the file, once."""
+        """Issue pending warnings about the file."""
         with self._lock:
             notices, self._notices = self._notices, []
         for notice in notices:
@@ -235,18 +236,18 @@ class JudgmentCache:
     # -- answers -------------------------------------------------------------------------------
 
     def get(self, keys, settled=False):
-        """Return the answers that there are.
+        """Return the existing answers.
 
         Parameters
         ----------
         keys : iterable of str
         settled : bool, default=False
-            Whether to leave out those that are to be asked again.
+            Whether to leave out provisional answers.
 
         Returns
         -------
         answers : dict of str to ndarray
-            Ratings in the order asked.
+            Ratings in the order shown, by key.
         """
         keys = list(keys)
         with self.read() as connection:
@@ -255,23 +256,23 @@ class JudgmentCache:
         return found | unsaved
 
     def forget(self, keys):
-        """Take answers out that are none."""
+        """Delete invalid answers."""
         with suppress(Unwritable), self.write() as connection:
             connection.executemany("DELETE FROM answers WHERE key = ?", [(key,) for key in keys])
 
     def to_ask_again(self, keys, limits, mark_longer=True):
-        """Return the keys of answers that are only used until there is a better one.
+        """Return the keys of provisional answers, whose prompts are to be sent again.
 
-        Those are what :meth:`ask_again` has marked, and what a smaller limit cut off.
+        These are the answers marked by :meth:`ask_again`, and those truncated at a smaller limit.
 
         Parameters
         ----------
         keys : iterable of str
         limits : dict of str to (int, int)
-            By key the length that an answer is allowed now, and that of older versions, which did
-            not write it down.
+            By key, the current token limit of an answer, and that of older versions, which did
+            not store it.
         mark_longer : bool, default=True
-            Whether to mark what a smaller limit cut off, as it will be asked.
+            Whether to mark the answers that were truncated at a smaller limit.
 
         Returns
         -------
@@ -288,27 +289,27 @@ class JudgmentCache:
         return {key for key, again, _ in rows if again}.union(longer)
 
     def ask_again(self, judge, problems):
-        """Mark a judge's answers with these problems, and return how many they are."""
+        """Mark a judge's answers with these problems as provisional, and return their number."""
         with self.write() as connection:
             keys = find_failed(connection, judge, problems)
             mark(connection, keys)
         return len(keys)
 
     def models(self, keys):
-        """Return how many of some answers each model gave, by the name that the service says."""
+        """Count the answers per model, as reported by the service."""
         if self.read_only:
             return {}
         with self.read() as connection:
             return find_models(connection, keys)
 
     def has_answers(self, judge):
-        """Whether there is any answer of a judge, given by the hash of its identity."""
+        """Whether the cache has answers of a judge, given by the hash of its identity."""
         with self.read() as connection:
             query = "SELECT EXISTS (SELECT 1 FROM answers WHERE judge = ?)"
             return bool(connection.execute(query, (judge,)).fetchone()[0])
 
     def store(self, judge, key, answer, *, counts=()):
-        """Keep an answer, give up the claim on it, and add to the totals.
+        """Store an answer, release the claim on it, and update the totals.
 
         Parameters
         ----------
@@ -317,13 +318,13 @@ class JudgmentCache:
         key : str
         answer : Answer
         counts : dict of str to int
-            What to add to the totals.
+            Increments of the totals.
 
         Returns
         -------
         stored : bool
-            False if the file could not be written to. The answer is then kept in memory and, if
-            there is room anywhere, in another file, and written as soon as that is possible.
+            False if the file is not writable. The answer is then kept in memory and, if possible,
+            in another file, until it can be written.
         """
         counts = dict(counts)
         try:
@@ -342,10 +343,7 @@ class JudgmentCache:
 
     @staticmethod
     def insert(connection, key, judge, answer):
-        """Write an answer and give up the claim on it; return 1 if there was none, else 0.
-
-        Who asks once more keeps the claim.
-        """
+        """Write an answer and release its claim, unless provisional; return 1 if the key is new."""
         if not answer.again:
             connection.execute("DELETE FROM claims WHERE key = ?", (key,))
         return insert_answer(connection, key, judge, answer)
@@ -355,7 +353,7 @@ class JudgmentCache:
             return
         with self.write() as connection:
             for key, (judge, answer, counts) in self._unsaved.items():
-                # Another process may have done it, from the file aside.
+                # Another process may already have read it from the file aside.
                 if self.insert(connection, key, judge, answer):
                     self.add(connection, counts)
         self._unsaved = {}
@@ -365,7 +363,7 @@ class JudgmentCache:
             self._aside = None
 
     def link(self, rows):
-        """Remember which slates, by ids, keys stand for.
+        """Store the ids of the slates behind the keys.
 
         Parameters
         ----------
@@ -374,7 +372,7 @@ class JudgmentCache:
         """
         if self.read_only or not rows:
             return
-        # If it fails, the next call with these slates writes it.
+        # On failure, the next call with these slates writes the rows.
         with suppress(Unwritable), self.write() as connection:
             connection.executemany("INSERT OR IGNORE INTO questions VALUES (?, ?, ?, ?)", rows)
 
@@ -388,10 +386,10 @@ class JudgmentCache:
             ).fetchall()
         return [(*ids, np.frombuffer(blob, dtype="<f8")) for *ids, blob in rows]
 
-    # -- answers that there is no room for -----------------------------------------------------
+    # -- answers that could not be written -----------------------------------------------------
 
     def _take_in(self):
-        """Store what was put aside by a process that ended before there was room again."""
+        """Store answers that ended processes could only write to files aside."""
         if self.path is None or self.read_only:
             return
         for file in files_aside(self.path):
@@ -405,7 +403,7 @@ class JudgmentCache:
                     file.unlink()
 
     def leave(self):
-        """Save, at the end of the process, what could not be written; print where it is."""
+        """Save unsaved answers at the end of the process, and print where they are."""
         with suppress(Unwritable, CacheError):
             self._save_unsaved()
         if self._unsaved and not self.read_only:
@@ -415,7 +413,7 @@ class JudgmentCache:
     # -- claims --------------------------------------------------------------------------------
 
     def claim(self, keys):
-        """Claim prompts, so that nobody else asks them.
+        """Claim prompts, so that no other thread or process sends them.
 
         Parameters
         ----------
@@ -424,7 +422,7 @@ class JudgmentCache:
         Returns
         -------
         states : list of str
-            For each key `GRANTED`, `ANSWERED` (the cache has it) or `TAKEN` (somebody asks it).
+            For each key, `GRANTED`, `ANSWERED` (in the cache) or `TAKEN` (claimed elsewhere).
 
         Raises
         ------
@@ -455,12 +453,12 @@ class JudgmentCache:
         if claim is None:
             return GRANTED
         owner, batch, beats = claim
-        # A batch goes on without the process that sent it. With our own name, another thread asks.
+        # A batch continues without the process that sent it; our own claims are another thread's.
         taken = batch is not None or owner == self.owner or beats is not None
         return TAKEN if taken else GRANTED
 
     def release(self, keys):
-        """Give up claims."""
+        """Release claims."""
         with suppress(Unwritable), self.write() as connection:
             connection.executemany(
                 "DELETE FROM claims WHERE key = ? AND owner = ?",
@@ -469,7 +467,7 @@ class JudgmentCache:
 
     @contextmanager
     def at_work(self):
-        """Show other processes that this one is alive, so that they respect its claims."""
+        """Send heartbeats, so that other processes respect the claims of this one."""
         if self.read_only:
             yield
             return
@@ -488,7 +486,7 @@ class JudgmentCache:
                 if self._at_work == 0:
                     self._finished.set()
                     self.active.clear()
-                    # If it fails, others notice that the counter stands still.
+                    # On failure, others notice that the heartbeats have stopped.
                     with suppress(Unwritable, CacheError), self.write() as connection:
                         owner = (self.owner,)
                         connection.execute("DELETE FROM owners WHERE owner = ?", owner)
@@ -501,7 +499,7 @@ class JudgmentCache:
             self._beat()
 
     def _beat(self):
-        """Give a sign of life, and look for those of others."""
+        """Send a heartbeat, and check those of others."""
         with suppress(Unwritable, CacheError), self.write() as connection:
             connection.execute(
                 "INSERT INTO owners VALUES (?, 1) "
@@ -522,26 +520,26 @@ class JudgmentCache:
     # -- budget --------------------------------------------------------------------------------
 
     def reserve(self, cost, *, max_requests=None, max_cost=None):
-        """Count a request before it is sent, at the worst that it may cost.
+        """Charge a request before it is sent, at its maximum cost.
 
         Parameters
         ----------
         cost : int
-            In billionths of a dollar.
+            Maximum cost in billionths of a dollar.
         max_requests, max_cost : int or None
-            Limits of the totals `requests` and `cost`.
+            Limits on the totals `requests` and `cost`.
 
         Returns
         -------
         reserved : bool
-            False if it would exceed a limit.
+            False if the request would exceed a limit.
 
         Raises
         ------
         Unwritable
         """
         with self._lock:
-            self._save_unsaved()  # what is paid for should not pile up in memory
+            self._save_unsaved()  # paid answers should not pile up in memory
             with self.write() as connection:
                 return self.reserve_in(connection, cost, max_requests, max_cost)
 
@@ -555,8 +553,8 @@ class JudgmentCache:
         return True
 
     def count(self, counts):
-        """Add to the totals; `cost` and `requests` correct what was reserved."""
-        # If it fails the reservation stands: too much is counted, never too little.
+        """Add to the totals; `cost` and `requests` correct the reservation."""
+        # On failure the reservation remains: spending may be overestimated, never underestimated.
         with suppress(Unwritable), self.write() as connection:
             self.add(connection, counts)
 

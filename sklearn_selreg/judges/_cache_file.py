@@ -1,7 +1,7 @@
-"""The file of a cache: made for its owner only, brought up to date, copied, and salvaged.
+"""The SQLite file of a cache: creation, migration, copying and salvage.
 
-SQLite's WAL mode does not work on network file systems: one machine writes, from any number of
-processes and containers.
+SQLite's WAL mode does not work on network file systems: only one machine may write, from any number
+of processes and containers.
 """
 
 import os
@@ -56,7 +56,7 @@ def default_path():
 
 
 def file_identity(path):
-    """Return what a path names now, to notice when it is another file or none."""
+    """Return the device and inode of a path, to detect replaced files; None without a file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -65,17 +65,17 @@ def file_identity(path):
 
 
 def is_damaged(error):
-    """Whether an error of SQLite says that a file is damaged; such errors have no class."""
+    """Whether an SQLite error reports a damaged file; such errors have no class of their own."""
     return type(error) is sqlite3.DatabaseError
 
 
 def connect(path):
-    """Open a cache, and make it if there is none.
+    """Open a cache, creating it if necessary.
 
     Parameters
     ----------
     path : Path or None
-        None: in memory.
+        If None, the cache is in memory.
 
     Returns
     -------
@@ -101,10 +101,10 @@ def connect(path):
             raise failure from None
     except sqlite3.DatabaseError as error:
         raise CacheError(
-            f"The cache {path} is no SQLite file of judgments: {error}. Name another one."
+            f"The cache {path} is not an SQLite file of judgments: {error}. Name another file."
         ) from None
     except OSError as error:
-        raise _cannot(path, "made", error) from None
+        raise _cannot(path, "created", error) from None
     else:
         failure = None
     try:
@@ -132,7 +132,7 @@ def _connect_to_write(path):
         connection.execute("PRAGMA synchronous = NORMAL")
         _use_wal(connection)
         _bring_up_to_date(connection, path)  # fails if the file is read-only
-    except BaseException:  # what is open may keep a lock
+    except BaseException:  # an open connection may hold a lock
         connection.close()
         raise
     return connection
@@ -140,7 +140,7 @@ def _connect_to_write(path):
 
 def _connect_to_read(path):
     error = None
-    # In a directory that cannot be written to, SQLite reads a WAL file only as immutable.
+    # In a read-only directory, SQLite can only open a WAL file as immutable.
     for mode in ("mode=ro", "immutable=1"):
         connection = None
         try:
@@ -159,19 +159,19 @@ def _connect_to_read(path):
 
 
 def check_version(connection, path):
-    """Return the version of a cache; raise CacheError for a newer one, or another kind of file."""
+    """Return the version of a cache; raise CacheError for newer versions and other databases."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
     if version > VERSION or (version == 0 and tables):
         raise CacheError(
-            f"The cache {path} is of another format (version {version}; expected at most "
+            f"The cache {path} has an unknown format (version {version}; expected at most "
             f"{VERSION}). Name another file."
         )
     return version
 
 
 def _bring_up_to_date(connection, path):
-    """Make the tables, or change those of an older version, in one transaction."""
+    """Create the tables, or migrate those of an older version, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = check_version(connection, path)
@@ -190,7 +190,7 @@ def _bring_up_to_date(connection, path):
 
 
 def _use_wal(connection):
-    """Switch to WAL mode; while another process does, SQLite does not wait by itself."""
+    """Switch to WAL mode; retry, as SQLite does not wait for other processes that do the same."""
     for _ in range(50):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -201,39 +201,39 @@ def _use_wal(connection):
             time.sleep(0.1)
 
 
-# -- who may read it ---------------------------------------------------------------------------
+# -- permissions -------------------------------------------------------------------------------
 
 
 def make_folder(folder):
-    """Make a folder that only its owner may read, and those above it that there are not."""
+    """Create a folder and its missing parents, readable by their owner only."""
     if not folder.exists():
         make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def private_opener(path, flags):
-    """Open a file; one that is made may be read by its owner only."""
+    """Open a file; a new one is readable by its owner only."""
     return os.open(path, flags, 0o600)
 
 
 def side_files(path):
-    """Return what SQLite keeps beside a file, and what each name stands for now."""
+    """Return the paths of SQLite's auxiliary files, with their identities."""
     sides = [path.with_name(path.name + end) for end in ("-wal", "-shm")]
     return {side: file_identity(side) for side in sides}
 
 
 def remove_left(sides):
-    """Remove what belongs to a file that was replaced: SQLite would take it for the new one's."""
+    """Remove auxiliary files of a replaced database, which SQLite would use for the new one."""
     for side, identity in sides.items():
         if identity is not None and file_identity(side) == identity:
             side.unlink(missing_ok=True)
 
 
 def _make(path):
-    """Make an empty file.
+    """Create an empty cache, after removing auxiliary files of a deleted one.
 
-    What a deleted cache has left beside it belongs to the processes that still have that one open;
-    SQLite would take it for the new one's.
+    Those belong to processes that still have the deleted file open; SQLite would use them for the
+    new one.
     """
     make_folder(path.parent)
     with _folder_locked(path.parent):
@@ -246,19 +246,19 @@ def _make(path):
 
 @contextmanager
 def _folder_locked(folder):
-    """Keep other processes from making a file in a folder at the same time."""
+    """Lock a folder, so that processes do not create the file at the same time."""
     try:
         import fcntl
-    except ImportError:  # Windows: files that are open cannot be deleted there
+    except ImportError:  # on Windows, open files cannot be deleted
         yield
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # one may write into it, but not read it
+    except OSError:  # the folder may be writable but not readable
         yield
         return
     try:
-        with suppress(OSError):  # not all file systems can
+        with suppress(OSError):  # not supported by all file systems
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -266,7 +266,7 @@ def _folder_locked(folder):
 
 
 def is_readable_by_others(path):
-    """Whether other users may read a file of ours; it says who likes what."""
+    """Whether other users may read a file of this user."""
     if path is None or os.name != "posix":
         return False
     try:
@@ -280,11 +280,10 @@ def is_readable_by_others(path):
 
 
 def copy_all(old, new):
-    """Copy all rows of a cache that has lost its place into the one that is there now.
+    """Copy all rows of a replaced cache into the new one.
 
-    It is done once, by whichever process notices first: that is written down in the old one. Were
-    that process killed between the two commits, another one would copy again; totals are then those
-    of the larger count.
+    The first process to notice does this once and records it in the old cache. If it is killed
+    between the two commits, another process copies again; each total is then the larger one.
 
     Parameters
     ----------
@@ -319,7 +318,7 @@ def _copy_rows(old, new):
 
 
 def _insert_rows(connection, table, rows):
-    """Insert the rows of a cursor, which may be of an older version's table."""
+    """Insert the rows of a cursor, possibly from a table of an older version."""
     names = [column[0] for column in rows.description]
     connection.executemany(
         f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) "
@@ -329,15 +328,15 @@ def _insert_rows(connection, table, rows):
 
 
 def salvage(path):
-    """Write what can be read of a damaged cache into a new one beside it.
+    """Copy the readable rows of a damaged cache into a new file in the same folder.
 
     Returns
     -------
     salvaged : Path or None
-        None if nothing can be read, or written.
+        None if nothing could be read or written.
     n_answers : int
     knows_totals : bool
-        Whether what was spent could be read.
+        Whether the spending could be read.
     """
     salvaged = path.with_name(f"{path.name}.salvaged-{uuid.uuid4().hex[:8]}")
     try:
@@ -346,7 +345,7 @@ def salvage(path):
             closing(connect(salvaged)[0]) as new,
         ):
             new.execute("BEGIN IMMEDIATE")
-            # Keys are hashes: what cannot be read is a small part of all prefixes.
+            # Keys are hashes, so only a small fraction of prefixes is unreadable.
             for prefix in (f"{number:03x}" for number in range(4096)):
                 for table in ("answers", "questions"):
                     with suppress(sqlite3.DatabaseError):

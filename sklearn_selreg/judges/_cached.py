@@ -1,4 +1,4 @@
-"""Judges that keep their answers, so that nothing is asked twice."""
+"""Base class of judges that cache their answers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ._slate import CostEstimate, Slate, check_slates
 
 
 class CachedJudge(BaseJudge):
-    """Base class of judges with a cache; a subclass says how prompts are answered, by `_ask`."""
+    """Base class of judges with a cache; a subclass answers prompts in `_ask`."""
 
-    # Parameters that do not change what the judge answers, and are not part of a prompt's key.
+    # Parameters that do not affect answers and are not part of cache keys.
     _not_identity: tuple[str, ...] = ("cache", "verbose")
-    _shuffles = False  # whether it shows candidates in random orders of its own
+    _shuffles = False  # whether the judge shuffles candidates itself
     version: str = ""
-    """Which version of its class a judge is: answers of another one are not taken for its own."""
+    """Version of the judge's class; answers of other versions are not reused."""
 
     def answers(self, slates: Iterable[Slate]) -> list[np.ndarray]:  # documented by the base class
         slates = check_slates(slates)
@@ -53,9 +53,9 @@ class CachedJudge(BaseJudge):
         return [prompts.answers(found) for prompts in asked]
 
     def _divide(self, cache, prompts, will_ask=True):
-        """Return the answers that there are, and the prompts that are to be asked.
+        """Return the cached answers and the prompts to send; provisional answers are in both.
 
-        What is no answer to its prompt is taken out; what is to be asked again is in both.
+        Answers with a wrong number of ratings are deleted.
         """
         found = cache.get(prompts)
         wrong = [key for key in found if len(found[key]) != len(prompts[key].candidates)]
@@ -67,30 +67,30 @@ class CachedJudge(BaseJudge):
         return found, {k: p for k, p in prompts.items() if k not in found or k in again}
 
     def _limits_of(self, prompt):
-        """Return the length that an answer is allowed now, and that of older versions."""
+        """Return the token limit of an answer, now and in older versions."""
         return 0, 0
 
     def _check_models(self, cache, keys):
-        """Warn if answers that are used come from several models."""
+        """Warn if the answers come from several models."""
 
     @abstractmethod
     def _ask(self, cache, todo, look):
-        """Answer prompts that were not cached; several processes may do that at once.
+        """Answer prompts that are not cached; several processes may do so concurrently.
 
         Parameters
         ----------
         cache : JudgmentCache
         todo : dict of str to Slate
-            Prompts by their keys.
+            Prompts by key.
         look : callable
-            To be called now and then with the answers so far; it may warn, so it may raise.
+            Call this periodically with the answers so far. It may warn and therefore raise.
 
         Returns
         -------
         answers : dict of str to ndarray
         """
 
-    # -- what a prompt is ----------------------------------------------------------------------
+    # -- prompts -------------------------------------------------------------------------------
 
     def _prompts(self, slates):
         identity = self._identity_hash()
@@ -101,7 +101,7 @@ class CachedJudge(BaseJudge):
         return open_cache(getattr(self, "cache", None), identity)
 
     def _identity(self):
-        """Return what, apart from the prompt, determines an answer, as JSON data."""
+        """Return everything apart from the prompt that determines an answer, as JSON data."""
         parameters = self.get_params(deep=False)
         return {
             **({"version": self.version} if self.version else {}),
@@ -117,25 +117,25 @@ class CachedJudge(BaseJudge):
         return sha256(self._identity())
 
     def _content(self, slate):
-        """Return what of a slate the judge sees, as JSON data."""
+        """Return the parts of a slate that the judge uses, as JSON data."""
         return slate_content(slate)
 
     def _orders(self, slate):
-        """Return the orders in which the candidates are shown, a list of int arrays."""
+        """Return the candidate orders, a list of int arrays."""
         return [np.arange(len(slate.candidates))]
 
-    # -- what it has cost, and what is known ---------------------------------------------------
+    # -- statistics, costs and export ----------------------------------------------------------
 
     @property
     def stats_(self) -> dict[str, float]:
-        """What was asked and spent so far, by all who share the cache.
+        """Totals of answers and spending over all users of the cache.
 
         Returns
         -------
         stats : dict of str to int or float
-            `answers` stored; of live judges also `requests`, `cost` in USD (with what is reserved
-            for requests under way), `input_tokens`, `output_tokens`, `retries`, and how many
-            answers had a problem, by kind.
+            Number of stored `answers`. For live judges also `requests`, `cost` in USD (including
+            reservations for requests in flight), `input_tokens`, `output_tokens`, `retries`, and
+            the number of answers with each kind of problem.
         """
         totals = self._cache().totals()
         if "cost" in totals:
@@ -162,25 +162,26 @@ class CachedJudge(BaseJudge):
         return sum(not found.keys().isdisjoint(prompts.keys) for prompts in asked)
 
     def export(self, path: str | os.PathLike | None = None) -> pd.DataFrame:
-        """Return all cached answers of this judge, as :class:`PrecomputedJudge` reads them.
+        """Return all cached answers of this judge, in the format of :class:`PrecomputedJudge`.
 
         Parameters
         ----------
         path : str or path-like, default=None
-            A file to write them to, as JSON Lines, which only its owner may read; None: to none.
+            JSON Lines file to write the answers to, readable by its owner only. If None, no file
+            is written.
 
         Returns
         -------
         judgments : DataFrame
-            One row an answer, with the columns `user`, `history`, `candidates` (in the order
-            shown) and `ratings`. In the file ids that JSON has no type for (bytes, dates, UUIDs,
-            decimals, tuples) are objects such as ``{"date": "2024-05-01"}``, which
-            :class:`PrecomputedJudge` reads; slates with ids of other types are left out.
+            One row per answer, with the columns `user`, `history`, `candidates` (in the order
+            shown) and `ratings`. In the file, ids without a JSON type (bytes, dates, UUIDs,
+            decimals, tuples) are objects like ``{"date": "2024-05-01"}``, which
+            :class:`PrecomputedJudge` reads. Slates with ids of other types are omitted.
 
         Warns
         -----
         JudgmentWarning
-            If there are no answers.
+            If there are no answers to export.
 
         Examples
         --------
@@ -204,8 +205,8 @@ class CachedJudge(BaseJudge):
                 file.writelines(json.dumps(record) + "\n" for record in records)
         if not records:
             warn(
-                f"There is nothing to export: {self._title()} has no answers yet, or of other ids "
-                f"than {KINDS}.",
+                f"There is nothing to export: {self._title()} has no cached answers, or only for "
+                f"ids of other types than {KINDS}.",
                 JudgmentWarning,
             )
         for record in records:

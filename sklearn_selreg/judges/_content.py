@@ -1,4 +1,4 @@
-"""A judge that compares texts."""
+"""A judge based on text similarity."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,25 +14,25 @@ from ._prompt import slate_texts
 
 
 class ContentJudge(LLMJudge):
-    """Judge that rates items by how similar their texts are to those of the history.
+    """Judge that rates items by the similarity of their texts to those of the history.
 
-    It needs no network and no key: for trying things, for tests, and as a baseline that an LLM
-    should beat. The rating is the mean cosine similarity to the items of the history, cut at 0. Do
-    not expect it to improve a model that has the same texts as item features.
+    It needs neither network nor API key: use it for dry runs and tests, and as a baseline that an
+    LLM should beat. The rating is the mean cosine similarity to the items of the history, clipped
+    at 0. Do not expect it to improve a model that uses the same texts as item features.
 
     Parameters
     ----------
     vectorizer : transformer, encoder, callable or None, default=None
-        Makes vectors of a list of texts: a scikit-learn transformer, fitted or not; an object with
-        a method `encode`, as the models of sentence-transformers; or a function that returns an
-        array of shape (n_texts, n_columns). None: TF-IDF of the words. A transformer that is not
-        fitted is fitted on each slate's own texts, so that an answer depends only on its slate.
+        Maps a list of texts to vectors: a scikit-learn transformer, an object with a method
+        `encode`, such as a sentence-transformers model, or a function that returns an array of
+        shape (n_texts, n_columns). If None, TF-IDF of words. An unfitted transformer is fitted to
+        the texts of each slate, so that an answer depends only on its slate.
     verbose : int, default=0
-        Above 0: a progress bar over the slates.
+        If positive, show a progress bar over slates.
 
     See Also
     --------
-    AnthropicJudge, OpenAIJudge : Judges that know what items are.
+    AnthropicJudge, OpenAIJudge : Judges that use an LLM's knowledge of the items.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class ContentJudge(LLMJudge):
 
 
 def _similarity(vectorize, history, candidates):
-    """Return the mean cosine of each candidate with the history; NaN where texts say nothing."""
+    """Mean cosine similarity of each candidate to the history; NaN for empty vectors."""
     nothing = np.full(len(candidates), np.nan)
     if not history:
         return nothing
@@ -77,7 +77,7 @@ def _similarity(vectorize, history, candidates):
 
 
 def _vectorize_by(vectorizer):
-    """Return a function from a list of texts to an array or sparse matrix of vectors."""
+    """Return a function that maps a list of texts to an array or sparse matrix of vectors."""
     if vectorizer is None:
         vectorizer = TfidfVectorizer(
             sublinear_tf=True, strip_accents="unicode", token_pattern=r"(?u)\b\w+\b"
@@ -94,13 +94,13 @@ def _vectorize_by(vectorizer):
         return _checked(vectorizer)
     raise TypeError(
         "vectorizer must be a scikit-learn transformer, an object with a method `encode`, or a "
-        f"function of a list of texts; got {vectorizer!r}."
+        f"function that takes a list of texts; got {vectorizer!r}."
     )
 
 
 def _checked(encode):
     def vectorize(texts):
-        with config_context(transform_output="default"):  # frames cannot hold sparse vectors
+        with config_context(transform_output="default"):  # DataFrames do not support sparse output
             vectors = encode(texts)
         if not sp.issparse(vectors):
             vectors = np.asarray(vectors, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The forms of answers that a live judge may ask for: ratings, or a ranking."""
+"""The answer formats of live judges: ratings or a ranking."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from ._ranking import RANKING_SYSTEM, RANKING_VERSION, parse_ranking, ranking_sc
 
 @dataclass(frozen=True)
 class AnswerForm:
-    """What a model is asked to answer.
+    """An answer format.
 
     Attributes
     ----------
     version, identity : str
-        Parts of what identifies an answer, in place of the wording of the system prompt.
+        Parts of cache keys, instead of the wording of the system prompt.
     system : str
-        The system prompt.
+        System prompt.
     schema : callable
-        Number of candidates, and whether numbers and lengths are bounded, to the JSON schema.
+        Maps (n_candidates, bounded) to the JSON schema.
     parse : callable
-        Text and number of candidates to the ratings, and what is wrong with them or None.
+        Maps (text, n_candidates) to the ratings and their problem or None.
     tokens : int
-        Of the output, for each candidate, about.
+        Approximate number of output tokens per candidate.
     """
 
     version: str

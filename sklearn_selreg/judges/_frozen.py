@@ -1,4 +1,4 @@
-"""A judge that carries answers given before: what is sent to other processes and machines."""
+"""A self-contained judge with recorded answers, for other processes and machines."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from ._slate import Slate, check_slates
 
 @dataclass(frozen=True, eq=False)
 class AnswerTable:
-    """Slates and their answers, immutable: a copy is the same object, so cloning is free.
+    """Immutable table of answers; deep copies return the same object, so cloning is free.
 
     Attributes
     ----------
     judge : str
-        Name of the class of the judge that was asked.
+        Name of the judge that answered.
     reads_texts : bool
-        Whether that judge goes by the items' texts.
+        Whether that judge relies on item texts.
     keys : ndarray of shape (n_slates,), bytes
         SHA-256 of each slate, sorted.
     indptr : ndarray of shape (n_slates + 1,), int64
         The candidates of slate s are the rows `indptr[s]` to `indptr[s + 1] - 1` of `ratings`.
     ratings : ndarray of shape (n_candidates, max_answers), float64
-        One column an answer; NaN for no opinion and where a slate has fewer answers.
+        One column per answer; NaN for no opinion and for slates with fewer answers.
     """
 
     judge: str
@@ -49,20 +49,20 @@ class AnswerTable:
 
 
 class FrozenJudge(BaseJudge):
-    """Judge that carries the answers to certain slates, and asks nothing.
+    """Judge with fixed answers to certain slates, which sends no requests.
 
-    It needs neither cache file nor key nor network, so a fit or a search with it runs anywhere, as
-    on the workers of a cluster. The estimator chooses slates for it as for a live judge.
-    ``model.plan_judging(X, cv=cv).ask()`` makes one for a whole search.
+    It needs neither cache file nor API key nor network, so a fit or search with it runs anywhere,
+    e.g. on the workers of a cluster. The estimator selects slates for it as for a live judge.
+    ``model.plan_judging(X, cv=cv).ask()`` creates one for a whole search.
 
     Parameters
     ----------
     table : AnswerTable
-        Made by :meth:`record`.
+        Answers, created by :meth:`record`.
 
     See Also
     --------
-    PrecomputedJudge : Brings slates of its own, by which the model goes instead of its choice.
+    PrecomputedJudge : Defines the slates itself, instead of the estimator.
 
     Examples
     --------
@@ -80,24 +80,24 @@ class FrozenJudge(BaseJudge):
 
     @classmethod
     def record(cls, judge: BaseJudge, slates: Iterable[Slate]) -> FrozenJudge:
-        """Ask a judge, and keep its answers.
+        """Query a judge and record its answers.
 
         Parameters
         ----------
         judge : BaseJudge
-            Asked for what its cache does not have, within its budget.
+            Judge to query for answers that are not cached, within its budget.
         slates : iterable of Slate
-            What to rate.
+            Slates to rate.
 
         Returns
         -------
         frozen : FrozenJudge
-            It answers these slates as `judge` does now.
+            Judge with the current answers of `judge` to these slates.
 
         Raises
         ------
         TypeError, ValueError, JudgeError
-            As `answers` of that judge.
+            See the method `answers` of that judge.
         """
         if not isinstance(judge, BaseJudge):
             raise TypeError(f"judge must be one of sklearn_selreg.judges; got {name_kind(judge)}.")
@@ -117,21 +117,21 @@ class FrozenJudge(BaseJudge):
 
     @property
     def reads_texts(self) -> bool:  # type: ignore[override]
-        """Whether the judge that was asked goes by the items' texts."""
+        """Whether the recorded judge relies on item texts."""
         return self.table.reads_texts
 
     def answers(self, slates: Iterable[Slate]) -> list[np.ndarray]:
-        """Return the answers that were recorded; NaN for slates that were not.
+        """Return the recorded answers; NaN for slates that were not recorded.
 
         Parameters
         ----------
         slates : iterable of Slate
-            What to rate.
+            Slates to rate.
 
         Returns
         -------
         answers : list of ndarray of shape (n_candidates, n_answers), float64
-            As `answers`.
+            See :meth:`BaseJudge.answers`.
 
         Raises
         ------
@@ -158,8 +158,8 @@ class FrozenJudge(BaseJudge):
         if unknown:
             warn(
                 f"{unknown} of {len(asked)} slates are not among the {len(table.keys)} that "
-                f"{table.judge} answered; there is no opinion on them. Plan with the X, y, cv, "
-                "item data and slate parameters that are used: plan_judging(X, y, cv=cv).ask().",
+                f"{table.judge} answered, so there is no opinion on them. Record answers with the "
+                "same X, y, cv, item data and slate parameters: plan_judging(X, y, cv=cv).ask().",
                 JudgmentWarning,
             )
         return answers
@@ -167,7 +167,7 @@ class FrozenJudge(BaseJudge):
     def _check_parameters(self):
         if not isinstance(self.table, AnswerTable):
             raise TypeError(
-                "table must be what FrozenJudge.record and plan.ask() make; got "
+                "table must be created by FrozenJudge.record or plan.ask(); got "
                 f"{name_kind(self.table)}."
             )
 
@@ -176,5 +176,5 @@ class FrozenJudge(BaseJudge):
 
 
 def _keys(slates):
-    """Return the SHA-256 of each slate, (n_slates,) bytes."""
+    """Return the SHA-256 of each slate, of shape (n_slates,), bytes."""
     return np.array([sha256(slate_content(slate)) for slate in slates], dtype="S64")

@@ -1,6 +1,6 @@
-"""What judges that ask a paid service have in common: budget, concurrency, retries, progress.
+"""Base class of judges for paid services: budget, concurrency, retries, progress.
 
-A subclass knows one service: how a prompt is sent to it, and what its errors mean.
+A subclass implements one service: how to send a prompt, and how to interpret errors.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from ._run import AskingRun
 from ._service import Reply, not_sent
 from ._slate import CostEstimate, Slate
 
-_log = logging.getLogger("sklearn_selreg")  # no text of an item, and never a key
-_LONGEST_PROMPT = 90_000  # bytes, so fewer tokens than where the price of a prompt rises
-_OVERHEAD_TOKENS = 1_000  # more than a service adds to a request, say to explain the schema
-_CHARS_PER_TOKEN = 3.0  # of the expected cost, for English; tokens are shorter elsewhere
+_log = logging.getLogger("sklearn_selreg")  # never log item texts or keys
+_LONGEST_PROMPT = 90_000  # bytes; in tokens this stays below the threshold of higher prices
+_OVERHEAD_TOKENS = 1_000  # upper bound on what a service adds to a request, e.g. for the schema
+_CHARS_PER_TOKEN = 3.0  # for the expected cost; English, other languages have shorter tokens
 _FREE = (0.0, 0.0)
-# Options by which the length of an answer is limited, under the names of several services.
+# Options of several services that limit the length of an answer.
 _LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-# Why ratings may be missing though the model did not refuse; older versions kept pages of gateways
-# as "broken JSON".
+# Reasons for missing ratings other than refusals. Older versions also stored error pages of
+# gateways as "broken JSON".
 _FAILURES = (
     *("broken JSON", "missing rating", "rating out of range", "ranking", "truncated", "too long"),
     *("incomplete ranking", "number out of range"),
@@ -47,43 +47,43 @@ _FAILURES = (
 
 
 class LiveJudge(CachedJudge):
-    """Base class of judges that ask a paid service.
+    """Base class of judges for paid services.
 
-    It brings the prompt, the budget, the cache, concurrency, retries and progress. A subclass
-    knows one service, and writes two methods: `_make_client` and `_send`.
+    It provides the prompt, budget, cache, concurrency, retries and progress bar. A subclass
+    implements one service in two methods, `_make_client` and `_send`.
 
-    ``_make_client(self)`` returns a client of the service: any object with a method `close`. It is
-    made when the first request of a call is due, used by several threads, and closed at the end of
-    the call. The client must not try again by itself. Its attribute `timeout`, in seconds, is set
-    to more while answers time out, if it has one. The key is looked up here,
-    ``self._key_from_environment()`` returns the one that `api_key_env` names.
+    ``_make_client(self)`` returns a client of the service: any object with a method `close`. The
+    client is created for the first request of a call, shared by several threads, and closed at the
+    end of the call. It must not retry by itself. If it has an attribute `timeout`, in seconds, this
+    is increased while answers time out. ``self._key_from_environment()`` returns the API key in
+    the environment variable `api_key_env`.
 
-    ``_send(self, client, slate)`` sends one request with the prompt of a slate, and returns a
-    :class:`Reply`. ``self._instructions(slate)`` are the system prompt, the user message and the
-    JSON schema of the answer; ``self._output_limit(slate)`` is the number of output tokens to
-    allow. It raises :class:`TransientError` for what may pass, which is tried again, and
-    :class:`JudgeError` for what will not. Each call is counted against the budget before it is
-    made, so it must not send more than one request.
+    ``_send(self, client, slate)`` sends one request with the prompt of a slate and returns a
+    :class:`Reply`. ``self._instructions(slate)`` returns the system prompt, the user message and
+    the JSON schema of the answer; ``self._output_limit(slate)`` is the maximum number of output
+    tokens. The method raises :class:`TransientError` for failures worth a retry and
+    :class:`JudgeError` for permanent ones. Each call is charged to the budget in advance, so it
+    must not send more than one request.
 
-    Two class attributes may be set: `_prices`, a dict of (input, output) in USD per million tokens
-    by model, and `_prices_date`, a string.
+    Two class attributes are optional: `_prices`, a dict of (input, output) in USD per million
+    tokens by model, and `_prices_date`, a string.
 
     Parameters
     ----------
     model : str
-        The model, as the service calls it.
+        Name of the model in the service's API.
     ask, max_requests, max_cost, cache, concurrency, n_orders, max_item_chars, max_tokens, \
 options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
-        As in :class:`AnthropicJudge`.
+        See :class:`AnthropicJudge`.
 
     See Also
     --------
-    LLMJudge : Base class of judges that need no budget.
-    sklearn_selreg.judges.testing.JudgeContract : Tests that any judge should pass.
+    LLMJudge : Base class of judges without a budget.
+    sklearn_selreg.judges.testing.JudgeContract : Tests that every judge should pass.
 
     Examples
     --------
-    A service that is asked by HTTP:
+    A judge that queries a service over HTTP:
 
     >>> import json, urllib.error, urllib.request
     >>> from contextlib import nullcontext
@@ -160,14 +160,14 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         self.base_url = base_url
         self.api_key_env = api_key_env
         self.verbose = verbose
-        if lacks_scheme(base_url):  # said at once, as a wrong address may cost a wait of minutes
+        if lacks_scheme(base_url):  # fail early: a wrong address may otherwise mean a long wait
             check_address(base_url)
 
-    # -- what a subclass says ------------------------------------------------------------------
+    # -- implemented by subclasses -------------------------------------------------------------
 
     @abstractmethod
     def _make_client(self):
-        """Return a client of the service, with a method `close`, without retries of its own."""
+        """Return a client of the service with a method `close` and without automatic retries."""
 
     @abstractmethod
     def _send(self, client: Any, slate: Slate) -> Reply:
@@ -176,7 +176,7 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
     # -- prompts -----------------------------------------------------------------------------
 
     def _identity(self):
-        # Not `ask`, which the version tells: the keys of ratings are those of before rankings.
+        # `ask` is left out (the version implies it), so that older cache keys of ratings are valid.
         form = self._form
         return {**super()._identity(), "prompt": form.version, "system": form.identity}
 
@@ -191,9 +191,9 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         ]
 
     def _orders(self, slate):
-        """Return up to `n_orders` orders, fixed by the set of candidates and the history.
+        """Return up to `n_orders` orders, determined by the set of candidates and the history.
 
-        Each second order is the reverse of the one before: an item shown early is then shown late.
+        Every second order is the reverse of the previous one, so an item shown early is shown late.
         """
         history, candidates = self._content(slate)
         by_text = np.array(sorted(range(len(candidates)), key=lambda i: (candidates[i], i)))
@@ -211,7 +211,7 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
 
     def _check_ready(self):
         super()._check_ready()
-        # With some answers in the cache, a key may not be needed.
+        # If the cache has answers, an API key may not be needed.
         if not self._cache().has_answers(self._identity_hash()):
             with self._client():
                 pass
@@ -220,10 +220,10 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         check_address(self.base_url)
         if self.max_requests is None and self.max_cost is None and not self._is_free():
             raise ValueError(
-                f"max_requests or max_cost (in USD) must be set, or both, as {type(self).__name__} "
-                "asks a service that may cost money; got None for both. They count over all that "
-                "was ever asked with the same cache file. A server of your own that costs nothing "
-                "needs no budget: say so with price=0."
+                f"max_requests or max_cost (in USD) must be set, as {type(self).__name__} queries "
+                "a service that may cost money; got None for both. They limit the total over all "
+                "requests ever made with the same cache file. For a free server of your own, set "
+                "price=0 instead."
             )
         for name, kind, least in (
             ("max_requests", Integral, 0),
@@ -237,7 +237,7 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
             ("max_wait", Real, 0),
             ("batch_poll", Real, 0),
         ):
-            value = getattr(self, name, least)  # batches are not for all
+            value = getattr(self, name, least)  # not all judges support batches
             optional = name in ("max_requests", "max_cost", "max_tokens")
             if value is None and optional:
                 continue
@@ -263,9 +263,9 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         price = self._prices.get(self.model) if self.price is None else self.price
         if price is None:
             raise ValueError(
-                "price must be (input, output) in USD per million tokens, 0 for a server of your "
-                f"own that costs nothing, as that of the model {self.model!r} is not known; got "
-                f"None. Known are prices of {self._prices_date} of {sorted(self._prices)}."
+                f"The price of the model {self.model!r} is unknown: set price to (input, output) "
+                "in USD per million tokens, or to 0 for a free server of your own. Models with "
+                f"known prices, as of {self._prices_date}: {sorted(self._prices)}."
             )
         try:
             n_input, n_output = (float(part) for part in (_FREE if _is_zero(price) else price))
@@ -279,13 +279,13 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         return n_input, n_output
 
     def _is_free(self):
-        """Whether the user has said that asking costs nothing."""
+        """Whether the price is set to 0."""
         return _is_zero(self.price) or (
             isinstance(self.price, tuple | list) and tuple(self.price) == _FREE
         )
 
     def _nano_cost(self, input_tokens, output_tokens):
-        """Return a cost in billionths of a dollar, rounded up; 0 if the price is not known."""
+        """Return a cost in billionths of a dollar, rounded up; 0 if the price is unknown."""
         if self.max_cost is None and self.price is None and self.model not in self._prices:
             return 0
         n_input, n_output = self._price()
@@ -296,18 +296,18 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         return 1.0
 
     def _output_limit(self, slate):
-        """Return the number of output tokens that a request allows."""
+        """Return the maximum number of output tokens of a request."""
         return self._default_limit(slate) if self.max_tokens is None else self.max_tokens
 
     def _default_limit(self, slate):
-        """Return the number of output tokens that a request allows if `max_tokens` is None."""
+        """Return the maximum number of output tokens if `max_tokens` is None."""
         return 64 + 2 * self._form.tokens * len(slate.candidates)
 
     def _limits_of(self, prompt):
         return self._output_limit(prompt), self._default_limit(prompt)
 
     def _request_text(self, slate):
-        """Return all text of a request, for counting tokens."""
+        """Return the whole text of a request, for counting tokens."""
         system, message, schema = self._instructions(slate)
         return system + message + json.dumps(schema)
 
@@ -315,14 +315,14 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         n_bytes = len(self._request_text(slate).encode("utf-8", "replace"))
         if n_bytes > _LONGEST_PROMPT:
             raise ValueError(
-                f"A prompt has {n_bytes} bytes, more than {_LONGEST_PROMPT}: show fewer items, "
-                f"or make max_item_chars={self.max_item_chars} smaller."
+                f"A prompt has {n_bytes} bytes, more than the maximum of {_LONGEST_PROMPT}: show "
+                f"fewer items or decrease max_item_chars={self.max_item_chars}."
             )
         # A token is at least one byte.
         return self._nano_cost(n_bytes + _OVERHEAD_TOKENS, self._most_output(slate))
 
     def _most_output(self, slate):
-        """Return the number of output tokens that a request may take, by its options, too."""
+        """Return the number of output tokens that a request may use, considering `options`."""
         options = self.options or {}
         more = options.get("extra_body")
         most, n_answers = self._output_limit(slate), 1
@@ -358,13 +358,13 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
     # -- asking --------------------------------------------------------------------------------
 
     def _ask(self, cache, todo, look):
-        if cache.read_only:  # what cannot be written down is not paid for
+        if cache.read_only:  # do not pay for answers that cannot be stored
             run = AskingRun(self, cache, todo)
             run.spent("it is read-only")
         else:
-            with self._client() as client:  # without a key nothing is reserved
+            with self._client() as client:  # fails without a key, before anything is reserved
                 run = AskingRun(self, cache, todo, client, look)
-                _log.info("%s: asking %d prompts.", self.model, len(todo))
+                _log.info("%s: sending %d prompts.", self.model, len(todo))
                 with cache.at_work(), run.progress:
                     self._work(run)
         totals = cache.totals()
@@ -383,21 +383,21 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         warn_of_several_models(self, cache.models(keys))
 
     def retry_failed(self) -> int:
-        """Have failed answers asked again when they are next needed; nothing is asked now.
+        """Mark failed answers, so that they are requested again when next needed.
 
-        Failed are answers that could not be read, that lack ratings or were cut off, and prompts
-        that were too long. What the model refused to answer stays. Until there are better ones
-        the answers that there are stay in use.
+        Failed answers are those that could not be parsed, lack ratings or were truncated, and
+        those to prompts that were too long. Refusals are kept. Existing answers stay in use until
+        better ones arrive. This method does not send requests.
 
         Returns
         -------
         n_answers : int
-            How many of the cached answers of this judge will be asked again.
+            Number of cached answers of this judge that will be requested again.
 
         Raises
         ------
         CacheError
-            If the cache cannot be written to.
+            If the cache is not writable.
 
         Examples
         --------
@@ -409,7 +409,7 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         try:
             return cache.ask_again(self._identity_hash(), _FAILURES)
         except Unwritable as error:
-            failure = CacheError(f"The cache {cache.path} cannot be written to: {error}.")
+            failure = CacheError(f"The cache {cache.path} is not writable: {error}.")
         raise failure
 
     def _work(self, run):
@@ -424,26 +424,25 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
             client.close()
 
     def _address(self, client):
-        """Return the address that is asked, for messages, without a password in it."""
+        """Return the address of the service for messages, without a password."""
         address = getattr(client, "base_url", None) or self.base_url or type(self).__name__
         return without_password(str(address).rstrip("/"))
 
     def _key_from_environment(self):
-        """Return the key in the variable that `api_key_env` names, None if it names none."""
+        """Return the key in the variable `api_key_env`, or None if that is None."""
         if self.api_key_env is None:
             return None
         key = os.environ.get(self.api_key_env)
         if not key:
             raise not_sent(
-                f"api_key_env names the environment variable {self.api_key_env!r}, which is not "
-                "set."
+                f"The environment variable {self.api_key_env!r}, named by api_key_env, is not set."
             )
         return key
 
     def _instructions(self, slate, bounded=False):
         """Return the system prompt, the user message and the JSON schema of the answer.
 
-        With `bounded` the schema has bounds of numbers and lengths, which some services refuse.
+        With `bounded`, the schema bounds numbers and lengths, which some services reject.
         """
         form = self._form
         return (

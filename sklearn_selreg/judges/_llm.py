@@ -1,4 +1,4 @@
-"""Judges of one's own: a class with a method, or a function."""
+"""Custom judges, from a subclass or a function."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ from ._cached import CachedJudge
 from ._slate import Slate, check_iterable, checked_answer
 
 _log = logging.getLogger("sklearn_selreg")
-_CHUNK = 64  # prompts that one process claims at a time, for each of joblib's workers
-_TASK = 8  # prompts that a worker is sent at a time
-_POLL = 0.05  # seconds between looks for answers that another process is getting
+_CHUNK = 64  # prompts claimed at a time, per joblib worker
+_TASK = 8  # prompts sent to a worker at a time
+_POLL = 0.05  # seconds between checks for answers requested by another process
 
 
 class LLMJudge(CachedJudge):
-    """Base class of judges of your own.
+    """Base class of custom judges.
 
-    A subclass overrides :meth:`_rate`, which is called for slates without cached answer only.
+    A subclass overrides :meth:`_rate`, which is only called for slates without a cached answer.
 
-    Answers are kept: in a SQLite file if the judge has a parameter `cache` that names one (or is
+    Answers are cached: in a SQLite file if the judge has a parameter `cache` that names one (or is
     "default"), else in memory, shared by all judges of the same class and parameters in this
-    process. Several threads and processes that share a file ask each slate once. Answers are kept
-    by class, parameters and :attr:`version`, not by the code: change `version` with the code of
-    `_rate`, or old answers are given. A parameter `verbose` above 0 shows a progress bar.
+    process. Threads and processes that share a file rate each slate once. Answers are identified
+    by class, parameters and :attr:`version`, not by the code: when you change `_rate`, change
+    `version`, or cached answers of the old code are returned. A parameter `verbose` above 0 shows
+    a progress bar.
 
-    Under ``joblib.parallel_config``, joblib's workers call :meth:`_rate`, and may be on other
-    machines; the answers are kept by the process that asked.
+    Under ``joblib.parallel_config``, :meth:`_rate` runs in joblib's workers, possibly on other
+    machines; the calling process caches the answers.
 
     See Also
     --------
-    LiveJudge : Base class of judges that ask a paid service, with a budget and retries.
-    sklearn_selreg.judges.testing.JudgeContract : Tests that any judge should pass.
+    LiveJudge : Base class of judges for paid services, with a budget and retries.
+    sklearn_selreg.judges.testing.JudgeContract : Tests that every judge should pass.
 
     Examples
     --------
@@ -55,18 +56,18 @@ class LLMJudge(CachedJudge):
 
     @abstractmethod
     def _rate(self, slates: list[Slate]) -> Iterable[ArrayLike]:
-        """Answer the slates.
+        """Rate the candidates of each slate.
 
         Parameters
         ----------
         slates : list of Slate
-            What to rate, with ids in `history` and `candidates`. With `item_data`, descriptions
-            are in `history_texts` and `candidate_texts`, else these are empty.
+            Slates to rate, with ids in `history` and `candidates`. `history_texts` and
+            `candidate_texts` contain descriptions with `item_data`, else they are empty.
 
         Returns
         -------
         ratings : iterable of array-like of shape (n_candidates,)
-            For each slate, one rating in [0, 1] for each candidate; None or NaN for no opinion.
+            For each slate, one rating in [0, 1] per candidate; None or NaN for no opinion.
         """
 
     @staticmethod
@@ -79,30 +80,31 @@ class LLMJudge(CachedJudge):
         reads_texts: bool = False,
         verbose: int = 0,
     ) -> LLMJudge:
-        """Make a judge of a function.
+        """Create a judge from a function.
 
         Parameters
         ----------
         f : callable
-            Takes a :class:`Slate` and returns one rating in [0, 1] for each of its candidates,
-            None or NaN for no opinion.
+            Takes a :class:`Slate` and returns one rating in [0, 1] per candidate; None or NaN for
+            no opinion.
         name, version : str
-            What the judge is called, and which version of it this is. A function cannot be
-            compared by what it does, so answers of different functions are told apart by these:
-            give another version when the function changes, or old answers are given.
+            Name and version of the judge. They identify cached answers, since functions cannot be
+            compared by behavior: change the version when the function changes, or cached answers
+            of the old function are returned.
         cache : "default", path or None, default=None
-            Where answers are kept: a file in the user's cache directory, another file, or the
-            memory of this process, which neither workers of a search nor the next session share.
+            Where to store answers: "default" is a file in the user's cache directory. If None,
+            answers are kept in memory and not shared with the workers of a search or the next
+            session.
         reads_texts : bool, default=False
-            Whether the function reads `candidate_texts`: then there must be texts, and fitting
-            without `item_data` is an error where ids say nothing.
+            Whether the function reads `candidate_texts`. If True, fitting without `item_data`
+            raises an error unless the ids are meaningful by themselves.
         verbose : int, default=0
-            Above 0: a progress bar over the prompts.
+            If positive, show a progress bar over prompts.
 
         Returns
         -------
         judge : LLMJudge
-            A judge with these parameters. Each answer is kept as soon as the function returns.
+            A judge with these parameters. It caches each answer as soon as the function returns.
 
         Raises
         ------
@@ -119,10 +121,10 @@ class LLMJudge(CachedJudge):
         [array([ nan, 0.75])]
         """
         if not callable(f):
-            raise TypeError(f"f must be a function of a Slate; got {f!r}.")
+            raise TypeError(f"f must be a function that takes a Slate; got {f!r}.")
         if not _takes_one(f):
             raise TypeError(
-                "f must be a function of one argument, a Slate; got one of the arguments "
+                "f must be a function of one argument, a Slate; got one with the signature "
                 f"{inspect.signature(f)}. Wrap it, as in lambda slate: f(slate.history, "
                 "slate.candidates)."
             )
@@ -134,10 +136,10 @@ class LLMJudge(CachedJudge):
     def _ask(self, cache, todo, look):
         judge = self._identity_hash()
         found, pending, waiting = {}, list(todo), []
-        n_workers = joblib.effective_n_jobs(None)  # 1, if joblib was not told otherwise
+        n_workers = joblib.effective_n_jobs(None)  # 1 unless set by joblib.parallel_config
         verbose = getattr(self, "verbose", 0)
         progress = Progress(f"asking {self._title()}", len(todo), unit="prompt", verbose=verbose)
-        _log.info("%s: asking %d prompts.", self._title(), len(todo))
+        _log.info("%s: sending %d prompts.", self._title(), len(todo))
         with cache.at_work(), progress:
             while pending or waiting:
                 if not pending:
@@ -161,7 +163,7 @@ class LLMJudge(CachedJudge):
         return found
 
     def _rate_in_parallel(self, slates):
-        """Yield the answers of joblib's workers, who know nothing of the cache."""
+        """Yield the answers of joblib's workers, which do not access the cache."""
         parallel = joblib.Parallel(return_as="generator")
         tasks = (slates[start : start + _TASK] for start in range(0, len(slates), _TASK))
         for answers in parallel(joblib.delayed(_rated)(self, task) for task in tasks):
@@ -169,7 +171,7 @@ class LLMJudge(CachedJudge):
 
 
 class _FunctionJudge(LLMJudge):
-    """Judge made by :meth:`LLMJudge.from_callable`."""
+    """Judge created by :meth:`LLMJudge.from_callable`."""
 
     def __init__(self, f, name, version, cache=None, reads_texts=False, verbose=0):
         self.f = f
@@ -190,7 +192,7 @@ class _FunctionJudge(LLMJudge):
 
 
 def _takes_one(f):
-    """Whether a function can be called with one argument; True where that cannot be told."""
+    """Whether a function can be called with one argument; True if unknown."""
     try:
         inspect.signature(f).bind(None)
     except ValueError:  # some functions written in C have no signature
@@ -201,7 +203,7 @@ def _takes_one(f):
 
 
 def _claim(cache, keys):
-    """Claim prompts; where that cannot be written down, all are asked that have no answer."""
+    """Claim prompts; if the cache is not writable, grant all without an answer."""
     try:
         return dict(zip(keys, cache.claim(keys), strict=True))
     except Unwritable:
@@ -210,5 +212,5 @@ def _claim(cache, keys):
 
 
 def _rated(judge, slates):
-    """Return a judge's answers, in a worker."""
+    """Return a judge's answers; runs in a worker."""
     return list(check_iterable(judge._rate(slates)))

@@ -1,4 +1,4 @@
-"""A judge that asks GPT, or any model behind an API of that kind."""
+"""A judge that queries GPT or any model behind an OpenAI-compatible API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ._service import (
 )
 from ._slate import Slate
 
-# USD per million tokens, input and output, from developers.openai.com/api/docs/pricing.
+# USD per million tokens of input and output, from developers.openai.com/api/docs/pricing.
 _PRICES_DATE = "2026-11-24"
 _PRICES = {
     "gpt-6-luna": (0.10, 0.50),
@@ -35,61 +35,58 @@ _PRICES = {
     "gpt-5.6-terra": (2.0, 12.0),
 }
 _KEY = "OPENAI_API_KEY"
-_THINKING_TOKENS = 4_000  # allowed to OpenAI's own models, which may think before they answer
-_HOST = "api.openai.com"  # OpenAI's own, also with a region before it
+_THINKING_TOKENS = 4_000  # for OpenAI's own models, which may think before they answer
+_HOST = "api.openai.com"  # possibly with a regional prefix
 _HOME = f"https://{_HOST}/v1"
-_NO_KEY = "none"  # the client wants one, though none is sent
-# What an answer's form is forced by, the next where a server refuses one.
+_NO_KEY = "none"  # placeholder required by the client; it is not sent
+# Schemas that enforce the answer format; each is the fallback if a server rejects the previous one.
 _BOUNDED, _PLAIN, _FREE_FORM = range(3)
-_LENGTHS = ("max_tokens", "max_completion_tokens")  # what servers call the length of an answer
+_LENGTHS = ("max_tokens", "max_completion_tokens")  # names of the output limit
 
 
 class OpenAIJudge(LiveJudge):
-    """Judge that asks GPT or any model with an API of that kind, by the official `openai` client.
+    """Judge that queries GPT or any OpenAI-compatible API through the official `openai` client.
 
-    With `base_url` it asks Llama, or any open model, on a server of your own (vLLM, Ollama,
-    llama.cpp), or another provider. Needs the package `openai`:
-    ``pip install openai``.
+    Set `base_url` to use another provider or an open model on a server of your own (vLLM, Ollama,
+    llama.cpp). Requires the package `openai`: ``pip install openai``.
 
-    Where the server forces answers into a JSON schema, that is used, with bounds for the ratings;
-    where it refuses the bounds or the schema, they are left out, and the answer is read tolerantly
-    from what the model writes.
+    Answers are constrained by a JSON schema with bounded ratings. If the server rejects the bounds
+    or the schema, they are dropped and the model's text is parsed leniently.
 
-    The key comes from the environment and is never stored. `OPENAI_API_KEY` is sent to OpenAI's own
-    address alone: for any other `base_url`, name the variable with the key as `api_key_env`, if the
-    server needs one.
+    The API key is read from the environment and never stored. `OPENAI_API_KEY` is only sent to
+    OpenAI's own address: if another `base_url` requires a key, name its environment variable as
+    `api_key_env`.
 
     Parameters
     ----------
     model : str
-        The model, as the server calls it.
+        Name of the model in the server's API.
     ask, max_requests, max_cost, cache, concurrency, n_orders, max_item_chars
-        As in :class:`AnthropicJudge`.
+        See :class:`AnthropicJudge`.
     max_tokens : int or None, default=None
-        Length of an answer. None: 64 + 16 per candidate, and 4,000 more for OpenAI's own models,
-        which may think first; on a server of your own, models that think need more, too.
+        Maximum number of output tokens. If None, 64 + 16 per candidate, and 4,000 more for OpenAI's
+        own models, which may think first. Thinking models on other servers need a larger value.
     options : dict or None, default=None
         Further arguments of the client's `chat.completions.create`, such as
-        ``{"temperature": 0}``; they are part of what identifies an answer.
+        ``{"temperature": 0}``; answers are cached separately for each value.
     json_schema : bool, default=True
-        Whether to ask for an answer of a given JSON schema. If the server does not know that, it is
-        not asked for again.
+        Whether to constrain answers by a JSON schema. Dropped automatically if the server does not
+        support it.
     price, timeout, max_retries, max_wait
-        As in :class:`AnthropicJudge`. Prices are known of some models of OpenAI; with `max_cost`
-        others need `price`. With ``price=0``, for a server of your own that costs nothing, no
-        budget is needed.
+        See :class:`AnthropicJudge`. Prices of some OpenAI models are known; for others, `max_cost`
+        requires `price`. A free server of your own needs no budget with ``price=0``.
     base_url : str or None, default=None
-        Address of the server, such as ``"http://localhost:8000/v1"``. None: the client's own, which
-        is that of the environment variable `OPENAI_BASE_URL`, else OpenAI's.
+        Address of the server, such as ``"http://localhost:8000/v1"``. If None, the environment
+        variable `OPENAI_BASE_URL`, else OpenAI's own.
     api_key_env : str or None, default=None
-        Environment variable with the key. None: `OPENAI_API_KEY` for OpenAI's own address, no key
-        for another one.
+        Environment variable with the API key. If None, `OPENAI_API_KEY` for OpenAI's own address
+        and no key for others.
     verbose
-        As in :class:`AnthropicJudge`.
+        See :class:`AnthropicJudge`.
 
     See Also
     --------
-    AnthropicJudge : Claude.
+    AnthropicJudge : Queries Claude.
 
     Examples
     --------
@@ -97,7 +94,7 @@ class OpenAIJudge(LiveJudge):
     >>> judge = OpenAIJudge("llama3.2", base_url="http://localhost:11434/v1",
     ...                     price=0, cache=None)
     >>> slate = Slate(7, [1], [2, 3], ["Alien (1979)"], ["Aliens (1986)", "Heidi (1937)"])
-    >>> judge.estimate_cost([slate]).cost  # asks nothing
+    >>> judge.estimate_cost([slate]).cost  # sends no request
     0.0
     """
 
@@ -159,7 +156,7 @@ class OpenAIJudge(LiveJudge):
             import openai
         except ImportError:
             raise ImportError(
-                "OpenAIJudge needs openai; install it by: pip install openai"
+                "OpenAIJudge requires the package openai: pip install openai"
             ) from None
         address = self.base_url or os.environ.get("OPENAI_BASE_URL") or _HOME
         check_address(address, "base_url" if self.base_url else "OPENAI_BASE_URL")
@@ -167,7 +164,7 @@ class OpenAIJudge(LiveJudge):
         hooks = {"response": [bound_body]}
         http = openai.DefaultHttpxClient(event_hooks=hooks, follow_redirects=False)
         headers = {"accept-encoding": "gzip"}
-        if source != _KEY:  # the client's own variables are not for others, either
+        if source != _KEY:  # the client's other variables are only for OpenAI, too
             headers |= dict.fromkeys(("OpenAI-Organization", "OpenAI-Project"), openai.Omit())
         try:
             client = openai.OpenAI(
@@ -185,11 +182,11 @@ class OpenAIJudge(LiveJudge):
             client._selreg_form, client._selreg_length = _BOUNDED, _LENGTHS[address == _HOME]
             return client
         http.close()
-        key = None  # tracebacks may show it
+        key = None  # tracebacks may display it
         raise failure
 
     def _key(self, address):
-        """Return the key to send, and the variable it comes from; OpenAI's is for OpenAI only."""
+        """Return the key and its environment variable; OpenAI's key is only for OpenAI."""
         key = self._key_from_environment()
         if key is not None:
             return key, self.api_key_env
@@ -233,7 +230,7 @@ class OpenAIJudge(LiveJudge):
             failure = self._failure(error.response, client, form)
         except openai.APIConnectionError as error:
             failure = no_connection(error, client._selreg_key, address)
-        except TypeError as error:  # an option that the client does not know
+        except TypeError as error:  # unknown option
             failure = not_sent(hide(str(error), client._selreg_key))
         except TransientError as error:
             failure = error
@@ -244,7 +241,7 @@ class OpenAIJudge(LiveJudge):
         raise failure
 
     def _failure(self, response, client, form):
-        """Return the exception for an answer that is no success."""
+        """Return the exception for an unsuccessful response; adapt the form of later requests."""
         status, text = response.status_code, response.text.lower()
         simpler = _simpler_form(form, status, text)
         other = _LENGTHS[client._selreg_length == _LENGTHS[0]]
@@ -256,12 +253,12 @@ class OpenAIJudge(LiveJudge):
             key, source = client._selreg_key, client._selreg_source
             address = self._address(client)
             return failure_of(response, key=key, source=source, address=address)
-        message = "The service does not know the form of the request."
+        message = "The service does not support the form of the request."
         return TransientError(message, billed=False, refused_form=True)
 
 
 def _simpler_form(form, status, message):
-    """Return what to ask for where a server refuses a form; None if it means something else."""
+    """Return the fallback if the server rejected a form; None if the error has another cause."""
     if status == 404:
         refused = "requested parameters" in message
     else:
@@ -277,12 +274,12 @@ def _simpler_form(form, status, message):
 
 
 def _read_completion(body):
-    """Make a Reply of a completion, a dict; None if it is none."""
+    """Return the Reply for a completion given as a dict; None if it is not a completion."""
     choice = body["choices"][0]
     message = choice["message"]
     says_something = {"content", "refusal"} & message.keys()
     if body.get("error") or choice.get("error") or not says_something:
-        return None  # of a gateway
+        return None  # error of a gateway
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     problem = {"length": "truncated", "content_filter": "refusal"}.get(choice.get("finish_reason"))

@@ -1,4 +1,4 @@
-"""A slate in the orders it is asked in, and the keys of the answers."""
+"""The prompts of a slate, one per candidate order, and their cache keys."""
 
 import hashlib
 import json
@@ -11,16 +11,16 @@ from ._slate import Slate
 
 
 class SlatePrompts:
-    """A slate in all the orders it is asked in.
+    """The prompts of a slate, one per candidate order.
 
     Attributes
     ----------
     prompts : list of Slate
         The slate in each order.
     keys : list of str
-        SHA-256 of what determines the answer to each.
+        SHA-256 of everything that determines the answer to each prompt.
     links : list of (str, str, str, str)
-        Key, and ids as JSON; empty where JSON cannot hold the ids.
+        Key and ids as JSON; empty if the ids cannot be represented in JSON.
     """
 
     def __init__(self, judge, identity, slate):
@@ -40,7 +40,7 @@ class SlatePrompts:
                 pass
 
     def answers(self, found):
-        """Return the answers in the slate's own order, (n_candidates, n_answers)."""
+        """Return the answers in the order of the slate, of shape (n_candidates, n_answers)."""
         answers = np.full((len(self.prompts[0].candidates), len(self.keys)), np.nan)
         for column, (key, order) in enumerate(zip(self.keys, self._orders, strict=True)):
             if key in found:
@@ -48,7 +48,7 @@ class SlatePrompts:
         return answers
 
     def shown(self, found):
-        """Return for each order the ratings as shown, and the candidates' places in the slate."""
+        """Return, for each order, the ratings as shown and their indices in the slate."""
         return [(found[key], order) for key, order in zip(self.keys, self._orders, strict=True)]
 
 
@@ -62,7 +62,7 @@ def _reorder(slate, order):
 
 
 def slate_content(slate):
-    """Return all of a slate, as JSON data."""
+    """Return the whole slate as JSON data."""
     return [
         repr(plain_scalar(slate.user)),
         [repr(plain_scalar(item)) for item in slate.history],
@@ -73,22 +73,22 @@ def slate_content(slate):
 
 
 def plain_scalar(value):
-    """Return a scalar of numpy as one of Python."""
+    """Convert a NumPy scalar to a Python scalar."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def json_or_hash(value):
-    """Return the parameter if JSON can hold it, else a hash of it."""
+    """Return the parameter if it is JSON-serializable, else a hash of it."""
     try:
         return json.loads(json.dumps(plain_scalar(value)))
     except (TypeError, ValueError):
         try:
             return joblib.hash(value)
-        except Exception:  # whatever pickling it may raise
+        except Exception:  # pickling may raise anything
             return repr(value)
 
 
 def sha256(data):
     """Return the SHA-256 of JSON data as a hex string."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"))  # ASCII: any unicode is fine
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))  # non-ASCII is escaped
     return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -1,17 +1,16 @@
-"""Finds judges that rate where items stand in the list that they are shown, not what they are.
+"""Detection of position bias: judges that rate list positions instead of items.
 
-Each slate gives two rank correlations: of the ratings with the position shown (the mean over its
+Each slate yields two rank correlations: of the ratings with the position shown (averaged over its
 orders), and of the ratings in one order with those in the next, its reverse. Positions are random,
-so of a judge who does not look at them the first one is 0 on average, whatever it thinks of the
-items; averaged over an order and its reverse, agreement about items cancels out of it. A judge is
-said to follow positions if the mean over slates is clear of what is usual:
+so the first correlation is 0 on average for an unbiased judge, whatever its opinions; averaging
+over an order and its reverse cancels the item effects. A judge is reported if, for the mean over
+slates,
 
-- the interval of the correlation with position lies above 0.5, or below -0.5, or
+- the interval of the correlation with position lies above 0.5 or below -0.5, or
 - the interval of the correlation between the orders lies below -0.1.
 
-Intervals are those of Student's t, at 99.9 %, over slates, which are independent. So a judge who
-cares a little for positions, as all models do, and much for items is not accused: its ratings are
-averaged over the orders, where that little cancels out.
+These are 99.9 % Student's t intervals over slates, which are independent. A weak position bias, as
+all models have, is not reported: averaging the ratings over orders cancels it.
 """
 
 from collections import ChainMap
@@ -27,10 +26,10 @@ from .._utils._warn import warn
 from ..exceptions import JudgmentWarning
 
 FIRST_LOOK = 20
-"""Answered slates that are enough to look at."""
+"""Number of answered slates required for a check."""
 
 _CONFIDENCE = 0.999
-_FOLLOWS = 0.5  # correlation with the position: a quarter of the variance of ranks
+_FOLLOWS = 0.5  # correlation with the position: explains a quarter of the variance of the ranks
 _TURNS = -0.1  # correlation between the two orders
 
 
@@ -44,7 +43,7 @@ class Interval:
 
     @classmethod
     def of(cls, values):
-        """Return that of the mean of independent values, at least two."""
+        """Return the mean of at least two independent values, with its interval."""
         mean, n = float(np.mean(values)), len(values)
         half = t.ppf((1 + _CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
         return cls(mean, max(mean - half, -1.0), min(mean + half, 1.0))
@@ -55,15 +54,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class PositionBias:
-    """How ratings go with positions.
+    """Correlation of ratings with positions.
 
     Attributes
     ----------
     n_slates : int
     position : Interval
-        Correlation of ratings with the position shown.
+        Correlation of the ratings with the position shown.
     orders : Interval or None
-        Correlation of ratings in one order with those in its reverse; None if asked once.
+        Correlation of the ratings in one order with those in its reverse; None with one order.
     """
 
     n_slates: int
@@ -72,12 +71,12 @@ class PositionBias:
 
     @classmethod
     def of(cls, shown):
-        """Measure it; None where fewer than `FIRST_LOOK` slates tell.
+        """Measure the bias; None with fewer than `FIRST_LOOK` informative slates.
 
         Parameters
         ----------
         shown : iterable of list of (ndarray of shape (n_candidates,), ndarray of int)
-            For each slate and order the ratings as shown, and the place in the slate of each.
+            For each slate and order, the ratings as shown and their indices in the slate.
         """
         with_position, between = [], []
         for answers in shown:
@@ -95,13 +94,13 @@ class PositionBias:
 
     @property
     def is_clear(self):
-        """Whether the judge follows positions beyond doubt."""
+        """Whether the position bias exceeds the thresholds with confidence."""
         follows = max(self.position.low, -self.position.high) > _FOLLOWS
         return follows or (self.orders is not None and self.orders.high < _TURNS)
 
 
 def rank_correlation(a, b):
-    """Return Spearman's correlation of two arrays where both are known; NaN if one is constant."""
+    """Spearman's correlation over entries known in both arrays; NaN if one is constant."""
     known = ~(np.isnan(a) | np.isnan(b))
     a, b = rankdata(a[known]), rankdata(b[known])
     a, b = a - a.mean() if len(a) else a, b - b.mean() if len(b) else b
@@ -110,14 +109,14 @@ def rank_correlation(a, b):
 
 
 class PositionCheck:
-    """Looks twice at a judge: at its first slates, and at all of them; speaks once."""
+    """Checks a judge after its first slates and again at the end; warns at most once."""
 
     def __init__(self):
         self._first = True
         self._told = False
 
     def look(self, judge, asked, found, *, is_last=False):
-        """Warn if the judge follows positions.
+        """Warn if the judge has a strong position bias.
 
         Parameters
         ----------
@@ -126,7 +125,7 @@ class PositionCheck:
         found : mapping of str to ndarray
             Answers so far.
         is_last : bool, default=False
-            Whether there will be no more.
+            Whether these are all answers.
         """
         if self._told or not (self._first or is_last):
             return
@@ -147,14 +146,14 @@ def _message(judge, bias):
     title = judge._title()
     orders = ""
     if bias.orders is not None:
-        orders = f", and that of ratings in one order with those in its reverse is {bias.orders}"
+        orders = f", and that between ratings in one order and in its reverse is {bias.orders}"
     return (
-        f"{title[0].upper()}{title[1:]} rates where candidates stand in the list, not what they "
-        f"are: over {bias.n_slates} slates the rank correlation of its ratings with the position "
-        f"shown is {bias.position}{orders} (99.9 % intervals). Such answers say little of the "
-        "items. Ask a better model, and try it first: judge.rate(plan.slates[:20]) with the plan "
-        'of plan_judging. With warnings.simplefilter("error", JudgmentWarning) asking stops here; '
-        "what was answered is kept."
+        f"{title[0].upper()}{title[1:]} seems to rate list positions rather than items: over "
+        f"{bias.n_slates} slates, the rank correlation of its ratings with the position shown is "
+        f"{bias.position}{orders} (99.9 % intervals). Such ratings say little about the items. "
+        "Use a better model, and test it first on a few slates: judge.rate(plan.slates[:20]), "
+        'where plan comes from plan_judging. Use warnings.simplefilter("error", JudgmentWarning) '
+        "to stop at this point; answers so far are kept in the cache."
     )
 
 
@@ -163,10 +162,10 @@ _current: ContextVar[PositionCheck | None] = ContextVar("position_check", defaul
 
 @contextmanager
 def one_check():
-    """Check all that judges answer within as one, as for one fit, whose lists are in random order.
+    """Check all answers within the context together, as in one fit, where orders are random.
 
-    Outside only judges are checked that shuffle candidates themselves: of others nobody knows
-    whether the lists are sorted.
+    Outside this context, only judges that shuffle candidates themselves are checked, as the
+    slates of others may be sorted.
     """
     token = _current.set(PositionCheck())
     try:
@@ -176,7 +175,7 @@ def one_check():
 
 
 def looker(judge, asked, found):
-    """Return a function that looks at a judge, given answers besides those found already."""
+    """Return a function that checks a judge, given further answers in addition to `found`."""
     check = _current.get() or (PositionCheck() if judge._shuffles else None)
 
     def look(more, *, is_last=False):

@@ -1,4 +1,4 @@
-"""A judge whose answers were recorded before."""
+"""A judge that returns recorded answers."""
 
 import gzip
 import json
@@ -18,16 +18,16 @@ from .._utils._params import name_kind
 from ._base import BaseJudge
 from ._slate import Slate, check_candidates, check_ratings, check_slates
 
-_LONGEST_LINE = 16 << 20  # bytes; a record has a few hundred
+_LONGEST_LINE = 16 << 20  # bytes; records have a few hundred
 _KEYS = ("user", "history", "candidates", "ratings")
 
 
 @dataclass(frozen=True, eq=False)
 class JudgedSlates:
-    """Slates and their answers in columns: one row a slate, or one row a candidate.
+    """Slates and their answers as arrays with one row per slate or per candidate.
 
     The candidates of slate s are the rows `indptr[s]` to `indptr[s + 1] - 1`, its history is
-    `history[history_indptr[s]:history_indptr[s + 1]]`. Id columns are int64 where all their ids
+    `history[history_indptr[s]:history_indptr[s + 1]]`. Arrays of ids are int64 if all their ids
     are integers, else object; `history` and `candidates` have the same dtype.
 
     Attributes
@@ -35,23 +35,22 @@ class JudgedSlates:
     user : ndarray of shape (n_slates,)
         User ids.
     history_indptr : ndarray of shape (n_slates + 1,), int64
-        Where each slate's history begins and ends.
+        Boundaries of each slate's history.
     history : ndarray of shape (n_history_items,)
         Item ids, oldest first.
     indptr : ndarray of shape (n_slates + 1,), int64
-        Where each slate's candidates begin and end.
+        Boundaries of each slate's candidates.
     candidates : ndarray of shape (n_candidates,)
-        Item ids, in the order in which the slate's first answer lists them.
+        Item ids, in the order of the slate's first answer.
     answers : ndarray of shape (n_candidates, max_answers), float64
-        Each candidate's ratings in [0, 1], one column an answer; NaN for no opinion and where the
-        slate has fewer answers.
+        Ratings in [0, 1], one column per answer; NaN for no opinion and for slates with fewer
+        answers.
     n_answers : ndarray of shape (n_slates,), int64
-        How often each slate was answered.
+        Number of answers to each slate.
     ratings : ndarray of shape (n_candidates,), float64
-        Mean of each candidate's ratings; NaN where it has none.
+        Mean rating of each candidate; NaN without ratings.
     rating_std : ndarray of shape (n_candidates,), float64
-        Standard deviation of each candidate's ratings: 0 where all answers agree; NaN where there
-        are fewer than two.
+        Standard deviation of each candidate's ratings; NaN with fewer than two ratings.
 
     Examples
     --------
@@ -78,31 +77,32 @@ class JudgedSlates:
 
 
 class PrecomputedJudge(BaseJudge):
-    """Judge that gives answers recorded before.
+    """Judge that returns recorded answers.
 
-    Each record holds a `user` id, the item ids `history` (liked, oldest first) and `candidates`,
-    and `ratings`: one number in [0, 1] for each candidate, None or NaN for no opinion. Other keys
-    are ignored. Records of the same user, history and *set* of candidates are several answers to
-    one slate, as when it was asked again with the candidates in another order: they are
-    averaged, and how far they differ is kept.
+    Each record contains a `user` id, the item ids `history` (liked, oldest first) and `candidates`,
+    and `ratings`: one number in [0, 1] per candidate, None or NaN for no opinion. Other keys are
+    ignored. Records with the same user, history and *set* of candidates are several answers to one
+    slate, e.g. for different candidate orders: their ratings are averaged, and their standard
+    deviation is kept.
 
-    The records are read when they are first needed. They are not part of the pickle (unless
-    they are the parameter itself), and not read again while `judgments` stays the same object.
+    The records are read when first needed, and again only if `judgments` is another object. They
+    are not pickled unless they are the parameter itself.
 
     Parameters
     ----------
     judgments : str, path-like, list of dict, or DataFrame
-        A JSON Lines file with one record a line (gzip-compressed if its name ends in `.gz`), a
-        Parquet file (named `.parquet`; it takes pyarrow), a list of records, or a pandas or polars
-        DataFrame with one record a row.
+        A JSON Lines file with one record per line (gzip-compressed if its name ends in `.gz`), a
+        Parquet file (named `.parquet`; requires pyarrow), a list of records, or a pandas or polars
+        DataFrame with one record per row.
     drawn : "otherwise" or "alike", default="otherwise"
-        How the candidates of calibration slates were drawn. "alike": the hidden likes by the
-        same recipe as the others, as by :class:`~sklearn_selreg.SelectiveLLMRegularizedMF`, so of
-        what a judge exports that it asked. "otherwise": by any other; the estimator finds out how.
+        How the candidates of calibration slates were drawn. "alike" means that hidden likes were
+        drawn by the same procedure as the others, as
+        :class:`~sklearn_selreg.SelectiveLLMRegularizedMF` does; use it for answers exported from a
+        judge that it queried. "otherwise" means any other procedure, which the estimator infers.
 
     See Also
     --------
-    sklearn_selreg.datasets.load_movielens_coldstart : Comes with 2,560 recorded answers.
+    sklearn_selreg.datasets.load_movielens_coldstart : Data set with 2,560 recorded answers.
 
     Examples
     --------
@@ -138,38 +138,40 @@ class PrecomputedJudge(BaseJudge):
         Returns
         -------
         judged : JudgedSlates
-            In the order in which the slates are first recorded.
+            Slates in order of first appearance.
 
         Raises
         ------
         FileNotFoundError
-            If `judgments` names no file.
+            If the file `judgments` does not exist.
         TypeError
             If `judgments` is neither a path, a list nor a DataFrame.
         ValueError
-            If there are no records; or, with the line or the number of the record (from 0): if it
-            is no JSON object, lacks a key, holds an id that is missing or not hashable, lists a
-            candidate twice, or its ratings are not one number in [0, 1] for each candidate.
+            If there are no records, or if a record is invalid: it is not a JSON object, lacks a
+            key, has an id that is missing or not hashable, has duplicate candidates, or does not
+            have one rating in [0, 1] per candidate. The message names the line, or the index of the
+            record.
         """
         return self._load()[0]
 
     def answers(self, slates: Iterable[Slate]) -> list[np.ndarray]:
-        """Return the recorded ratings, averaged over the answers; NaN where there is no record.
+        """Return the recorded ratings, averaged over answers; NaN for slates without a record.
 
         Parameters
         ----------
         slates : iterable of Slate
-            What to rate.
+            Slates to rate.
 
         Returns
         -------
         answers : list of ndarray of shape (n_candidates, 1), float64
-            In [0, 1]; NaN for no opinion.
+            Ratings in [0, 1]; NaN for no opinion.
 
         Raises
         ------
         TypeError, ValueError
-            As :meth:`judged_slates`, and if `slates` is not an iterable of :class:`Slate`.
+            See :meth:`judged_slates`. TypeError also if `slates` is not an iterable of
+            :class:`Slate`.
         """
         table, number_of = self._load()
         answers = []
@@ -184,7 +186,7 @@ class PrecomputedJudge(BaseJudge):
         return answers
 
     def _load(self):
-        """Return the table of slates and the number of each; read once per `judgments`."""
+        """Return the table of slates and their indices by key, reading `judgments` once."""
         source, loaded = getattr(self, "_loaded", (None, None))
         if loaded is None or source is not self.judgments:
             loaded = _tabulate(_read(self.judgments))
@@ -198,12 +200,12 @@ class PrecomputedJudge(BaseJudge):
 
 
 def _slate_key(user, history, candidates):
-    """Return what makes two records the same slate."""
+    """Return the key of a slate, equal for records that belong to the same slate."""
     return user, tuple(history), frozenset(candidates)
 
 
 def _read(judgments):
-    """Yield (where, record): where a record is, for error messages, and its dict."""
+    """Yield (where, record), where the first is the location for error messages."""
     if isinstance(judgments, str | os.PathLike):
         path = Path(judgments)
         if path.suffix.lower() in (".parquet", ".pq"):
@@ -225,13 +227,13 @@ def _read(judgments):
 
 
 def _read_parquet(path):
-    """Read a Parquet file, which may take pyarrow."""
+    """Read a Parquet file; requires pyarrow."""
     try:
         return pd.read_parquet(path, columns=list(_KEYS))
     except ImportError as error:
         raise ImportError(
-            f"Reading {path} takes pyarrow, which is not installed: pip install pyarrow, or pass a "
-            "DataFrame, such as polars.read_parquet(path)."
+            f"Reading {path} requires pyarrow, which is not installed: pip install pyarrow, or "
+            "pass a DataFrame, e.g. polars.read_parquet(path)."
         ) from error
     except FileNotFoundError:
         raise
@@ -240,9 +242,9 @@ def _read_parquet(path):
 
 
 def _read_lines(path):
-    """Yield (where, record) for each line of a JSON Lines file that is not blank.
+    """Yield (where, record) for each non-blank line of a JSON Lines file.
 
-    Some programs of Windows begin a file with a byte order mark.
+    Some Windows programs write a byte order mark at the beginning of the file.
     """
     number = 0
     try:
@@ -264,8 +266,8 @@ def _decode_line(line, where, encoding):
         return line.decode(encoding)
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{where} must be text in UTF-8; got other bytes ({error}). Convert the file, "
-            'as by path.write_text(path.read_text(encoding="utf-16"), encoding="utf-8").'
+            f"{where} must be UTF-8 text; got other bytes ({error}). Convert the file, e.g. by "
+            'path.write_text(path.read_text(encoding="utf-16"), encoding="utf-8").'
         ) from None
 
 
@@ -273,15 +275,13 @@ def _parse_line(text, where):
     try:
         return json.loads(text)
     except RecursionError:
-        raise ValueError(
-            f"{where} is not JSON that can be read: it is nested too deeply."
-        ) from None
+        raise ValueError(f"{where} cannot be parsed: the JSON is nested too deeply.") from None
     except ValueError as error:
-        raise ValueError(f"{where} is not JSON: {error}.") from None
+        raise ValueError(f"{where} is not valid JSON: {error}.") from None
 
 
 def _check_keys(where, keys):
-    """Raise ValueError naming the keys that are missing."""
+    """Raise ValueError if keys are missing."""
     missing = [key for key in _KEYS if key not in keys]
     if missing:
         raise ValueError(
@@ -290,19 +290,19 @@ def _check_keys(where, keys):
 
 
 def _tabulate(records):
-    """Check the records and gather those of one slate.
+    """Validate records and group them by slate.
 
     Parameters
     ----------
     records : iterable of (str, dict)
-        Where a record is, for error messages, and the record.
+        Location for error messages, and record.
 
     Returns
     -------
     table : JudgedSlates
-        The slates, in order of first appearance.
+        Slates in order of first appearance.
     number_of : dict
-        Number in `table` of each slate, by its `_slate_key`.
+        Index of each slate in `table`, by its `_slate_key`.
     """
     number_of, users, histories, candidates, answers = {}, [], [], [], []
     for where, record in records:
@@ -317,7 +317,7 @@ def _tabulate(records):
             rating = dict(zip(record_candidates, ratings, strict=True))
             answers[number].append([rating[candidate] for candidate in candidates[number]])
     if not users:
-        raise ValueError("judgments must hold at least one record; got none.")
+        raise ValueError("judgments must contain at least one record; got none.")
 
     indptr = _indptr(candidates)
     n_answers = np.array([len(a) for a in answers])
@@ -343,7 +343,7 @@ def _tabulate(records):
 
 
 def _check_record(where, record):
-    """Return a record's key, candidates and ratings, after checking them."""
+    """Return the slate key, candidates and ratings of a record, after validation."""
     if not isinstance(record, Mapping):
         raise ValueError(f"{where} must be an object with the keys {list(_KEYS)}; got {record!r}.")
     _check_keys(where, record)
@@ -369,12 +369,12 @@ def _id_tuple(name, ids):
 
 
 def _id(value):
-    """Return an id; what JSON has no type for is an object there, see `LLMJudge.export`."""
+    """Return an id, decoding types without JSON equivalent; see `LLMJudge.export`."""
     return id_from_json(value) if isinstance(value, dict) else value
 
 
 def _check_ids(ids):
-    """Raise ValueError for a tuple with an id that is missing or not hashable."""
+    """Raise ValueError if an id is missing or not hashable."""
     try:
         hash(ids)
     except TypeError as error:
@@ -385,22 +385,22 @@ def _check_ids(ids):
 
 
 def _indptr(sequences):
-    """Return where each sequence begins and ends if they are laid end to end."""
+    """Return the boundaries of the sequences in their concatenation."""
     return np.cumsum([0, *(len(sequence) for sequence in sequences)])
 
 
 def _id_array(ids):
-    """Return ids as an int64 array if all are integers that fit, else as an object array."""
+    """Return ids as an int64 array if possible, else as an object array."""
     array = np.fromiter(ids, dtype=object, count=len(ids))
     if pd.api.types.infer_dtype(array) != "integer":
         return array
-    with suppress(OverflowError):  # 2**63 and more, of databases with unsigned ids
+    with suppress(OverflowError):  # >= 2**63, from databases with unsigned ids
         return array.astype(np.int64)
     return array
 
 
 def stack_answers(answers):
-    """Lay the answers to several slates one below the other.
+    """Stack the answers to several slates vertically.
 
     Parameters
     ----------
@@ -409,7 +409,7 @@ def stack_answers(answers):
     Returns
     -------
     stacked : ndarray of shape (all candidates, max_answers), float64
-        NaN where a slate has fewer answers than another one.
+        Padded with NaN for slates with fewer answers.
     """
     most = max((a.shape[1] for a in answers), default=1)
     padded = [np.pad(a, ((0, 0), (0, most - a.shape[1])), constant_values=np.nan) for a in answers]
@@ -417,22 +417,21 @@ def stack_answers(answers):
 
 
 def mean_and_deviation(answers):
-    """Return mean and standard deviation of each row's numbers, ignoring NaN.
+    """Return the mean and standard deviation of each row, ignoring NaN.
 
     Parameters
     ----------
     answers : ndarray of shape (n_rows, n_columns), float64
-        Numbers or NaN.
 
     Returns
     -------
     mean : ndarray of shape (n_rows,), float64
-        NaN where a row has no number.
+        NaN for rows without numbers.
     deviation : ndarray of shape (n_rows,), float64
-        Of the population (divided by the count); NaN where a row has fewer than two numbers.
+        Population standard deviation (ddof=0); NaN for rows with fewer than two numbers.
     """
     count = np.sum(~np.isnan(answers), axis=1)
-    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN wanted
+    with np.errstate(invalid="ignore"):  # 0 / 0 gives the desired NaN
         mean = np.nansum(answers, axis=1) / count
         variance = np.nansum((answers - mean[:, np.newaxis]) ** 2, axis=1) / count
     return mean, np.where(count > 1, np.sqrt(variance), np.nan)

@@ -1,4 +1,4 @@
-"""What a language model is shown, and how its answer is read."""
+"""The prompt for ratings, and the parsing of the answers."""
 
 import json
 import math
@@ -7,8 +7,8 @@ import unicodedata
 
 import numpy as np
 
-# What keys of answers hold in place of the wording below: one that asks for the same keeps them, as
-# nothing that was paid for is asked again for a word.
+# Cache keys contain these instead of the wording below: a rewording that asks for the same thing
+# keeps them, so that paid answers remain valid.
 PROMPT_VERSION = "1"
 PROMPT_ID = "e78f9dbbd8be7a327e7aa9ab14b9447a26e0947968766f61a18eac5345bfc099"
 SYSTEM = (
@@ -24,20 +24,20 @@ SYSTEM = (
 )
 _HIGHEST = 99
 _REMOVED = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, formats, surrogates, line separators
-_KEPT = "\u200c\u200d"  # joiners, which some scripts and emoji need
-# Variation selectors, fillers of Hangul, vowels and joiners that are never shown.
+_KEPT = "\u200c\u200d"  # joiners required by some scripts and emoji
+# Invisible characters: variation selectors, Hangul fillers, some vowels and joiners.
 _FILLERS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 _TRAILING_COMMA = re.compile(r",\s*([}\]])")
-_LONGEST_ANSWER = 200_000  # characters; no answer to a prompt is longer
-_MOST_STARTS = 50  # places where JSON may begin that are tried
-_RANKING = {"ranking": None}  # in place of ratings by number
+_LONGEST_ANSWER = 200_000  # characters; no valid answer is longer
+_MOST_STARTS = 50  # possible starts of JSON tried from either end
+_RANKING = {"ranking": None}  # marks an order of the candidates, instead of ratings by number
 
 
 def clean_text(text, max_chars):
-    """Return a text without control characters, on one line, of at most `max_chars` characters."""
-    # What is cut anyway need not be read; whitespace may shrink to a tenth.
+    """Remove control characters and line breaks, and truncate to `max_chars` characters."""
+    # A prefix suffices, unless whitespace shrinks it to less than a tenth.
     text = str(text)[: 10 * max_chars + 100]
     if not text.isprintable():
         text = "".join(
@@ -48,9 +48,9 @@ def clean_text(text, max_chars):
 
 
 def without_fillers(text):
-    """Return a text without characters that nobody sees, such as variation selectors.
+    """Remove invisible characters, such as variation selectors.
 
-    Keys of answers are made of texts with them, as they always were.
+    Cache keys still use the texts with them, so that they do not change.
     """
     return (
         text if text.isascii() else " ".join(_FILLERS.sub("", text).replace("\u2800", " ").split())
@@ -58,14 +58,14 @@ def without_fillers(text):
 
 
 def slate_texts(slate):
-    """Return the texts of a slate's history and candidates; ids where it has no texts."""
+    """Return the texts of a slate's history and candidates, or ids if it has no texts."""
     history = slate.history_texts or [str(item) for item in slate.history]
     candidates = slate.candidate_texts or [str(item) for item in slate.candidates]
     return list(history), list(candidates)
 
 
 def user_message(slate, max_item_chars):
-    """Return a prompt as one line of JSON."""
+    """Return the user message of a prompt, as one line of JSON."""
     history, candidates = (
         [without_fillers(clean_text(text, max_item_chars)) for text in texts]
         for texts in slate_texts(slate)
@@ -75,9 +75,9 @@ def user_message(slate, max_item_chars):
 
 
 def ratings_schema(n_candidates, bounded=False):
-    """Return the JSON schema of an answer: one integer for each candidate, nothing else.
+    """Return the JSON schema of an answer: one integer per candidate.
 
-    With `bounded` the integers have bounds, which some services enforce and others refuse.
+    With `bounded`, the integers have bounds, which some services enforce and others reject.
     """
     names = [str(number) for number in range(1, n_candidates + 1)]
     rating = {"type": "integer", **({"minimum": 0, "maximum": _HIGHEST} if bounded else {})}
@@ -90,23 +90,22 @@ def ratings_schema(n_candidates, bounded=False):
 
 
 def parse_ratings(text, n_candidates):
-    """Read an answer, whatever it is.
+    """Parse an answer leniently.
 
     Parameters
     ----------
     text : str
-        JSON, possibly after reasoning, in a code fence or within prose; the ratings may be in an
-        object by candidate number, possibly nested in another one, or in a list.
+        JSON, possibly after reasoning, in a code fence or within prose. The ratings may be an
+        object by candidate number (from 1 or 0), possibly nested in another one, or a list.
     n_candidates : int
 
     Returns
     -------
     ratings : ndarray of shape (n_candidates,), float64
-        In [0, 1]; NaN where there is none. Numbers from 99 to 100 count as 99. Candidates may be
-        numbered from 0.
+        Ratings in [0, 1]; NaN if missing. Numbers from 99 to 100 count as 99.
     problem : str or None
-        "broken JSON", "missing rating", "rating out of range", or "ranking" for a list that is an
-        order of the candidates, which says nothing of how far they are apart.
+        "broken JSON", "missing rating", "rating out of range", or "ranking" for a list that is a
+        permutation of the candidates and thus has no information on rating differences.
     """
     ratings = np.full(n_candidates, np.nan)
     given = _find_ratings(text[-_LONGEST_ANSWER:], n_candidates)
@@ -123,7 +122,7 @@ def parse_ratings(text, n_candidates):
             ratings[number - 1] = min(value, _HIGHEST) / _HIGHEST
         else:
             out_of_range = True
-            given[str(number)] = math.inf  # given, though of no use
+            given[str(number)] = math.inf  # invalid, but not missing
     missing = any(_number(given.get(str(n))) is None for n in range(1, n_candidates + 1))
     if missing:
         return ratings, "missing rating"
@@ -131,12 +130,12 @@ def parse_ratings(text, n_candidates):
 
 
 def answer_part(text):
-    """Return what of a text comes after, or before, reasoning."""
+    """Return the part of a text after, or before, its reasoning."""
     return text.rsplit("</think>", 1)[-1].partition("<think>")[0]
 
 
 def _find_ratings(text, n_candidates):
-    """Return the last ratings by number in a text, a dict of str, or None."""
+    """Return the last ratings in a text, a dict by candidate number (str), or None."""
     text = answer_part(text)
     text = _TRAILING_COMMA.sub(r"\1", text)
     whole = _decode(text.strip())
@@ -165,7 +164,7 @@ def _decode(text):
 
 
 def _as_ratings(value, n_candidates, depth=0):
-    """Take JSON data for ratings by number, if it looks like that."""
+    """Interpret JSON data as ratings by candidate number, if possible."""
     if isinstance(value, list):
         return _listed(value, n_candidates)
     if not isinstance(value, dict):
@@ -183,7 +182,7 @@ def _as_ratings(value, n_candidates, depth=0):
 
 
 def _listed(values, n_candidates):
-    """Take a list for ratings in the order of the candidates, or of objects with their numbers."""
+    """Interpret a list as ratings in candidate order, or as objects with candidate numbers."""
     if len(values) == n_candidates and not any(isinstance(v, dict | list) for v in values):
         numbers = sorted(n for n in map(_number, values) if n is not None)
         if n_candidates > 1 and numbers in (
@@ -201,7 +200,7 @@ def _listed(values, n_candidates):
 
 
 def _unwrapped(value):
-    """Return the number in an object such as {"rating": 90}."""
+    """Unwrap the number in an object such as {"rating": 90}."""
     if isinstance(value, dict):
         numbers = [value[name] for name in ("rating", "score", "value") if name in value]
         return numbers[0] if numbers else None
@@ -209,7 +208,7 @@ def _unwrapped(value):
 
 
 def _number(value):
-    """Return a rating as a float, None if it is none."""
+    """Return a rating as a float, or None if it is not a number."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):

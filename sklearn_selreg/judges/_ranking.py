@@ -1,4 +1,4 @@
-"""Rankings: what a language model is told that is to order candidates, and how that is read."""
+"""The prompt for rankings, and the parsing of the answers."""
 
 import re
 
@@ -23,7 +23,7 @@ _LIST = re.compile(r"\[[\s\d,\"]*\]")
 
 
 def ranking_schema(n_candidates, bounded=False):
-    """Return the JSON schema of a ranking; with `bounded` its length is fixed."""
+    """Return the JSON schema of a ranking, with a fixed length if `bounded`."""
     numbers = {"type": "integer", "enum": list(range(1, n_candidates + 1))}
     ranking = {"type": "array", "items": numbers}
     if bounded:
@@ -37,7 +37,7 @@ def ranking_schema(n_candidates, bounded=False):
 
 
 def parse_ranking(text, n_candidates):
-    """Read a ranking, whatever is around it: the last one of the longest lists of numbers counts.
+    """Parse a ranking leniently, as the last of the longest lists of numbers in the text.
 
     Parameters
     ----------
@@ -47,11 +47,11 @@ def parse_ranking(text, n_candidates):
     Returns
     -------
     ratings : ndarray of shape (n_candidates,), float64
-        1 for the first candidate, 0 for the last, at equal steps; NaN where one is not ranked. A
-        single candidate has 0.5.
+        Equally spaced from 1 for the first candidate to 0 for the last; NaN if not ranked. A single
+        candidate gets 0.5.
     problem : str or None
-        "broken JSON", "incomplete ranking" or "number out of range": then nothing is ranked, as
-        the numbers may be counted from 0.
+        "broken JSON", "incomplete ranking", or "number out of range", for which all ratings are
+        NaN, as the numbers may start from 0.
     """
     ratings = np.full(n_candidates, np.nan)
     text = answer_part(text[-_LONGEST_ANSWER:])

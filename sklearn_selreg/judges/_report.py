@@ -1,4 +1,4 @@
-"""What is said after asking: what was not asked, and what was answered in an odd way."""
+"""Warnings at the end of a run: missing answers, and problems with answers."""
 
 from .._utils._warn import warn
 from ..exceptions import BudgetWarning, JudgmentWarning
@@ -7,12 +7,12 @@ from ._same_model import same_model
 
 
 def report(run):
-    """Warn of what a run has left undone, and of answers that are no use.
+    """Warn about missing and unusable answers of a run.
 
     Parameters
     ----------
     run : AskingRun
-        That has ended.
+        The completed run.
     """
     _warn_of_missing(run)
     _warn_of_problems(run)
@@ -28,22 +28,22 @@ def _warn_of_missing(run):
     if run.trouble and (run.over or missing):
         where = run.cache.path or "in memory"
         message = (
-            f"The cache {where} cannot be written to ({run.trouble}), so {name} asks nothing "
-            f"more; {missing} of {len(run.todo)} prompts are without answer. Make room or name "
-            "another file as cache, and ask again."
+            f"The cache {where} is not writable ({run.trouble}), so {name} stopped sending "
+            f"requests; {missing} of {len(run.todo)} prompts have no answer. Free disk space or "
+            "name another file as cache, and try again."
         )
     elif run.over and missing:
         totals, category = run.cache.totals(), BudgetWarning
         message = (
-            f"{name} has reached its budget: {missing} of {len(run.todo)} prompts were not asked. "
+            f"{name} has reached its budget: {missing} of {len(run.todo)} prompts were not sent. "
             f"Spent so far with this cache: {totals.get('requests', 0)} requests, "
             f"${totals.get('cost', 0) / NANO:.4f} (max_requests={run.judge.max_requests}, "
-            f"max_cost={run.judge.max_cost}). Raise it, or ask less with a smaller max_slates."
+            f"max_cost={run.judge.max_cost}). Increase the budget or decrease max_slates."
         )
     elif run.n_unanswered:
         message = (
-            f"{run.n_unanswered} of {len(run.todo)} prompts got no answer from {run.judge.model}, "
-            f"the last because of: {run.last_failure} They will be asked again next time."
+            f"{run.n_unanswered} of {len(run.todo)} prompts got no answer from {run.judge.model}. "
+            f"Last failure: {run.last_failure} They will be sent again next time."
         )
     else:
         return
@@ -51,19 +51,19 @@ def _warn_of_missing(run):
 
 
 def _warn_of_problems(run):
-    """Warn of answers that cannot be read; a refusal is the model's own, and stays."""
+    """Warn about answers that lack ratings, except refusals, which are valid answers."""
     problems = {
         n: c for n, c in run.problems.items() if n not in ("refusal", "too long", "not asked again")
     }
     if not problems:
         return
     what = ", ".join(f"{name}: {count}" for name, count in sorted(problems.items()))
-    remedy = "judge.retry_failed() has them asked again."
+    remedy = "Call judge.retry_failed() to request them again."
     if "truncated" in problems:
-        remedy = f"A larger max_tokens has those asked again that were cut off; {remedy}"
+        remedy = f"Increase max_tokens to request truncated answers again. {remedy}"
     warn(
         f"{sum(problems.values())} of {len(run.todo)} answers of {run.judge.model} lack ratings "
-        f"({what}), which count as no opinion. {remedy}",
+        f"({what}), which are treated as no opinion. {remedy}",
         JudgmentWarning,
     )
 
@@ -72,8 +72,8 @@ def _warn_of_bad_ones(run):
     n_bad = run.problems["not asked again"]
     if n_bad:
         warn(
-            f"{n_bad} of {len(run.todo)} answers of {run.judge.model} lack ratings, and could not "
-            "be asked for once more; they are next time.",
+            f"{n_bad} of {len(run.todo)} answers of {run.judge.model} lack ratings and could not "
+            "be requested again; the next call does so.",
             JudgmentWarning,
         )
 
@@ -81,9 +81,9 @@ def _warn_of_bad_ones(run):
 def _warn_of_no_completions(run):
     if run.no_completions:
         warn(
-            f"{len(run.no_completions)} replies with the status 200 were no completion, and were "
-            f"asked again; their cost is not known, and counted at the most it may be. The last: "
-            f"{run.no_completions[-1]}",
+            f"{len(run.no_completions)} responses with status 200 were not completions and were "
+            f"requested again; as their cost is unknown, the maximum was charged to the budget. "
+            f"The last one: {run.no_completions[-1]}",
             JudgmentWarning,
         )
 
@@ -96,9 +96,9 @@ def _warn_of_long_prompts(run):
     tokens = f" ({told.n_tokens:,} tokens of {told.limit:,})" if told.limit else f": {told}"
     warn(
         f"{len(run.too_long)} of {len(run.todo)} prompts are too long for {run.judge.model} at "
-        f"{run.address}{tokens}. They were shortened and asked once more; {n_left} of them are "
-        "without opinion. Allow a longer context for each slot of the server, show fewer items "
-        "(a smaller size in SlateSampler), or cut their texts (max_item_chars="
+        f"{run.address}{tokens}. They were shortened and sent again; {n_left} of them remain "
+        "without opinion. Increase the context length per slot of the server, show fewer items "
+        "(a smaller size in SlateSampler), or truncate their texts (max_item_chars="
         f"{run.judge.max_item_chars}).",
         JudgmentWarning,
     )
@@ -108,28 +108,28 @@ def _warn_of_another_model(run):
     others = [name for name in run.models if name and not same_model(run.judge.model, name)]
     if others:
         warn(
-            f"{run.address} says that {' and '.join(map(repr, sorted(others)))} answered, not "
-            f"{run.judge.model!r}: some servers ignore the name of the model. Name the one that "
-            "is served as model.",
+            f"{run.address} reports that {' and '.join(map(repr, sorted(others)))} answered, not "
+            f"{run.judge.model!r}. Some servers ignore the requested model: set model to the one "
+            "that is served.",
             JudgmentWarning,
         )
 
 
 def warn_of_several_models(judge, models):
-    """Warn if answers that count as one judge's come from several models.
+    """Warn if the answers of a judge come from several models.
 
     Parameters
     ----------
     judge : LiveJudge
     models : dict of str to int
-        Number of answers by the name that the service says.
+        Number of answers by model, as reported by the service.
     """
     if len(models) < 2:
         return
     counts = ", ".join(f"{count} of {name!r}" for name, count in models.items())
     warn(
-        f"The cached answers of {judge.model!r} come from several models, as the service says: "
-        f"{counts}. They are used as those of one judge. If that is not wanted, name the model by "
-        "its full name, or name another file as cache.",
+        f"The cached answers of {judge.model!r} come from several models according to the "
+        f"service: {counts}. They are used as answers of one judge. To prevent this, use the full "
+        "name of a model or name another file as cache.",
         JudgmentWarning,
     )

@@ -1,4 +1,4 @@
-"""Asking a paid service about many slates: concurrency, retries, budget, Ctrl-C."""
+"""Sending many prompts to a paid service: concurrency, retries, budget, Ctrl-C."""
 
 import collections
 import logging
@@ -18,28 +18,28 @@ from ._service import NoCompletion, TooLong, TransientError, read_reply
 from ._shorten import shortened
 from ._throttle import Outage, Stopped, Throttle, seconds_to_wait
 
-_log = logging.getLogger("sklearn_selreg")  # no text of an item, and never a key
-_POLL = 0.05  # seconds between looks at the budget
-_TICK = 0.2  # seconds between looks for Ctrl-C
-_POLL_OTHERS = 0.2  # seconds between looks for answers that other processes are getting
-_GIVE_UP = 3  # prompts in a row that fail for good, after which the service counts as down
-_TELL_AFTER = 5.0  # seconds of waiting for a service that is not there, after which it is told
-_LONGEST_TIMEOUT = 10  # times that of the judge
+_log = logging.getLogger("sklearn_selreg")  # never log item texts or keys
+_POLL = 0.05  # seconds between checks of the budget
+_TICK = 0.2  # seconds between checks for Ctrl-C
+_POLL_OTHERS = 0.2  # seconds between checks for answers requested by other processes
+_GIVE_UP = 3  # consecutive prompts that fail permanently until the service counts as down
+_TELL_AFTER = 5.0  # seconds of waiting for an unavailable service before a warning
+_LONGEST_TIMEOUT = 10  # as a multiple of the judge's timeout
 
 
 class AskingRun:
-    """The prompts of one call, while they are asked.
+    """State of one call: the prompts being sent, and their answers.
 
     Parameters
     ----------
     judge : LiveJudge
     cache : JudgmentCache
     todo : dict of str to Slate
-        Prompts by their keys.
+        Prompts by key.
     client : object or None, default=None
-        Of the service.
+        Client of the service.
     look : callable
-        Called now and then with the answers so far, by the thread that called us.
+        Called periodically with the answers so far, in the calling thread.
     """
 
     def __init__(self, judge, cache, todo, client=None, look=lambda found: None):
@@ -51,21 +51,21 @@ class AskingRun:
         self.identity = judge._identity_hash()
         self.limits = judge._limits()
         self.found = {}
-        self.over = False  # whether the budget, or the cache, allows nothing more
-        self.trouble = None  # why the cache could not be written to, even if it now can
+        self.over = False  # whether the budget or the cache allows no further requests
+        self.trouble = None  # why the cache was not writable, even if it is by now
         self.stop = threading.Event()
         self.error = None
         self.n_unanswered = 0  # prompts that failed after all attempts
         self.last_failure = ""
         self.given_up = set()  # prompts of batches that failed too often
-        self.problems = collections.Counter()  # of answers that are kept though ratings are missing
-        self.too_long = []  # what the service said of prompts that are too long
-        self.no_completions = []  # successes that were no answers of a model
-        self.models = collections.Counter()  # of answers, by the name that the service says
-        self.timeout = judge.timeout  # lengthened while answers take longer
+        self.problems = collections.Counter()  # of stored answers that lack ratings
+        self.too_long = []  # errors for prompts that are too long
+        self.no_completions = []  # responses with status 200 that are not completions
+        self.models = collections.Counter()  # of answers, as reported by the service
+        self.timeout = judge.timeout  # increased while answers time out
         self.address = judge._address(client)
         self._failures_in_a_row = 0
-        self._reserved = 0  # requests whose true cost is not known yet
+        self._reserved = 0  # requests whose actual cost is not known yet
         self._lock = threading.Lock()
         self._throttle = Throttle(judge.concurrency)
         self._outage = Outage(judge.max_wait)
@@ -76,7 +76,7 @@ class AskingRun:
     # -- many prompts --------------------------------------------------------------------------
 
     def ask_live(self):
-        """Ask all prompts, several at a time; wait for those that other processes ask."""
+        """Send all prompts concurrently; wait for those claimed by other processes."""
         pending = list(self.todo)
         while pending and not self.stop.is_set():
             taken = self._ask_once(pending)
@@ -90,17 +90,17 @@ class AskingRun:
             raise self.error
 
     def _ask_once(self, keys):
-        """Ask those prompts that nobody else is asking; return the other ones."""
+        """Send the unclaimed prompts; return those claimed by others."""
         queue = collections.deque(keys)
         taken = []
         n_threads = min(self.judge.concurrency, len(queue))
         with ThreadPoolExecutor(n_threads, thread_name_prefix="judge") as pool:
             futures = [pool.submit(self._drain, queue, taken) for _ in range(n_threads)]
             try:
-                while wait(futures, timeout=_TICK).not_done:  # an endless one may not hear Ctrl-C
+                while wait(futures, timeout=_TICK).not_done:  # without timeout, Ctrl-C may not work
                     self._tell_waiting()
                     self.look(self.found)
-            except BaseException:  # Ctrl-C: what is under way is paid, and stored before we go
+            except BaseException:  # Ctrl-C: requests in flight are paid, so store their answers
                 self.stop.set()
                 raise
         for future in futures:
@@ -135,20 +135,20 @@ class AskingRun:
             taken.append(key)
 
     def spent(self, trouble=None):
-        """Stop for good: the budget, or trouble with the cache, allows no other request."""
+        """Stop: the budget, or trouble with the cache, allows no further requests."""
         self.trouble = self.trouble or trouble
         self.over = True
         self.stop.set()
 
     def fail(self, error):
-        """Stop everything, and raise the error at the end."""
+        """Stop all threads, and raise the error at the end."""
         self.error = self.error or error
         self.stop.set()
 
     # -- one prompt ----------------------------------------------------------------------------
 
     def _settle(self, key, worst):
-        """Get an answer to a claimed prompt; a bad one is kept, and asked for once more."""
+        """Get the answer to a claimed prompt; a bad one is stored and requested once more."""
         slate, has_one = self.todo[key], False
         for again in (False, True):
             try:
@@ -174,19 +174,19 @@ class AskingRun:
                 has_one = self.cache.store(
                     self.identity, key, replace(answer, again=True), counts=counts
                 )
-                if not has_one:  # there is no room to ask once more
+                if not has_one:  # not writable, so do not pay for another answer
                     self.store(key, answer)
                     return
         self._leave(key, has_one)
 
     def _leave(self, key, has_one):
-        """Give up a prompt that gets no further answer; a bad one that there is stays in use."""
+        """Give up a prompt without a further answer; an existing bad one stays in use."""
         self.cache.release([key])
         if has_one:
             self.arrived(key, self.cache.get([key])[key], "not asked again")
 
     def kept(self, slate, ratings, problem, model=None):
-        """Return an answer as it is kept."""
+        """Return an answer for storage."""
         problem = problem if np.isnan(ratings).any() else None
         limit = self.judge._output_limit(slate)
         return Answer(ratings, problem, limit, model, self.address)
@@ -194,7 +194,8 @@ class AskingRun:
     def _answer(self, slate, worst):
         """Send a prompt until it is answered, shortened if it is too long.
 
-        None if the service fails for good; raises TooLong if it cannot be shortened enough.
+        Return None if the service fails permanently; raise TooLong if it cannot be shortened
+        enough.
         """
         try:
             try:
@@ -218,9 +219,9 @@ class AskingRun:
         )
 
     def attempts(self, f, before_retry=lambda: None):
-        """Call a function again while it raises TransientError.
+        """Call a function, and retry while it raises TransientError.
 
-        Attempts are counted, but for a service that is not there: it is waited for by time.
+        Retries are limited by number, or by time while the service is unavailable.
         """
         n_failures = 0
         while True:
@@ -231,7 +232,7 @@ class AskingRun:
             else:
                 self._outage.end()
                 return result
-            if failure.refused_form:  # asked for in another form, it is no further attempt
+            if failure.refused_form:  # sending it in another form does not count as a retry
                 continue
             if failure.unavailable and self.judge.max_retries:
                 if not self._outage.goes_on(failure):
@@ -248,18 +249,18 @@ class AskingRun:
             before_retry()
 
     def _tell_waiting(self):
-        """Say once that a service is waited for, and what for."""
+        """Warn once while waiting for an unavailable service."""
         if self._outage.lasts(min(_TELL_AFTER, self.judge.max_wait / 2)) and not self._outage.told:
             self._outage.told = True
             self.progress.note(f"waiting for {self.address}")
             warn(
-                f"Waiting for {self.judge.model}, up to {self.judge.max_wait:g} s (max_wait): "
+                f"Waiting up to {self.judge.max_wait:g} s (max_wait) for {self.judge.model}: "
                 f"{self._outage.failure}",
                 JudgmentWarning,
             )
 
     def _request(self, slate, worst):
-        """Send one request, which is counted before; its reservation stands if it is answered."""
+        """Send one request after reserving its cost; the reservation remains if it succeeds."""
         self._throttle.enter(self.stop)
         failure, timeout = None, self.timeout
         try:
@@ -288,7 +289,7 @@ class AskingRun:
         raise failure
 
     def _ask_less(self, failure, timeout):
-        """Ask less at a time, and give more time, as a failure tells."""
+        """Reduce concurrency and increase the timeout, depending on the failure."""
         if failure.unavailable:
             self._throttle.one_at_a_time(self._outage.pause)
         elif failure.limited or failure.timed_out:
@@ -300,7 +301,7 @@ class AskingRun:
                     self.client.timeout = self.timeout
 
     def _reserve(self, worst):
-        """Reserve the worst cost; wait while what is under way might give back some of it."""
+        """Reserve the maximum cost; wait while requests in flight may release some budget."""
         while True:
             with self._lock:
                 if self.cache.reserve(worst, **self.limits):
@@ -314,7 +315,7 @@ class AskingRun:
 
     @contextmanager
     def _settled(self):
-        """Write down the true cost of a request; until then its reservation counts as open."""
+        """Settle a request: its reservation is open until the body has stored the actual cost."""
         try:
             yield
         finally:
@@ -322,9 +323,9 @@ class AskingRun:
                 self._reserved -= 1
 
     def spending(self, reply, worst):
-        """Return what a reply adds to the totals, where its worst case was reserved.
+        """Return what a reply adds to the totals, relative to the reserved maximum cost.
 
-        What is not known stays charged at the worst case.
+        If its token counts are unknown, the maximum cost remains charged.
         """
         tokens = {"input_tokens": reply.input_tokens, "output_tokens": reply.output_tokens}
         known = None not in tokens.values()
@@ -332,9 +333,9 @@ class AskingRun:
         return {"cost": cost - worst, **{name: count or 0 for name, count in tokens.items()}}
 
     def store(self, key, answer, counts=()):
-        """Keep an answer; if that fails it is not lost, but no other prompt is asked."""
+        """Store an answer; if that fails, keep it in memory and stop sending prompts."""
         stored = self.cache.store(self.identity, key, answer, counts=counts)
-        # What there was may be better, and stay.
+        # The cache keeps the previous ratings if they are better.
         ratings = self.cache.get([key]).get(key, answer.ratings)
         self.arrived(key, np.asarray(ratings, dtype=np.float64), answer.problem)
         if not stored:
@@ -342,7 +343,7 @@ class AskingRun:
         return stored
 
     def arrived(self, key, ratings, problem=None):
-        """Take note of an answer."""
+        """Record an answer, and update the progress bar."""
         self.found[key] = ratings
         if problem is not None:
             with self._lock:
@@ -361,8 +362,8 @@ class AskingRun:
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= _GIVE_UP:
                 self.error = JudgeError(
-                    f"{self.judge.model} does not answer: {_GIVE_UP} prompts failed "
-                    f"{self.judge.max_retries + 1} times each, the last with: {message} "
-                    "Answers so far are in the cache; try again later."
+                    f"{self.judge.model} does not respond: {_GIVE_UP} prompts failed "
+                    f"{self.judge.max_retries + 1} times each. Last failure: {message} Answers so "
+                    "far are in the cache; try again later."
                 )
                 self.stop.set()

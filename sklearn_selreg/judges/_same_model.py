@@ -1,16 +1,16 @@
-"""Whether two names stand for one model."""
+"""Comparison of model names."""
 
 import re
 
-# A date, version or tag after a model's name; sizes such as "-8b" are other models.
+# A date, version or tag after a model's name; sizes such as "-8b" denote other models.
 _VERSION = re.compile(r"[:@].*|-\d[\d.-]*|-latest|-preview.*")
 
 
 def same_model(asked, told):
-    """Whether the name that a service tells may be the model that was asked for.
+    """Whether a reported model name may denote the requested model.
 
-    Folders and file endings do not count, nor do dates, versions and tags at the end:
-    `llama3.2` is `llama3.2:latest`, and `gemma.gguf` is `/models/gemma.gguf`.
+    Folders, file extensions and trailing dates, versions and tags are ignored: `llama3.2` matches
+    `llama3.2:latest`, and `gemma.gguf` matches `/models/gemma.gguf`.
 
     Parameters
     ----------

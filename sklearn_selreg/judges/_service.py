@@ -1,4 +1,4 @@
-"""Replies and errors of services, in one form."""
+"""Uniform replies and errors of services."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ..exceptions import JudgeError
 
 _TRANSIENT = {408, 409, 429, *range(500, 600)}
 _TIMEOUTS = {408, 504}
-# A gateway has given up, though the service behind it may go on, and charge for it.
+# A gateway gave up, but the service behind it may still complete the request and charge for it.
 _MAY_BE_BILLED = {408, 502, 504, 520, 522, 524}
-_MOST_TOKENS = 10**9  # that a reply may tell
-_LONGEST_BODY = 16 << 20  # bytes; an answer has a few hundred
-_LONGEST_RESULTS = 1 << 30  # bytes; of a batch
+_MOST_TOKENS = 10**9  # plausible in a reply
+_LONGEST_BODY = 16 << 20  # bytes; answers have a few hundred
+_LONGEST_RESULTS = 1 << 30  # bytes of the results of a batch
 _LONGEST_MESSAGE = 2_000  # characters
-# What services call a prompt that is too long: OpenAI, vLLM, llama.cpp, Anthropic, TGI and others.
+# Errors for too long prompts, from OpenAI, vLLM, llama.cpp, Anthropic, TGI and others.
 _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|context (size|length|window|limit)"
     r"|prompt is too long|max_new_tokens. must be <=",
     re.IGNORECASE,
 )
-# How they tell the tokens that fit, those of the prompt, and those kept for the answer.
+# Their wordings of the context length, the tokens of the prompt, and those kept for the answer.
 _LENGTHS = [
     re.compile(pattern, re.IGNORECASE | re.DOTALL)
     for pattern in (
@@ -43,40 +43,40 @@ _LENGTHS = [
         r"must be <= (?P<limit>\d+).*?(?P<prompt>\d+) `inputs` tokens and (?P<answer>\d+)",
     )
 ]
-# What services say where they answer 400 because of what is in one prompt, or in one answer.
+# Messages of status 400 that are due to the content of one prompt or one answer.
 _FILTERED = re.compile(
     r"content[ _]?(filter|policy|management)|responsible ai|safety system", re.IGNORECASE
 )
 _FAILED_ANSWER = re.compile(r"json_validate_failed|failed_generation", re.IGNORECASE)
-# Exceptions of httpx for connections that were never made, so that nothing was sent.
+# Exceptions of httpx for connections that were never established: nothing was sent.
 _NO_CONNECTION = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 
 
 class TransientError(Exception):
-    """A failure of a service that may pass: worth another attempt.
+    """A temporary failure of a service, worth a retry.
 
-    A method `_send` of a :class:`LiveJudge` raises it.
+    Raised by the method `_send` of a :class:`LiveJudge`.
 
     Parameters
     ----------
     message : str
-        What went wrong. It may be shown and logged, so it must not hold a key.
+        Description of the failure. It may be displayed and logged, so it must not contain a key.
     billed : bool
         Whether the service may charge for the request.
     sent : bool, default=True
-        False if the request surely never left: there was no connection.
+        False if the request was certainly not sent, e.g. without a connection.
     retry_after : float or None, default=None
-        Seconds to wait, if the service has said so.
+        Seconds to wait before the next attempt, if given by the service.
     limited : bool, default=False
         Whether the service asks for fewer requests.
     refused_form : bool, default=False
-        Whether the service has refused the form of the request only, and the next one will have
-        another: it is sent at once, and is no further attempt.
+        Whether the service only rejects the form of the request. The next request has another
+        form; it is sent immediately and does not count as a retry.
     timed_out : bool, default=False
-        Whether the service took too long: it is then asked less at a time, and given more time.
+        Whether the service took too long. Concurrency is then reduced and the timeout increased.
     unavailable : bool, default=False
-        Whether the service is not there at all, as a server that restarts or loads its model: it
-        is waited for by time (`max_wait` of the judge), whatever the number of attempts.
+        Whether the service is down, e.g. a server that restarts or loads its model. Retries are
+        then limited by time (`max_wait` of the judge), not by number.
 
     Examples
     --------
@@ -109,21 +109,21 @@ class TransientError(Exception):
 
 
 class NoCompletion(TransientError):
-    """A success that is no answer of a model; what it cost is not known."""
+    """A response with status 200 that is not a completion; its cost is unknown."""
 
     def __init__(self, address, body, advice=""):
         said = as_sentence(server_message(body).strip() or "an empty body")
-        message = f"{address} answered 200, but not with a completion: {said} {advice}"
+        message = f"{address} returned status 200, but not a completion: {said} {advice}"
         super().__init__(message.rstrip(), billed=True)
 
 
 class TooLong(JudgeError):
-    """A prompt is longer than what the service can read; nothing was billed.
+    """A prompt exceeds the context length of the service; nothing was billed.
 
     Attributes
     ----------
     n_tokens, limit : int or None
-        Length of the prompt, and what the service can read of it, in tokens, if it says so.
+        Length of the prompt and its maximum, in tokens, if reported by the service.
     """
 
     def __init__(self, message: str):
@@ -141,12 +141,12 @@ class TooLong(JudgeError):
 
 
 class OfOnePrompt(JudgeError):
-    """A service refuses one prompt for what is in it, or one answer; others may pass.
+    """A service rejects a single prompt or answer because of its content.
 
     Attributes
     ----------
     reply : Reply
-        What counts as the answer.
+        Reply to use as the answer.
     """
 
     def __init__(self, message: str, reply: Reply):
@@ -157,24 +157,24 @@ class OfOnePrompt(JudgeError):
 
 @dataclass(frozen=True)
 class Reply:
-    """What a service answered to one prompt.
+    """Reply of a service to one prompt.
 
-    A method `_send` of a :class:`LiveJudge` returns it.
+    Returned by the method `_send` of a :class:`LiveJudge`.
 
     Attributes
     ----------
     text : str
-        One rating from 0 to 99 for each candidate, as JSON: an object by the numbers of the
-        candidates, from 1, or a list; with ``ask="ranking"`` the list of these numbers, best first.
-        Reasoning, code fences and prose around it do no harm.
+        One rating from 0 to 99 per candidate, as JSON: an object keyed by candidate number, from
+        1, or a list; with ``ask="ranking"``, the list of candidate numbers, best first. Reasoning,
+        code fences and prose around it are ignored.
     problem : str or None
-        "refusal" or "truncated", if it did not finish.
+        "refusal" or "truncated" if the answer is incomplete.
     input_tokens, output_tokens : int or None
-        None: the service does not say; the request then costs the worst case.
+        Token counts. If None, the maximum cost of the request is charged.
     pause : float, default=0.0
-        Seconds that the service's rate limit asks to wait before the next request.
+        Seconds to wait before the next request because of a rate limit.
     model : str or None, default=None
-        Which model answered, as the service says; None: it does not say.
+        Model that answered, if reported by the service.
 
     Examples
     --------
@@ -191,7 +191,7 @@ class Reply:
 
 
 def read_tokens(count):
-    """Return a number of tokens that a service tells, None for what is no whole number >= 0."""
+    """Return a reported number of tokens, or None if it is not a plausible integer >= 0."""
     if isinstance(count, str) and count.isdecimal() and len(count) < 10:
         return int(count)
     is_number = isinstance(count, Real) and not isinstance(count, bool)
@@ -199,18 +199,18 @@ def read_tokens(count):
 
 
 def read_model(name):
-    """Return the name of the model that answered as a service tells it, None if it does not."""
+    """Return the reported name of the model that answered, or None if there is none."""
     if not isinstance(name, str) or not name.strip():
         return None
     return name.strip()[:200].encode("utf-8", "replace").decode()
 
 
 def read_reply(reply, n_candidates, parse):
-    """Return the ratings of a reply, and what is wrong with it (None if nothing)."""
+    """Return the ratings of a reply and its problem, or None without one."""
     if reply.problem == "refusal":
         return np.full(n_candidates, np.nan), "refusal"
     if reply.problem == "truncated" and not reply.text.rstrip().endswith(("}", "]", "```")):
-        return np.full(n_candidates, np.nan), "truncated"  # what there is may be a draft
+        return np.full(n_candidates, np.nan), "truncated"  # the text may be a draft
     ratings, problem = parse(reply.text, n_candidates)
     if problem is not None and reply.problem is not None:
         problem = reply.problem
@@ -218,22 +218,22 @@ def read_reply(reply, n_candidates, parse):
 
 
 def failure_of(response, *, key, source, address):
-    """Return the exception for a response that is no success.
+    """Return the exception for an unsuccessful response.
 
     Parameters
     ----------
-    response : response of a client of httpx
+    response : httpx.Response
     key : str or None
-        Taken out of the message, should the server repeat it.
+        API key, to be masked if the server's message repeats it.
     source : str or None
-        Where the key comes from, for the user; None: there is none.
+        Environment variable of the key; None without a key.
     address : str
-        That was asked.
+        Address of the service.
     """
     status, body = response.status_code, response.text
     wait = retry_after(response.headers)
     message = as_sentence(hide(server_message(body), key))
-    said = f"{address} answered {status}: {message}"
+    said = f"{address} returned status {status}: {message}"
     if status == 503 and wait is None:
         return TransientError(said, billed=False, limited=True, unavailable=True)
     if status in _TRANSIENT:
@@ -249,19 +249,19 @@ def failure_of(response, *, key, source, address):
         return special
     if 300 <= status < 400:
         where = hide(response.headers.get("location", "elsewhere"), key)
-        return JudgeError(f"{said} It redirects to {where}: name that address as base_url.")
-    unsaid = "It was asked without a key: name one with api_key_env." if source is None else ""
+        return JudgeError(f"{said} It redirects to {where}: set base_url to that address.")
+    unsaid = "No key was sent: set api_key_env." if source is None else ""
     advice = {
-        400: "The request is not valid for this model: see `options`, `max_tokens` and `model`.",
-        401: unsaid or f"Is the key right? It comes from {source}.",
-        403: unsaid or "The key may not use this model or service.",
-        404: "Is the name of the model right, and base_url?",
-    }.get(status, "It would not pass on another attempt.")
+        400: "The request is invalid for this model: check `options`, `max_tokens` and `model`.",
+        401: unsaid or f"Check the key in {source}.",
+        403: unsaid or "The key may lack permission for this model or service.",
+        404: "Check the name of the model and base_url.",
+    }.get(status, "This error is permanent, so the request is not retried.")
     return JudgeError(f"{said} {advice}")
 
 
 def of_one_prompt(status, body):
-    """Return the exception for an error that concerns one prompt only, None for others."""
+    """Return the exception for an error that concerns a single prompt, None for others."""
     if status not in (400, 413, 422):
         return None
     if _TOO_LONG.search(body):
@@ -274,9 +274,9 @@ def of_one_prompt(status, body):
 
 
 def no_connection(error, key, address):
-    """Return the exception for a client's connection error, whose cause shows how far it got."""
+    """Return the exception for a client's connection error, depending on its cause."""
     cause = error.__cause__
-    if isinstance(cause, JudgeError):  # ours, see `bound_body`
+    if isinstance(cause, JudgeError):  # raised by `bound_body`
         return without_traceback(cause)
     if isinstance(cause, TransientError):
         return cause
@@ -292,7 +292,7 @@ def no_connection(error, key, address):
 
 
 def _is_refused(error):
-    """Whether nobody listens where a connection was tried; a name that is not known is for good."""
+    """Whether the connection was refused; an unknown host, in contrast, is permanent."""
     while error is not None:
         if isinstance(error, ConnectionRefusedError):
             return True
@@ -301,40 +301,40 @@ def _is_refused(error):
 
 
 def without_traceback(error):
-    """Return a JudgeError without its traceback, in which there may be a key."""
+    """Return a JudgeError without its traceback, which may contain a key."""
     failure = JudgeError(str(error))
     failure.sent, failure.billed = error.sent, error.billed
     return failure
 
 
 def not_sent(message):
-    """Return the exception for a request that the client did not even send."""
+    """Return the exception for a request that the client did not send."""
     failure = JudgeError(message)
     failure.sent = False
     return failure
 
 
 def no_key(variable, hint=""):
-    """Return the exception for a missing key; `hint` is said after it."""
+    """Return the exception for a missing key; `hint` is appended to the message."""
     return not_sent(
-        f"There is no key: set the environment variable {variable}, or name another one with "
+        f"No API key found: set the environment variable {variable}, or name another one as "
         f"api_key_env.{hint}"
     )
 
 
 def hide(message, key):
-    """Take a key out of a message."""
+    """Mask a key in a message."""
     return message.replace(key, "***") if key else message
 
 
 def as_sentence(message):
-    """End a message of a service with a full stop, as more is said after it."""
+    """End a message with a period, as more text follows."""
     message = message.strip()
     return message if message.endswith((".", "!", "?", "。")) else f"{message}."
 
 
 def retry_after(headers):
-    """Return the seconds that the headers ask to wait, None if they do not."""
+    """Return the waiting time in the headers, in seconds, or None."""
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name, "")) * unit
@@ -351,7 +351,7 @@ def retry_after(headers):
 
 
 def server_message(body):
-    """Return the message in an error's body, which may be anything."""
+    """Return the message in the body of an error, which may have any format."""
     try:
         error = json.loads(body)["error"]
         return str(error["message"] if isinstance(error, dict) else error)[:_LONGEST_MESSAGE]
@@ -360,7 +360,7 @@ def server_message(body):
 
 
 def _details(body):
-    """Return the message of an error together with the numbers of tokens beside it, if any."""
+    """Return the message of an error, with the token counts in its body, if any."""
     message = server_message(body)
     try:
         error = json.loads(body)["error"]
@@ -371,10 +371,10 @@ def _details(body):
 
 
 def read_body(content, read, address, key):
-    """Return the Reply that `read` makes of the JSON in the body of a success.
+    """Return the Reply that `read` creates from the JSON body of a response with status 200.
 
-    Gateways answer 200 with an error, a page of HTML or nothing, too. That is no answer of a
-    model: it may pass, and is never kept. What it cost is not known.
+    Gateways also return status 200 with an error, an HTML page or an empty body. Such responses
+    are retried and never stored; their cost is unknown.
 
     Raises
     ------
@@ -384,7 +384,7 @@ def read_body(content, read, address, key):
         data = json.loads(content)
     except (ValueError, RecursionError):
         body = hide(content.decode("utf-8", "replace"), key)
-        raise NoCompletion(address, body, "Is base_url right?") from None
+        raise NoCompletion(address, body, "Check base_url.") from None
     try:
         reply = read(data)
     except (ValueError, TypeError, AttributeError, LookupError):
@@ -398,7 +398,7 @@ def read_body(content, read, address, key):
 
 
 def text_of(content):
-    """Return the text of a message's content: a string, or parts of which some are text.
+    """Return the text of a message's content, which is a string or a list of parts.
 
     Raises
     ------
@@ -414,15 +414,15 @@ def text_of(content):
 
 
 def bound_body(response):
-    """Read no more of a response than a bound, unpacked: a hook for clients of httpx."""
-    # There are several versions of httpx, under several names.
+    """Limit the decompressed size of a response: an event hook for httpx clients."""
+    # httpx is distributed under several names.
     httpx = import_module(type(response).__module__.partition(".")[0])
     longest = _LONGEST_RESULTS if response.url.path.endswith("/results") else _LONGEST_BODY
     encoding = response.headers.pop("content-encoding", "identity").strip().lower()
-    if encoding in ("", "none", "utf-8"):  # as some servers call what is not packed
+    if encoding in ("", "none", "utf-8"):  # sent by some servers for uncompressed bodies
         encoding = "identity"
     if encoding not in ("identity", "gzip", "x-gzip"):
-        raise _too_long(f"The service packs its answers by {encoding!r}, though asked for gzip.")
+        raise _too_long(f"The service compressed its answer with {encoding!r} instead of gzip.")
 
     class Bounded(httpx.SyncByteStream):
         def __init__(self, stream):
@@ -434,8 +434,7 @@ def bound_body(response):
                 n_bytes += len(part)
                 if n_bytes > longest:
                     raise _too_long(
-                        f"The service's answer is longer than {longest >> 20} MiB: is base_url "
-                        "right?"
+                        f"The service's answer is longer than {longest >> 20} MiB: check base_url."
                     )
                 yield part
 
@@ -447,12 +446,12 @@ def bound_body(response):
 
 def _too_long(message):
     failure = JudgeError(message)
-    failure.billed = True  # it may well be
+    failure.billed = True  # possibly
     return failure
 
 
 def _unpacked(stream, encoding):
-    """Yield the bytes of a stream in parts of at most 1 MiB if they are packed."""
+    """Yield the decompressed bytes of a stream, in parts of at most 1 MiB if compressed."""
     if encoding == "identity":
         yield from stream
         return
@@ -462,7 +461,7 @@ def _unpacked(stream, encoding):
             try:
                 part = unpack.decompress(packed, 1 << 20)
             except zlib.error:
-                message = "The service says that its answer is packed by gzip, which it is not."
+                message = "The service declared its answer as gzip, but it cannot be decompressed."
                 raise TransientError(message, billed=True) from None
             yield part
             packed = unpack.unconsumed_tail

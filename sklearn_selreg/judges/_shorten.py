@@ -1,28 +1,28 @@
-"""Prompts that are too long for a service, shortened."""
+"""Shortening of prompts that exceed the context length of a service."""
 
 from ._prompt import clean_text, slate_texts
 from ._slate import Slate
 
-_LEAST_CHARS = 20  # of an item's text; a shorter one says too little
-_MARGIN = 0.9  # tokens and characters do not go together exactly
+_LEAST_CHARS = 20  # per item text; shorter texts are not informative enough
+_MARGIN = 0.9  # as the number of tokens is not exactly proportional to that of characters
 
 
 def shortened(slate, judge, failure):
-    """Return a slate whose prompt fits, with less of the history or shorter texts.
+    """Return a slate whose prompt fits, with a shorter history or shorter texts.
 
-    The oldest items of the history go first, then all texts are cut alike.
+    The oldest items of the history are dropped first, then all texts are truncated equally.
 
     Parameters
     ----------
     slate : Slate
     judge : LiveJudge
     failure : TooLong
-        What the service said. If it did not say how long is too long, half is tried.
+        Error of the service. If it does not include the limit, the prompt is halved.
 
     Returns
     -------
     slate : Slate or None
-        None if too little would be left.
+        None if the texts would become too short.
     """
     share = _MARGIN * failure.limit / failure.n_tokens if failure.limit else 0.5
     history, candidates = (

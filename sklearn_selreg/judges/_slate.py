@@ -1,4 +1,4 @@
-"""Slates, answers and costs: what judges take and give, checked."""
+"""Input and output types of judges, and their validation."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from .._utils._params import name_kind
 
 @dataclass(frozen=True)
 class Slate:
-    """A list of candidates for a judge to rate: how much would a user like each of them.
+    """Candidate items for a judge to rate by how much a user would like them.
 
     Sequences are stored as tuples, so slates compare and hash by value.
 
@@ -21,19 +21,19 @@ class Slate:
     history : sequence of hashable, length n_history
         Ids of items the user liked, oldest first; may be empty.
     candidates : sequence of hashable, length n_candidates
-        Ids of the items to rate, in the order shown; at least one, all different.
+        Ids of the items to rate, in the order shown; at least one, without duplicates.
     history_texts : sequence of str, length n_history or 0, default=()
-        Descriptions of the history's items.
+        Descriptions of the items in the history.
     candidate_texts : sequence of str, length n_candidates or 0, default=()
         Descriptions of the candidates.
 
     Raises
     ------
     ValueError
-        If there is no candidate, if a candidate is listed twice, or if the number of texts is
-        neither 0 nor the number of items.
+        If there are no candidates or duplicate ones, or if the number of texts is neither 0 nor
+        the number of items.
     TypeError
-        If a sequence is none, or a single string; if a candidate is not hashable.
+        If an argument is not a sequence or is a string, or if a candidate is not hashable.
 
     Examples
     --------
@@ -53,29 +53,28 @@ class Slate:
         for name in ("history", "candidates", "history_texts", "candidate_texts"):
             value = getattr(self, name)
             if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-                raise TypeError(f"{name} must be a list, one entry an item; got {value!r}.")
+                raise TypeError(f"{name} must be a list with one entry per item; got {value!r}.")
             object.__setattr__(self, name, tuple(value))
         check_candidates(self.candidates)
         for items, texts in (("history", "history_texts"), ("candidates", "candidate_texts")):
             n_items, n_texts = len(getattr(self, items)), len(getattr(self, texts))
             if n_texts not in (0, n_items):
                 raise ValueError(
-                    f"{texts} must be empty or hold one text for each of the {n_items} items in "
-                    f"{items}; got {n_texts} texts."
+                    f"{texts} must be empty or contain one text for each of the {n_items} items "
+                    f"in {items}; got {n_texts} texts."
                 )
 
 
 @dataclass(frozen=True, eq=False)
 class Preferences:
-    """Pairwise preferences of a judge, one entry a pair.
+    """Pairwise preferences of a judge, one entry per pair.
 
     Attributes
     ----------
     slate : ndarray of shape (n_pairs,), int64
-        Number of the slate the pair is from.
+        Index of the pair's slate.
     preferred, other : ndarray of shape (n_pairs,), int64
-        Positions, among the slate's candidates, of the item rated higher and of the one rated
-        lower.
+        Indices, among the slate's candidates, of the item rated higher and the one rated lower.
     gap : ndarray of shape (n_pairs,), float64
         Difference of the two ratings, in (0, 1].
 
@@ -96,27 +95,26 @@ class Preferences:
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """What asking some slates would take.
+    """Estimated cost of having slates rated.
 
     Attributes
     ----------
     slates : int
         Number of slates.
     prompts : int
-        Number of prompts, a prompt being a slate in one order: each slate is asked in several
-        orders, equal ones once.
+        Number of distinct prompts. Each slate is sent once per candidate order.
     cached : int
-        Prompts that are answered already.
+        Prompts already answered.
     requests : int
-        Requests to a paid service, if none fails.
+        Requests to a paid service, assuming that none fails.
     input_tokens, output_tokens : int
         Expected numbers of tokens; 0 where nothing is paid.
     cost : float or None
-        Expected cost in USD; None if the model's price is not known.
+        Expected cost in USD; None if the model's price is unknown.
     max_cost : float or None
-        What the requests cannot exceed, in USD: a live judge reserves the largest cost of a
-        request before it is sent, and gives back what was not used. The judge's budget, its
-        parameter `max_cost`, is another number; ``print(plan)`` shows both.
+        Upper bound on the cost in USD: a live judge reserves the maximum cost of each request
+        before sending it and releases what was not used. This is not the judge's budget, its
+        parameter `max_cost`; ``print(plan)`` shows both.
 
     Examples
     --------
@@ -138,27 +136,27 @@ class CostEstimate:
 
 
 def row_means(answers):
-    """Return the mean of each row's numbers, NaN where there is none."""
+    """Return the mean of each row, ignoring NaN; NaN for rows without numbers."""
     count = np.sum(~np.isnan(answers), axis=1)
-    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN wanted
+    with np.errstate(invalid="ignore"):  # 0 / 0 gives the desired NaN
         return np.nansum(answers, axis=1) / count
 
 
 def check_candidates(candidates):
-    """Raise ValueError if there are no candidates, or if one is listed twice."""
+    """Raise if there are no candidates, or if one is duplicated or not hashable."""
     if not candidates:
-        raise ValueError("candidates must hold at least one item; got none.")
+        raise ValueError("candidates must contain at least one item; got none.")
     try:
         n_different = len(set(candidates))
     except TypeError as error:
         raise TypeError(f"candidates must be hashable ids; got an {error}.") from None
     if n_different < len(candidates):
         twice = next(c for i, c in enumerate(candidates) if c in candidates[:i])
-        raise ValueError(f"candidates must be all different; got {twice!r} twice.")
+        raise ValueError(f"candidates must not contain duplicates; got {twice!r} twice.")
 
 
 def check_ratings(ratings, n_candidates):
-    """Check one slate's ratings.
+    """Validate the ratings of one slate.
 
     Parameters
     ----------
@@ -170,24 +168,24 @@ def check_ratings(ratings, n_candidates):
     Returns
     -------
     ratings : ndarray of shape (n_candidates,), float64
-        The same, None replaced by NaN.
+        The ratings, with None replaced by NaN.
 
     Raises
     ------
     ValueError
-        If there are more or fewer ratings, or one is not a number in [0, 1].
+        If the number of ratings is wrong, or one is not a number in [0, 1].
     """
     try:
         array = np.array(ratings, dtype=np.float64)
     except OverflowError:
-        raise ValueError("ratings must be in [0, 1]; got a number that is far larger.") from None
+        raise ValueError("ratings must be in [0, 1]; got a far larger number.") from None
     except (TypeError, ValueError):
         raise ValueError(f"ratings must be a list of numbers in [0, 1]; got {ratings!r}.") from None
     if array.ndim != 1:
         raise ValueError(f"ratings must be a list of numbers in [0, 1]; got {ratings!r}.")
     if len(array) != n_candidates:
         raise ValueError(
-            f"ratings must hold one number for each of the {n_candidates} candidates; "
+            f"ratings must contain one number for each of the {n_candidates} candidates; "
             f"got {len(array)}."
         )
     outside = ~((array >= 0) & (array <= 1) | np.isnan(array))
@@ -197,7 +195,7 @@ def check_ratings(ratings, n_candidates):
 
 
 def check_slates(slates: Iterable[Slate]) -> list[Slate]:
-    """Return the slates as a list, after checking that they are slates."""
+    """Return the slates as a list, after validation."""
     if isinstance(slates, Slate):
         raise TypeError("slates must be an iterable of Slate; got a single Slate.")
     if not isinstance(slates, Iterable):
@@ -210,7 +208,7 @@ def check_slates(slates: Iterable[Slate]) -> list[Slate]:
 
 
 def check_iterable(answers):
-    """Return what a judge's method `_rate` gave, if it is iterable."""
+    """Return the result of a judge's method `_rate` if it is iterable, else raise TypeError."""
     if not isinstance(answers, Iterable):
         raise TypeError(
             "_rate of a judge must return a list with the ratings of each slate; got "
@@ -220,7 +218,7 @@ def check_iterable(answers):
 
 
 def checked_answer(slates, answers):
-    """Yield a judge's answers as arrays, each checked as it comes."""
+    """Yield a judge's answers as arrays, validating each one as it arrives."""
     n_answers = 0
     for n_answers, answer in enumerate(check_iterable(answers), start=1):
         if n_answers <= len(slates):
@@ -231,8 +229,8 @@ def checked_answer(slates, answers):
                 hint = ""
                 if not slate.candidate_texts and not np.size(answer):
                     hint = (
-                        " The slate has no texts: candidate_texts is empty, as there is no "
-                        "item_data. A judge of texts should say so by reads_texts = True."
+                        " The slate has no texts: candidate_texts is empty because item_data was "
+                        "not given. A judge that needs texts should set reads_texts = True."
                     )
                 raise ValueError(
                     f"Answer to slate {n_answers - 1} (user {slate.user!r}): {error}{hint}"
@@ -240,5 +238,6 @@ def checked_answer(slates, answers):
             yield ratings
     if n_answers != len(slates):
         raise ValueError(
-            f"The judge must answer each of the {len(slates)} slates; got {n_answers} answers."
+            f"The judge must return one answer for each of the {len(slates)} slates; got "
+            f"{n_answers}."
         )

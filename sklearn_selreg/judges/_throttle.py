@@ -1,22 +1,22 @@
-"""How many requests are sent at a time, and when the next attempt is due."""
+"""Concurrency limits and waiting times between attempts."""
 
 import random
 import threading
 import time
 
-_LONGEST_WAIT = 60.0  # seconds between two attempts, if the service does not ask for more
-_LONGEST_PAUSE = 5.0  # seconds between two looks for a service that is not there
+_LONGEST_WAIT = 60.0  # seconds between attempts, unless the service asks for more
+_LONGEST_PAUSE = 5.0  # seconds between attempts while the service is unavailable
 
 
 class Stopped(Exception):
-    """The work was stopped: by the user, the budget or an error."""
+    """Work was stopped by the user, the budget or an error."""
 
 
 class Throttle:
-    """How many requests are sent at a time.
+    """Adaptive limit on the number of concurrent requests.
 
-    Starts at the limit; halves when the service asks for less, and grows again by one for each
-    round that goes well.
+    Starts at the limit, halves when the service asks for less, and grows by one per successful
+    round.
     """
 
     def __init__(self, limit):
@@ -39,50 +39,50 @@ class Throttle:
                 self._condition.wait(min(pause, 0.5) if pause > 0 else 0.5)
 
     def leave(self):
-        """Count a request that was answered, or has failed."""
+        """Note the end of a request."""
         with self._condition:
             self._in_flight -= 1
             self._condition.notify()
 
     def went_well(self, pause):
-        """Allow a little more; heed the pause that the service asks for."""
+        """Raise the limit slightly, and pause as the service asks."""
         with self._condition:
             self._allowed = min(self._limit, self._allowed + 1 / max(1.0, self._allowed))
             self._not_before = max(self._not_before, time.monotonic() + pause)
 
     def slow_down(self, retry_after):
-        """Allow half as many; heed the pause that the service asks for."""
+        """Halve the limit, and pause as the service asks."""
         with self._condition:
             self._allowed = max(1.0, self._allowed / 2)
             if retry_after:
                 self._not_before = max(self._not_before, time.monotonic() + retry_after)
 
     def one_at_a_time(self, pause):
-        """Allow one request at a time, the next after a pause, in seconds."""
+        """Allow one request at a time, the next after a pause (in seconds)."""
         with self._condition:
             self._allowed = 1.0
             self._not_before = max(self._not_before, time.monotonic() + pause)
 
 
 class Outage:
-    """A service that is not there, as one that restarts: since when, and how long to wait.
+    """Start and time limit of an outage, e.g. while a server restarts.
 
     Parameters
     ----------
     longest : float
-        Seconds after which it counts as down.
+        Seconds after which the service counts as down.
     """
 
     def __init__(self, longest):
         self.longest = longest
-        self.failure = None  # the last one
-        self.told = False  # whether the user knows
+        self.failure = None  # last failure
+        self.told = False  # whether a warning was issued
         self._since = None
         self._n_failures = 0
         self._lock = threading.Lock()
 
     def goes_on(self, failure):
-        """Whether to wait further, after a failure."""
+        """Record a failure, and return whether to keep waiting."""
         with self._lock:
             now = time.monotonic()
             self._since = now if self._since is None else self._since
@@ -91,12 +91,12 @@ class Outage:
         return self._is_short()
 
     def end(self):
-        """Note that the service has answered."""
+        """Record that the service has answered."""
         with self._lock:
             self._since, self._n_failures, self.told = None, 0, False
 
     def lasts(self, seconds):
-        """Whether the service has been waited for so long, and will be for longer."""
+        """Whether the outage has lasted for `seconds` and is still being waited for."""
         since = self._since
         waited = since is not None and time.monotonic() - since >= seconds
         return waited and self._is_short()
@@ -114,7 +114,7 @@ class Outage:
 
 
 def seconds_to_wait(n_failures, retry_after):
-    """Return how long to wait before another attempt: as told, else ever longer, at random."""
+    """Return the seconds until the next attempt: `retry_after`, or randomized backoff."""
     if retry_after is not None:
         return retry_after
     return random.uniform(0, min(_LONGEST_WAIT, 0.5 * 2 ** min(n_failures, 10)))

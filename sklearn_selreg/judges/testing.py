@@ -1,4 +1,4 @@
-"""Tests that any judge should pass, for those who write one."""
+"""Tests for custom judges."""
 
 import os
 import pickle
@@ -14,11 +14,11 @@ from ._slate import Slate
 
 
 class JudgeContract:
-    """Mixin of tests for a judge.
+    """Mixin with tests that every judge should pass.
 
-    Derive a class whose name begins with ``Test`` in a test module of pytest, and say how the judge
-    is made. It is asked about six short slates, and again after cloning and pickling: a live judge
-    should have a cache of its own, and a small budget.
+    In a pytest module, subclass it under a name that begins with ``Test`` and implement
+    `make_judge`. The judge rates six short slates, also after cloning and pickling: give a live
+    judge its own cache and a small budget.
 
     Examples
     --------
@@ -32,10 +32,10 @@ class JudgeContract:
 
     def make_judge(self) -> BaseJudge:
         """Return the judge to test."""
-        raise NotImplementedError("A class of tests must say how its judge is made.")
+        raise NotImplementedError("Subclasses of JudgeContract must implement make_judge.")
 
     def make_slates(self) -> list[Slate]:
-        """Return the slates to ask about; six by default.
+        """Return the slates to rate, by default six.
 
         Returns
         -------
@@ -52,7 +52,7 @@ class JudgeContract:
         return slates
 
     def test_is_a_judge_with_parameters(self):
-        """Parameters are stored as they are, and survive cloning."""
+        """Parameters are stored unchanged and survive cloning."""
         judge = self.make_judge()
         assert isinstance(judge, BaseJudge)
         copy = clone(judge)
@@ -60,7 +60,7 @@ class JudgeContract:
         assert joblib.hash(copy.get_params()) == joblib.hash(judge.get_params())
 
     def test_rates_each_candidate(self):
-        """There is one rating in [0, 1], or NaN, for each candidate."""
+        """Each candidate gets one rating in [0, 1] or NaN."""
         slates = self.make_slates()
         ratings = self.make_judge().rate(slates)
         assert len(ratings) == len(slates)
@@ -74,7 +74,7 @@ class JudgeContract:
         assert not np.isnan(np.concatenate(self.make_judge().rate(self.make_slates()))).all()
 
     def test_gives_the_same_answer_again(self):
-        """Neither repetition, nor the company of other slates, nor cloning changes an answer."""
+        """Answers do not depend on repetition, cloning, or the other slates."""
         judge, slates = self.make_judge(), self.make_slates()
         ratings = judge.rate(slates)
         _assert_same(judge.rate(slates), ratings)
@@ -83,7 +83,7 @@ class JudgeContract:
         _assert_same(clone(judge).rate(slates[:1]), ratings[:1])
 
     def test_answers_average_to_ratings(self):
-        """`answers` has one column an answer, `rate` their mean."""
+        """`rate` returns the mean over the columns of `answers`."""
         judge, slates = self.make_judge(), self.make_slates()
         for answers, ratings in zip(judge.answers(slates), judge.rate(slates), strict=True):
             assert answers.shape[0] == len(ratings)
@@ -91,7 +91,7 @@ class JudgeContract:
             np.testing.assert_allclose(np.nanmean(answers[known], axis=1), ratings[known])
 
     def test_preferences_follow_the_ratings(self):
-        """Of each pair the preferred candidate is rated higher, by the gap."""
+        """The preferred candidate of each pair is rated higher, by the gap."""
         judge, slates = self.make_judge(), self.make_slates()
         ratings, pairs = judge.rate(slates), judge.preferences(slates)
         for slate, preferred, other, gap in zip(
@@ -105,7 +105,7 @@ class JudgeContract:
         assert self.make_judge().rate([]) == []
 
     def test_rejects_what_is_no_slate(self):
-        """Anything but slates is a TypeError."""
+        """Inputs other than slates raise TypeError."""
         for wrong in ([1], self.make_slates()[0]):
             try:
                 self.make_judge().rate(wrong)
@@ -115,21 +115,21 @@ class JudgeContract:
                 raise AssertionError(f"rate({wrong!r}) should raise TypeError.")
 
     def test_pickles(self):
-        """A pickled judge gives the same answers, and no pickle holds an open handle."""
+        """A judge can be pickled after use, and gives the same answers when unpickled."""
         judge, slates = self.make_judge(), self.make_slates()
         ratings = judge.rate(slates)
         _assert_same(pickle.loads(pickle.dumps(judge)).rate(slates), ratings)
 
     def test_works_in_several_processes(self):
-        """Two processes at once get the same answers."""
+        """Two concurrent processes get the same answers."""
         judge, slates = self.make_judge(), self.make_slates()
-        # Workers that are left from before do not know today's environment variables.
+        # Existing workers have outdated environment variables.
         get_reusable_executor().shutdown()
         both = joblib.Parallel(n_jobs=2)(joblib.delayed(judge.rate)(slates) for _ in range(2))
         _assert_same(*both)
 
     def test_keeps_no_secret(self):
-        """No key of the environment is in the parameters, the representation or the pickle."""
+        """No key from the environment is in the parameters, the representation or the pickle."""
         judge = self.make_judge()
         judge.rate(self.make_slates())
         names = [name for name in os.environ if name.endswith(("_KEY", "_TOKEN"))]
@@ -139,7 +139,7 @@ class JudgeContract:
             assert not any(secret in text for text in shown)
 
     def test_an_export_is_read_by_precomputed_judge(self, tmp_path):
-        """What is exported gives the same ratings when read back."""
+        """Exported answers give the same ratings when read back."""
         from ._precomputed import PrecomputedJudge
 
         judge, slates = self.make_judge(), self.make_slates()

@@ -11,7 +11,7 @@ COLUMNS = {"user_col": "user", "item_col": "item"}
 
 
 # The judges here rate by displayed position, which causes a warning.
-BY_POSITION = pytest.mark.filterwarnings("ignore:Judge 'order' rates where candidates stand")
+BY_POSITION = pytest.mark.filterwarnings("ignore:Judge 'order' seems to rate list positions")
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def test_a_live_judge_of_positions_is_told_while_it_is_asked(server, make):
             judge.rate(slates)
     n_first = n_asked(server)
     assert 40 <= n_first < 200
-    with pytest.warns(JudgmentWarning, match="rates where candidates stand") as caught:
+    with pytest.warns(JudgmentWarning, match="rate list positions rather than items") as caught:
         judge.rate(slates)
     assert len(caught) == 1
     assert n_asked(server) == 600  # nothing twice
@@ -89,7 +89,7 @@ def test_a_fit_says_so_once(server, world, tmp_path):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(world[0])
-        told = [w for w in caught if "rates where candidates stand" in str(w.message)]
+        told = [w for w in caught if "rate list positions rather than items" in str(w.message)]
         assert len(told) == 1
 
 

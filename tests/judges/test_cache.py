@@ -147,7 +147,7 @@ def test_a_newer_version_is_refused_and_not_locked(server, path):
     reopen()
     change(path, ("PRAGMA user_version = 99",))
     for _ in range(2):
-        with pytest.raises(CacheError, match=r"another format \(version 99; expected at most 3\)"):
+        with pytest.raises(CacheError, match=r"unknown format \(version 99; expected at most 3\)"):
             claude(server, cache=path).rate(make_slates(1))
     with closing(sqlite3.connect(path, timeout=0)) as other:
         other.execute("BEGIN IMMEDIATE")  # an error if somebody has a lock
@@ -173,13 +173,13 @@ def test_answers_that_are_none_are_paid_and_do_no_harm(server, make, kind):
     judge = make(server, n_orders=1, concurrency=1, price=(1, 1), max_retries=0)
     slates = make_slates(1)
     if kind in ("bomb", "packed"):
-        message = "longer than 16 MiB" if kind == "bomb" else "packs its answers by 'br'"
+        message = "longer than 16 MiB" if kind == "bomb" else "compressed its answer with 'br'"
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with pytest.raises(JudgeError, match=message):
             judge.rate(slates)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
     else:
-        with pytest.warns(JudgmentWarning, match="no completion|asked again next time"):
+        with pytest.warns(JudgmentWarning, match="not completions|sent again next time"):
             assert np.isnan(judge.rate(slates)[0]).all()
         assert n_asked(server) == 1
         assert not judge.stats_.get("answers")
@@ -241,7 +241,7 @@ def test_a_batch_on_a_full_disk_is_a_warning(server, path):
     connection = judge._cache()._connection
     n_pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {n_pages}")
-    with pytest.warns(JudgmentWarning, match="cannot be written to.*full"):
+    with pytest.warns(JudgmentWarning, match="is not writable.*full"):
         judge.rate(make_slates(500))
     assert server.stats()["items"] == 2
     connection.execute("PRAGMA max_page_count = 1000000")
@@ -271,7 +271,7 @@ def test_only_the_owner_may_read_what_is_made(server, tmp_path):
         judge.rate(make_slates(1))
         reopen()
         os.chmod(path, 0o640)
-        with pytest.warns(CacheWarning, match=f"may read the cache .*: chmod 600 {path}"):
+        with pytest.warns(CacheWarning, match=f"readable by other users .*: chmod 600 {path}"):
             judge.rate(make_slates(1))
         judge.rate(make_slates(1))  # it is said once
 
@@ -287,13 +287,11 @@ def test_what_can_be_read_of_a_damaged_file_is_kept(path, where):
     with open(path, "r+b") as file:
         file.seek(int(where * n_pages) * 4096)
         file.write(b"\xff" * 4096)
-    with pytest.raises(
-        CacheError, match=r"is damaged: .* answers that can be read are in"
-    ) as raised:
+    with pytest.raises(CacheError, match=r"is damaged: .* answers were recovered to") as raised:
         judge.rate(slates)
         judge.rate([Slate(u, [], range(60)) for u in range(400, 800)])
     text = str(raised.value)
-    saved = text.split("can be read are in ")[1].split(": name that")[0]
+    saved = text.split("were recovered to ")[1].split(": name that")[0]
     found = ask_for(saved, "SELECT COUNT(*) FROM answers")[0][0]
     assert 300 < found <= 800
     judge.set_params(cache=saved).rate(slates)
@@ -309,7 +307,7 @@ def test_a_cache_that_is_replaced_by_an_older_copy_keeps_the_budget(server, tmp_
     with cache.at_work():
         os.replace(copy, path)
         assert cache.totals()["requests"] == 10
-        with pytest.warns(CacheWarning, match="was deleted or replaced while it was in use"):
+        with pytest.warns(CacheWarning, match="was deleted or replaced while in use"):
             assert_rated(judge.rate(make_slates(8)), make_slates(8))
     assert judge.stats_["requests"] == n_asked(server) == 16
     assert len(ask_for(path, "SELECT * FROM answers")) == 16
@@ -329,13 +327,13 @@ def test_a_file_that_is_deleted_between_fits_is_a_new_one(server, path):
 
 
 DAMAGED = {
-    "deep": (b'{"user": ' + b"[" * 100_000, "Line 2 of .* is not JSON"),
+    "deep": (b'{"user": ' + b"[" * 100_000, "Line 2 of .* nested too deeply"),
     "huge number": (
         b'{"user": 1, "history": [], "candidates": [1], "ratings": [1' + b"0" * 400 + b"]}",
         "Line 2 of .*: ratings must be",
     ),
-    "other bytes": (b"\xff\xfe", "Line 2 of .* must be text in UTF-8"),
-    "digits": (b'{"user": ' + b"1" * 5000 + b"}", "Line 2 of .* is not JSON"),
+    "other bytes": (b"\xff\xfe", "Line 2 of .* must be UTF-8 text"),
+    "digits": (b'{"user": ' + b"1" * 5000 + b"}", "Line 2 of .* is not valid JSON"),
     "long": (b" " * 40_000_000, "Line 2 of .* is longer than 16 MiB"),
 }
 GOOD = b'{"user": 1, "history": [], "candidates": [1], "ratings": [0.5]}\n'
@@ -356,7 +354,7 @@ def test_damaged_archives_of_records_are_named(tmp_path):
     file = tmp_path / "r.jsonl.gz"
     for content in (b"no archive", whole[: len(whole) // 2], whole[:20] + b"?" * 9 + whole[29:]):
         file.write_bytes(content)
-        with pytest.raises(ValueError, match=r"r\.jsonl\.gz is damaged|is not JSON"):
+        with pytest.raises(ValueError, match=r"r\.jsonl\.gz is damaged|is not valid JSON"):
             PrecomputedJudge(file).judged_slates()
     (tmp_path / "r.parquet").write_bytes(b"no table")
     with pytest.raises(ValueError, match=r"r\.parquet cannot be read"):

@@ -170,5 +170,7 @@ def test_what_is_no_judge_or_no_table_is_named():
     slate = Slate(7, [1], [2, 3])
     with pytest.raises(TypeError, match=r"judge must be one of sklearn_selreg\.judges; got an int"):
         FrozenJudge.record(3, [slate])
-    with pytest.raises(TypeError, match=r"table must be what FrozenJudge.record .* got a list"):
+    with pytest.raises(
+        TypeError, match=r"table must be created by FrozenJudge.record .* got a list"
+    ):
         FrozenJudge([slate]).rate([slate])

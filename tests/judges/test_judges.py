@@ -70,7 +70,7 @@ def test_slates_compare_and_hash_by_value():
     ("parts", "message"),
     [
         ({"candidates": []}, "at least one item; got none"),
-        ({"candidates": [5, 6, 5]}, "all different; got 5 twice"),
+        ({"candidates": [5, 6, 5]}, "must not contain duplicates; got 5 twice"),
         ({"candidate_texts": ["x"]}, "each of the 2 items in candidates; got 1"),
         ({"history_texts": ["x", "y"]}, "each of the 1 items in history; got 2"),
     ],
@@ -88,7 +88,7 @@ def test_candidates_of_a_slate_are_hashable():
 @pytest.mark.parametrize("name", ["history", "candidates", "history_texts", "candidate_texts"])
 @pytest.mark.parametrize("value", ["Alien", 5, None])
 def test_parts_of_a_slate_are_lists(name, value):
-    message = f"{name} must be a list, one entry an item; got {value!r}"
+    message = f"{name} must be a list with one entry per item; got {value!r}"
     with pytest.raises(TypeError, match=message):
         Slate(**{"user": 1, "history": [1], "candidates": [2, 3], name: value})
 
@@ -121,8 +121,11 @@ def test_preferences_are_all_pairs_rated_apart(sizes):
 @pytest.mark.parametrize(
     ("answers", "message"),
     [
-        ([[0.5, 0.5]], "each of the 2 slates; got 1 answers"),
-        ([[0.5, 0.5], [0.5]], "slate 1 (user 8): ratings must hold one number for each of the 2"),
+        ([[0.5, 0.5]], "each of the 2 slates; got 1"),
+        (
+            [[0.5, 0.5], [0.5]],
+            "slate 1 (user 8): ratings must contain one number for each of the 2",
+        ),
         ([[0.5, 0.5], [0.5, 1.5]], "in [0, 1]; got 1.5"),
         ([[0.5, -0.1], [0.5, 0.5]], "slate 0 (user 7): ratings must be in [0, 1]; got -0.1"),
         ([[0.5, math.inf], [0.5, 0.5]], "got inf"),
@@ -179,9 +182,9 @@ def test_judging_shows_its_progress_and_is_logged(capsys, caplog):
     assert "asking judge 'halves': 100%" in shown
     assert "90/90" in shown
     assert [record.getMessage() for record in caplog.records] == [
-        "judge 'halves': asking 9 prompts.",
+        "judge 'halves': sending 9 prompts.",
         "judge 'halves': 9 prompts answered.",
-        "judge 'halves': asking 90 prompts.",
+        "judge 'halves': sending 90 prompts.",
         "judge 'halves': 90 prompts answered.",
     ]
 
@@ -385,7 +388,7 @@ def test_records_are_read_late_and_again_for_other_judgments(tmp_path):
         ({"ratings": [0.5]}, "each of the 2 candidates; got 1"),
         ({"ratings": [0.5, 1.01]}, "in [0, 1]; got 1.01"),
         ({"ratings": 0.5}, "list of numbers in [0, 1]; got 0.5"),
-        ({"candidates": [2, 2]}, "all different; got 2 twice"),
+        ({"candidates": [2, 2]}, "must not contain duplicates; got 2 twice"),
         ({"candidates": [], "ratings": []}, "at least one item"),
         ({"candidates": "23"}, "candidates must be a list of item ids; got '23'"),
         ({"history": None}, "history must be a list of item ids; got None"),
@@ -411,7 +414,7 @@ def test_missing_keys_are_named():
 def test_wrong_lines_are_named(tmp_path):
     path = write_lines(tmp_path / "judgments.jsonl", RECORDS[:2])
     path.write_text(path.read_text() + "\n{'user': 1}\n")
-    with pytest.raises(ValueError, match=r"Line 4 of .*judgments.jsonl is not JSON"):
+    with pytest.raises(ValueError, match=r"Line 4 of .*judgments.jsonl is not valid JSON"):
         PrecomputedJudge(path).judged_slates()
     path.write_text("[1, 2]\n")
     with pytest.raises(ValueError, match=r"Line 1 of .* must be an object .*; got \[1, 2\]"):
@@ -542,7 +545,7 @@ def test_without_home_a_file_must_be_named(cache, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     slates = [Slate(1, [2], [3, 4])]
     judge = LLMJudge.from_callable(lambda slate: [0.5, 1], name="x", version="1", cache=cache)
-    with pytest.raises(CacheError, match=r'has no place.*cache="answers.sqlite".*HOME'):
+    with pytest.raises(CacheError, match=r'No location.*cache="answers.sqlite".*HOME'):
         judge.rate(slates)
     assert not list(tmp_path.iterdir())
     np.testing.assert_array_equal(judge.set_params(cache="answers.sqlite").rate(slates), [[0.5, 1]])
@@ -554,7 +557,7 @@ def test_files_of_other_encodings_are_named(name, encoding, tmp_path):
     text = json.dumps({**RECORDS[0], "user": "Zoë"}, ensure_ascii=False) + "\n"
     with (gzip.open if name.endswith("GZ") else open)(tmp_path / name, "wb") as file:
         file.write(text.encode(encoding))
-    with pytest.raises(ValueError, match=rf"Line 1 of .*{name} must be text in UTF-8"):
+    with pytest.raises(ValueError, match=rf"Line 1 of .*{name} must be UTF-8 text"):
         PrecomputedJudge(tmp_path / name).judged_slates()
 
 

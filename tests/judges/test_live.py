@@ -273,7 +273,7 @@ def test_retry_after_is_heeded(server):
 @pytest.mark.parametrize("kind", ["400", "401", "403", "404"])
 def test_other_failures_stop_at_once(server, make, kind):
     server.configure(faults={kind: 1.0}, echo_key=True)
-    with pytest.raises(JudgeError, match=f"answered {kind}: ") as raised:
+    with pytest.raises(JudgeError, match=f"returned status {kind}: ") as raised:
         make(server, concurrency=1).rate(make_slates(5))
     assert n_asked(server) == 1
     error = raised.value
@@ -320,7 +320,7 @@ def test_a_bad_answer_is_mended_by_the_second_one(server):
 def test_a_service_that_is_down_is_given_up(server):
     server.configure(faults={"500": 1.0})
     judge = claude(server, max_retries=1, concurrency=2)
-    with pytest.raises(JudgeError, match="does not answer"):
+    with pytest.raises(JudgeError, match="does not respond"):
         judge.rate(make_slates(50))
     assert n_asked(server) <= 2 * 4
 
@@ -397,7 +397,7 @@ def test_a_budget_is_required(server):
 
 def test_the_price_of_an_unknown_model_is_asked_for(server):
     judge = gpt(server, max_cost=1.0)
-    with pytest.raises(ValueError, match="that of the model 'llama' is not known; got None"):
+    with pytest.raises(ValueError, match="price of the model 'llama' is unknown: set price"):
         judge.rate(make_slates(1))
     assert n_asked(server) == 0
     assert_rated(judge.set_params(price=(0, 0)).rate(make_slates(1)), make_slates(1))
@@ -541,7 +541,9 @@ def test_ctrl_c_stores_what_is_under_way(server, tmp_path, heeds_ctrl_c):
 def test_a_cache_that_cannot_be_made_is_named(server, tmp_path):
     (tmp_path / "file").write_text("")
     judge = claude(server, cache=tmp_path / "file" / "c")
-    with pytest.raises(CacheError, match=r"file.c cannot be made: .* Name another file as cache"):
+    with pytest.raises(
+        CacheError, match=r"file.c cannot be created: .* Name another file as cache"
+    ):
         judge.rate(make_slates(1))
     assert n_asked(server) == 0
 
@@ -553,7 +555,7 @@ def test_a_full_disk_loses_no_answer_that_had_arrived(server, tmp_path):
     n_pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {n_pages + 2}")
     slates = make_slates(300)
-    with pytest.warns(UserWarning, match="cannot be written to.*full"):
+    with pytest.warns(UserWarning, match="is not writable.*full"):
         ratings = judge.rate(slates)
     n_paid = n_asked(server)
     assert 4 < n_paid < 600
@@ -580,7 +582,7 @@ def test_a_disk_that_was_full_for_a_moment_is_no_spent_budget(server, tmp_path):
         assert not work.store(key, Answer(many))
     cache._connection.execute("PRAGMA max_page_count = 1000000")
     assert cache.claim([another]) == [GRANTED]  # as other threads may do
-    with pytest.warns(JudgmentWarning, match="cannot be written to.*full") as caught:
+    with pytest.warns(JudgmentWarning, match="is not writable.*full") as caught:
         report(work)
     assert caught[0].category is JudgmentWarning
 
@@ -623,7 +625,7 @@ os.chmod({str(tmp_path)!r}, 0o755)
 
 def test_what_is_no_cache_is_refused(server, tmp_path):
     (tmp_path / "c").write_text("hello, this is a file of text, and long enough to be read" * 100)
-    with pytest.raises(RuntimeError, match="no SQLite file of judgments"):
+    with pytest.raises(RuntimeError, match="not an SQLite file of judgments"):
         claude(server, cache=tmp_path / "c").rate(make_slates(1))
     assert n_asked(server) == 0
 
@@ -707,10 +709,12 @@ def test_a_missing_key_is_named_and_costs_nothing(server, monkeypatch, tmp_path,
     judge = make(server, **settings)
     for _ in range(2):
         with pytest.raises(
-            JudgeError, match=f"no key: set the environment variable {name}_API_KEY"
+            JudgeError, match=f"No API key found: set the environment variable {name}_API_KEY"
         ):
             judge.rate(make_slates(3))
-        with pytest.raises(JudgeError, match="'NO_SUCH_VARIABLE', which is not set"):
+        with pytest.raises(
+            JudgeError, match="'NO_SUCH_VARIABLE', named by api_key_env, is not set"
+        ):
             make(server, api_key_env="NO_SUCH_VARIABLE", **settings).rate(make_slates(3))
     assert not judge.stats_.get("requests")
     assert not judge.stats_.get("cost")
@@ -723,7 +727,10 @@ def test_a_missing_key_is_named_and_costs_nothing(server, monkeypatch, tmp_path,
 @pytest.mark.parametrize("make", [claude, gpt])
 @pytest.mark.parametrize(
     ("status", "said"),
-    [("404", "404: model: no-such-model. Is the name"), ("401", "401: invalid x-api-key. I")],
+    [
+        ("404", "404: model: no-such-model. Check the name"),
+        ("401", "401: invalid x-api-key. (Check|No key)"),
+    ],
 )
 def test_what_a_service_says_ends_with_a_full_stop(server, make, status, said):
     server.configure(script=[status] * 9)
@@ -745,7 +752,7 @@ def test_what_was_not_sent_is_not_counted(server, tmp_path, make):
         mute.bind(("127.0.0.1", 0))
         gone = f"http://127.0.0.1:{mute.getsockname()[1]}"
         unreachable = make(server, max_retries=1, max_wait=0, **settings).set_params(base_url=gone)
-        with pytest.raises(JudgeError, match="does not answer"):
+        with pytest.raises(JudgeError, match="does not respond"):
             unreachable.rate(make_slates(3))
     assert n_asked(server) == 0
     stats = unreachable.stats_
@@ -968,7 +975,11 @@ def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
     [
         ({"max_requests": None}, {}, "max_requests or max_cost .* must be set"),
         ({"batch_poll": "often"}, {}, "batch_poll must be a number >= 0; got 'often'"),
-        ({"api_key_env": "NO_SUCH_VARIABLE"}, {}, "'NO_SUCH_VARIABLE', which is not set"),
+        (
+            {"api_key_env": "NO_SUCH_VARIABLE"},
+            {},
+            "'NO_SUCH_VARIABLE', named by api_key_env, is not set",
+        ),
         ({}, {"C": -1.0}, "'C' parameter of ReliabilityGate must be"),
     ],
 )
@@ -1072,10 +1083,12 @@ def test_what_is_asked_and_spent_is_logged_without_secrets(server, caplog, batch
     judge.rate(make_slates(3))
     told = [record for record in caplog.records if record.name == "sklearn_selreg"]
     info = "\n".join(r.getMessage() for r in told if r.levelname == "INFO")
-    assert "claude-haiku-5-5: asking 6 prompts." in info
+    assert "claude-haiku-5-5: sending 6 prompts." in info
     assert f"6 of 6 prompts answered. Spent with this cache: {6 + (not batch)} requests" in info
     assert f"${judge.stats_['cost']:.4f}" in info
-    assert ("Sent batch" if batch else f"Attempt 1 failed: {server.url} answered 429") in info
+    assert (
+        "Sent batch" if batch else f"Attempt 1 failed: {server.url} returned status 429"
+    ) in info
     assert sum("items rated" in r.getMessage() for r in told if r.levelname == "DEBUG") == 6
     assert KEY not in caplog.text
     assert "film" not in "".join(r.getMessage() for r in told)

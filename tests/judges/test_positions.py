@@ -141,7 +141,10 @@ def test_one_check_speaks_once_and_at_the_twentieth_slate():
         judge.rate(make_slates(60)[:40])
         judge.rate(make_slates(60))
     (message,) = told(warned)
-    assert "rates where candidates stand" in message and f"over {FIRST_LOOK} slates" in message
+    assert (
+        "rate list positions rather than items" in message
+        and f"over {FIRST_LOOK} slates" in message
+    )
     assert len(asked) == 60
 
 
@@ -150,7 +153,7 @@ def test_as_an_error_it_stops_the_asking_and_keeps_the_answers():
     judge = by_position(asked)
     with one_check(), warnings.catch_warnings():
         warnings.simplefilter("error", JudgmentWarning)
-        with pytest.raises(JudgmentWarning, match="rates where candidates stand"):
+        with pytest.raises(JudgmentWarning, match="rate list positions rather than items"):
             judge.rate(slates)
     assert len(asked) == FIRST_LOOK
     with one_check(), pytest.warns(JudgmentWarning):

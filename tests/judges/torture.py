@@ -265,7 +265,7 @@ def full_disk(folder, n_faults=2, n_slates=60):
             else:
                 prelude = FULL_DISK.format(url=server.url)
             _, told, errors = finish(start(server, cache, n_slates, prelude, **settings))
-            if not any("cannot be written to" in text for text in told):
+            if not any("is not writable" in text for text in told):
                 raise RuntimeError(f"The disk was not full: {told}")
             save_what_was_printed(errors)
             finish(start(server, cache, n_slates, **settings))
@@ -278,9 +278,9 @@ def full_disk(folder, n_faults=2, n_slates=60):
 
 def save_what_was_printed(errors):
     """Do what a process has asked for that could not write anywhere."""
-    _, _, lines = errors.partition("Save these lines as ")
+    _, _, lines = errors.partition("Save the following lines as ")
     if lines:
-        path, _, rest = lines.partition(": they are read")
+        path, _, rest = lines.partition("; they are read")
         records = [line for line in rest.splitlines() if line.startswith('{"key"')]
         Path(path).write_text("".join(f"{line}\n" for line in records))
 
