@@ -101,7 +101,7 @@ def test_ids_may_be_tuples_and_dicts_may_lack_columns():
 @pytest.mark.parametrize(
     ("item_data", "error", "message"),
     [
-        (pd.DataFrame({"film": [1, 2, 1, 2], "x": 0}), ValueError, r"2 item ids, such as \[1, 2\]"),
+        (pd.DataFrame({"film": [1, 2, 1, 2], "x": 0}), ValueError, r"2 item ids \(e.g. \[1, 2\]"),
         (
             pd.DataFrame({"film": [1, None], "x": 0}),
             ValueError,
@@ -128,7 +128,7 @@ def test_ids_may_be_tuples_and_dicts_may_lack_columns():
         (
             pd.DataFrame({"x": [1]}, index=pd.MultiIndex.from_tuples([(1, 2)])),
             ValueError,
-            "one level, the item ids; got 2 levels",
+            "single level with the item ids; got 2 levels",
         ),
         ([("a", "b")], TypeError, "got a list"),
         (np.eye(2), TypeError, "got a ndarray"),
@@ -185,7 +185,7 @@ def test_any_transformer_can_encode(films, encoder):
         (
             FunctionTransformer(),
             ValueError,
-            "item_encoder must make numbers; got values of type object",
+            "item_encoder must return numbers; got values of type object",
         ),
         (TfidfVectorizer(), ValueError, "ColumnTransformer"),
     ],
@@ -407,7 +407,7 @@ def test_no_usable_column_names_each_with_the_reason():
 
 
 def test_infinite_numbers_are_told():
-    with pytest.raises(ValueError, match=r"'price' must hold finite numbers"):
+    with pytest.raises(ValueError, match=r"'price' must contain finite numbers"):
         AutoItemEncoder().fit(pd.DataFrame({"price": [1.5, np.inf, 2]}))
 
 

@@ -73,7 +73,7 @@ def test_vectors_are_one_standardized_block(rng, container):
     assert abs(encoder.transform(frame[3:9]) - features[3:9]).max() < 1e-6
 
 
-WRITTEN = "vectors written as text: read them, as by .map(json.loads)"
+WRITTEN = "vectors written as text: parse them by .map(json.loads)"
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,12 @@ WRITTEN = "vectors written as text: read them, as by .map(json.loads)"
         ([[0.5], [1.5]] * 30, "vector"),
         ([[5], [7]] * 30, "list"),
         ([[0.5, 1.0], [1.5, "a"]] * 30, "list"),
-        ([np.ones((2, 2))] * 60, "values of type array of several dimensions"),
+        ([np.ones((2, 2))] * 60, "values of type multi-dimensional array"),
         ([np.array(k / 7) for k in range(60)], "number"),
         ([str([k / 7, 0.5]) for k in range(60)], WRITTEN),
         ([str(np.array([k / 7, 0.5])) for k in range(60)], WRITTEN),
         ([[f"w{k}", f"v{k}"] for k in range(60)], "lists that share no entries"),
-        ([[0.5, 1.0], [1.5, 2.0, 3.0]] * 30, "vectors of several lengths"),
+        ([[0.5, 1.0], [1.5, 2.0, 3.0]] * 30, "vectors of different lengths"),
         ([["a", "b"], ["b", "c"]] * 30, "list"),
     ],
 )
@@ -117,7 +117,7 @@ def test_missing_vectors_are_told_by_a_feature(rng):
     ratio = features[present, :3] / expected
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
     assert np.mean((features**2).sum(axis=1)) == pytest.approx(1, rel=1e-5)
-    with pytest.raises(ValueError, match=r"'emb' must hold vectors of 3.* got 2"):
+    with pytest.raises(ValueError, match=r"'emb' must contain vectors of 3.* got 2"):
         encoder.transform(pd.DataFrame({"emb": [[1.0, 2.0]]}))
     with pytest.raises(ValueError, match=r"'emb' .* finite numbers; got infinity"):
         AutoItemEncoder().fit(pd.DataFrame({"emb": [[1.0, np.inf], [1.0, 2.0]] * 20}))
@@ -296,7 +296,7 @@ def test_columns_that_are_not_read_are_named(log):
     model = make_estimator(**COLUMNS, factors=2, iterations=2, item_data=table)
     with pytest.warns(
         DataWarning,
-        match=r"'parts' \(values.* dict\), 'ragged' \(vectors of sev.*"
+        match=r"'parts' \(values.* dict\), 'ragged' \(vectors of dif.*"
         r"'unshared' \(lists that.*'written' \(vectors written",
     ):
         model.fit(log)

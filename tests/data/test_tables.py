@@ -267,7 +267,7 @@ def test_rows_in_order_may_have_strengths_and_scores(form, in_pandas):
 def test_a_stream_that_was_read_is_told():
     reader = make_log().to_reader()
     make_model().fit(reader)
-    with pytest.raises(ValueError, match=r"RecordBatchReader\. A stream can be read once"):
+    with pytest.raises(ValueError, match=r"RecordBatchReader\. A stream can be read only once"):
         make_model().fit(reader)
 
 

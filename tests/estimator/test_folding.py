@@ -383,7 +383,7 @@ def test_datetimes_read_without_their_unit_warn(log):
         times = pd.to_datetime(seconds(start, "2023-11-14"), unit="s")
         model = make_model(time_col="time", popularity_periods=4).fit(log.assign(time=times))
         rows = log[:1].assign(user=99, time=pd.to_datetime([1_700_000_000]))
-        with pytest.warns(DataWarning, match="1970-01-01T00:00:01, lie far before"):
+        with pytest.warns(DataWarning, match="1970-01-01T00:00:01.* are far before"):
             model.fold_in(rows)
 
 

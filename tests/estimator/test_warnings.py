@@ -98,9 +98,9 @@ def test_missing_ids_are_errors_as_in_fit(model, missing):
 
 
 def test_single_ids_where_lists_are_wanted_and_lists_where_single_ones_are(model):
-    with pytest.raises(ValueError, match=r"users must be .* got '2'. Pass a list of it, \['2'\]"):
+    with pytest.raises(ValueError, match=r"users must be .* got '2'. Pass a list, \['2'\]"):
         model.recommend("2")
-    with pytest.raises(ValueError, match=r"items must be .* got 1. Pass a list of it, \[1\]"):
+    with pytest.raises(ValueError, match=r"items must be .* got 1. Pass a list, \[1\]"):
         model.similar_items(1)
     with pytest.raises(ValueError, match=r"user must be a single user id; got \[2\]"):
         model.explain([2], 1)
@@ -208,7 +208,7 @@ def test_exclude_is_named_in_its_errors(model):
     named = SelectiveLLMRegularizedMF(factors=2, iterations=1, user_col="user", item_col="item")
     with pytest.raises(ValueError, match=r"^exclude is a table.* no column for item_col='item'"):
         named.fit(X).recommend([1], exclude=pd.DataFrame({"user": [1], "film": [2]}))
-    with pytest.raises(TypeError, match=r"user_col='user' .* pass a DataFrame with this column"):
+    with pytest.raises(TypeError, match=r"user_col='user' .* Pass a DataFrame with this column"):
         named.predict(X.to_numpy())
 
 

@@ -69,7 +69,7 @@ def test_a_series_of_lists_is_a_mapping(model, likes):
 
 def test_lists_to_exclude_are_told_how_to_pass(model, likes):
     lists = likes.groupby("user")["item"].agg(list)
-    with pytest.raises(ValueError, match=r"exclude must hold single ids; got \[.*explode\(\)"):
+    with pytest.raises(ValueError, match=r"exclude must contain single ids; got \[.*explode\(\)"):
         model.recommend([100], 3, exclude=lists)
     with pytest.raises(ValueError, match=r"got a dict.*pd.Series\(exclude\).explode\(\)"):
         model.recommend([100], 3, exclude=lists.to_dict())
@@ -90,7 +90,7 @@ def test_views_and_generators_are_lists(model):
         np.testing.assert_array_equal(found, expected)
     found = model.recommend([100], 2, per_user_items={100: ids.keys()}, exclude=iter([5]))[0]
     np.testing.assert_array_equal(found, expected)
-    with pytest.raises(ValueError, match=r"items must be .* got a dict. Its keys are list\(ids\)"):
+    with pytest.raises(ValueError, match=r"items must be .* got a dict. Pass its keys, list"):
         model.recommend([100], 2, items=ids)
 
 
@@ -155,7 +155,7 @@ def test_how_to_get_groups_is_told():
     model = SelectiveLLMRegularizedMF.from_factors(
         [1], [7, 8], np.ones((1, 2)), np.eye(2), item_data=items
     )
-    with pytest.raises(ValueError, match=r"There are none. Set item_data .* item_col, to the name"):
+    with pytest.raises(ValueError, match=r"No columns are available. .* set item_col to the name"):
         model.recommend([1], max_per_group={"kind": 1})
 
 

@@ -85,9 +85,9 @@ def test_items_that_are_unknown_are_left_out_with_a_warning(model, likes):
         ([], "items must hold at least one item id, or be None for all; got none"),
         (
             ["10", "20"],
-            r"model knows; got 2 unknown ones \(e.g. '10'\). Known ids look like 0",
+            r"known id; got 2 unknown ones \(e.g. '10'\). Known ids look like 0",
         ),
-        (10, r"items must be a 1-D array of item ids; got 10. Pass a list of it, \[10\]"),
+        (10, r"items must be a 1-D array of item ids; got 10. Pass a list, \[10\]"),
         ([[10, 20]], r"items must be a 1-D array of item ids; got shape \(1, 2\)"),
     ],
 )
@@ -155,7 +155,7 @@ def test_excluding_everything(model):
     ("exclude", "error", "message"),
     [
         (np.zeros((2, 2, 2)), ValueError, r"exclude must be .* got shape \(2, 2, 2\)"),
-        (3, ValueError, r"exclude must be .* got 3. Pass a list of it, \[3\]"),
+        (3, ValueError, r"exclude must be .* got 3. Pass a list, \[3\]"),
         (pd.DataFrame({"a": ["u01"], "b": [10]}), ValueError, "no column for user_col='who'"),
         ([("u01",)], ValueError, "1 feature"),
     ],

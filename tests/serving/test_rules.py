@@ -291,9 +291,9 @@ def test_deep_rankings_are_made_where_quotas_ask_for_them():
         (
             {"max_per_group": {"color": 1}},
             ValueError,
-            r"max_per_group must name a column .*got 'color'. There are \['category', 'brand', 'pr",
+            r"max_per_group must name a column .*got 'color'. Available columns: \['category', 'b",
         ),
-        ({"max_per_group": {"tags": 1}}, ValueError, "column of single values .*got 'tags'"),
+        ({"max_per_group": {"tags": 1}}, ValueError, "other than lists and vectors; got 'tags'"),
         ({"min_new": -1}, ValueError, "min_new must be an integer >= 0"),
         ({"min_new": 11}, ValueError, "min_new must be at most n_items.* got 11 and 10"),
         ({"per_user_items": [1, 2]}, ValueError, "must be a dict from users to the items"),
@@ -324,13 +324,13 @@ def test_given_factors_have_groups_if_it_is_clear_which_items_are_meant():
         model = SelectiveLLMRegularizedMF.from_factors(
             ["u"], items, ones[:1], ones, item_data=item_data
         )
-        with pytest.raises(ValueError, match="There are none"):
+        with pytest.raises(ValueError, match="No columns are available"):
             model.recommend(["u"], 3, max_per_group={"kind": 1})
 
 
 def test_models_that_know_too_little(likes):
     plain = SelectiveLLMRegularizedMF(**SETTINGS).fit(likes)
-    with pytest.raises(ValueError, match="There are none"):
+    with pytest.raises(ValueError, match="No columns are available"):
         plain.recommend(["u01"], max_per_group={"category": 1})
     given = SelectiveLLMRegularizedMF.from_factors(["a"], [1, 2], np.ones((1, 2)), np.ones((2, 2)))
     with pytest.raises(ValueError, match="knows of no interactions at all"):
