@@ -1,4 +1,4 @@
-"""Tables that come after the fit: values count as what they are, whatever type they have."""
+"""Tables passed after the fit: values keep their meaning across dtypes."""
 
 import datetime
 import pickle

@@ -1,4 +1,4 @@
-"""Interactions against a reference of plain dictionaries, and what bad input is told."""
+"""Interactions compared with a reference of plain dictionaries, and messages for bad input."""
 
 import datetime
 import pickle
@@ -30,12 +30,12 @@ def random_rows(seed, n_rows=150):
     item = rng.integers(0, N_ITEMS, n_rows) ** 2 + 10**12
     time = rng.integers(0, 40, n_rows)
     strength = rng.integers(0, 4, n_rows) / 2
-    strength[user == 0] = 0  # a user all of whose strengths are 0
+    strength[user == 0] = 0  # a user with only zero strengths
     return user, item, time, strength
 
 
 def reference(users, items, strengths=None, times=None):
-    """Sums of pairs, and histories, from dictionaries and a loop over rows."""
+    """Compute sums of pairs and histories by dictionaries and a loop over rows."""
     n_rows = len(users)
     strengths = [1] * n_rows if strengths is None else strengths
     times = [0] * n_rows if times is None else times
@@ -51,7 +51,7 @@ def reference(users, items, strengths=None, times=None):
 
 
 def as_dicts(interactions):
-    """The same from an `Interactions`, whose arrays are checked to be consistent on the way."""
+    """Return the same of an `Interactions`, and check that its arrays are consistent."""
     users, items = interactions.users.tolist(), interactions.items.tolist()
     matrix, age, history = interactions.matrix, interactions.recency_rank, interactions.history
     assert isinstance(matrix, sp.csr_matrix)
@@ -75,7 +75,7 @@ def as_dicts(interactions):
 
 
 def assert_indexed(interactions, users, items, strengths=None, times=None, extra_items=()):
-    """Check `interactions` against the reference; ids as Python scalars that sort."""
+    """Compare `interactions` with the reference; ids are sortable Python scalars."""
     sums, histories = as_dicts(interactions)
     expected_sums, expected_histories = reference(users, items, strengths, times)
     assert sums == pytest.approx(expected_sums)
@@ -207,7 +207,7 @@ def test_ids_that_do_not_sort_come_by_first_appearance():
 
 def test_repeated_pairs_take_the_place_of_their_latest_interaction():
     X = [["u", "a"], ["u", "b"], ["u", "a"], ["u", "c"], ["u", "b"]]
-    interactions = index_interactions(X, [1, 1, 1, 1, 0])  # the last row is no interaction
+    interactions = index_interactions(X, [1, 1, 1, 1, 0])  # the last row is not an interaction
     assert interactions.items[interactions.history].tolist() == ["b", "a", "c"]
     assert interactions.matrix.toarray().tolist() == [[2, 1, 1]]
     assert interactions.recency_rank.tolist() == [1, 2, 0]
@@ -397,7 +397,7 @@ def test_read_columns_names_the_way_out_for_sparse():
         read_columns(sp.eye_array(3))
 
 
-# Further items
+# Additional items
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -433,7 +433,7 @@ def test_extra_items_leave_no_id_changed(ids, extra, dtype):
 
 
 def test_warns_when_no_item_of_X_is_among_the_extra_items():
-    X = np.array([["ann", 1], ["bob", 2]])  # makes the items strings
+    X = np.array([["ann", 1], ["bob", 2]])  # converts the items to strings
     with pytest.warns(UserWarning, match="No item id of X is in item_data.*'1'.* like 3"):
         interactions = index_interactions(X, extra_items=np.array([3, 2, 1]))
     assert interactions.items.tolist() == ["1", "2", 3, 2, 1]
@@ -722,10 +722,10 @@ RETURNS = pd.DataFrame(
     [
         ("ann", "bag", 1, 5.0),
         ("ann", "cup", 2, 3.0),
-        ("ann", "bag", 3, -2.0),  # a part comes back: 3 are left, as of the purchase
-        ("ann", "cup", 4, -3.0),  # all comes back
+        ("ann", "bag", 3, -2.0),  # partial return: 3 are left, at the time of purchase
+        ("ann", "cup", 4, -3.0),  # everything is returned
         ("ann", "hat", 5, 1.0),
-        ("bob", "cup", 1, -4.0),  # of before the log: nothing is known of it
+        ("bob", "cup", 1, -4.0),  # bought before the log starts
         ("bob", "hat", 6, 2.0),
         ("bob", "bag", 7, 1.5),
         ("bob", "hat", 8, -1.0),
@@ -767,7 +767,7 @@ def test_returns_are_an_error_that_says_how_to_net_them():
     lines = [line.strip() for line in str(told.value).splitlines() if line.startswith("    ")]
     assert lines[-1].startswith("model.fit(")
     names = {"X": X, "y": y}
-    exec("\n".join(lines[:-1]), names)  # the remedy is run as it is given
+    exec("\n".join(lines[:-1]), names)  # run the suggested remedy literally
     one = index_interactions(names["net"][["user", "item"]], names["net"]["y"])
     other = index_interactions(X, y, negatives="net")
     assert as_dicts(one)[0] == as_dicts(other)[0]
@@ -793,6 +793,6 @@ def test_returns_in_a_sparse_matrix(container):
 def test_interactions_are_counted_in_chunks(monkeypatch):
     monkeypatch.setattr(_interactions, "_ENTRIES_PER_CHUNK", 7)
     matrix = sp.random(20, 9, 0.3, format="csr", random_state=0)
-    matrix = sp.hstack([matrix, sp.csr_matrix((20, 2))], format="csr")  # nobody has these
+    matrix = sp.hstack([matrix, sp.csr_matrix((20, 2))], format="csr")  # without interactions
     np.testing.assert_array_equal(count_interactions(matrix), (matrix.toarray() > 0).sum(axis=0))
     np.testing.assert_array_equal(count_interactions(matrix[:0]), np.zeros(11))

@@ -434,5 +434,5 @@ def test_the_wrong_columns_are_named_with_all_others(likes):
 
 @pytest.mark.skipif(find_spec("sklearn.callback") is not None, reason="there are callbacks")
 def test_callbacks_need_a_scikit_learn_that_calls_them():
-    with pytest.raises(ImportError, match=r"Callbacks need scikit-learn 1\.9 or newer"):
+    with pytest.raises(ImportError, match=r"Callbacks require scikit-learn 1\.9 or newer"):
         SelectiveLLMRegularizedMF().set_callbacks()

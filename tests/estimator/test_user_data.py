@@ -451,7 +451,7 @@ def test_files_hold_what_users_are(world, model, tmp_path):
         assert (
             a.recommend([N_USERS + 4], 5)[0].tolist() == b.recommend([N_USERS + 4], 5)[0].tolist()
         )
-    with pytest.raises(ValueError, match="user_encoder_ to make them: a file does not hold it"):
+    with pytest.raises(ValueError, match="user_encoder_ to compute them, because saved files"):
         loaded.fold_in(user_data=world.user_data)
     with pytest.warns(DataWarning, match="user_data"):
         loaded.fit(world.train)
@@ -544,7 +544,7 @@ def test_without_user_data_nothing_is_there(world):
     model = world.model(user_data=None).fit(world.train)
     assert model.user_encoder_ is None and model._fitted.user_features is None
     with pytest.raises(
-        ValueError, match="fold_in places users by their features, and the model has no features"
+        ValueError, match="fold_in places users by their features, but the model has no features"
     ):
         model.fold_in(user_data=world.user_data)
     with pytest.raises(ValueError, match="needs X, user_data or both"):

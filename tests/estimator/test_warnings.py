@@ -85,7 +85,7 @@ def test_new_ids_of_the_same_type_are_expected(model):
 
 def test_unknown_items_to_exclude_are_told_whatever_their_type(model):
     with pytest.warns(
-        UserWarning, match=r"1 of 2 items to exclude .* \(e.g. 98\); they exclude noth"
+        UserWarning, match=r"1 of 2 items to exclude .* \(e.g. 98\); they have no eff"
     ):
         model.recommend([2], exclude=[98, 3])
 
@@ -200,7 +200,9 @@ def test_refining_a_loaded_model_tells_what_it_lacks(tmp_path):
 
 
 def test_saving_where_there_is_no_directory(model, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no directory '.*nowhere' to save 'model'"):
+    with pytest.raises(
+        FileNotFoundError, match=r"Cannot save 'model': directory '.*nowhere' does not"
+    ):
         model.save(tmp_path / "nowhere" / "model")
 
 
