@@ -1109,7 +1109,7 @@ def test_bad_input_to_fit_is_named(world, settings, X, y, message):
             {"judge": PrecomputedJudge([RECORD]), "gate": ReliabilityGate},
             None,
             None,
-            "gate must be 'auto', None or an instance; got the class ReliabilityGate: make",
+            "gate must be 'auto', None or an instance; got the class ReliabilityGate: pass",
         ),
         ({"item_data": 3}, None, None, "item_data"),
         ({}, np.ones((3, 2)), None, "user_col='user' is a column name, but X is an array"),
