@@ -1,1 +1,1 @@
-"""Tables and ids in, matrices out; knows nothing of models."""
+"""Conversion of tables and ids to matrices, independent of any model."""

@@ -1,4 +1,4 @@
-"""Arrays made of what users pass: series of any library, lists, objects."""
+"""Conversion of user input (series of any library, lists, objects) to arrays."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-LEAVE_OUT = "Leave such rows out, as by dropna, or fill them in."
+LEAVE_OUT = "Drop such rows, e.g. with dropna, or fill in the values."
 
 
 def to_numpy(values: Any) -> np.ndarray:
-    """Convert a series of any kind, or an array-like, to an array in native byte order."""
+    """Convert a series of any library, or an array-like, to an array in native byte order."""
     values = nw.from_native(values, series_only=True, pass_through=True)
-    # polars would give strings of a fixed width, that of the longest.
+    # polars would return fixed-width strings, as wide as the longest one.
     is_text = isinstance(values, nw.Series) and values.dtype == nw.String
     array = np.asarray(values, dtype=object if is_text else None)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def as_objects(ids: np.ndarray) -> np.ndarray:
-    """Convert ids to Python objects; numpy alone would make ints of times in nanoseconds."""
+    """Convert ids to Python objects; numpy's `astype` would turn nanosecond times into ints."""
     if ids.dtype.kind in "mM":
         return pd.Series(ids).astype(object).to_numpy()
     return ids.astype(object)
@@ -34,7 +34,7 @@ def example_of(values: np.ndarray) -> str:
 
 
 def check_no_missing(values: np.ndarray, label: str, remedy: str = LEAVE_OUT) -> None:
-    """Raise a ValueError if any of `values`, called `label`, is missing or infinite."""
+    """Raise a ValueError if any of `values` (`label` in the message) is missing or infinite."""
     if values.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {label}.")
     missing = pd.isna(values)
@@ -44,14 +44,14 @@ def check_no_missing(values: np.ndarray, label: str, remedy: str = LEAVE_OUT) ->
         missing |= to_index(values).isin([np.inf, -np.inf])
     if missing.any():
         raise ValueError(
-            f"{label} must not hold missing or infinite values (None, NaN, null or inf); got "
+            f"{label} must not contain missing or infinite values (None, NaN, null or inf); got "
             f"{missing.sum()} in {len(values)} rows, the first in row {missing.argmax()} (counting "
             f"from 0). {remedy}"
         )
 
 
 def to_index(ids: Any) -> pd.Index:
-    """Convert ids to a pandas index, whose hash tables find ids of any kind."""
+    """Convert ids to a pandas index, whose hash table supports ids of any type."""
     ids = to_numpy(ids)
     if ids.dtype.kind in "OSTU":
         return pd.Index(ids.astype(object, copy=False), dtype=object, tupleize_cols=False)
@@ -59,18 +59,18 @@ def to_index(ids: Any) -> pd.Index:
 
 
 def as_numeric(values: np.ndarray, kinds: str, label: str) -> np.ndarray:
-    """Convert objects to their common dtype, raise a TypeError if its kind is not in `kinds`."""
+    """Convert objects to their common dtype; raise a TypeError if its kind is not in `kinds`."""
     if values.dtype == object:
         values = to_numpy(pd.Series(values).infer_objects())
     if values.dtype == object and "M" in kinds and pd.api.types.infer_dtype(values) == "datetime":
-        with suppress(TypeError, ValueError):  # beyond the years that nanoseconds hold
+        with suppress(TypeError, ValueError):  # outside the range of nanoseconds
             values = np.array([np.datetime64(value, "us") for value in values])
     if values.dtype.kind not in kinds:
         expected, hint = "numbers", ""
         if "M" in kinds:
-            expected, hint = "numbers or datetimes", " Convert it, e.g. by pandas.to_datetime."
+            expected, hint = "numbers or datetimes", " Convert it, e.g. with pandas.to_datetime."
         raise TypeError(
-            f"{label} must hold {expected}; got dtype {values.dtype}, such as "
-            f"{example_of(values)}.{hint}"
+            f"{label} must contain {expected}; got dtype {values.dtype} (e.g. "
+            f"{example_of(values)}).{hint}"
         )
     return values

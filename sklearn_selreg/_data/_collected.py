@@ -1,4 +1,4 @@
-"""Queries and Arrow streams, which are not in memory: read once, and only the columns needed."""
+"""Reading of queries and Arrow streams: once, and only the columns that are needed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _log = logging.getLogger("sklearn_selreg")
 
 
 class CollectedTable:
-    """The columns that are needed of a query or stream, and the names of all.
+    """The required columns of a query or stream, and the names of all columns.
 
     Attributes
     ----------
     columns : list of str
         Names of all columns.
     frame : narwhals.DataFrame
-        Those that were read.
+        Columns that were read.
     shape : tuple of (int, int)
-        Number of rows, and of all columns.
+        Number of rows, and total number of columns.
     """
 
     def __init__(self, columns: list[str], frame: nw.DataFrame):
@@ -39,22 +39,22 @@ class CollectedTable:
         return CollectedTable(self.columns, self.frame[np.arange(len(self))[rows].tolist()])
 
     def column(self, position: int) -> nw.Series:
-        """Return a column by its position among all."""
+        """Return a column by its position among all columns."""
         return self.frame[self.columns[position]]
 
 
 def collect(X: Table, *, aligned: str | None = None, **columns: Column | None) -> Any:
-    """Read what is needed of a query (of polars, duckdb, ibis ...) or an Arrow stream.
+    """Read the required columns of a query (polars, duckdb, ibis ...) or an Arrow stream.
 
     Parameters
     ----------
     X : table
-        Anything; what is in memory already is returned as it is.
+        Tables in memory are returned unchanged.
     aligned : str or None, default=None
-        What belongs to the rows by their order, for the error: "y".
+        Name of an argument aligned with the rows (e.g. "y"), for the error message.
     **columns : int, str or None
-        Columns that are needed, by the name of the parameter. Those that do not exist are left
-        out: whoever reads them says so.
+        Required columns, by parameter name. Columns that do not exist are skipped; the caller
+        reports them.
 
     Returns
     -------
@@ -63,18 +63,18 @@ def collect(X: Table, *, aligned: str | None = None, **columns: Column | None) -
     Raises
     ------
     ValueError
-        If something belongs to the rows of a query, and these have no order.
+        If `aligned` is given and the query has no fixed row order.
     ImportError
-        If nothing that can read it is installed.
+        If the library needed for reading is not installed.
     """
     wanted = [column for column in columns.values() if column is not None]
     table = _as_query(X)
     if table is not None:
         if aligned is not None and not _keeps_order(table):
             raise ValueError(
-                f"{aligned} must belong to the rows of X, but those of {_name(X)} may come in "
-                "another order each time. Collect both together, as by to_arrow_table() of duckdb "
-                "or to_pyarrow() of ibis, and pass the columns of that table."
+                f"{aligned} must be aligned with the rows of X, but {_name(X)} may return its rows "
+                "in a different order each time. Collect both together, e.g. with duckdb's "
+                "to_arrow_table() or ibis' to_pyarrow(), and pass columns of the resulting table."
             )
         names = table.collect_schema().names()
         read = _needed(names, wanted)
@@ -94,7 +94,7 @@ def collect(X: Table, *, aligned: str | None = None, **columns: Column | None) -
 
 
 def collect_all(X: Table) -> Any:
-    """Read all columns of a query or an Arrow stream; return what is in memory as it is.
+    """Read all columns of a query or an Arrow stream; return tables in memory unchanged.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def _as_query(X):
 
 
 def _is_stream(X):
-    """Whether it is a table by nothing but the protocol of Arrow streams."""
+    """Whether `X` is a table only through the Arrow stream protocol."""
     if not hasattr(X, "__arrow_c_stream__") or isinstance(X, pd.DataFrame):
         return False
     known = nw.from_native(X, pass_through=True, allow_series=True)
@@ -130,12 +130,12 @@ def _name(X):
 
 
 def _keeps_order(table):
-    """Whether a query gives its rows in the same order each time."""
+    """Whether a query returns its rows in the same order each time."""
     return table.implementation.is_polars() or table.implementation.is_dask()
 
 
 def _needed(names, wanted):
-    """Return the names of the columns to read, at least one: it tells the number of rows."""
+    """Names of the columns to read; at least one, as the number of rows is needed."""
     if wanted is None:
         return names
     found = [names[c] if not isinstance(c, str) and 0 <= c < len(names) else c for c in wanted]
@@ -153,7 +153,7 @@ _INSTALL = "pyarrow is needed: pip install pyarrow."
 
 
 def _read_stream(X, wanted):
-    """Return the names of all columns, of those that were read, and the latter as a frame."""
+    """Return the names of all columns, the names of the columns read, and their frame."""
     if find_spec("pyarrow") is None:
         raise ImportError(f"To read {_name(X)}, {_INSTALL}")
     import pyarrow as pa
@@ -165,7 +165,7 @@ def _read_stream(X, wanted):
     table = pa.Table.from_batches((batch.select(read) for batch in reader), fields)
     if not len(table):
         raise ValueError(
-            f"There must be rows; got none from {_name(X)}. A stream can be read once: pass the "
-            "table that is read from it, as by read_all() of pyarrow."
+            f"X must have at least one row; got none from {_name(X)}. A stream can be read only "
+            "once: read it into a table first, e.g. with pyarrow's read_all(), and pass that."
         )
     return names, read, nw.from_native(table, eager_only=True)

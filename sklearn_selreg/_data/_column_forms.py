@@ -1,6 +1,6 @@
-"""Columns of tables that come after the fit, read as what they were in the fit.
+"""Conversion of columns passed after the fit to the content type they had in the fit.
 
-Each value is read by itself: what it means does not depend on the other rows of its table.
+Each value is read on its own, so its meaning does not depend on the other rows of the table.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class _Form(NamedTuple):
     Attributes
     ----------
     name : str
-        What of, for messages: "dates".
+        Noun for messages, e.g. "dates".
     read : callable
-        Reads a value that is not missing and no blank text, given the form's detail; returns None
-        if it cannot be read.
+        Reads a value that is neither missing nor blank, given the form's detail; returns None if
+        the value cannot be read.
     remedy : str
         How to convert other values.
     as_is : tuple of str
-        Columns of these contents are right as they are.
+        Content types of columns that need no conversion.
     """
 
     name: str
@@ -46,7 +46,7 @@ class _Form(NamedTuple):
 
 
 def column_form(values: pd.Series, kind: ColumnKind) -> tuple[str, str] | None:
-    """Return the form of a column of the fit, to give to `read_as_in_fit`.
+    """Return the form of a column in the fit, for `read_as_in_fit`.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def column_form(values: pd.Series, kind: ColumnKind) -> tuple[str, str] | None:
     Returns
     -------
     form : tuple of (str, str) or None
-        A key of the forms, and the separator of decimals or entries. None: it is not read, or
-        checked elsewhere.
+        A key of `_FORMS`, and the separator of decimals or entries. None if the column is dropped
+        or checked elsewhere.
     """
     content = content_type(values)
     if kind.kind == "dropped" or content not in _FORMS:
@@ -82,7 +82,7 @@ def read_as_in_fit(values: pd.Series, form: tuple[str, str]) -> pd.Series:
     Warns
     -----
     DataWarning
-        If values cannot be read: they are missing.
+        If values cannot be read; they count as missing.
     """
     (name, read, remedy, as_is), detail = _FORMS[form[0]], form[1]
     if content_type(values) in (*as_is, "nothing"):
@@ -96,9 +96,9 @@ def read_as_in_fit(values: pd.Series, form: tuple[str, str]) -> pd.Series:
             unread.append(value)
     if unread:
         warn(
-            f"Column {values.name!r} was of {name.format(detail)} in fit, and {len(unread)} of "
-            f"{n_present} values cannot be read as such, e.g. {unread[0]!r:.100}: they count as "
-            f"missing. Convert them, as by {remedy}."
+            f"Column {values.name!r} contained {name.format(detail)} in fit, but {len(unread)} of "
+            f"{n_present} values cannot be read as such (e.g. {unread[0]!r:.100}) and count as "
+            f"missing. Convert them, e.g. with {remedy}."
         )
     column = pd.Series(entries, index=values.index, name=values.name, dtype=object)
     return column.astype(np.float64) if form[0].endswith("number") else column
@@ -111,7 +111,7 @@ def _is_missing(value):
 
 
 def _as_date(value, detail):
-    """Return a date, or text in the format of ISO 8601 as a datetime."""
+    """Return a date as is, and text in ISO 8601 format as a datetime."""
     if isinstance(value, datetime.date | np.datetime64):
         return value
     if isinstance(value, str) and value.strip()[4:5] == "-":
@@ -136,7 +136,7 @@ def _as_written_number(value, decimal):
 
 
 def _as_flag(value, detail):
-    """Return a flag; 1 and 0 are flags, and what str() or a CSV file makes of these."""
+    """Return a flag; 0 and 1 count as flags, as do "True" and "False", e.g. from CSV files."""
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.strip().lower())
     is_flag = isinstance(value, Real | Decimal | np.bool_) and value in (0, 1)
@@ -144,7 +144,7 @@ def _as_flag(value, detail):
 
 
 def _as_entries(value, detail):
-    """Return a list; text without any of the usual separators is a single entry."""
+    """Return a list; text without any common separator is a single entry."""
     if isinstance(value, _COLLECTIONS):
         return value
     return [value] if not isinstance(value, str) or not re.search(r"[|;,\[]", value) else None
@@ -167,15 +167,15 @@ def _as_text(value, detail):
     return read_strings(pd.Series([value], dtype=object))[0]
 
 
-_FORMS = {  # by content; "written": in text
+_FORMS = {  # by content type; "written": as text
     "date": _Form("dates", _as_date, "pd.to_datetime", ("date",)),
     "number": _Form("numbers", _as_number, "pd.to_numeric", ("number",)),
     "written number": _Form(
-        "numbers with {!r} before decimals", _as_written_number, "pd.to_numeric"
+        "numbers with decimal separator {!r}", _as_written_number, "pd.to_numeric"
     ),
     "flag": _Form("booleans", _as_flag, ".astype(bool)", ("flag",)),
-    "interval": _Form("intervals", _as_interval, "pd.cut with the bins of fit", ("interval",)),
+    "interval": _Form("intervals", _as_interval, "pd.cut and the bins of fit", ("interval",)),
     "list": _Form("lists", _as_entries, ".str.split", ("list",)),
-    "written list": _Form("entries with {!r} between them", _as_joined, ".str.join", ("text",)),
+    "written list": _Form("entries separated by {!r}", _as_joined, ".str.join", ("text",)),
     "text": _Form("texts", _as_text, ".explode", ("text", "number", "date", "flag", "interval")),
 }

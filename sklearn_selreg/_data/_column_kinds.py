@@ -14,9 +14,9 @@ from ._vectors import as_vectors, reason_not_vectors
 
 # Numbers with at most this many distinct values are categories.
 _FEW_VALUES = 10
-# In smaller tables, short distinct texts and sorted integers are not taken for identifiers.
+# In smaller tables, short distinct texts and sorted integers do not count as identifiers.
 _MIN_ROWS_OF_IDENTIFIERS = 20
-# More columns of numbers and flags than this are encoded together, as they are.
+# If there are more columns of numbers and flags than this, they are encoded as one block.
 _MANY_NUMBERS = 30
 # Numbers, optionally with a thousands separator, a currency or a percent sign.
 _WRITTEN_NUMBER = (
@@ -25,15 +25,15 @@ _WRITTEN_NUMBER = (
 )
 _WITH_POINT = _WRITTEN_NUMBER.format(thousands=",", decimal=r"\.")
 _WITH_COMMA = _WRITTEN_NUMBER.format(thousands=r"\.", decimal=",")
-# Lists of numbers with decimals, in the format of lists and arrays in CSV files.
+# Lists of decimal numbers, as lists and arrays appear in CSV files.
 _WRITTEN_VECTOR = r"(?s)\s*[\[(](?=.*[.e])[-+.,\d\se]+[\])]\s*"
-# Without any of these, numbers may be codes or lists of them.
+# Without any of these, numbers may be codes or lists of codes.
 _SIGNS_OF_POINT, _SIGNS_OF_COMMA = r"[.,$€£¥%A-Z]", r"\..*,|[$€£¥%A-Z]"
-# Text is a category if values that repeat fill at least this fraction of the rows.
+# Text is a category if repeated values fill at least this fraction of the rows.
 _MIN_REPEATED = 0.25
-# Text is a list if its separator is in at least this fraction of the values, ...
+# Text is a list if its separator occurs in at least this fraction of the values, ...
 _MIN_SEPARATED = 0.2
-# ... and if entries that repeat make up at least this fraction of the text: prose has commas, too.
+# ... and if repeated entries make up at least this fraction of the text: prose has commas, too.
 _MIN_SHARED = {"|": 0.2, ";": 0.2, ",": 0.5}
 # Joins the entries of columns that hold Python lists (the "unit separator" of ASCII).
 UNIT_SEPARATOR = "\x1f"
@@ -47,8 +47,8 @@ class ColumnKind(NamedTuple):
     kind : str
         "list", "category", "number", "text", "vector", "plain number", "plain flag" or "dropped".
     detail : str
-        The separator of a list, the decimal separator of numbers in texts, the reason for a
-        dropped column, else "".
+        Separator of a list, decimal separator of numbers written as text, or reason for dropping
+        the column; else "".
     """
 
     kind: str
@@ -56,14 +56,14 @@ class ColumnKind(NamedTuple):
 
 
 def column_kinds(frame: pd.DataFrame, min_count: int) -> dict[str, ColumnKind]:
-    """Choose the kinds of all columns (see :class:`AutoItemEncoder`).
+    """Choose the kind of each column (see :class:`AutoItemEncoder`).
 
     Parameters
     ----------
     frame : DataFrame
-        The columns as the user gave them.
+        Columns as passed by the user.
     min_count : int
-        Rows that an entry or a category must have to become a feature.
+        Minimum number of rows for an entry or a category to become a feature.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def _column_kind(values, min_count):
     if strings.nunique(dropna=False) == 1:
         return ColumnKind("dropped", "constant")
     common = max(2, min_count)
-    # Before identifiers, which lists of codes without spaces resemble.
+    # Checked before identifiers, since lists of codes without spaces resemble them.
     written = _written_kind(strings, common) if content == "text" else None
     if written is not None:
         return written
@@ -133,9 +133,9 @@ def _column_kind(values, min_count):
 
 
 def _written_kind(strings, common):
-    """Choose the kind of vectors, numbers or lists that are written as text; None for others."""
+    """Choose the kind of vectors, numbers or lists written as text; None for other text."""
     if _all_match(_WRITTEN_VECTOR, strings.dropna()):
-        return ColumnKind("dropped", "vectors written as text: read them, as by .map(json.loads)")
+        return ColumnKind("dropped", "vectors written as text: parse them by .map(json.loads)")
     separator, decimal = _separator(strings, common), _decimal_separator(strings)
     if decimal is not None and not (separator == "," and _are_codes_of_three(strings)):
         return ColumnKind(_category_or_number(strings), decimal)
@@ -159,7 +159,7 @@ def _separator(strings, common):
 
 
 def _shared_fraction(strings, separator, common):
-    """Return the fraction of the text that is entries in `common` or more rows."""
+    """Return the fraction of the text in entries that occur in `common` or more rows."""
     entries = strings.str.findall(entry_pattern(separator)).explode().rename("entry")
     counts = entries.reset_index().drop_duplicates()["entry"].value_counts()
     characters = counts * counts.index.str.len()
@@ -167,14 +167,14 @@ def _shared_fraction(strings, separator, common):
 
 
 def entry_pattern(separator: str) -> str:
-    """Return the pattern of a list's entry, without blanks, brackets and quotes around it."""
+    """Return the pattern of a list entry, without surrounding blanks, brackets and quotes."""
     separator = re.escape(separator)
     edge = rf"[^{separator}\s\[\]'\"]"
     return rf"{edge}(?:[^{separator}]*{edge})?"
 
 
 def is_identifier(values: pd.Series) -> bool:
-    """Return whether values only name their rows: codes that do not repeat, or row numbers."""
+    """Return whether values only identify their rows: non-repeating codes, or row numbers."""
     present = values.dropna()
     if len(present) <= _MIN_ROWS_OF_IDENTIFIERS:
         return False
@@ -183,7 +183,7 @@ def is_identifier(values: pd.Series) -> bool:
         return _are_row_numbers(read_numbers(values))
     if content != "text":
         return False
-    # Printable ASCII without spaces: text in languages without spaces is not a code.
+    # ASCII only: text in languages written without spaces is not a code.
     strings = read_strings(present)
     return (
         strings.nunique() > 0.9 * len(strings)
@@ -193,16 +193,17 @@ def is_identifier(values: pd.Series) -> bool:
 
 
 def _are_row_numbers(numbers):
-    """Return whether numbers are whole and strictly increasing, like those of rows."""
+    """Return whether numbers are whole and strictly increasing, like row numbers."""
     if len(numbers) <= _MIN_ROWS_OF_IDENTIFIERS:
         return False
     return bool((np.diff(numbers) > 0).all() and (numbers % 1 == 0).all())
 
 
 def _decimal_separator(strings):
-    """Return the decimal separator of numbers in texts; None if they are not numbers.
+    """Return the decimal separator of numbers written as text; None for other text.
 
-    Plain whole numbers do not count, nor does "4,50" unless others have a currency or thousands.
+    Plain integers do not count, nor does "4,50" unless other values have a currency or thousands
+    separator.
     """
     present = strings.dropna()
     for decimal, form, signs in (
@@ -215,14 +216,14 @@ def _decimal_separator(strings):
 
 
 def is_written_number(text: str, decimal: str) -> bool:
-    """Return whether a text is a number with such a decimal separator, "." or ","."""
+    """Return whether a text is a number with the given decimal separator, "." or ","."""
     return re.fullmatch(_WITH_POINT if decimal == "." else _WITH_COMMA, text) is not None
 
 
 def _are_codes_of_three(strings):
-    """Return whether numbers such as "107,138" may be lists of codes with three digits.
+    """Return whether numbers such as "107,138" may be lists of three-digit codes.
 
-    They are if some begin with a zero, as no number does, or if no later entry does.
+    They are if some start with a zero, unlike numbers, or if no later entry does.
     """
     present = strings.dropna()
     if not _all_match(r"\s*\d{3}(?:,\d{3})*\s*", present):
@@ -231,5 +232,5 @@ def _are_codes_of_three(strings):
 
 
 def _all_match(pattern, strings):
-    """Return whether a pattern matches all of some strings: mostly the first one tells."""
+    """Return whether a pattern matches all strings; stops at the first mismatch."""
     return all(map(re.compile(pattern).fullmatch, strings))

@@ -1,4 +1,4 @@
-"""Values of a column: what type of content they are, and how they are read."""
+"""Content type of a column, and reading of its values."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ._vectors import as_vectors
 
 
 def content_type(values: pd.Series) -> str:
-    """Return what a column contains.
+    """Return the content type of a column.
 
     Parameters
     ----------
     values : Series of shape (n,)
-        The column as the user gave it.
+        Column as passed by the user.
 
     Returns
     -------
     str
-        "number", "date", "text", "flag" (booleans), "interval" (as of `pd.cut`), "list", "vector",
-        "nothing" (all missing), or the name of a type that is not read.
+        "number", "date", "text", "flag" (booleans), "interval" (as from `pd.cut`), "list",
+        "vector", "nothing" (all missing), or the name of an unsupported type.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         is_interval = isinstance(values.cat.categories.dtype, pd.IntervalDtype)
@@ -41,10 +41,10 @@ def content_type(values: pd.Series) -> str:
 
 
 def _content_of_objects(values, present):
-    """Return what a column of various Python objects contains; `present` are those not missing."""
+    """Return the content type of a column of Python objects; `present` are the non-missing ones."""
     types = set(present.map(type))
     if np.ndarray in types and any(np.ndim(e) > 1 for e in present if type(e) is np.ndarray):
-        return "array of several dimensions"
+        return "multi-dimensional array"
     if types <= {list, tuple, set, frozenset, np.ndarray}:
         entries = pd.api.types.infer_dtype(present.iloc[:100].explode().dropna())
         if entries in ("floating", "mixed-integer-float"):
@@ -57,7 +57,7 @@ def _content_of_objects(values, present):
     return " and ".join(sorted(t.__name__ for t in types))
 
 
-_CONTENT_OF_DTYPE = {  # by the name that pandas infers
+_CONTENT_OF_DTYPE = {  # by the type name inferred by pandas
     "empty": "nothing",
     "integer": "number",
     "floating": "number",
@@ -72,7 +72,7 @@ _CONTENT_OF_DTYPE = {  # by the name that pandas infers
 
 
 def read_numbers(values: pd.Series) -> np.ndarray:
-    """Read numbers, or dates as decimal years (UTC): float64 of shape (n,), NaN where missing."""
+    """Read numbers, or dates as decimal years (UTC), as float64 of shape (n,), NaN if missing."""
     is_present = values.notna().to_numpy()  # pd.to_numeric reads NaT as a number
     numbers, present = np.full(len(values), np.nan), values[is_present]
     if content_type(values) == "date":
@@ -85,7 +85,7 @@ def read_numbers(values: pd.Series) -> np.ndarray:
 
 
 def read_written(text: str, decimal: str) -> float:
-    """Read a number in a text, such as "US$ 1,023.50"; `decimal` is "." or ","."""
+    """Parse a number such as "US$ 1,023.50"; `decimal` is "." or ","."""
     thousands = "," if decimal == "." else "."
     return float(re.sub(rf"[{thousands}$€£¥%A-Z\s]", "", text).replace(",", "."))
 
@@ -93,7 +93,7 @@ def read_written(text: str, decimal: str) -> float:
 def _timestamps(values):
     """Read dates as datetimes in UTC, (n,) datetime64[us].
 
-    Nanoseconds only cover the years 1678 to 2262, and "9999-12-31" is a common "no end".
+    Nanoseconds only cover the years 1678 to 2262, but "9999-12-31" is a common open end.
     """
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
@@ -107,7 +107,7 @@ def _timestamp(value):
     if pd.isna(value):
         return np.datetime64("NaT", "us")
     if getattr(value, "tzinfo", None) is not None:
-        with suppress(OverflowError):  # the first or last day there is
+        with suppress(OverflowError):  # first or last day of the calendar
             value = value.astimezone(datetime.timezone.utc)
         value = value.replace(tzinfo=None)
     if isinstance(value, pd.Timestamp):
@@ -116,10 +116,10 @@ def _timestamp(value):
 
 
 def read_strings(values: pd.Series, separator: str = ", ") -> pd.Series:
-    """Write values as people do: an object Series of str, NaN where missing or blank.
+    """Format values as readable text: an object Series of str, NaN where missing or blank.
 
-    Whole numbers have no decimal point, dates no time of day at midnight; lists are joined
-    by `separator`.
+    Whole numbers have no decimal point, dates at midnight no time; list entries are joined by
+    `separator`.
     """
     present = values.dropna()
     match content_type(values):
@@ -138,27 +138,27 @@ def read_strings(values: pd.Series, separator: str = ", ") -> pd.Series:
 
 
 def _to_text(value):
-    """Write a value; numbers among texts as in columns of numbers."""
+    """Format a value; numbers among text as in numeric columns."""
     is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     return f"{value:.15g}" if is_number else str(value)
 
 
 def _join(entries, separator):
-    """Join the entries of one list, tuple, array or set (sorted: sets have no stable order)."""
+    """Join the entries of a list, tuple, array or set (sorted, as sets have no stable order)."""
     if isinstance(entries, (set, frozenset)):
         entries = sorted(entries, key=str)
     return separator.join(str(entry) for entry in entries if entry is not None)
 
 
 def objects_to_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert columns of numbers that are objects, e.g. Decimals, to a dtype of numbers."""
+    """Convert object columns of numbers, e.g. Decimals, to a numeric dtype."""
     objects = [name for name in frame.columns if frame[name].dtype == object]
     numbers = [name for name in objects if content_type(frame[name]) == "number"]
     return _read_columns_as_numbers(frame, numbers)
 
 
 def dates_to_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert the dates in a frame of numbers and dates to numbers."""
+    """Convert the date columns of a frame of numbers and dates to numbers."""
     dates = [name for name in frame.columns if not is_number(frame[name])]
     return _read_columns_as_numbers(frame, dates)
 

@@ -1,4 +1,4 @@
-"""What scipy lacks for CSR matrices, or does only with a copy of the whole matrix."""
+"""CSR operations that scipy lacks, or implements by copying the whole matrix."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import scipy.sparse as sp
 
 _ENTRIES_PER_CHUNK = 2**17
 _ROWS_PER_CHUNK = 2**14
-# A matrix with so many columns, and such a fraction of entries, is computed with as a dense one.
+# A matrix with at least this many columns, and this fraction of nonzeros, is treated as dense.
 _WIDE, _DENSE = 32, 0.3
 
 
 def with_data(matrix: sp.csr_matrix, data: np.ndarray) -> sp.csr_matrix:
-    """Return a CSR matrix of the same structure, which is shared, with other data."""
+    """Return a CSR matrix with other data that shares the sparsity structure of `matrix`."""
     return sp.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
 
 
 def transposed(matrix: sp.csr_matrix) -> sp.csr_matrix:
-    """Return the transpose of a CSR matrix as another one, to be read only.
+    """Return the transpose of a CSR matrix as a read-only CSR matrix.
 
-    Equal entries, such as those of interactions without strengths, take the memory of one.
+    If all entries are equal (interactions without strengths), only one value is stored.
     """
     if not matrix.nnz or matrix.data.min() < matrix.data.max():
         return matrix.T.tocsr()
@@ -28,12 +28,12 @@ def transposed(matrix: sp.csr_matrix) -> sp.csr_matrix:
 
 
 def entry_rows(matrix: sp.csr_matrix) -> np.ndarray:
-    """Return the row of each entry, (nnz,) intp."""
+    """Row of each entry, (nnz,) intp."""
     return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
 def select_rows(matrix: sp.csr_matrix, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the entries of some rows; a row of -1 is an empty one.
+    """Find the entries of the given rows; a row of -1 is empty.
 
     Returns
     -------
@@ -48,12 +48,12 @@ def select_rows(matrix: sp.csr_matrix, rows: np.ndarray) -> tuple[np.ndarray, np
 
 
 def find_entries(matrix: sp.csr_matrix, part: sp.csr_matrix) -> np.ndarray:
-    """Find the entries of a part of a matrix in the whole of it.
+    """Find the entries of `part` in `matrix`.
 
     Parameters
     ----------
     matrix, part : csr_matrix of the same shape
-        `matrix` is canonical, and has all entries of `part`.
+        `matrix` is canonical, and contains all entries of `part`.
 
     Returns
     -------
@@ -74,19 +74,19 @@ def count_interactions(matrix: sp.csr_matrix) -> np.ndarray:
 
 
 def is_dense(matrix: sp.csr_matrix) -> bool:
-    """Return whether a CSR matrix has so many columns and entries that a dense one is faster."""
+    """Return whether a CSR matrix is wide and full enough that dense computation is faster."""
     n_rows, n_columns = matrix.shape
     return n_columns >= _WIDE and matrix.nnz > _DENSE * n_rows * n_columns
 
 
 def gram(matrix: sp.csr_matrix, weights: np.ndarray | None = None) -> np.ndarray:
-    """Return F' diag(w) F of a CSR matrix F as a dense one.
+    """Return F' diag(w) F of a CSR matrix F as a dense array.
 
     Parameters
     ----------
     matrix : csr_matrix of shape (n, m)
     weights : ndarray of shape (n,), default=None
-        None: all 1.
+        If None, all weights are 1.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def gram(matrix: sp.csr_matrix, weights: np.ndarray | None = None) -> np.ndarray
 
 
 def filled_csr(values: np.ndarray) -> sp.csr_matrix:
-    """Return an array as a CSR matrix that shares its memory, zeros included."""
+    """Return an array as a CSR matrix that shares its memory and stores zeros explicitly."""
     n_rows, n_columns = values.shape
     largest = max(values.size, n_columns)
     dtype = np.int32 if largest <= np.iinfo(np.int32).max else np.int64
@@ -118,5 +118,5 @@ def filled_csr(values: np.ndarray) -> sp.csr_matrix:
 
 
 def row_chunks(n_rows: int) -> list[slice]:
-    """Split rows into slices that are worked on one after the other."""
+    """Split rows into slices for chunked processing."""
     return [slice(start, start + _ROWS_PER_CHUNK) for start in range(0, n_rows, _ROWS_PER_CHUNK)]

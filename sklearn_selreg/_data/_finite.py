@@ -1,4 +1,4 @@
-"""Floats that may overflow, quietly, and whether any did."""
+"""Silent overflow of floats, and its detection."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 
 def are_finite(*arrays: np.ndarray) -> bool:
-    """Return whether all values are finite, by their sums: one infinite term makes these so."""
+    """Return whether all values are finite: a single non-finite one makes the sum non-finite."""
     with quiet():
         return all(bool(np.isfinite(np.sum(array, dtype=np.float64))) for array in arrays)
 
 
 def quiet() -> AbstractContextManager[None]:
-    """Suppress numpy's warnings about overflow; an error that names the cause follows."""
+    """Suppress numpy's overflow warnings; the caller raises an error that names the cause."""
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")

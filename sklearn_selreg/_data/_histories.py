@@ -1,6 +1,6 @@
-"""Histories: what users interacted with, how strongly, and in which order.
+"""Histories: the items users interacted with, how strongly, and in which order.
 
-Knows rows and columns, but neither ids nor factors.
+Works with rows and columns, independent of ids and factors.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from ._pair_sums import is_new_pair, recency_ranks
 
 @dataclass(frozen=True, eq=False)
 class Histories:
-    """Interactions of some users, in the columns of a catalog.
+    """Interactions of users with the items of a catalog.
 
     Attributes
     ----------
     matrix : csr_matrix of shape (n_users, n_items), float32
         Summed strengths of the pairs; canonical.
     recency_rank : ndarray of shape (nnz,), int32
-        Aligned with ``matrix.data``: 0 is the user's newest item, 1 the one before, and so on,
-        without gaps. An item has the rank of its latest interaction.
+        Aligned with ``matrix.data``: 0 for the user's newest item, 1 for the one before, and so
+        on, without gaps. An item is ranked by its latest interaction.
     times : ndarray of shape (nnz,), float64, or None
-        Likewise: when that was, as a number. None: only the order is known.
+        Aligned with ``matrix.data``: time of the latest interaction. None if only the order is
+        known.
     """
 
     matrix: sp.csr_matrix
@@ -35,7 +36,7 @@ class Histories:
 
     @classmethod
     def empty(cls, n_users: int, n_items: int) -> Histories:
-        """Make those of users without interactions."""
+        """Create the histories of users without interactions."""
         matrix = sp.csr_matrix((n_users, n_items), dtype=np.float32)
         return cls(matrix, np.empty(0, dtype=np.int32))
 
@@ -54,7 +55,7 @@ class Histories:
         return history
 
     def __getitem__(self, rows: np.ndarray) -> Histories:
-        """Return the histories of some users; a row of -1 is a user without history."""
+        """Return the histories of the given users; a row of -1 is a user without history."""
         entries, indptr = select_rows(self.matrix, rows)
         return Histories(
             _canonical(
@@ -68,7 +69,7 @@ class Histories:
         )
 
     def select_entries(self, kept: np.ndarray) -> Histories:
-        """Return some of the interactions of the same users and items.
+        """Select interactions, for the same users and items.
 
         Parameters
         ----------
@@ -77,7 +78,7 @@ class Histories:
         Returns
         -------
         Histories
-            With recency ranks that have no gaps again.
+            With new recency ranks, without gaps.
         """
         rows = entry_rows(self.matrix)[kept]
         indptr = np.append(0, np.cumsum(kept))[self.matrix.indptr]
@@ -92,12 +93,12 @@ class Histories:
         )
 
     def select_items(self, columns: np.ndarray, n_items: int) -> Histories:
-        """Return the interactions with the items of another catalog, in its columns.
+        """Select the interactions with the items of another catalog, in its columns.
 
         Parameters
         ----------
         columns : ndarray of shape (n_old_items,), int
-            Column of each item in the other catalog; -1: not in it.
+            Column of each item in the other catalog; -1 if missing there.
         n_items : int
             Size of the other catalog.
 
@@ -116,7 +117,7 @@ class Histories:
         )
 
     def stack(self, below: Histories) -> Histories:
-        """Return the users of both, those of `below` after the others."""
+        """Append the users of `below`."""
         matrix = sp.vstack([self.matrix, below.matrix], format="csr")
         matrix.has_canonical_format = True
         times = None
@@ -125,15 +126,15 @@ class Histories:
         return Histories(matrix, np.concatenate([self.recency_rank, below.recency_rank]), times)
 
     def add(self, later: Histories) -> Histories:
-        """Add later interactions of the same users, as if all had been indexed at once.
+        """Add later interactions of the same users, as if all had been indexed together.
 
-        Strengths of a pair add up; a pair whose sum is not above 0 is no interaction. If the times
-        of both are known, they order a history; else what is added is the newest.
+        Strengths of a pair add up; a pair whose sum is not positive is removed. Histories are
+        ordered by time if both have times; else the added interactions are the newest.
 
         Parameters
         ----------
         later : Histories
-            Of the same shape. Strengths may be below 0.
+            Histories of the same shape. Strengths may be negative.
 
         Returns
         -------
@@ -147,7 +148,7 @@ class Histories:
         if not len(row):
             return self
         strengths = np.concatenate([self.matrix.data, later.matrix.data])
-        # Position in the one history, then in the other: among equal times the order of the rows.
+        # Position in this history, then in the later one: ties in time keep the order of rows.
         position = np.concatenate(
             [
                 n_old[entry_rows(self.matrix)] - 1 - self.recency_rank,
@@ -156,7 +157,7 @@ class Histories:
         )
         has_times = self.times is not None and later.times is not None
         times = np.concatenate([self.times, later.times]) if has_times else np.zeros(len(row))
-        # A negative strength is no interaction: it makes no pair newer.
+        # A negative strength is not an interaction, so it does not make its pair newer.
         order = np.lexsort((position, times, strengths > 0, column, row))
         row, column, position, times = (a[order] for a in (row, column, position, times))
         is_new = is_new_pair(row, column)
@@ -174,14 +175,14 @@ class Histories:
 
 
 def lose_strength(before: sp.csr_matrix, after: sp.csr_matrix) -> np.ndarray:
-    """Return which users have items whose strength falls, or vanishes, (n_users,) bool."""
+    """Return a mask of users with items whose strength decreases or vanishes, (n_users,) bool."""
     loss = sp.csr_matrix(before - before.minimum(after))
     loss.eliminate_zeros()
     return np.diff(loss.indptr) > 0
 
 
 def _canonical(data, indices, indptr, shape):
-    """Make a CSR matrix of sorted entries without duplicates."""
+    """Build a CSR matrix from sorted entries without duplicates."""
     matrix = sp.csr_matrix((data, indices, indptr), shape)
     matrix.has_canonical_format = True
     return matrix

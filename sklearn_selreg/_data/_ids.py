@@ -1,4 +1,4 @@
-"""Ids as they are compared, looked up, sorted and concatenated."""
+"""Lookup, factorization, concatenation and sorting of ids."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from ._exact_ids import align_numbers
 def encode(ids: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Look up ids.
 
-    Ids are the same if they are equal in Python: ``1`` is ``1.0`` but not ``"1"`` (except that an
-    array of booleans shares no id with one of numbers). If one side is integers, floats of the
-    other must be whole and exact: see `align_numbers`.
+    Ids match if they are equal in Python: ``1`` is ``1.0`` but not ``"1"`` (except that boolean
+    and numeric arrays share no ids). If one side holds integers, floats on the other side must be
+    whole and exact: see `align_numbers`.
 
     Parameters
     ----------
     ids : ndarray of shape (n_ids,)
-        Known ids, unique.
+        Known ids, distinct.
     values : ndarray of shape (n_values,)
         Ids to look up, of any dtype.
 
     Returns
     -------
     positions : ndarray of shape (n_values,), intp
-        Position of each value in `ids`, -1 where it is not known.
+        Position of each value in `ids`; -1 if unknown.
 
     Raises
     ------
     ValueError
-        If one side is integers, and the other has floats that are not whole or not exact; for
-        floats of 2**53 or more among objects, such as text.
+        If one side holds integers and the other floats that are not whole or not exact; for floats
+        of 2**53 or more in object arrays, e.g. next to text.
     """
     known, wanted = map(to_index, align_numbers(ids, values))
     if len(wanted) > len(known) // 4:
         return known.get_indexer(wanted)
-    # A hash table of few ids, and one pass over the known ones, is cheaper than a table of these.
+    # For few values it is cheaper to hash these, and look up the known ids in one pass.
     unique = wanted.unique()
     found = unique.get_indexer(known)
     positions = np.full(len(unique), -1, dtype=np.intp)
@@ -47,19 +47,19 @@ def encode(ids: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def factorize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the unique ids in order of appearance, and the int32 codes of all."""
+    """Return the unique ids in order of appearance, and the int32 code of each value."""
     try:
         codes, ids = pd.factorize(values.astype(object) if values.dtype.kind in "STU" else values)
     except TypeError as error:
         raise TypeError(
-            "Ids must be hashable scalars: each one in the argument must be hashable, such as a "
-            f"string or a number; got an {error}."
+            "Ids must be hashable scalars (each one in the argument must be hashable), such as "
+            f"strings or numbers; got an {error}."
         ) from error
     return ids.astype(values.dtype, copy=False), codes.astype(np.int32)
 
 
 def pick_ids(ids: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return the ids at `columns`; None where that is -1, and then as objects."""
+    """Return the ids at `columns`; None for -1, in which case the dtype is object."""
     if (columns >= 0).all():
         return ids[columns]
     picked = as_objects(ids)[columns]
@@ -68,7 +68,7 @@ def pick_ids(ids: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def concatenate_ids(ids: np.ndarray, more: np.ndarray) -> np.ndarray:
-    """Concatenate ids without changing any: as objects if no dtype of one of their kinds fits.
+    """Concatenate ids without changing any; as objects if they have no dtype in common.
 
     Floats next to integers become integers, as in `align_numbers`.
     """
@@ -82,10 +82,10 @@ def concatenate_ids(ids: np.ndarray, more: np.ndarray) -> np.ndarray:
 
 
 def sort_ids(ids: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sort ids if they can be sorted; return them, and their codes adjusted."""
+    """Sort ids if they are sortable; return them with adjusted codes."""
     try:
         order = np.argsort(ids, kind="stable")
-    except TypeError:  # such as int and str
+    except TypeError:  # e.g. int and str
         return ids, codes
     new_code = np.empty(len(ids), dtype=np.int32)
     new_code[order] = np.arange(len(ids), dtype=np.int32)

@@ -1,4 +1,4 @@
-"""Interactions: from a table of (user, item) rows, or a matrix, to ids, matrix and histories."""
+"""Indexing of interactions: a table of (user, item) rows, or a matrix, to ids and histories."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ _ENTRIES_PER_CHUNK = 2**17
 class Interactions(Histories):
     """Indexed interactions: histories, and the ids of their rows and columns.
 
-    All strengths are > 0 (but see `negatives` of `index_interactions`). Indices are int32 when
-    they fit.
+    All strengths are > 0 (but see `negatives` of `index_interactions`). Indices are int32 if they
+    fit.
 
     Attributes
     ----------
     users : ndarray of shape (n_users,)
-        User ids, with the dtype they had; sorted if they can be, else by first appearance.
+        User ids in their original dtype, including `extra_users`; sorted if sortable, else by
+        first appearance.
     items : ndarray of shape (n_items,)
-        Item ids, likewise, those of `extra_items` included; as users those of `extra_users`.
+        Item ids, likewise, including `extra_items`.
     time_kind : {"numbers", "datetimes", "timedeltas"} or None
-        What the times were.
+        Kind of the times; None without times.
     """
 
     users: np.ndarray
@@ -67,26 +68,26 @@ def index_interactions(
     Parameters
     ----------
     X : DataFrame, 2-D array-like, or scipy sparse matrix or array
-        A table has one interaction per row (see `read_columns`). A sparse matrix is users x
-        items: ids are row and column numbers, values are strengths, explicit zeros are no
-        interactions, and a history is in column order.
+        A table has one interaction per row (see `read_columns`). A sparse matrix has shape users x
+        items: ids are row and column numbers, values are strengths, explicit zeros are ignored,
+        and histories are in column order.
     y : array-like of shape (n_samples,), default=None
-        Strengths >= 0 (see `read_strengths`). A row of strength 0 names a user and an item, but
-        is no interaction. Must be None for sparse `X`.
+        Strengths >= 0 (see `read_strengths`). A row of strength 0 adds a user and an item, but
+        no interaction. Must be None for sparse `X`.
     user_col, item_col : int or str, default=0 and 1
-        Position or name of the columns with the ids.
+        Position or name of the id columns.
     time_col : int or str, default=None
-        Column that orders the histories, ties by row; None = row order.
+        Column that orders the histories; ties keep the row order. If None, row order is used.
     extra_items : ndarray of shape (n_extra,), default=None
-        Ids of further items; repeated and known ones are fine.
+        Ids of additional items; may include known and repeated ids.
     extra_users : ndarray of shape (n_extra,), default=None
-        Likewise of further users.
+        Ids of additional users, likewise.
     usual_width : int, default=None
         As in `read_columns`.
     negatives : {"error", "net", "keep"}, default="error"
-        What strengths below 0 are: an error, or parts of the sum of their pair. A pair whose sum
-        is not above 0 is no interaction ("net"), or keeps its sum, so that `matrix` has entries
-        below 0 ("keep"); they do not make it newer.
+        Handling of negative strengths: raise an error, or add them to the sum of their pair. A
+        pair whose sum is not positive is dropped ("net"), or keeps its sum, so that `matrix` may
+        have negative entries ("keep"). Negative strengths do not make a pair newer.
 
     Returns
     -------
@@ -95,14 +96,14 @@ def index_interactions(
     Raises
     ------
     ValueError, TypeError
-        As in `read_columns` and `read_strengths`; for ids that are not hashable; when no
-        strength is positive; for `y` given with a sparse `X`.
+        As in `read_columns` and `read_strengths`; for unhashable ids; if no strength is positive;
+        if `y` is given with a sparse `X`.
 
     Warns
     -----
     DataWarning
-        When none of the item ids of `X` is in `extra_items`, none of its user ids in
-        `extra_users`, and as in `read_columns`.
+        If `X` shares no item ids with `extra_items`, or no user ids with `extra_users`; and as in
+        `read_columns`.
     """
     if sp.issparse(X):
         return _index_sparse(X, y, extra_items, extra_users, negatives)
@@ -117,7 +118,7 @@ def index_interactions(
     strengths = read_strengths(y, len(user_ids), negatives, columns)
     users, user_codes = factorize(user_ids)
     items, item_codes = factorize(item_ids)
-    del user_ids, item_ids  # may be large, and copies
+    del user_ids, item_ids  # may be large copies
     if strengths.min(initial=0) < 0:
         strengths = net_strengths(
             user_codes, item_codes, strengths, times, keep=negatives == "keep"
@@ -131,7 +132,7 @@ def index_interactions(
     users, user_codes = sort_ids(users, user_codes)
     items, item_codes = sort_ids(items, item_codes)
     by_time = order_by_time(strengths, times)
-    # Each step replaces the arrays of the one before, to keep the peak memory low.
+    # Each step replaces the arrays of the previous one, to keep peak memory low.
     rows = counting_sort(by_time, item_codes)
     rows = counting_sort(rows, user_codes)  # by user, item, time
     user_codes, item_codes, strengths = user_codes[rows], item_codes[rows], strengths[rows]
@@ -150,7 +151,7 @@ def index_interactions(
 
 
 def of_active_users(interactions: Interactions) -> Interactions:
-    """Return the interactions without users who have none."""
+    """Drop users without interactions."""
     rows = np.flatnonzero(np.diff(interactions.matrix.indptr))
     some = interactions[rows]
     return Interactions(
@@ -165,36 +166,36 @@ def of_active_users(interactions: Interactions) -> Interactions:
 
 def _message_no_interaction(n_rows, negatives):
     if negatives == "error":
-        return f"y must hold a strength > 0, an interaction; got 0 in all of {n_rows} rows."
+        return f"y must contain at least one strength > 0; got 0 in all {n_rows} rows."
     return (
-        "y must hold strengths >= 0 with a sum above 0 for some pair of user and item; got none in "
-        f"{n_rows} rows."
+        "The strengths y of at least one (user, item) pair must have a sum > 0; got no such pair "
+        f"in {n_rows} rows."
     )
 
 
 def interactions_from_sparse(
     csr: sp.spmatrix | sp.sparray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Turn a user-item matrix into a table of interactions with strengths.
+    """Convert a user-item matrix to a table of interactions with strengths.
 
     Parameters
     ----------
     csr : scipy sparse matrix or array of shape (n_users, n_items)
-        Strengths >= 0, in any sparse format. Explicit zeros are no interactions.
+        Strengths >= 0, in any sparse format. Explicit zeros are ignored.
 
     Returns
     -------
     X : ndarray of shape (nnz, 2), int64
         Row and column number of each interaction, sorted.
     y : ndarray of shape (nnz,), float32
-        Its strength, > 0.
+        Strength of each interaction, > 0.
 
     Raises
     ------
     TypeError
         If `csr` is not sparse.
     ValueError
-        For strengths that are negative or not finite, and when none is positive.
+        If a strength is negative or not finite, or none is positive.
 
     Examples
     --------
@@ -216,20 +217,20 @@ def interactions_from_sparse(
 
 
 def _index_sparse(X, y, extra_items, extra_users, negatives):
-    """Index a user-item matrix, which is in order, except for what must be summed or dropped."""
+    """Index a user-item matrix, summing duplicates and dropping entries that are not positive."""
     if y is not None:
         raise ValueError(
-            "y must be None when X is a sparse matrix, which holds the strengths; got "
+            "y must be None when X is a sparse matrix, whose values are the strengths; got "
             f"{name_kind(y)}."
         )
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(
-            f"A sparse X must be users x items, at least 1 of each; got shape {X.shape}."
+            f"A sparse X must have shape (n_users, n_items), at least 1 each; got shape {X.shape}."
         )
     matrix = _positive_csr(X, negatives)
     if not matrix.nnz:
         raise ValueError(
-            f"A sparse X must hold a strength > 0, an interaction; got none in shape {X.shape}."
+            f"A sparse X must contain at least one strength > 0; got none in shape {X.shape}."
         )
     items, codes = np.arange(X.shape[1]), matrix.indices
     if extra_items is not None:
@@ -248,7 +249,7 @@ def _index_sparse(X, y, extra_items, extra_users, negatives):
 
 
 def _append_rows(users, matrix, all_users):
-    """Give a matrix empty rows for the users that come after those it has, and sort them."""
+    """Append empty rows for additional users, then sort the rows by user id."""
     indptr, n_new = matrix.indptr, len(all_users) - len(users)
     indptr = np.append(indptr, np.full(n_new, indptr[-1], dtype=indptr.dtype))
     shape = len(all_users), matrix.shape[1]
@@ -260,9 +261,9 @@ def _append_rows(users, matrix, all_users):
 
 
 def _positive_csr(X, negatives):
-    """Return a sparse matrix as CSR with the positive sums of its entries; may share them."""
+    """Return a sparse matrix as CSR with the positive sums of its entries; may share memory."""
     if X.format not in ("csr", "csc") and X.dtype.kind in "biuf":
-        X = X.astype(np.float64)  # entries of the same pair are summed in this dtype
+        X = X.astype(np.float64)  # duplicates are summed in this dtype
     matrix = sp.csr_matrix(X)
     strengths = as_strengths(matrix.data, "X", negatives)
     if matrix.has_canonical_format and strengths.min(initial=1) > 0:
@@ -275,7 +276,7 @@ def _positive_csr(X, negatives):
 
 
 def _last_is_newest(indptr):
-    """Return the recency ranks of histories in the order of entries, (nnz,) int32."""
+    """Recency ranks of histories whose entries are in chronological order, (nnz,) int32."""
     ranks = np.repeat(indptr[1:] - 1, np.diff(indptr))
     for start in range(0, len(ranks), _ENTRIES_PER_CHUNK):
         part = ranks[start : start + _ENTRIES_PER_CHUNK]
@@ -284,7 +285,7 @@ def _last_is_newest(indptr):
 
 
 def _append_ids(ids, extra, what):
-    """Append the ids of `extra` that are not in `ids`, once each; `what`: "item" or "user"."""
+    """Append the ids of `extra` missing from `ids`, once each; `what` is "item" or "user"."""
     extra, data = to_numpy(extra), f"{what}_data"
     if extra.ndim != 1:
         raise ValueError(f"The ids of {data} must be 1-D; got shape {extra.shape}.")
@@ -294,10 +295,11 @@ def _append_ids(ids, extra, what):
     new = encode(ids, extra) < 0
     if new.any() and new.all():
         warn(
-            f"No {what} id of X is in {data}: X has {what}s such as {example_of(ids)}, {data} "
-            f"such as {example_of(extra)}. If their types differ, convert one of them: 1 is "
-            "not '1', and a numpy array such as np.array([['ann', 1]]) holds only strings. "
-            "Numbers lose leading zeros: pd.read_csv(path, dtype=str) keeps them. The ids of a "
-            f"pandas {data} are its index, unless a column is named as the {what} column of X."
+            f"No {what} id of X is in {data}: {what} ids of X look like {example_of(ids)}, "
+            f"those of {data} like {example_of(extra)}. If their types differ, convert one of "
+            "them: 1 is not '1', and a numpy array such as np.array([['ann', 1]]) holds only "
+            "strings. Numbers lose leading zeros; pd.read_csv(path, dtype=str) keeps them. The "
+            f"ids of a pandas {data} are its index, unless a column has the name of the {what} "
+            "column of X."
         )
     return concatenate_ids(ids, extra[new]) if new.any() else ids

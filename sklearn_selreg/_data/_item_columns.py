@@ -1,4 +1,4 @@
-"""Columns of item data as a fitted model keeps them: what groups items, and what names them."""
+"""Columns of item data kept by a fitted model: groups and titles of items."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ._column_values import content_type, read_strings
 from ._ids import encode
 from ._item_table import ItemTable
 
-_KEPT = ("text", "number", "date", "flag", "interval")  # lists and vectors name and group nothing
+_KEPT = ("text", "number", "date", "flag", "interval")  # neither lists nor vectors
 _NONE_KEPT = (
-    "Set item_data before fit or in from_factors; for the latter also item_col, to the name of its "
-    "id column, or its ids as the index of a Series."
+    "Pass item_data to fit or from_factors; for the latter, also set item_col to the name of the "
+    "id column, or pass a Series indexed by item id."
 )
 _TITLES = ("title", "name")
 
 
 @dataclass(frozen=True, eq=False)
 class ItemColumns:
-    """Single values of items, by column.
+    """Scalar columns of item data, factorized.
 
     Attributes
     ----------
     names : tuple of str
     codes : ndarray of shape (n_columns, n_items), int32
-        Position in `values`; -1: missing.
+        Position in `values`; -1 if missing.
     values : tuple of tuples
-        The different values of each column.
+        Distinct values of each column.
     """
 
     names: tuple[str, ...]
@@ -39,14 +39,14 @@ class ItemColumns:
 
     @classmethod
     def of(cls, table: ItemTable | None, items: np.ndarray) -> ItemColumns:
-        """Take the columns of single values out of item data.
+        """Extract the scalar columns of item data.
 
         Parameters
         ----------
         table : ItemTable or None
-            None: no columns.
+            If None, there are no columns.
         items : ndarray of shape (n_items,)
-            Ids; items that the table does not have miss all values.
+            Item ids. For items not in the table all values are missing.
 
         Returns
         -------
@@ -78,24 +78,28 @@ class ItemColumns:
         return cls(tuple(names), stacked, tuple(values))
 
     def find(self, name: object, what: str) -> int:
-        """Return the position of a column; raise a ValueError that names `what` asked for it."""
+        """Return the position of a column; raise a ValueError that names the parameter `what`."""
         if str(name) in self.names:
             return self.names.index(str(name))
         raise ValueError(
-            f"{what} must name a column of single values in the item_data given to fit; got "
-            f"{name!r}. "
-            + (f"There are {list(self.names)}." if self.names else f"There are none. {_NONE_KEPT}")
+            f"{what} must name a column of the item_data passed to fit, other than lists and "
+            f"vectors; got {name!r}. "
+            + (
+                f"Available columns: {list(self.names)}."
+                if self.names
+                else f"No columns are available. {_NONE_KEPT}"
+            )
         )
 
     def titles(self, name: object | None, ids: np.ndarray) -> np.ndarray:
-        """Return what items are called, (n_items,) object.
+        """Titles of items, (n_items,) object.
 
         Parameters
         ----------
         name : str or None
-            Of the column; None: that called title or name, if there is one.
+            Name of the column. If None, the column "title" or "name" is used if present.
         ids : ndarray of shape (n_items,)
-            What items without a title are called.
+            Item ids, which replace missing titles.
         """
         lower = [own.lower() for own in self.names]
         if name is None:
@@ -109,7 +113,7 @@ class ItemColumns:
         return titles
 
     def append(self, more: ItemColumns) -> ItemColumns:
-        """Return the columns with those of further items; values missing there are missing."""
+        """Append the columns of additional items; columns absent there are missing values."""
         codes, values = [], []
         for own, distinct, name in zip(self.codes, self.values, self.names, strict=True):
             known = list(distinct)
@@ -130,7 +134,7 @@ class ItemColumns:
 
 
 def _same_values(known, values):
-    """Return the positions of known values, and of others that are the same but for their type."""
+    """Positions of known values, and of values that differ from them only in type."""
     position = {value: n for n, value in enumerate(known)}
     types = set(map(type, known))
     foreign = [value for value in values if type(value) not in types and value not in position]

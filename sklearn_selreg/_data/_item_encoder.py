@@ -1,4 +1,4 @@
-"""Item data as features: an encoding for each column, chosen by what it holds."""
+"""Encoding of item data as features, with an encoding chosen per column by its content."""
 
 import math
 import re
@@ -29,12 +29,12 @@ from ._plain_numbers import PlainNumbers
 from ._spline import LinearSpline
 from ._vectors import as_vectors, flatten_entries, read_vectors
 
-_COLUMN_KINDS = "list", "category", "number", "text"  # kinds of columns encoded one by one
+_COLUMN_KINDS = "list", "category", "number", "text"  # encoded column by column
 _ENTRIES_PER_CHUNK, _ROWS_PER_CHUNK = 2**22, 2**14
-# Words must occur in this fraction of the rows: rarer ones name items, not kinds of items.
+# Words must occur in this fraction of the rows: rarer ones identify items, not kinds of items.
 _MIN_TEXT_ROWS = 0.02
 _DIGIT = re.compile(r"\d")
-_HAS_DIGITS = "<digits>"  # no token: those are single marks, or words
+_HAS_DIGITS = "<digits>"  # cannot be a token: tokens are words or single punctuation marks
 _WORD = re.compile(r"\w+")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
@@ -45,46 +45,48 @@ class AutoItemEncoder(  # type: ignore[call-arg]
 ):
     """Encode a table of item data as sparse features, choosing an encoding for each column.
 
-    Tables of user data are encoded likewise.
+    It also encodes tables of user data.
 
     Each column becomes a block of features according to its kind:
 
     - ``"list"``: text such as ``"Comedy|Drama"``, in which ``|``, ``;`` or ``,`` separates entries
-      that many rows share, and columns of Python lists: one 0/1 feature per frequent entry.
-    - ``"category"``: text whose values repeat (categoricals are read as text), booleans, intervals
-      (as of :func:`pandas.cut`), and numbers or dates with at most 10 distinct values: one 0/1
+      shared by many rows, and columns of Python lists. One 0/1 feature per frequent entry.
+    - ``"category"``: text with repeated values (including categoricals), booleans, intervals (as
+      from :func:`pandas.cut`), and numbers or dates with at most 10 distinct values. One 0/1
       feature per frequent value, one for all others, and one for missing values.
-    - ``"number"``: other numbers, and dates as decimal years: a piecewise linear spline, which is
-      one hat function per knot; where the value is missing, zeros and a 0/1 feature for that.
+    - ``"number"``: other numbers, and dates as decimal years. A piecewise linear spline with one
+      hat function per knot; for missing values, zeros and a 0/1 indicator.
     - ``"text"``: TF-IDF of words, numbers and punctuation marks (typical of sequels and subtitles)
-      that occur in at least 0.5 % of the rows, together with two facts about the text's form: how
-      long it is and whether it has digits.
-    - ``"vector"``: lists or arrays of numbers, all of one length, such as embeddings: each
-      coordinate standardized, all together one block; where the vector is missing, zeros and a 0/1
-      feature for that. (Lists of integers are entries, unless some are negative or all are 0 or 1.)
-    - ``"plain number"`` and ``"plain flag"``: in tables with more than 30 columns of numbers and
-      flags, or of dates, these: standardized, and 0 and 1 as they are, all together one block each;
-      where a value is missing, 0 and a 0/1 feature for that.
-    - ``"dropped"``: constant columns, columns without values, identifiers (in tables of more than
-      20 rows: text without spaces that hardly ever repeats, such as links and hashes, and strictly
-      increasing integers, such as row numbers), and values that are none of the above.
+      that occur in at least 2 % of the rows, plus features for the length of the text and for
+      digits.
+    - ``"vector"``: lists or arrays of numbers of equal length, such as embeddings. Standardized
+      coordinates, as one block; for missing vectors, zeros and a 0/1 indicator. (Lists of integers
+      are entries, unless some are negative or all are 0 or 1.)
+    - ``"plain number"`` and ``"plain flag"``: numbers and flags, or dates, in tables with more than
+      30 such columns. Numbers are standardized, flags stay 0 or 1, and each kind is one block; for
+      missing values, 0 and a 0/1 indicator.
+    - ``"dropped"``: constant or empty columns, identifiers (in tables of more than 20 rows: text
+      without spaces that hardly ever repeats, such as links and hashes, and strictly increasing
+      integers, such as row numbers), and unsupported values.
 
-    Text such as "4.50", "1,023.50", "1.023,50", "US$ 20" or "3.5%", if all of a column is, is read
-    as numbers.
+    Columns that only contain text such as "4.50", "1,023.50", "1.023,50", "US$ 20" or "3.5%" are
+    read as numbers.
 
-    Each block is then divided by the root mean square of the Euclidean norms of its non-zero
-    rows, so that under one ridge penalty all columns of the table count about equally. There is no
-    intercept.
+    Each block is then divided by the root mean square of the Euclidean norms of its nonzero rows,
+    so that all columns of the table have about equal weight under a common ridge penalty. There is
+    no intercept.
 
     Parameters
     ----------
     min_count : int, default=5
-        Entries of lists, categories and words that occur in fewer rows get no feature of their own.
-        In tables of fewer than ``10 * min_count`` rows it is a tenth of the rows.
+        Minimum number of rows for a list entry, category or word to get its own feature. In tables
+        of fewer than ``10 * min_count`` rows, a tenth of the rows.
     max_features : int, default=300
-        At most this many features for a column of lists, categories or text: the most frequent.
+        Maximum number of features per column of lists, categories or text; the most frequent are
+        kept.
     n_knots : int, default=19
-        Knots of the spline of a number, at evenly spaced quantiles (fewer if quantiles coincide).
+        Number of knots of the spline of a number, at evenly spaced quantiles (fewer if quantiles
+        coincide).
 
     Attributes
     ----------
@@ -93,10 +95,10 @@ class AutoItemEncoder(  # type: ignore[call-arg]
     dropped_ : dict
         Name of each dropped column -> reason.
     column_transformer_ : ColumnTransformer or None
-        The fitted scikit-learn transformers, one per column. None if there are only vectors and
-        plain numbers.
+        Fitted scikit-learn transformers, one per column. None if there are only vectors and plain
+        numbers.
     scale_ : ndarray of shape (n_features,)
-        Each feature's factor, the same for all features of a column.
+        Scaling factor of each feature, the same for all features of a column.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -104,12 +106,12 @@ class AutoItemEncoder(  # type: ignore[call-arg]
 
     See Also
     --------
-    skrub.TableVectorizer : The same idea for tables in general.
+    skrub.TableVectorizer : Similar encoder for general tables.
 
     Notes
     -----
     Kinds are chosen in `fit`; `transform` expects the same columns in the same order.
-    Features are always a CSR matrix, whatever scikit-learn's global `transform_output` is.
+    Features are always a CSR matrix, regardless of scikit-learn's global `transform_output`.
 
     Examples
     --------
@@ -153,7 +155,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         ------
         ValueError
             If a parameter is out of range, a number is infinite, or no column is usable; the
-            message gives the reason for each column.
+            message lists the reason for each column.
         """
         self.fit_transform(X)
         return self
@@ -176,7 +178,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         Raises
         ------
         ValueError
-            For a parameter out of range, and if no column can be used.
+            If a parameter is out of range, a number is infinite, or no column is usable.
         """
         for name, least in (("min_count", 1), ("max_features", 1), ("n_knots", 2)):
             check_integer(name, getattr(self, name), least)
@@ -197,17 +199,17 @@ class AutoItemEncoder(  # type: ignore[call-arg]
     def _message_no_column(self, n_rows):
         reasons = ", ".join(f"{name!r} ({why})" for name, why in self.dropped_.items())
         return (
-            f"The table (n_samples = {n_rows}) must have a column that distinguishes its rows; got "
-            f"none: {reasons}. In SelectiveLLMRegularizedMF leave out user_data; for item_data "
-            "item_encoder=None makes no features, and a judge is shown its texts all the same "
-            "(item_text of SlateSampler names the columns)."
+            f"The table (n_samples = {n_rows}) must have at least one usable column; got none: "
+            f"{reasons}. In SelectiveLLMRegularizedMF, omit such user_data; for such item_data, "
+            "set item_encoder=None to use no features. A judge still sees the item texts (choose "
+            "columns by item_text of SlateSampler)."
         )
 
     def _fit_columns(self, frame, kinds, min_count):
-        """Fit transformers of single columns; yield their features, if any, and the scale."""
+        """Fit the transformers of single columns; yield their features and scale, if any."""
         columns = self._read_columns(frame)
         transformers = [
-            # Numbered, since ColumnTransformer does not take every column name as a name.
+            # Numbered, since ColumnTransformer does not accept all column names as names.
             (str(position), *self._transformer(columns[name], kind, detail, min_count))
             for position, (name, (kind, detail)) in enumerate(kinds.items())
             if kind in _COLUMN_KINDS
@@ -224,7 +226,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
             yield features, scale
 
     def _fit_plain_numbers(self, frame):
-        """Fit the blocks of plain numbers; yield the features and the scale of each."""
+        """Fit the blocks of plain numbers; yield the features and scale of each."""
         self._plain_numbers = []
         for columns, values, numbers in self._plain_blocks(frame):
             features = numbers.fit_transform(values)
@@ -232,12 +234,12 @@ class AutoItemEncoder(  # type: ignore[call-arg]
             yield features, np.full(features.shape[1], _block_scale(features), dtype=np.float32)
 
     def _plain_blocks(self, frame):
-        """Yield the blocks of numbers that are encoded as they are.
+        """Yield the blocks of plain numbers and vectors.
 
         Yields
         ------
         columns : str or list of str
-            A column of vectors, or columns of numbers.
+            Name of a column of vectors, or names of columns of numbers.
         values : ndarray or DataFrame
         numbers : PlainNumbers
         """
@@ -255,7 +257,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
                 yield names, dates_to_numbers(frame[names]), numbers
 
     def _stack(self, blocks):
-        """Join blocks of features, scaled."""
+        """Concatenate and scale blocks of features."""
         features = blocks[0] if len(blocks) == 1 else sparse.hstack(blocks, format="csr")
         for start in range(0, features.nnz, _ENTRIES_PER_CHUNK):
             chunk = slice(start, start + _ENTRIES_PER_CHUNK)
@@ -273,14 +275,15 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         Returns
         -------
         csr_matrix of shape (n_items, n_features), float32
-            The features. Entries and words not seen in `fit` are ignored, categories count as rare.
+            The features. Entries and words not seen in `fit` are ignored; unseen categories count
+            as infrequent.
 
         Warns
         -----
         DataWarning
-            If values cannot be read as what the column held in `fit`: they count as missing. Read
-            alike are dates and text such as ``"1990-12-31"``, booleans and 0 and 1, and numbers and
-            text in the format of `fit`, or such as ``"12.5"`` if that had no text.
+            If values cannot be read as the content type seen in `fit`; they count as missing.
+            Equivalent are dates and text such as ``"1990-12-31"``, booleans and 0/1, and numbers
+            and text in the format of `fit`, or such as ``"12.5"`` if `fit` saw no text.
         """
         check_is_fitted(self)
         frame, blocks = self._as_in_fit(self._read(X, reset=False)), []
@@ -297,7 +300,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         return self._stack(blocks)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Names of the features.
+        """Get the names of the features.
 
         Parameters
         ----------
@@ -308,10 +311,10 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         -------
         ndarray of shape (n_features,), object
             ``"column=entry"``, for instance ``"genres=Comedy"`` or ``"title=story"``; for a
-            number, ``"year=1995"`` is the hat function at the knot 1995. Punctuation and the form
-            of a text are ``'title with ":"'``, ``"title with digits"`` and ``"title of 2-3
-            tokens"``. For a vector, ``"plot[0]"`` is its first coordinate; plain numbers have the
-            name of the column. Vectors and plain numbers come last.
+            number, ``"year=1995"`` is the hat function at the knot 1995. Features of punctuation
+            and form of a text are named ``'title with ":"'``, ``"title with digits"`` and ``"title
+            of 2-3 tokens"``. For a vector, ``"plot[0]"`` is its first coordinate; plain numbers
+            have the name of the column. Vectors and plain numbers come last.
         """
         check_is_fitted(self)
         columns, names = list(self.column_kinds_), []
@@ -342,7 +345,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         return objects_to_numbers(flatten_entries(pd.DataFrame(X, columns=names).infer_objects()))
 
     def _as_in_fit(self, frame):
-        """Read columns of a type other than in the fit as those of the fit."""
+        """Convert columns to the content types seen in fit."""
         changed = {}
         for name, form in self._forms.items():
             column = frame[name]
@@ -365,7 +368,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
         )
 
     def _transformer(self, values, kind, detail, min_count):
-        """Return a column's transformer, and the column to select (a str: as 1-D)."""
+        """Return the transformer of a column, and its column selector (a str selects it as 1-D)."""
         if kind == "number":
             return LinearSpline(self.n_knots), [values.name]
         if kind == "category":
@@ -388,7 +391,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
             )
         else:
             min_rows = max(min_count, math.ceil(_MIN_TEXT_ROWS * len(values)))
-            # With few texts: there are fewer than 20 tokens of a text's length, so one is frequent.
+            # For few texts: lengths yield fewer than 20 distinct tokens, so one is frequent enough.
             most_rows = max(1, (values != "").sum() // 20)
             transformer = TfidfVectorizer(
                 analyzer=_text_tokens,
@@ -409,7 +412,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
 
 
 def _block_scale(features):
-    """Return the factor by which the norms of a block's non-zero rows have a mean square of 1."""
+    """Return the factor that scales a block's nonzero rows to a mean squared norm of 1."""
     squares = [
         np.asarray(features[start : start + _ROWS_PER_CHUNK].power(2).sum(axis=1))
         for start in range(0, features.shape[0], _ROWS_PER_CHUNK)
@@ -420,9 +423,9 @@ def _block_scale(features):
 
 @contextmanager
 def _in_this_process():
-    """Keep ColumnTransformer from sending columns to the workers of a search's cluster.
+    """Keep ColumnTransformer from using the joblib backend of an enclosing search.
 
-    Also from making frames of its sparse output, as a global `transform_output` may demand.
+    Also ignore a global `transform_output`, which may request frames.
     """
     with joblib.parallel_config(backend="sequential"), config_context(transform_output="default"):
         yield

@@ -1,6 +1,6 @@
-"""Item features: the output of an encoder, for the items of the fit and for new ones.
+"""Item features: encoder output for the items of the fit and for new items.
 
-User features are made likewise.
+User features are computed in the same way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def encode_items(
     *,
     of: Literal["item", "user"] = "item",
 ) -> tuple[sparse.csr_matrix, Any]:
-    """Fit an encoder on the item table, and return the features of some items.
+    """Fit an encoder on the item table, and return the features of the given items.
 
     Parameters
     ----------
@@ -36,14 +36,14 @@ def encode_items(
     table : ItemTable
         Item data.
     items : ndarray of shape (n_items,)
-        Ids of the wanted items.
+        Ids of the items to encode.
     of : {"item", "user"}, default="item"
         What the rows of the table are.
 
     Returns
     -------
     features : csr_matrix of shape (n_items, n_features), float32
-        One row for each of `items`; zeros for items that the table does not have.
+        One row per item; zeros for items not in the table.
     encoder : transformer
         The fitted encoder.
 
@@ -52,8 +52,8 @@ def encode_items(
     TypeError
         If `encoder` is neither ``"auto"`` nor an instance of a transformer.
     ValueError
-        If the encoder's output is not a finite numeric matrix with one row per row of the table and
-        at least one column.
+        If the encoder's output is not a finite numeric matrix with one row per item of the table
+        and at least one column.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def encode_items(
             f"got {encoder!r}."
         )
     encoder = clone(encoder)
-    # A global `transform_output` asks for dense frames.
+    # A global `transform_output` would request dense frames.
     with config_context(transform_output="default"):
         rows = encoder.fit_transform(table.frame)
     rows = _check_features(rows, len(table.ids), encoder)
@@ -89,7 +89,7 @@ def encode_items(
 
 
 def pick_rows(features: sparse.csr_matrix, position: np.ndarray) -> sparse.csr_matrix:
-    """Return the features at some positions; a row of zeros at -1."""
+    """Return the features at the given positions; zeros for -1."""
     if is_dense(features) and np.array_equal(position, np.arange(features.shape[0])):
         return features  # dense features are large: avoid a copy
     known = np.flatnonzero(position >= 0)
@@ -101,7 +101,7 @@ def pick_rows(features: sparse.csr_matrix, position: np.ndarray) -> sparse.csr_m
 
 
 def _warn_of_unread_columns(encoder, of):
-    """Warn of columns with content of a type that AutoItemEncoder does not read."""
+    """Warn about columns whose content type AutoItemEncoder does not support."""
     dropped = getattr(encoder, "dropped_", {})
     unread = ", ".join(
         f"{name!r} ({reason})"
@@ -110,34 +110,34 @@ def _warn_of_unread_columns(encoder, of):
     )
     if unread:
         warn(
-            f"Columns of {of}_data are left out of the features: {unread}. Convert them to "
-            "numbers, texts or vectors of one length, or drop them."
+            f"Columns of {of}_data were ignored in the features: {unread}. Convert them to "
+            "numbers, text or vectors of equal length, or drop them."
         )
 
 
 def transform_items(
     encoder: Any, table: ItemTable, n_features: int, *, of: Literal["item", "user"] = "item"
 ) -> sparse.csr_matrix:
-    """Return the features of new items by a fitted encoder, (n_items, n_features) csr float32.
+    """Encode new items with a fitted encoder, (n_items, n_features) csr float32.
 
     Raises
     ------
     ValueError
-        If the encoder's output does not have the form that it had in the fit.
+        If the encoder's output differs in form from that in fit.
     """
     with config_context(transform_output="default"):
         rows = encoder.transform(_reorder_columns(table.frame, encoder))
     rows = _check_features(rows, len(table.ids), encoder)
     if rows.shape[1] != n_features:
         raise ValueError(
-            f"{type(encoder).__name__} made {rows.shape[1]} features of the new {of}s, and "
-            f"{n_features} in fit: {of}_data must have the columns it had there."
+            f"{type(encoder).__name__} returned {rows.shape[1]} features for the new {of}s, but "
+            f"{n_features} in fit. {of}_data must have the same columns as in fit."
         )
     return rows
 
 
 def _reorder_columns(frame, encoder):
-    """Return the columns in the order in which the encoder was fitted, if they are the same."""
+    """Return the columns in the order seen by the encoder in fit, if they are the same."""
     position = {str(name): position for position, name in enumerate(frame.columns)}
     fitted = list(getattr(encoder, "feature_names_in_", ()))
     if set(fitted) != set(position):
@@ -146,9 +146,9 @@ def _reorder_columns(frame, encoder):
 
 
 def feature_names(encoder: Any, features: sparse.csr_matrix | None) -> np.ndarray:
-    """Return the names of features, (n_features,) object; empty without features.
+    """Names of the features, (n_features,) object; empty without features.
 
-    They are ``"feature 0"`` and so on if the encoder has no names.
+    If the encoder provides no names, they are ``"feature 0"``, ``"feature 1"`` and so on.
     """
     if features is None:
         return np.empty(0, dtype=object)
@@ -166,18 +166,20 @@ def _check_features(features, n_rows, encoder):
         features = np.asarray(features)
     if features.ndim != 2 or features.shape[0] != n_rows or features.shape[1] == 0:
         raise ValueError(
-            f"item_encoder must make one row for each of the {n_rows} items and at least one "
-            f"column; got an array of shape {features.shape} from {name}. (Transformers of one "
-            "text column go into a ColumnTransformer.)"
+            f"item_encoder must return one row for each of the {n_rows} items and at least one "
+            f"column; got an array of shape {features.shape} from {name}. (Wrap transformers of a "
+            "single text column in a ColumnTransformer.)"
         )
     try:
-        if sparse.issparse(features):  # before duplicates are summed, perhaps in 8 bits
+        if sparse.issparse(features):  # else duplicates might be summed in 8 bits
             features = features.astype(np.float32, copy=False)
         features = sparse.csr_matrix(features, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"item_encoder must make numbers; got values of type {features.dtype} from {name}."
+            f"item_encoder must return numbers; got values of type {features.dtype} from {name}."
         ) from error
     if not np.isfinite(features.data).all():
-        raise ValueError(f"item_encoder must make finite numbers; got NaN or infinity from {name}.")
+        raise ValueError(
+            f"item_encoder must return finite numbers; got NaN or infinity from {name}."
+        )
     return features

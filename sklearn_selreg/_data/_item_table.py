@@ -1,4 +1,4 @@
-"""`item_data` in all its forms, as one table with ids; and `user_data`, which has the same."""
+"""Conversion of `item_data` and `user_data`, in all supported forms, to a table with ids."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ._vectors import flatten_entries
 
 @dataclass(frozen=True)
 class ItemTable:
-    """Item data: a row of columns for each item. Or user data, for each user.
+    """Item data with one row per item, or user data with one row per user.
 
     Attributes
     ----------
     ids : ndarray of shape (n,)
         Item ids: distinct, none missing.
     frame : pandas.DataFrame of shape (n, n_columns)
-        The items' columns, without the ids, on a ``RangeIndex``; at least one column.
+        At least one column, without the ids, on a ``RangeIndex``.
     """
 
     ids: np.ndarray
@@ -44,15 +44,15 @@ def read_item_data(
     Parameters
     ----------
     item_data : DataFrame, pandas.Series or dict
-        - pandas DataFrame: ids in the column `item_name` if there is one, else in the index;
+        - pandas DataFrame: ids in the column `item_name` if present, else in the index;
         - table of polars, pyarrow or another library, a query (polars, duckdb, ibis) or an Arrow
           stream: ids in the column `item_name`;
-        - Series: ids in the index; the column is called ``"text"`` if the series has no name;
+        - Series: ids in the index; the column is named ``"text"`` if the series has no name;
         - dict: id -> value (column ``"text"``), or id -> dict of columns.
     item_name : hashable, default=None
         Name of the id column.
     of : {"item", "user"}, default="item"
-        What the rows are.
+        Entity described by the rows.
 
     Returns
     -------
@@ -64,8 +64,8 @@ def read_item_data(
     TypeError
         If `item_data` is of another type.
     ValueError
-        If there are no items, no id column or no other column; for missing or infinite ids, ids or
-        column names that occur twice, and dicts that mix values and dicts of columns.
+        If there are no items, no id column or no other column; for missing or infinite ids,
+        duplicate ids or column names, and dicts that mix values and dicts of columns.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def read_item_data(
     ids, frame = _split_ids(item_data, item_name, of)
     if isinstance(ids, pd.MultiIndex):
         raise ValueError(
-            f"The index of {of}_data must have one level, the {of} ids; got "
+            f"The index of {of}_data must have a single level with the {of} ids; got "
             f"{ids.nlevels} levels: {list(ids.names)}."
         )
     _check_ids(pd.Index(ids, tupleize_cols=False), of)
@@ -87,7 +87,7 @@ def read_item_data(
 
 
 def _split_ids(item_data, item_name, of):
-    """Return the ids, an Index, Series or array, and the frame of the other columns."""
+    """Return the ids (Index, Series or array), and the frame of the other columns."""
     if isinstance(item_data, pd.Series):
         name = "text" if item_data.name is None else item_data.name
         return item_data.index, item_data.to_frame(name)
@@ -102,10 +102,10 @@ def _split_ids(item_data, item_name, of):
     frame = to_pandas(table)
     if item_name is None or item_name not in frame.columns:
         raise ValueError(
-            f"{of}_data is a {type(item_data).__name__} without index, so it needs a column of "
-            f"{of} ids named {item_name!r}; got the columns {list(frame.columns)}."
+            f"{of}_data is a {type(item_data).__name__} without an index, so it needs a column of "
+            f"{of} ids named {item_name!r}; got columns {list(frame.columns)}."
         )
-    ids = to_numpy(table[item_name])  # read as those of interactions are
+    ids = to_numpy(table[item_name])  # same conversion as for the ids of interactions
     return ids, frame.drop(columns=[item_name])
 
 
@@ -116,7 +116,7 @@ def warn_of_better_ids(
     *,
     of: Literal["item", "user"] = "item",
 ) -> None:
-    """Warn if a column of the table holds more of the item ids than its index.
+    """Warn if a column of the table matches more of the item ids than its index.
 
     This happens if the ids were taken from an index that only numbers the rows.
 
@@ -128,12 +128,12 @@ def warn_of_better_ids(
     item_name : hashable
         Name of the column with the item ids in the interactions.
     of : {"item", "user"}, default="item"
-        What the rows of the table are.
+        Entity described by the rows.
 
     Warns
     -----
     DataWarning
-        If a column of distinct values holds more of `items` than `table.ids` does.
+        If a column of distinct values contains more of `items` than `table.ids` does.
     """
     n_known = np.sum(encode(table.ids, items) >= 0)
     if n_known == len(items):
@@ -142,13 +142,13 @@ def warn_of_better_ids(
         column = table.frame[name]
         try:
             n_found = column.isin(items).sum() if column.is_unique else 0
-        except TypeError:  # values that are not hashable are no ids
+        except TypeError:  # unhashable values cannot be ids
             continue
         if n_found > n_known:
             warn(
-                f"The ids of {of}_data were taken from its index, and hold {n_known} of the "
-                f"{len(items)} {of}s of X; its column {name!r} holds {n_found}. If that is the id, "
-                f"rename it to {item_name!r}, or pass {of}_data.set_index({name!r})."
+                f"The ids of {of}_data were taken from its index, which contains {n_known} of the "
+                f"{len(items)} {of}s of X; its column {name!r} contains {n_found}. If that is the "
+                f"id column, rename it to {item_name!r}, or pass {of}_data.set_index({name!r})."
             )
             return
 
@@ -161,7 +161,7 @@ def _dict_to_frame(item_data, of):
         return pd.DataFrame({"text": values})
     if n_dicts < len(values):
         raise ValueError(
-            f"The values of {of}_data must be all dicts of columns or none; got "
+            f"Either all or none of the values of {of}_data must be dicts of columns; got "
             f"{n_dicts} dicts among {len(values)} values."
         )
     return pd.DataFrame.from_records(values)
@@ -174,9 +174,9 @@ def read_frame(frame: Any, name: str) -> nw.DataFrame:
     except TypeError as error:
         hint = ""
         if isinstance(frame, str | Path):
-            hint = f" Pass the table that is read from it: {how_to_read(frame, name)}."
+            hint = f" Read it into a table first: {how_to_read(frame, name)}."
         raise TypeError(
-            f"{name} must be a table (of pandas, polars, pyarrow, duckdb or ibis), a pandas Series "
+            f"{name} must be a table (pandas, polars, pyarrow, duckdb or ibis), a pandas Series "
             f"or a dict; got {name_kind(frame)}.{hint}"
         ) from error
 
@@ -187,7 +187,7 @@ def to_pandas(frame: nw.DataFrame) -> pd.DataFrame:
 
 
 def check_column_names(frame: pd.DataFrame, of: str = "item") -> None:
-    """Raise if two columns have the same name as str."""
+    """Raise a ValueError if column names are not distinct as strings."""
     names = pd.Index([str(name) for name in frame.columns])
     if names.has_duplicates:
         raise ValueError(
@@ -197,9 +197,9 @@ def check_column_names(frame: pd.DataFrame, of: str = "item") -> None:
 
 
 def _check_ids(ids, of):
-    """Raise unless there are ids, all of them finite and distinct."""
+    """Raise a ValueError unless there are ids, all finite and distinct."""
     if len(ids) == 0:
-        raise ValueError(f"{of}_data must hold at least one {of}; got none.")
+        raise ValueError(f"{of}_data must contain at least one {of}; got none.")
     is_missing, hint = ids.isna(), ""
     if pd.api.types.is_float_dtype(ids.dtype):
         is_missing = is_missing | np.isinf(ids.to_numpy(dtype=float, na_value=np.nan))
@@ -207,18 +207,18 @@ def _check_ids(ids, of):
     if is_missing.any():
         raise ValueError(
             f"The {of} ids of {of}_data must not be missing or infinite; got {is_missing.sum()} "
-            f"that are, the first in row {is_missing.argmax()} (counting from 0).{hint}"
+            f"such ids, the first in row {is_missing.argmax()} (counting from 0).{hint}"
         )
     duplicates = ids[ids.duplicated()].unique()
     if len(duplicates):
         raise ValueError(
-            f"{of}_data must have one row per {of}; got several for {len(duplicates)} {of} ids, "
-            f"such as {duplicates[:5].tolist()}. {_duplicate_hint(duplicates)}"
+            f"{of}_data must have one row per {of}; got several for {len(duplicates)} {of} ids "
+            f"(e.g. {duplicates[:5].tolist()}). {_duplicate_hint(duplicates)}"
         )
 
 
 def _duplicate_hint(ids):
-    """Suggest what to do with ids that occur twice."""
+    """Suggest a remedy for duplicate ids."""
     if pd.api.types.is_float_dtype(ids.dtype) and (np.abs(ids) >= 2**53).any():
-        return f"From 2**53 on different integers are the same float. {READ_AS_INTEGERS}"
-    return "Keep one of them, e.g. by drop_duplicates."
+        return f"From 2**53 on, different integers share the same float. {READ_AS_INTEGERS}"
+    return "Keep one of them, e.g. with drop_duplicates."

@@ -1,4 +1,4 @@
-"""Texts about items, for a judge to read."""
+"""Texts that describe items to a judge."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _WORD = re.compile(r"(?<![^\W_])[^\W\d_]{2,}(?![^\W_])")
 
 
 def item_texts(table: ItemTable, columns: Any = None) -> np.ndarray:
-    """Describe each item in one line of text, for a judge to read.
+    """Describe each item to a judge, in one line of text.
 
     Parameters
     ----------
     table : ItemTable
         Item data.
     columns : column name or list of column names, default=None
-        Columns to show, in this order. None: all columns of text, lists, flags, dates and whole
-        numbers that have values, except identifiers (see :class:`AutoItemEncoder`).
+        Columns to show, in this order. If None, all text, list, boolean, date and integer columns
+        with values, except identifiers (see :class:`AutoItemEncoder`).
 
     Returns
     -------
     ndarray of shape (n,), object
-        One str per row of the table such as ``"title: Heat; year: 1995"``. Missing values are left
-        out; an item without any value has an empty text.
+        One str per row of the table, e.g. ``"title: Heat; year: 1995"``. Missing values are
+        omitted; an item without values has an empty text.
 
     Raises
     ------
     ValueError
-        If `columns` is empty or names a column that the table does not have.
+        If `columns` is empty or contains a column that does not exist.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def item_texts(table: ItemTable, columns: Any = None) -> np.ndarray:
         if missing or not columns:
             problem = f"not among them: {missing}" if missing else "got an empty list"
             raise ValueError(
-                f"item_text must name columns of item_data, which has {list(frame.columns)}; "
+                f"item_text must name columns of item_data, which are {list(frame.columns)}; "
                 f"{problem}."
             )
     texts = pd.Series("", index=frame.index, dtype=object)
@@ -65,14 +65,13 @@ def item_texts(table: ItemTable, columns: Any = None) -> np.ndarray:
 
 
 def hidden_columns(table: ItemTable) -> tuple[list, list]:
-    """Return the columns that a judge is not shown because they look like identifiers.
+    """Return the columns hidden from a judge because they look like identifiers.
 
     Returns
     -------
     hidden : list
     nameable : list
-        These and the columns that it is shown, in the order of the table: a value for `item_text`
-        that shows them all.
+        Hidden and shown columns, in table order: the value of `item_text` that shows them all.
     """
     readable = [name for name in table.frame if _is_readable(table.frame[name])]
     others = [name for name in table.frame if name not in readable]
@@ -81,7 +80,7 @@ def hidden_columns(table: ItemTable) -> tuple[list, list]:
 
 
 def _is_readable(values):
-    """Return whether a judge reads a column by default (see :func:`item_texts`)."""
+    """Return whether a column is shown to a judge by default (see :func:`item_texts`)."""
     match content_type(values):
         case "number":
             numbers = read_numbers(values.dropna())
@@ -104,7 +103,7 @@ def are_codes(texts: np.ndarray) -> bool:
     Parameters
     ----------
     texts : ndarray of shape (n,), object
-        Anything but a str counts as a code.
+        Anything other than a str counts as a code.
     """
     words = [
         " ".join(_WORD.findall(text)) if isinstance(text, str) else "" for text in texts.tolist()

@@ -1,4 +1,4 @@
-"""Ids as JSON: those without a type in JSON are objects such as ``{"uuid": "..."}``."""
+"""Ids as JSON: types that JSON lacks become objects such as ``{"uuid": "..."}``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# Name, type, writer to and reader of strings; the first type that matches is used.
+# Name, type, and conversion to and from strings; the first matching type is used.
 _TAGS: tuple[tuple[str, type, Callable[[Any], str], Callable[[str], Any]], ...] = (
     ("timestamp", pd.Timestamp, pd.Timestamp.isoformat, pd.Timestamp),
     (
@@ -28,11 +28,11 @@ _TAGS: tuple[tuple[str, type, Callable[[Any], str], Callable[[str], Any]], ...] 
 )
 _READERS = {name: read for name, _, _, read in _TAGS}
 KINDS = "str, int, float, bool, bytes, date, datetime, UUID, Decimal and tuples of these"
-"""Types of ids, for error messages."""
+"""Supported types of ids, for error messages."""
 
 
 def id_to_json(value: Hashable) -> str | bool | int | float | dict:
-    """Convert an id to a value that JSON has.
+    """Convert an id to a JSON-serializable value.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def id_to_json(value: Hashable) -> str | bool | int | float | dict:
     Raises
     ------
     TypeError
-        For another type; for a number that is not finite.
+        For an unsupported type or a non-finite number.
     """
     if isinstance(value, np.datetime64):
         value = pd.Timestamp(value)
@@ -60,11 +60,11 @@ def id_to_json(value: Hashable) -> str | bool | int | float | dict:
     for tag, kind, write, _ in _TAGS:
         if isinstance(value, kind):
             return {tag: write(value)}
-    raise TypeError(f"{value!r}, a {type(value).__name__}, is none of {KINDS}")
+    raise TypeError(f"{value!r} is a {type(value).__name__}, not one of {KINDS}")
 
 
 def id_from_json(value: Any) -> Hashable:
-    """Convert a value made by `id_to_json` back to the id.
+    """Convert a value returned by `id_to_json` back to the id.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def id_from_json(value: Any) -> Hashable:
     """
     if isinstance(value, dict):
         if len(value) != 1:
-            raise ValueError(f"an id must be a value, or an object of one name; got {value!r}")
+            raise ValueError(f"an id must be a scalar or an object with one key; got {value!r}")
         ((tag, content),) = value.items()
         if tag == "tuple" and isinstance(content, list):
             return tuple(map(id_from_json, content))
@@ -81,7 +81,7 @@ def id_from_json(value: Any) -> Hashable:
             raise ValueError(f"an id must be one of {sorted(_READERS)}; got {value!r:.100}")
         try:
             return _READERS[tag](content)
-        except ArithmeticError:  # what Decimal raises
+        except ArithmeticError:  # raised by Decimal
             raise ValueError(f"an id must be a decimal; got {content!r:.100}") from None
     if not isinstance(value, str | bool | int | float):
         raise ValueError(f"an id must be text or a number; got {value!r:.100}")

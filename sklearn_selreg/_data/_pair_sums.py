@@ -1,4 +1,4 @@
-"""Rows of a table to one entry for each user and item: summed strengths, and their order."""
+"""Aggregation of rows to one entry per (user, item) pair: summed strengths, and their order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ENTRIES_PER_CHUNK = 2**17
 
 
 def order_by_time(strengths: np.ndarray, times: np.ndarray | None) -> np.ndarray:
-    """Order the rows with strengths > 0 by `times` (None: as they are), ties by row; int32."""
+    """Order the rows of nonzero strength by `times` (if None, row order), ties by row; int32."""
     rows = np.flatnonzero(strengths)
     if times is not None:
         rows = rows[np.argsort(times[rows], kind="stable")]
@@ -27,7 +27,7 @@ def counting_sort(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
     ----------
     rows : ndarray of shape (n_rows,), int32
     codes : ndarray of shape (n_samples,), integer
-        Codes >= 0 of all rows.
+        Code of each row, >= 0.
 
     Returns
     -------
@@ -46,14 +46,14 @@ def net_strengths(
     *,
     keep: bool,
 ) -> np.ndarray:
-    """Move the sum of each pair to its latest row above 0, else to its latest row.
+    """Move the sum of each pair to its latest positive row, or its latest row if there is none.
 
     Parameters
     ----------
     user_codes, item_codes, strengths : ndarrays of shape (n_samples,)
     times : ndarray of shape (n_samples,) or None
     keep : bool
-        Whether sums below 0 are kept; else they become 0.
+        Whether to keep negative sums; else they become 0.
 
     Returns
     -------
@@ -83,12 +83,12 @@ def sum_pairs(
     Parameters
     ----------
     user_codes, item_codes, strengths, rows : ndarrays of shape (n_rows,)
-        Interactions sorted by user, item and time, and the row of each in the table.
+        Interactions sorted by user, item and time, and their rows in the table.
 
     Returns
     -------
     user_codes, item_codes, strengths : ndarrays of shape (n_pairs,)
-        Each pair once; strengths are summed in float64 and returned as float32.
+        One entry per pair; strengths are summed in float64 and returned as float32.
     rows : ndarray of shape (n_pairs,)
         Row of the latest interaction of each pair.
     """
@@ -97,7 +97,7 @@ def sum_pairs(
         return user_codes, item_codes, strengths, rows
     first, last = np.append(True, is_new), np.append(is_new, True)
     sums = np.add.reduceat(strengths, np.flatnonzero(first), dtype=np.float64)
-    with quiet():  # values beyond float32 make the factors infinite, which is an error
+    with quiet():  # overflow results in infinite factors, which raise an error
         sums = sums.astype(np.float32)
     return user_codes[first], item_codes[first], sums, rows[last]
 
@@ -114,7 +114,7 @@ def rank_by_recency(
     rows, user_codes : ndarrays of shape (n_pairs,)
         Row of the latest interaction, and user, of each pair; sorted by user.
     indptr : ndarray of shape (n_users + 1,)
-        Where the pairs of each user begin and end.
+        Boundaries of the users' pairs.
 
     Returns
     -------
@@ -134,11 +134,11 @@ def recency_ranks(oldest_first: np.ndarray, users: np.ndarray, indptr: np.ndarra
     Parameters
     ----------
     oldest_first : ndarray of shape (nnz,), int
-        Entries in the order of users, those of a user from the oldest to the newest.
+        Entries sorted by user, then from oldest to newest.
     users : ndarray of shape (nnz,), int
-        User of each entry, not decreasing.
+        User of each entry, non-decreasing.
     indptr : ndarray of shape (n_users + 1,)
-        Where the entries of each user begin and end.
+        Boundaries of the users' entries.
 
     Returns
     -------
@@ -153,5 +153,5 @@ def recency_ranks(oldest_first: np.ndarray, users: np.ndarray, indptr: np.ndarra
 
 
 def is_new_pair(users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Return whether each entry but the first is of another pair than the one before."""
+    """Return whether the pair of each entry, from the second on, differs from the previous one."""
     return (users[1:] != users[:-1]) | (items[1:] != items[:-1])

@@ -1,7 +1,7 @@
-"""Popularity over time: how often items occur in each period, and which period is a user's.
+"""Popularity over time: item counts per period, and the period of each user.
 
-The interactions are cut into periods of about equally many. A time between the centers of two
-periods belongs to both, with weights that sum to 1: more to the nearer one.
+Periods have about equally many interactions. A time between the centers of two periods belongs to
+both, with weights that sum to 1 and decrease linearly with distance.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _ENTRIES_PER_CHUNK = 2**20
 
 @dataclass(frozen=True, eq=False)
 class PopularityOverTime:
-    """Interactions, and the periods they are in.
+    """Interactions and their periods.
 
     Attributes
     ----------
     matrix : csr_matrix of shape (n_users, n_items)
         The interactions.
     centers : ndarray of shape (n_periods,), float64
-        Times in the middle of the periods, increasing; a single one without times.
+        Median times of the periods, increasing; a single center if there are no times.
     positions : ndarray of shape (nnz,), float32, or None
-        Position of each interaction among the centers, 0 to n_periods - 1. None: all are 0.
+        Position of each interaction among the centers, 0 to n_periods - 1. If None, all are 0.
     at : {"user", "last"}
-        The period of a user: that of the newest interaction, or the last one.
+        Period of a user: that of the user's newest interaction, or the last period.
     """
 
     matrix: sp.csr_matrix
@@ -44,7 +44,7 @@ class PopularityOverTime:
     def of(
         cls, histories: Histories, n_periods: int, *, at: Literal["user", "last"] = "user"
     ) -> PopularityOverTime:
-        """Cut interactions into at most `n_periods` periods."""
+        """Split interactions into at most `n_periods` periods."""
         times = histories.times
         if times is None or n_periods == 1:
             return cls(histories.matrix, np.zeros(1), None, at)
@@ -59,7 +59,7 @@ class PopularityOverTime:
         Parameters
         ----------
         left_out : ndarray of int, default=()
-            Users who do not count.
+            Users to exclude.
 
         Returns
         -------
@@ -85,17 +85,17 @@ class PopularityOverTime:
         return counts
 
     def user_weights(self) -> np.ndarray:
-        """Return the weights of the periods for each user, (n_users, n_periods) float32."""
+        """Period weights of each user, (n_users, n_periods) float32."""
         return self._weights(self.matrix, self.positions)
 
     def partial_user_weights(self, users: np.ndarray, shown: sp.csr_matrix) -> np.ndarray:
-        """Return the weights of users of whom only some interactions are known.
+        """Period weights of users with only part of their interactions.
 
         Parameters
         ----------
         users : ndarray of shape (n,), int
         shown : csr_matrix of shape (n, n_items)
-            The known ones, some of the entries in their rows of `matrix`.
+            The known interactions: a subset of the entries in the users' rows of `matrix`.
 
         Returns
         -------
@@ -118,7 +118,7 @@ class PopularityOverTime:
 def latest_positions(
     matrix: sp.csr_matrix, times: np.ndarray | None, centers: np.ndarray
 ) -> np.ndarray:
-    """Return the position of each user's newest interaction; -inf without any.
+    """Position of each user's newest interaction; -inf for users without interactions.
 
     Parameters
     ----------
@@ -138,22 +138,22 @@ def latest_positions(
 
 
 def _newest(values, matrix, active):
-    """Return the largest value of each active row; `values` are those of the entries."""
+    """Return the maximum of each active row; `values` are aligned with the entries."""
     return np.maximum.reduceat(values, matrix.indptr[active]) if len(active) else values[:0]
 
 
 def mean_user(
     user_factors: np.ndarray, n_periods: int, counts: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return the factors for unknown users: the mean user, placed in the last period.
+    """Factors for unknown users: the mean user, placed in the last period.
 
     Parameters
     ----------
     user_factors : ndarray of shape (n_users, k), float32
-        With several periods the last columns are those of the periods.
+        With several periods, the last columns are period weights.
     n_periods : int
     counts : ndarray of shape (n_users,), bool, default=None
-        Which users count; None: all.
+        Users to include. If None, all users.
 
     Returns
     -------
@@ -174,11 +174,11 @@ def times_to_numbers(times: np.ndarray) -> np.ndarray:
 
 
 def period_positions(times: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """Return the positions of times among period centers, 0 to n_periods - 1, float32."""
+    """Positions of times among the period centers, 0 to n_periods - 1, float32."""
     return np.interp(times, centers, np.arange(len(centers))).astype(np.float32)
 
 
 def period_weights(positions: np.ndarray, n_periods: int) -> np.ndarray:
-    """Return the weights of the two periods around each position, (n, n_periods) float32."""
+    """Weights of the two periods around each position, (n, n_periods) float32."""
     distance = np.abs(positions[:, np.newaxis] - np.arange(n_periods, dtype=np.float32))
     return np.maximum(0, 1 - distance)

@@ -1,7 +1,6 @@
-"""Blocks of many numbers, such as embeddings: taken as they are, in milliseconds.
+"""Fast encoding of blocks of many numbers, such as embeddings, without splines.
 
-A spline for each of hundreds of columns takes minutes and says nothing that they do not say
-together.
+Splines for hundreds of columns take minutes and add no information to the columns together.
 """
 
 from __future__ import annotations
@@ -19,24 +18,24 @@ _COLUMNS_PER_CHUNK = 16
 
 
 class PlainNumbers:
-    """Standardize numbers that belong together, or take flags as they are, as one block.
+    """Encode a block of numbers, standardized, or of flags, unchanged.
 
     Parameters
     ----------
     names : list of str
-        One for each number.
+        Name of each number.
     flags : bool, default=False
-        True: numbers are 0 or 1, and stay so. False: they are standardized.
+        Whether the numbers are 0 or 1, which are kept as they are. Other numbers are standardized.
     missing : str or None, default=None
-        Name of the single feature of missing vectors. None: each number that is missing in some
-        rows of `fit_transform` has a feature for that.
+        Name of the single indicator feature of missing vectors. If None, each number with missing
+        values in `fit_transform` gets its own indicator.
     """
 
     def __init__(self, names: list[str], *, flags: bool = False, missing: str | None = None):
         self.names, self.flags, self.missing = names, flags, missing
 
     def fit_transform(self, values: pd.DataFrame | np.ndarray) -> sparse.csr_matrix:
-        """Learn means and deviations, and return the features; as `transform`."""
+        """Learn means and standard deviations, and return the features as `transform` does."""
         n_numbers = len(self.names)
         self._mean, self._deviation = np.zeros(n_numbers), np.ones(n_numbers)
         has_missing = np.zeros(n_numbers, dtype=bool)
@@ -50,23 +49,23 @@ class PlainNumbers:
                 is_constant = deviation <= 1e-12 * np.abs(mean)
                 self._mean[columns] = mean
                 self._deviation[columns] = np.where(is_constant, np.inf, deviation)  # gives 0
-        self._incomplete = np.flatnonzero(has_missing)  # numbers with a feature for missing values
+        self._incomplete = np.flatnonzero(has_missing)  # numbers with a missing indicator
         if self.missing is not None:
             self._incomplete = self._incomplete[:1]
         return self.transform(values)
 
     def transform(self, values: pd.DataFrame | np.ndarray) -> sparse.csr_matrix:
-        """Return the features of numbers.
+        """Encode numbers.
 
         Parameters
         ----------
         values : DataFrame or ndarray of shape (n, n_numbers)
-            Columns of numbers or flags, or vectors; NaN is missing.
+            Columns of numbers or flags, or vectors; NaN if missing.
 
         Returns
         -------
         csr_matrix of shape (n, n_features), float32
-            Not scaled to unit norm. Missing values are 0, the mean.
+            Features without block scaling. Missing values are 0, the mean.
         """
         features = np.empty(values.shape, dtype=np.float32)
         missing_features = np.zeros((len(values), len(self._incomplete)), dtype=bool)
@@ -96,7 +95,7 @@ class PlainNumbers:
 def _column_chunks(
     values: pd.DataFrame | np.ndarray,
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield a few columns at a time: a slice, and float64 numbers of shape (n, n_columns)."""
+    """Yield chunks of columns: a slice, and float64 numbers of shape (n, n_columns)."""
     for start in range(0, values.shape[1], _COLUMNS_PER_CHUNK):
         columns = slice(start, min(start + _COLUMNS_PER_CHUNK, values.shape[1]))
         if isinstance(values, pd.DataFrame):

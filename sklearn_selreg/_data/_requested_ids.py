@@ -1,4 +1,4 @@
-"""Ids that users ask for: how they are read, and messages about unknown ones."""
+"""Reading of ids passed to methods, and messages about unknown ids."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_ids(values: Any, name: str, known: np.ndarray) -> np.ndarray:
     name : str
         Name of the argument, for the error.
     known : ndarray of shape (n_known,)
-        Ids of the model. Tuples are ids if some of these are.
+        Ids known to the model. Tuples count as ids if some known ids are tuples.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def read_ids(values: Any, name: str, known: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is not 1-D, or an id is missing.
+        If the ids are not 1-D, or an id is missing.
     """
     array = as_id_array(values, known)
     if array.ndim != 1:
@@ -46,13 +46,13 @@ def read_ids(values: Any, name: str, known: np.ndarray) -> np.ndarray:
 
 
 def check_single(ids: np.ndarray, name: str) -> None:
-    """Raise a ValueError if any of `ids`, of the argument `name`, is a collection."""
+    """Raise a ValueError if any of `ids` (the argument `name`) is a collection."""
     if ids.dtype == object:
         several = next((value for value in ids if not isinstance(value, Hashable)), None)
         if several is not None:
             raise ValueError(
-                f"{name} must hold single ids; got {several!r:.100}. If it is a Series of lists, "
-                f"pass a row for each: {name}.explode().reset_index().to_numpy()."
+                f"{name} must contain single ids; got {several!r:.100}. For a Series of lists, "
+                f"pass one row per id: {name}.explode().reset_index().to_numpy()."
             )
 
 
@@ -72,18 +72,20 @@ def read_id(value: Any, name: str, known: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is a collection, or missing.
+        If the id is a collection, or missing.
     """
     is_id = isinstance(value, str | bytes) or (isinstance(value, tuple) and has_tuples(known))
     if not is_id and np.ndim(value):
-        raise ValueError(f"{name} must be a single {name} id; got {value!r}: call it for each.")
+        raise ValueError(
+            f"{name} must be a single {name} id; got {value!r}. Call the method once per id."
+        )
     return read_ids([value], name, known)
 
 
 def as_id_array(values: Any, known: np.ndarray) -> np.ndarray:
-    """Convert ids to an array; lists and sets to objects, since np.asarray(["ann", 1]) is strings.
+    """Convert ids to an array; lists and sets to one of objects, so that ["ann", 1] keeps its int.
 
-    Tuples are ids if some of `known` are, else rows.
+    Tuples count as ids if some of `known` are tuples, else as rows.
     """
     if not isinstance(values, list | tuple | Set | KeysView | ValuesView | Iterator):
         return np.asarray(values)
@@ -105,18 +107,18 @@ def describe_shape(array: np.ndarray) -> str:
     if array.ndim:
         return f"shape {array.shape}"
     if isinstance(array.item(), Mapping):
-        return f"{name_kind(array.item())}. Its keys are list(ids), its values list(ids.values())"
-    return f"{array.item()!r}. Pass a list of it, [{array.item()!r}]"
+        return f"{name_kind(array.item())}. Pass its keys, list(ids), or values, list(ids.values())"
+    return f"{array.item()!r}. Pass a list, [{array.item()!r}]"
 
 
 def find_known(known: np.ndarray, ids: np.ndarray, what: str) -> np.ndarray:
-    """Look up ids that must be known.
+    """Look up ids, all of which must be known.
 
     Parameters
     ----------
     known, ids : ndarrays of shape (n_known,) and (n_ids,)
     what : str
-        Kind of the ids, for the error: "item".
+        Kind of the ids for the error message, e.g. "item".
 
     Returns
     -------
@@ -125,7 +127,7 @@ def find_known(known: np.ndarray, ids: np.ndarray, what: str) -> np.ndarray:
     Raises
     ------
     KeyError
-        If any is unknown.
+        If any id is unknown.
     """
     positions = encode(known, ids)
     unknown = ids[positions < 0].tolist()
@@ -139,21 +141,21 @@ def find_known(known: np.ndarray, ids: np.ndarray, what: str) -> np.ndarray:
 
 
 class UnknownIdError(KeyError):
-    """A KeyError that prints its message as it is; a plain one prints the `repr` of it."""
+    """A KeyError whose str is the message; that of a plain KeyError is the message's repr."""
 
     def __str__(self):
         return str(self.args[0])
 
 
 def hint_at_known(known: np.ndarray) -> str:
-    """Say what known ids look like, in errors about unknown ones."""
+    """Describe known ids, for messages about unknown ones."""
     return f"Known ids look like {example_of(known)}. {_CHECK_TYPE}"
 
 
 def message_none_known(items: np.ndarray, known: np.ndarray) -> str:
-    """Return the error message for items of which the model knows none."""
+    """Return the error message for items that are all unknown."""
     return (
-        f"items must hold an id that the model knows; got {len(items)} unknown ones (e.g. "
+        f"items must contain at least one known id; got {len(items)} unknown ones (e.g. "
         f"{example_of(items)}). {hint_at_known(known)}"
     )
 
@@ -167,29 +169,30 @@ def warn_of_unknown(
     *,
     tolerated: Literal["none", "half", "same type"] = "none",
 ) -> None:
-    """Warn of ids that a model does not know.
+    """Warn about ids unknown to the model.
 
     Parameters
     ----------
     what : str
-        Kind of the ids, in the plural: "users".
+        Kind of the ids, in the plural, e.g. "users".
     unknown : ndarray of shape (n_unknown,)
         Ids that were not found.
     n_ids : int
-        Number of ids that were looked up.
+        Number of ids looked up.
     known : ndarray of shape (n_known,)
-        Ids of the model.
+        Ids known to the model.
     consequence : str
-        What happens to them: "they are left out".
+        Clause about their treatment, e.g. "they are ignored".
     tolerated : {"none", "half", "same type"}, default="none"
-        Unknown ids that are no reason to warn: none, up to half of all, or those of a type that
-        ids of the model have. Ids of another type are hardly new; they were read differently.
+        Unknown ids that cause no warning: none, up to half of all ids, or ids of a type that also
+        occurs among known ids. Ids of another type are unlikely to be new; more likely, they were
+        read differently.
     """
     if not len(unknown) or (tolerated == "half" and len(unknown) <= n_ids / 2):
         return
     unknown = unknown.tolist()
     to_compare = known if known.dtype == object else known[:1].tolist()
-    # `all` stops at the first known id of the type, usually the very first.
+    # `all` stops at the first known id of the type, usually the first of all.
     foreign_types = {
         kind
         for kind in set(map(_comparable_type, unknown))
@@ -208,5 +211,5 @@ def warn_of_unknown(
 
 
 def _comparable_type(value):
-    """Return the type of an id; one for all numbers, as numbers of different types may be equal."""
+    """Return the type of an id; the same for all numbers, as these may be equal across types."""
     return "number" if isinstance(value, int | float) else type(value).__name__

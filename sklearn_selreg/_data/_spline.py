@@ -11,9 +11,9 @@ from sklearn.preprocessing import SplineTransformer
 class LinearSpline(TransformerMixin, BaseEstimator):
     """Piecewise linear spline of one number, for ridge regression: hat functions at quantiles.
 
-    Unlike in scikit-learn's ``SplineTransformer(degree=1, knots="quantile")``, quantiles that
-    coincide are one knot, and missing values are zeros and a feature of their own (if there were
-    any in `fit`). Outside the knots the spline is constant.
+    Unlike in scikit-learn's ``SplineTransformer(degree=1, knots="quantile")``, coinciding
+    quantiles yield a single knot, and missing values become zeros plus an indicator feature (if
+    `fit` saw any). The spline is constant outside the knots.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class LinearSpline(TransformerMixin, BaseEstimator):
         self.n_knots = n_knots
 
     def fit(self, X, y=None):
-        """Fit on a frame of shape (n, 1), float64 with NaN, with at least two distinct numbers."""
+        """Fit on a frame of shape (n, 1), float64 with NaN and at least two distinct numbers."""
         x = X.to_numpy().ravel()
         self.has_missing_ = bool(np.isnan(x).any())
         self.knots_ = np.unique(np.nanquantile(x, np.linspace(0, 1, self.n_knots)))
@@ -35,7 +35,7 @@ class LinearSpline(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X):
-        """Evaluate the hat functions: CSR of shape (n, number of knots [+ 1])."""
+        """Evaluate the hat functions: CSR matrix of shape (n, n_knots [+ 1])."""
         x = X.to_numpy()
         missing = np.isnan(x)
         hats = self.spline_.transform(np.where(missing, self.knots_[0], x))
@@ -44,7 +44,7 @@ class LinearSpline(TransformerMixin, BaseEstimator):
         return sparse.hstack(blocks, format="csr")
 
     def get_feature_names_out(self, input_features=None):
-        """Return the knots as names, then "missing"."""
+        """Return the knots as names, followed by "missing" if there is that feature."""
         names = [f"{knot:.6g}" for knot in self.knots_]
         if self.has_missing_:
             names.append("missing")

@@ -1,4 +1,4 @@
-"""Strengths of interactions: how they are read, and how they count."""
+"""Strengths of interactions: validation and scaling."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Negatives = Literal["error", "net", "keep"]
 KINDS = ("raw", "log", "binary")
 COMPRESSED = ("log", "binary")
 _HOW_TO_NET = """ \
-If they are returns, negatives="net" of the estimator takes them off what was bought; or do so:
+Negative values in data may be returns: set negatives="net" to subtract them, or do it yourself:
     net = X.assign(y=y).groupby({columns}, as_index=False).agg({{"y": "sum"}})
     net = net[net["y"] > 0]
     model.fit(net[{columns}], net["y"])
-If they are dislikes, leave these rows out: without an interaction an item ranks low anyway."""
+If they are dislikes, drop these rows: items without interactions rank low anyway."""
 
 
 def read_strengths(
@@ -37,25 +37,25 @@ def read_strengths(
     Parameters
     ----------
     y : array-like of shape (n_samples,) or None
-        Strengths; None = 1 each.
+        Strengths. If None, all are 1.
     n_samples : int
         Number of rows of X.
     negatives : {"error", "net", "keep"}, default="error"
-        Whether strengths below 0 are an error.
+        If "error", negative strengths raise an error.
     columns : (hashable, hashable), default=("user", "item")
-        Labels of the columns with the ids, for that error.
+        Labels of the id columns, for the error message.
 
     Returns
     -------
     ndarray of shape (n_samples,), float32
-        Finite; >= 0 if negative ones are an error.
+        Finite; >= 0 if `negatives` is "error".
 
     Raises
     ------
     ValueError
-        For another shape, and for strengths that are missing, infinite or negative.
+        For a wrong shape, and for missing, infinite or invalid negative strengths.
     TypeError
-        For strengths that are not numbers.
+        If strengths are not numbers.
     """
     if y is None:
         return np.ones(n_samples, dtype=np.float32)
@@ -63,9 +63,9 @@ def read_strengths(
     if values.shape != (n_samples,):
         hint = ""
         if values.shape == (n_samples, 1):
-            hint = " Take the column out: y[:, 0], of a DataFrame y.iloc[:, 0] (polars: y[:, 0])."
+            hint = " Pass its column: y[:, 0], or y.iloc[:, 0] of a pandas DataFrame."
         raise ValueError(
-            f"y must be 1-D with a strength for each of the {n_samples} rows of X; got shape "
+            f"y must be 1-D with one strength for each of the {n_samples} rows of X; got shape "
             f"{values.shape}.{hint}"
         )
     return as_strengths(values, "y", negatives, columns)
@@ -77,11 +77,11 @@ def as_strengths(
     negatives: Negatives,
     columns: Sequence[Column] = ("user", "item"),
 ) -> np.ndarray:
-    """Convert `values`, called `label`, to float32; raise unless they are valid strengths."""
+    """Convert `values` to float32; raise unless they are valid strengths (`label` names them)."""
     if values.dtype.kind in "iufb" and len(values):
-        largest = np.finfo(np.float32).max  # NaN is neither below nor above
+        largest = np.finfo(np.float32).max  # comparisons with NaN are False
         least = 0 if negatives == "error" else -largest
-        if values.min() >= least and values.max() <= largest:  # takes no memory
+        if values.min() >= least and values.max() <= largest:  # needs no extra memory
             return values.astype(np.float32, copy=False)
     check_no_missing(values, label)
     if values.dtype == object and all(
@@ -100,20 +100,20 @@ def as_strengths(
             hint = _HOW_TO_NET.format(columns=list(columns)) if (values < 0).any() else ""
         wrong = values[~is_valid]
         raise ValueError(
-            f"{label} must hold {expected} in the range of float32; got {len(wrong)} others. "
-            f"Negative values in data, the first: {example_of(wrong)}.{hint}"
+            f"{label} must contain {expected} in the range of float32; got {len(wrong)} invalid "
+            f"values (e.g. {example_of(wrong)}).{hint}"
         )
     return strengths
 
 
 @dataclass(frozen=True)
 class StrengthScale:
-    """Turns strengths, summed for each pair, into the weights that `alpha` multiplies.
+    """Conversion of strengths, summed per pair, to the weights that `alpha` multiplies.
 
     Attributes
     ----------
     kind : {"raw", "log", "binary"}
-        The strengths themselves; ``log(1 + strength)`` relative to its mean; or 1.
+        Weights are the strengths; ``log(1 + strength)`` divided by its mean; or 1.
     mean : float
         Mean of ``log(1 + strength)`` in the fit; 1 for the other kinds.
     """
@@ -123,13 +123,13 @@ class StrengthScale:
 
     @classmethod
     def of(cls, kind: Literal["raw", "log", "binary"], strengths: np.ndarray) -> StrengthScale:
-        """Fit a scale to the strengths of a fit, (n_pairs,)."""
+        """Fit a scale to training strengths of shape (n_pairs,)."""
         if kind != "log" or not len(strengths):
             return cls(kind)
         return cls(kind, float(np.mean(np.log1p(strengths), dtype=np.float64)))
 
     def apply(self, matrix: sp.csr_matrix) -> sp.csr_matrix:
-        """Turn a CSR matrix of strengths into one of weights, float32; "raw": the same one."""
+        """Convert a CSR matrix of strengths to one of weights, float32; the same one if "raw"."""
         if self.kind == "raw":
             return matrix
         if self.kind == "binary":
@@ -140,7 +140,7 @@ class StrengthScale:
 
 
 def kinds_to_compare(strengths: np.ndarray) -> tuple[str, ...]:
-    """Return the kinds that differ for these strengths, (n_pairs,): one if all are equal."""
+    """Return the kinds that differ for strengths of shape (n_pairs,); one if all are equal."""
     if not len(strengths) or strengths.min() < strengths.max():
         return ("log", "binary", "raw")
     return ("raw",) if strengths[0] == 1 else ("binary",)

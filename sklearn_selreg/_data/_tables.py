@@ -1,4 +1,4 @@
-"""Tables of interactions: which columns hold the users, items and times."""
+"""Tables of interactions: finding and reading the columns of users, items and times."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ._exact_ids import check_ids
 
 TimeKind = Literal["numbers", "datetimes", "timedeltas"]
 TIME_KINDS: tuple[TimeKind, ...] = ("numbers", "datetimes", "timedeltas")
-_KIND_OF_DTYPE: dict[str, TimeKind] = {"M": "datetimes", "m": "timedeltas"}  # by numpy's letter
-_FEW_COLUMNS = 20  # tables of interactions are hardly wider
+_KIND_OF_DTYPE: dict[str, TimeKind] = {"M": "datetimes", "m": "timedeltas"}  # by dtype.kind
+_FEW_COLUMNS = 20  # tables of interactions are rarely wider
 
 
 def read_columns(
@@ -39,46 +39,46 @@ def read_columns(
     ----------
     X : table or 2-D array-like of shape (n_samples, n_columns)
         A DataFrame of pandas, polars or pyarrow, a query (polars, duckdb, ibis), or an Arrow
-        stream. The columns of a list of rows are typed one by one, so that ``[["ann", 1]]`` keeps
+        stream. In a list of rows, each column has its own type, so that ``[["ann", 1]]`` keeps
         its int; a numpy array has a single dtype.
     user_col, item_col : int or str, default=0 and 1
-        An int is a position >= 0 (also where a frame has ints as labels), a str the name of a
+        An int is a position >= 0 (even if the labels of a frame are ints), a str the name of a
         column of a frame.
     time_col : int or str, default=None
-        Column with numbers or datetimes.
+        Column of numbers, datetimes or timedeltas.
     usual_width : int, default=None
-        A number of columns that is no reason to warn: that of `fit`, which has warned of it.
+        Number of columns that causes no warning: that of `fit`, which has already warned.
     name : str, default="X"
-        Of the argument, for messages.
+        Name of the argument, for messages.
 
     Returns
     -------
     users, items : ndarray of shape (n_samples,)
-        Ids with the dtype they had. Categoricals give the dtype of their categories, strings of
-        frames object, and nullable integers their numpy counterpart.
+        Ids in their original dtype. Categoricals are returned in the dtype of their categories,
+        strings of frames as object, and nullable integers in the numpy counterpart.
     times : ndarray of shape (n_samples,) or None
-        Numbers, datetimes or timedeltas. Datetimes with a time zone are in UTC.
+        Numbers, datetimes or timedeltas. Datetimes with a time zone are converted to UTC.
 
     Raises
     ------
     ValueError
-        For a table without rows, or of another dimension; columns that do not exist, or are the
-        same; ids or times that are missing or infinite (None, NaN, NaT, NA, null, inf); ids that
-        are floats of 2**53 or more, unless there are fractions.
+        For a table that is empty or not 2-D; columns that do not exist or coincide; missing or
+        infinite ids or times (None, NaN, NaT, NA, null, inf); float ids of 2**53 or more, unless
+        some are fractions.
     TypeError
-        For a sparse `X`, columns specified by anything but int and str, names of columns of an
-        array, or times that are neither numbers nor datetimes.
+        For a sparse `X`, columns not specified by int or str, column names for an array, or times
+        that are neither numbers nor datetimes.
 
     Warns
     -----
     DataWarning
-        When X has further columns while `user_col` and `item_col` are 0 and 1.
+        If X has further columns while `user_col` and `item_col` are 0 and 1.
     """
     if sp.issparse(X):
         raise TypeError(
-            "Only `fit` reads a sparse matrix X, because its rows do not say which users they are "
-            "about. Pass a table of (user, item) rows: "
-            "`X, y = interactions_from_sparse(csr)` makes one."
+            "A sparse matrix X is only accepted by `fit`, because its rows do not identify users. "
+            "Pass a table of (user, item) rows: "
+            "`X, y = interactions_from_sparse(csr)` creates one."
         )
     columns = {"user_col": user_col, "item_col": item_col}
     if time_col is not None:
@@ -106,12 +106,12 @@ def read_columns(
 
 
 def time_kind(times: np.ndarray) -> TimeKind:
-    """Return the kind of the times that `read_columns` returns."""
+    """Return the kind of times returned by `read_columns`."""
     return _KIND_OF_DTYPE.get(times.dtype.kind, "numbers")
 
 
 def describe_columns(X: Table) -> tuple[int, np.ndarray | None]:
-    """Return what scikit-learn stores of a table: its width, and its column names.
+    """Return the table attributes stored by scikit-learn: width and column names.
 
     Parameters
     ----------
@@ -133,15 +133,15 @@ def describe_columns(X: Table) -> tuple[int, np.ndarray | None]:
 
 
 def check_same_columns(estimator: Any, X: Table, **columns: Any) -> None:
-    """Raise unless the columns used, given by position, are the same as in `fit`.
+    """Raise a ValueError unless columns specified by position are the same as in `fit`.
 
     Parameters
     ----------
     estimator : object
-        With `n_features_in_`, and `feature_names_in_` if there were names in `fit`.
+        Has `n_features_in_`, and `feature_names_in_` if `fit` saw column names.
     X : table
     **columns : int, str or None
-        Columns used, by the name of the parameter.
+        Columns used, by parameter name.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def check_same_columns(estimator: Any, X: Table, **columns: Any) -> None:
         if isinstance(column, numbers.Integral)
     }
     if sp.issparse(X) or not positions:
-        return  # sparse X is refused elsewhere, and names are looked up anyway
+        return  # sparse X is rejected elsewhere, and names are looked up anyway
     n_columns, names = describe_columns(X)
     if n_columns <= max(positions.values()):
         wanted = ", ".join(f"{p}={c}" for p, c in positions.items())
@@ -167,20 +167,20 @@ def check_same_columns(estimator: Any, X: Table, **columns: Any) -> None:
         if names is not None and fitted is not None and names[column] != fitted[column]:
             raise ValueError(
                 "The feature names should match those that were passed during fit. Column "
-                f"{column} of X ({parameter}) is {names[column]!r}, and was {fitted[column]!r} in "
+                f"{column} of X ({parameter}) is {names[column]!r}, but was {fitted[column]!r} in "
                 f"fit. Keep the order of the columns, or set {parameter} to a name."
             )
 
 
 def column_labels(X: Table, *columns: Column) -> list[Column]:
-    """Return the labels of columns in a frame made of X."""
+    """Return the labels that the given columns have in a frame of X."""
     names = column_names(X)
     return [names[c] if not isinstance(c, str) and len(names) > c else c for c in columns]
 
 
 def column_names(X: Table) -> list[Any]:
-    """Return the names of the columns of a frame; none of what is no frame."""
-    names = getattr(X, "column_names", None)  # of pyarrow, whose `columns` are arrays
+    """Return the column names of a frame; an empty list for anything else."""
+    names = getattr(X, "column_names", None)  # pyarrow, where `columns` holds arrays
     return list(names if isinstance(names, list) else getattr(X, "columns", ()))
 
 
@@ -195,7 +195,7 @@ def _as_table(X):
         return X, X.columns
     if X is None or isinstance(X, str | Path | dict):
         raise ValueError(
-            "X must be a DataFrame, or a 2-D array or list with a row per interaction; got "
+            "X must be a DataFrame, or a 2-D array or list with one row per interaction; got "
             f"{name_kind(X)}: {_conversion_hint(X)}."
         )
     names_of_frame = getattr(X, "columns", None)
@@ -207,7 +207,7 @@ def _as_table(X):
         )
     table = nw.from_native(X, eager_only=True, pass_through=True)
     names = table.columns if isinstance(table, nw.DataFrame) else None
-    if isinstance(X, list | tuple):  # np.asarray turns all ids of [["ann", 1]] into strings
+    if isinstance(X, list | tuple):  # np.asarray would convert all ids of [["ann", 1]] to strings
         table = nw.from_native(pd.DataFrame(list(X)), eager_only=True)
     elif names is None:
         table = np.asarray(X)
@@ -215,14 +215,14 @@ def _as_table(X):
             raise ValueError(f"Complex data not supported: X is an array of {table.dtype}.")
     if len(table.shape) != 2:
         raise ValueError(
-            "X must be a DataFrame or a 2-D array with a row per interaction; got "
+            "X must be a DataFrame or a 2-D array with one row per interaction; got "
             f"{type(X).__name__} of shape {table.shape}. Reshape your data.{_index_hint(X)}"
         )
     return table, names
 
 
 def _find_columns(columns, names, shape, hint=""):
-    """Find columns given by position or name.
+    """Find columns by position or name.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def _find_columns(columns, names, shape, hint=""):
     shape : tuple of (int, int)
         Shape of the table.
     hint : str, default=""
-        Added to errors about missing columns.
+        Appended to errors about missing columns.
 
     Returns
     -------
@@ -246,8 +246,8 @@ def _find_columns(columns, names, shape, hint=""):
             )
         if isinstance(column, str) and names is None:
             raise TypeError(
-                f"{parameter}={column!r} names a column, but X is an array: pass a DataFrame "
-                "with this column, or set the position before fit."
+                f"{parameter}={column!r} is a column name, but X is an array. Pass a DataFrame "
+                f"with this column, or set {parameter} to a position before fit."
             )
         if not isinstance(column, str) and column < 0:
             raise ValueError(f"{parameter} must be a position >= 0; got {column}.")
@@ -274,21 +274,21 @@ def _find_columns(columns, names, shape, hint=""):
 def _message_first_two_columns(names, shape, name):
     if names:
         text = (
-            f"{name} has {shape[1]} columns; {names[0]!r} is used for the users and {names[1]!r} "
-            "for the items, as the first two. Set user_col and item_col to their names if that is "
-            f"right, else to those of others.{_format_column_names(names, name)}"
+            f"{name} has {shape[1]} columns; the first two are used, {names[0]!r} for users and "
+            f"{names[1]!r} for items. Set user_col and item_col to the names of the right columns "
+            f"(these or others).{_format_column_names(names, name)}"
         )
     else:
         text = (
-            f"{name} is an array of shape {shape}, taken as one interaction a row, the user in "
-            "column 0, the item in column 1; other columns are not used. Pass "
-            f"{name}[:, :2] if that is right, else set user_col and item_col (and time_col) to the "
-            "positions."
+            f"{name} is an array of shape {shape}, read as one interaction per row with the user "
+            "in column 0 and the item in column 1; other columns are ignored. Pass "
+            f"{name}[:, :2] if that is right, else set user_col and item_col (and time_col) to "
+            "column positions."
         )
     if name == "X" and (not names or len(names) > _FEW_COLUMNS):
         text += (
-            " If it is a matrix of users x items instead, pass it to fit as "
-            "scipy.sparse.csr_matrix(X); ids are then the numbers of rows and columns."
+            " If it is a user-item matrix instead, pass scipy.sparse.csr_matrix(X) to fit; ids "
+            "are then row and column numbers."
         )
     return text
 
@@ -300,17 +300,17 @@ def _format_column_names(names, name="X"):
     if len(names) <= _FEW_COLUMNS:
         return f" The columns of {name} are {names}."
     first = ", ".join(map(repr, names[:5]))
-    return f" The columns of {name} are {first} and {len(names) - 5} others."
+    return f" The columns of {name} are {first} and {len(names) - 5} more."
 
 
 def _index_hint(X):
-    """Say that the index of a pandas object may hold ids; "" if it only numbers the rows."""
+    """Hint that the index of a pandas object may hold ids; "" if it only numbers the rows."""
     index = getattr(X, "index", None)
     named = [name for name in getattr(index, "names", ()) if name is not None]
     if not isinstance(index, pd.Index) or (isinstance(index, pd.RangeIndex) and not named):
         return ""
     holds = f" ({', '.join(map(repr, named))})" if named else ""
-    return f" If ids are in its index{holds}, make columns of it: X.reset_index()."
+    return f" If its index{holds} holds ids, convert it to columns: X.reset_index()."
 
 
 def _conversion_hint(X):
@@ -319,4 +319,4 @@ def _conversion_hint(X):
         return "pass the interactions"
     if isinstance(X, dict):
         return "pass pd.DataFrame(X), if its values are columns"
-    return f"pass the table that is read from it, e.g. by {how_to_read(X, 'X')}"
+    return f"read it into a table first, e.g. with {how_to_read(X, 'X')}"

@@ -1,4 +1,4 @@
-"""Times of later interactions: of the same kind as in the fit, and probably of the same unit."""
+"""Checks that times of later interactions have the kind, and probably the unit, of the fit."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 from .._utils._typing import Column
 from ._interactions import Interactions
 
-# Times this many spans of the fitted ones away from these hardly have the same unit. New times may
-# well be later, but are seldom earlier, and even less so if another unit explains them.
+# Times more than this many spans of the fitted times away from them are unlikely to have the same
+# unit. New times are often later, rarely earlier, and even more rarely if another unit explains it.
 _FAR_AFTER, _FAR_BEFORE, _BEFORE = 10, 1, 0.25
 _UNIT_RATIOS = np.outer([1, 60, 3600, 86_400], [1, 1e3, 1e6, 1e9]).ravel()[1:]
 
@@ -19,14 +19,14 @@ def check_times(
     interactions: Interactions,
     column: Column | None,
 ) -> str | None:
-    """Check that times have the kind and probably the unit that they had in the fit.
+    """Check that times have the kind, and probably the unit, that they had in the fit.
 
     Parameters
     ----------
     kind : str or None
         Kind of the fitted times; None without times.
     span : tuple of (float, float) or None
-        The first and the last fitted time.
+        First and last fitted time.
     interactions : Interactions
     column : int or str or None
         The parameter `time_col`.
@@ -34,7 +34,7 @@ def check_times(
     Returns
     -------
     warning : str or None
-        Text of a warning, if the times of some users lie far from those of the fit.
+        Warning message if the times of some users are far from those of the fit.
 
     Raises
     ------
@@ -45,9 +45,9 @@ def check_times(
         return None
     if interactions.time_kind != kind:
         raise TypeError(
-            f"The times of X (time_col={column!r}) must be {kind}, as they were in fit; got "
-            f"{interactions.time_kind}. Convert them, as by pandas.to_datetime(..., unit='s') or "
-            "to numbers of the same unit."
+            f"The times of X (time_col={column!r}) must be {kind}, as in fit; got "
+            f"{interactions.time_kind}. Convert them, e.g. with pandas.to_datetime(..., unit='s'), "
+            "or to numbers in the same unit."
         )
     first, last = span
     if last == first:
@@ -62,9 +62,9 @@ def check_times(
     side, period = ("before", "first") if example < first else ("after", "last")
     new, earliest, latest = (_format_time(time, kind) for time in (example, first, last))
     return (
-        f"All times (time_col={column!r}) of {far.sum()} of {len(far)} users of X, such as {new}, "
-        f"lie far {side} those of fit, from {earliest} to {latest}: such users are placed in the "
-        f"{period} period. If the unit differs (seconds, milliseconds), convert them."
+        f"For {far.sum()} of {len(far)} users of X, all times (time_col={column!r}; e.g. {new}) "
+        f"are far {side} those of fit ({earliest} to {latest}). These users are placed in the "
+        f"{period} period. If the unit differs (seconds, milliseconds), convert the times."
     )
 
 
@@ -73,7 +73,7 @@ def _format_time(time, kind):
 
 
 def _far_side(times, first, last):
-    """Return -1 for times far before `first`, 1 for those far after `last`, else 0; (n,) int."""
+    """Return -1 for times far before `first`, 1 for times far after `last`, else 0; (n,) int."""
     span = last - first
     before, after = first - times, times - last
     far = before > _FAR_BEFORE * span

@@ -10,22 +10,22 @@ import pandas as pd
 from ._csr import row_chunks
 from ._numbers import check_finite_numbers
 
-_N_PROBED = 100  # vectors that are looked at before all are read
+_N_PROBED = 100  # vectors inspected before reading all
 
 
 def as_vectors(values: pd.Series) -> np.ndarray | None:
-    """Read a column of vectors of one length.
+    """Read a column of vectors of equal length.
 
     Parameters
     ----------
     values : Series of shape (n,)
-        Lists, tuples or arrays; missing values.
+        Lists, tuples, arrays or missing values.
 
     Returns
     -------
     vectors : ndarray of shape (n, length), float32, or None
-        NaN in rows without vector, or with one that has a NaN. None if these are not vectors, but
-        lists of entries, or of several lengths.
+        NaN in rows whose vector is missing or contains NaN. None if the column holds lists of
+        entries, or vectors of different lengths.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def as_vectors(values: pd.Series) -> np.ndarray | None:
     if first is None:
         return None
     if first.dtype.kind in "iub":
-        if lengths == {1}:  # more likely a list with one entry
+        if lengths == {1}:  # more likely lists with one entry
             return None
         every = _to_number_array(entries)
         if every is None or not _are_coordinates(every):
@@ -52,11 +52,11 @@ def as_vectors(values: pd.Series) -> np.ndarray | None:
 
 
 def reason_not_vectors(values: pd.Series) -> str:
-    """Say why `as_vectors` returned None for a column of lists of numbers."""
+    """Explain why `as_vectors` returned None for a column of lists of numbers."""
     lengths = set(map(_vector_length, values.dropna()))
     if len(lengths - {None}) > 1:
-        return "vectors of several lengths"
-    return "vectors with values that are not numbers"
+        return "vectors of different lengths"
+    return "vectors with non-numeric values"
 
 
 def read_vectors(values: pd.Series, length: int) -> np.ndarray:
@@ -77,7 +77,7 @@ def read_vectors(values: pd.Series, length: int) -> np.ndarray:
     found = _vector_length(wrong[0])
     n_values = "" if found is None else f"{found} values: "
     raise ValueError(
-        f"Column {values.name!r} must hold vectors of {length} numbers, as in fit; got "
+        f"Column {values.name!r} must contain vectors of {length} numbers, as in fit; got "
         f"{n_values}{wrong[0]!r:.100}."
     )
 
@@ -90,9 +90,9 @@ def _vector_length(entry):
 
 
 def _to_number_array(entries):
-    """Convert vectors to an array of numbers, (n, length), with NaN for None; else return None.
+    """Convert vectors to a numeric array, (n, length), with NaN for None; None if impossible.
 
-    Text is not a number, although numpy would convert some.
+    Text is rejected, although numpy would convert some of it.
     """
     try:
         array = np.array(entries)
@@ -100,19 +100,19 @@ def _to_number_array(entries):
             value is None or isinstance(value, Real) for value in array.flat
         ):
             array = array.astype(np.float64)
-    except (TypeError, ValueError):  # such as lists in lists
+    except (TypeError, ValueError):  # e.g. nested lists
         return None
     return array if array.dtype.kind in "iubf" and array.ndim == 2 else None
 
 
 def _stack_vectors(entries, length, values):
-    """Stack the vectors of a column; NaN in rows where one is missing, or has a NaN."""
+    """Stack the vectors of a column; NaN in rows whose vector is missing or contains NaN."""
     vectors = np.full((len(values), length), np.nan, dtype=np.float32)
     present = np.flatnonzero(values.notna().to_numpy())
     for rows in row_chunks(len(entries)):
         part = _to_number_array(entries[rows])
         if part is None:
-            raise TypeError(f"Column {values.name!r} must hold vectors of numbers.")
+            raise TypeError(f"Column {values.name!r} must contain vectors of numbers.")
         vectors[present[rows]] = part
     check_finite_numbers(vectors, values.name)
     for rows in row_chunks(len(vectors)):
@@ -121,16 +121,16 @@ def _stack_vectors(entries, length, values):
 
 
 def _are_coordinates(numbers):
-    """Return whether numbers are coordinates: ids of tags are whole, >= 0, and not all 0 or 1."""
+    """Return whether numbers are coordinates; ids of tags are integers >= 0, not all 0 or 1."""
     if numbers.dtype.kind in "iu":
         return bool((numbers < 0).any() or (numbers <= 1).all())
     return numbers.dtype.kind in "fb"
 
 
 def flatten_entries(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert arrays of a single row to vectors, those of no dimension to numbers.
+    """Flatten arrays with a single row to vectors, and 0-D arrays to numbers.
 
-    Models return vectors of shape (1, k), and numpy's reductions arrays of no dimension.
+    Embedding models often return shape (1, k), and numpy's reductions 0-D arrays.
     """
     flat = frame
     for place in range(frame.shape[1]):

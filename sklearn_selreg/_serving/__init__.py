@@ -1,1 +1,1 @@
-"""A fitted model in use: lists, explanations, files."""
+"""Use of fitted models: recommendation lists, explanations, folding in, and saved files."""

@@ -1,8 +1,8 @@
-"""Arrays and JSON in one zip file, without pickle, and checks of what it holds.
+"""Arrays and JSON in one zip file, without pickle, and checks of its content.
 
-A file is not trusted: whatever it holds, reading it runs no code, takes no more memory than a few
-times its own size, and gives checked contents or a ValueError. It is an ``.npz`` file (a zip of
-``.npy`` arrays) with JSON members. Nothing in it is compressed, so there are no zip bombs.
+Files are not trusted: whatever the content, reading runs no code, takes no more memory than a few
+times the file size, and results in checked content or a ValueError. The format is ``.npz`` (a zip
+of ``.npy`` arrays) with additional JSON members, uncompressed to rule out zip bombs.
 """
 
 import json
@@ -24,8 +24,8 @@ def write_archive(path, arrays, lists):
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"There is no directory {os.fspath(path.parent)!r} to save {path.name!r} in: make it "
-            "first, as by pathlib.Path.mkdir(parents=True)."
+            f"Cannot save {path.name!r}: directory {os.fspath(path.parent)!r} does not exist. "
+            "Create it first, e.g. with pathlib.Path.mkdir(parents=True)."
         )
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -41,7 +41,7 @@ def write_archive(path, arrays, lists):
                     np.lib.format.write_array(member, array, allow_pickle=False)
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # as of any new file; mkstemp's are for the owner alone
+        os.chmod(temporary, 0o666 & ~mask)  # like other new files; mkstemp restricts to the owner
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
@@ -50,12 +50,12 @@ def write_archive(path, arrays, lists):
 
 
 def read_archive(file):
-    """Return the arrays and the JSON contents of a file, by name."""
+    """Return the arrays and JSON contents of a file, each by name."""
     size = file.seek(0, os.SEEK_END)
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         names = [member.filename for member in members]
-        expect(len(set(names)) == len(names), "it has two members of one name")
+        expect(len(set(names)) == len(names), "it has duplicate member names")
         for member in members:
             stored = member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
             expect(
@@ -66,7 +66,7 @@ def read_archive(file):
         arrays, lists = {}, {}
         for member in members:
             name, extension = os.path.splitext(member.filename)
-            expect(extension in (".npy", ".json"), f"there is a {member.filename!r} in it")
+            expect(extension in (".npy", ".json"), f"it contains {member.filename!r}")
             if extension == ".json":
                 lists[member.filename] = json.loads(archive.read(member))
             else:
@@ -76,37 +76,37 @@ def read_archive(file):
 
 
 def _read_array(file, size, name):
-    """Read an array of plain numbers, strings or times, of exactly `size` bytes with its header."""
+    """Read an array of numbers, strings or times; `size` bytes in total, header included."""
     version = np.lib.format.read_magic(file)
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
     }
-    expect(version in readers, f"array {name!r} has version {version}")
+    expect(version in readers, f"array {name!r} has format version {version}")
     shape, fortran, dtype = readers[version](file)
     expect(
         dtype.kind in "biufmMUS" and dtype.names is None and dtype.itemsize > 0 and not fortran,
-        f"array {name!r} is {dtype}",
+        f"array {name!r} has dtype {dtype}",
     )
     expect(len(shape) <= _MAX_DIMENSIONS and all(n >= 0 for n in shape), f"{name!r} is {shape}")
     n_bytes = size - file.tell()
     expect(
         math.prod(shape) * dtype.itemsize == n_bytes,
-        f"array {name!r} of shape {shape} has {n_bytes} bytes",
+        f"array {name!r} of shape {shape} has a size of {n_bytes} bytes",
     )
     content = bytearray(n_bytes)
-    expect(file.readinto(content) == n_bytes and not file.read(1), f"array {name!r} is cut off")
+    expect(file.readinto(content) == n_bytes and not file.read(1), f"array {name!r} is truncated")
     array = np.frombuffer(content, dtype=dtype).reshape(shape)
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def take(arrays, name, shape, kind):
-    """Take an array out of `arrays`; None = any shape; `kind` as numpy's, with or without size."""
-    expect(name in arrays, f"there is no array {name!r}")
+    """Pop an array from `arrays`; any shape if None; `kind` is a dtype code like "f4" or "i"."""
+    expect(name in arrays, f"array {name!r} is missing")
     array = arrays.pop(name)
     expect(
         array.dtype.str[1:].startswith(kind) and (shape is None or array.shape == shape),
-        f"array {name!r} is {array.dtype} of shape {array.shape}"
+        f"array {name!r} has dtype {array.dtype} and shape {array.shape}"
         + ("" if shape is None else f", expected {shape}"),
     )
     expect(array.dtype.kind != "f" or np.isfinite(array).all(), f"array {name!r} is not finite")
@@ -114,7 +114,7 @@ def take(arrays, name, shape, kind):
 
 
 def take_matrix(arrays, name, shape):
-    """Take a CSR matrix out of `arrays`."""
+    """Pop a CSR matrix from `arrays`."""
     data, indices, indptr = (
         take(arrays, f"{name}_{part}", None, kind)
         for part, kind in zip(MATRIX_PARTS, ("f4", "i", "i"), strict=True)
@@ -126,7 +126,7 @@ def take_matrix(arrays, name, shape):
         and (np.diff(indptr) >= 0).all()
         and ((indices >= 0) & (indices < shape[1])).all()
     )
-    expect(ordered, f"{name!r} is no sparse matrix of shape {shape}")
+    expect(ordered, f"{name!r} is not a sparse matrix of shape {shape}")
     return sp.csr_matrix((data, indices, indptr), shape)
 
 

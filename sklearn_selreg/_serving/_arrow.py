@@ -1,4 +1,4 @@
-"""Lists of many users as a stream of Arrow record batches, made as they are read."""
+"""Recommendation lists of many users as a lazily computed stream of Arrow record batches."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ _EXTRA = "pip install sklearn_selreg[arrow]"
 
 
 def import_pyarrow(what):
-    """Import pyarrow; say what needs it if it is not there."""
+    """Import pyarrow; if it is not installed, the error names the method `what`."""
     try:
         import pyarrow
     except ImportError as error:
@@ -15,17 +15,17 @@ def import_pyarrow(what):
 
 
 def stream_lists(lists, users, names, batch_size):
-    """Make a reader of the lists of users, a batch of users at a time.
+    """Create a reader that computes the lists batch by batch.
 
     Parameters
     ----------
     lists : ListMaker
     users : ndarray of shape (n_users,)
-        Ids as they are to be shown.
+        Ids to show.
     names : tuple of (str, str)
-        Columns of users and items.
+        Column names of users and items.
     batch_size : int
-        Users in a batch.
+        Users per batch.
 
     Returns
     -------
@@ -65,6 +65,6 @@ def _as_arrow(pa, ids, name):
         return pa.array(ids.tolist() if ids.dtype.kind in "UT" else ids)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise TypeError(
-            f"recommend_batches writes ids of one type that Arrow has; those of {name!r} are not: "
-            f"{error}"
+            "recommend_batches requires ids of a single type supported by Arrow; got unsupported "
+            f"ids in column {name!r}: {error}"
         ) from error

@@ -1,8 +1,8 @@
-r"""Where the score of a user and an item comes from.
+r"""Decomposition of the score of a user and an item.
 
-At the end of a fit both sides of a score :math:`x_u \cdot y_i + b_{ui}` solve a linear system,
-given the other side. With :math:`h_{uij} = \max(0, m_{uij} - z_{uij})`, by how much the preference
-"i above j" of a slate is not met, and the other symbols of ``_als``:
+At the end of a fit, both sides of a score :math:`x_u \cdot y_i + b_{ui}` solve a linear system
+given the other side. With :math:`h_{uij} = \max(0, m_{uij} - z_{uij})`, the hinge loss of the
+preference "i above j" of a slate, and the other symbols of ``_als``:
 
 .. math::
 
@@ -14,10 +14,10 @@ given the other side. With :math:`h_{uij} = \max(0, m_{uij} - z_{uij})`, by how 
     + \mu \sum_{v, j} (a_{vij} h_{vij} - a_{vji} h_{vji}) x_v,
     & A_i &= \sum_v c_{vi} x_v x_v^T + c_i \sum_{w\ missing} x_w x_w^T + \lambda_I c_i I
 
-So :math:`x_u` is the sum of what each item of the history and each preference contributes, as in
-section 5 of Hu, Koren & Volinsky (2008), and :math:`y_i` of what interactions, features, and
-preferences contribute; the score is the sum of the products. Factors are at this fixed point as far
-as the sweeps have converged; what is missing is the remainder.
+Thus :math:`x_u` is a sum of contributions of history items and preferences, as in section 5 of Hu,
+Koren & Volinsky (2008), :math:`y_i` a sum of contributions of interactions, features and
+preferences, and the score the sum of their products. Factors are at this fixed point up to the
+convergence of the sweeps; the difference is the remainder.
 """
 
 from functools import cached_property, lru_cache
@@ -30,23 +30,23 @@ from .._data._arrays import as_objects
 from .._data._csr import gram
 from .._factorization._feature_prior import FEATURE_RIDGE
 
-_ITEMS_KEPT = 512  # items whose parts are kept
-_SMALLEST_MOVE = 1e-3  # relative singular value; what is below is numerical noise
+_ITEMS_KEPT = 512  # items whose parts are cached
+_SMALLEST_MOVE = 1e-3  # relative singular value; smaller ones are numerical noise
 
 
 def explain(model, row, column, *, by_feature):
-    """Take the score of a user and an item apart.
+    """Decompose the score of a user and an item.
 
     Parameters
     ----------
     model : FittedModel
-        By ALS.
+        Fitted by ALS.
     row : int
-        Of the user; -1 for one that is unknown.
+        Row of the user; -1 for an unknown user.
     column : int
-        Of the item.
+        Column of the item.
     by_feature : bool
-        Whether what the history and the item's features make together is listed by feature.
+        Whether to list the joint contribution of the history and the item features by feature.
 
     Returns
     -------
@@ -61,13 +61,13 @@ def explain(model, row, column, *, by_feature):
     score = explainer.score(row, column)
     rows.append(("remainder", None, score - sum(value for *_, value in rows)))
     kinds, sources, values = zip(*rows, strict=True)
-    sources = pd.Series(sources, dtype=object)  # None stays None, and numbers as they are
+    sources = pd.Series(sources, dtype=object)  # keeps None and numbers
     return pd.DataFrame({"kind": kinds, "source": sources, "contribution": values})
 
 
 def _sources(model, kind, positions):
-    """Return names of features, or ids of items, at positions; None at -1."""
-    # Positions of features are none of items: there may be more features than items.
+    """Return the names of features, or ids of items, at positions; None for -1."""
+    # Do not index items by positions of features: there may be more features than items.
     if kind == "feature":
         return model.feature_names[positions]
     if kind == "user_feature":
@@ -79,12 +79,12 @@ def _sources(model, kind, positions):
 
 
 class Explainer:
-    """Takes scores of a model apart; what all pairs need is computed once.
+    """Decomposition of the scores of a model, with shared quantities computed once.
 
     Parameters
     ----------
     model : FittedModel
-        By ALS.
+        Fitted by ALS.
     """
 
     def __init__(self, model):
@@ -92,15 +92,15 @@ class Explainer:
         users, items = model.plain_factors
         self.items = items.astype(np.float64)
         self.users = users[: len(model.as_of_fit)].astype(np.float64)
-        if model.user_features is not None:  # who has no interactions is only placed
+        if model.user_features is not None:  # without interactions: not used in updates of items
             self.users[np.diff(self.weighted.indptr[: len(self.users) + 1]) == 0] = 0
         self.weights = _missing_weights(model)
-        self.of_user = lru_cache(maxsize=1)(self._of_user)  # pairs come by user
+        self.of_user = lru_cache(maxsize=1)(self._of_user)  # pairs are sorted by user
         self.of_item = lru_cache(maxsize=_ITEMS_KEPT)(self._of_item)
 
     @cached_property
     def _confidence(self):
-        """Confidence of the interactions of fitted users, by item: a csc_matrix."""
+        """Confidence of the interactions of fitted users, as a csc_matrix."""
         return self.model.backbone.confidence(self.weighted[: len(self.users)]).tocsc()
 
     @cached_property
@@ -116,7 +116,7 @@ class Explainer:
         return float(self.model.user_rows(np.array([row]))[0] @ self.model.item_factors[column])
 
     def parts(self, row, column, *, by_feature):
-        """Return kinds, positions and contributions of all but the remainder."""
+        """Return kinds, positions and contributions of all parts except the remainder."""
         kind, history, own, told, by_told, candidates, preferred = self.of_user(row)
         interactions, features, by_features, judged = self.of_item(column)
         theirs = interactions + by_features.sum(axis=0)
@@ -138,24 +138,24 @@ class Explainer:
         return parts
 
     def _of_user(self, row):
-        """Take a user's factors apart.
+        """Decompose a user's factors.
 
         Returns
         -------
         kind : str
-            `history`, or `mean_user` if nothing is known of the user.
+            `history`, or `mean_user` for users without interactions and features.
         history : ndarray of shape (n_history,), int
             Columns of the user's items.
         own : ndarray of shape (n_history, k)
-            What each contributes.
+            Contribution of each item.
         told : ndarray of shape (n_features_of_user,), int
             Columns of the user's features.
         by_told : ndarray of shape (n_features_of_user, k)
-            What each contributes.
+            Contribution of each feature.
         candidates : ndarray of shape (n_preferred,), int
-            Columns of candidates that preferences of the user's slates push up or down.
+            Columns of candidates pushed up or down by preferences of the user's slates.
         preferred : ndarray of shape (n_preferred, k)
-            What each contributes.
+            Contribution of each candidate.
         """
         model, items, matrix = self.model, self.items, self.weighted
         user = model.user_rows(np.array([row]))[0, : items.shape[1]].astype(np.float64)
@@ -187,26 +187,26 @@ class Explainer:
         ends = np.cumsum([len(history), len(told)])
         own, by_told, moves = np.split(_solve(system, np.vstack(terms)), ends)
         if len(candidates):
-            # The last update of the users is exact, but for hinges as they were before it. So what
-            # the history does not explain is due to preferences: to the pushes nearest to those of
-            # now.
+            # The last update of the users is exact, except that it used earlier hinges. What the
+            # history does not explain is thus due to preferences; we take the pushes nearest to the
+            # current ones.
             rest = user - own.sum(axis=0) - by_told.sum(axis=0) - push @ moves
             push = push + np.linalg.lstsq(moves.T, rest, rcond=_SMALLEST_MOVE)[0]
         return "history", history, own, told, by_told, candidates, push[:, np.newaxis] * moves
 
     def _of_item(self, column):
-        """Take an item's factors apart.
+        """Decompose an item's factors.
 
         Returns
         -------
         interactions : ndarray of shape (k,)
-            What the interactions of all users contribute.
+            Contribution of the interactions of all users.
         features : ndarray of shape (n_features_of_item,), int
             Columns of the item's features.
         by_features : ndarray of shape (n_features_of_item, k)
-            What each contributes.
+            Contribution of each feature.
         judged : ndarray of shape (k,)
-            What the preferences of all users' slates contribute.
+            Contribution of the preferences of all users' slates.
         """
         model, users, weight = self.model, self.users, self.weights[column]
         span = slice(*self._confidence.indptr[column : column + 2])
@@ -232,7 +232,7 @@ class Explainer:
 
 
 def _described(model, row):
-    """Return columns of a user's features, and what each leads to expect, (n, k) float64."""
+    """Return the columns of a user's features, and their prior means, (n, k) float64."""
     if model.user_features is None or row < 0:
         return np.empty(0, dtype=np.intp), np.empty((0, model.backbone.factors))
     features = model.user_features[[row]]
@@ -241,7 +241,7 @@ def _described(model, row):
 
 
 def _pushes(model, which):
-    """Return by how much unmet preferences of some slates push their candidates.
+    """Compute how much violated preferences of the given slates push their candidates.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def _pushes(model, which):
     users : ndarray of shape (n_kept,), int
     items : ndarray of shape (n_kept, slate_size), int
     pushes : ndarray of shape (n_kept, slate_size), float64
-        mu times the sum of a h over the pairs a candidate should win, less those it should lose.
+        mu times the sum of a h over pairs the candidate should win, minus pairs it should lose.
     """
     slates = model.preferences.slates
     users, items = slates.users[which], slates.items[which]
@@ -267,15 +267,15 @@ def _pushes(model, which):
 
 
 def _missing_weights(model):
-    """Return the weights of missing entries by item, (n_items,) float64."""
+    """Weights of missing entries by item, (n_items,) float64."""
     weights = model.backbone.missing_weights(model.popularity)
     return np.ones(len(model.items)) if weights is None else weights
 
 
 def feature_coefficients(model):
-    """Return the coefficients of the ridge regression of item factors on features.
+    """Coefficients of the ridge regression of item factors on features.
 
-    With many features they take seconds, and are computed once.
+    They are cached, as they take seconds for many features.
     """
     if "coefficients" not in model.item_cache:
         items = model.plain_factors[1].astype(np.float64)
@@ -285,7 +285,7 @@ def feature_coefficients(model):
 
 
 def _ridge(features, items, weights):
-    """Return the coefficients W of item factors on features, (n_features, k)."""
+    """Ridge coefficients W of item factors on features, (n_features, k)."""
     moments = gram(features, weights)
     moments[np.diag_indices_from(moments)] += FEATURE_RIDGE
     weighted = features.T @ (weights[:, np.newaxis] * items)

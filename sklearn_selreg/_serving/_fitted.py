@@ -1,4 +1,4 @@
-"""What a fitted model is: one object, which recommends, folds in, explains and is saved."""
+"""The fitted model: a single object for recommending, folding in, explaining and saving."""
 
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,47 +27,47 @@ class FittedModel:
     Attributes
     ----------
     users, items : ndarrays of shape (n_users,) and (n_items,)
-        Ids; users who were folded in come after those who were fitted.
+        Ids; folded-in users come after fitted users.
     user_factors, item_factors : ndarrays of shape (n_users, k) and (n_items, k), float32
-        `backbone.factors` columns, and those of biases.
+        `backbone.factors` columns, followed by bias columns.
     histories : Histories
-        What is known of the users.
+        Interactions of the users.
     popularity : ndarray of shape (n_items,), int
-        Numbers of interactions, as in the fit.
+        Number of interactions of each item in the fit.
     backbone : ALSBackbone or SampledBackbone
     scale : StrengthScale
     periods : ndarray of shape (n_periods,), float64
-        Their centers; one of them if popularity does not depend on time.
+        Centers of the periods; a single one if popularity does not depend on time.
     uses_last_period : bool
-        Whether all users are in the last one.
+        Whether all users are placed in the last period.
     id_names : tuple of (str, str)
-        What users and items are called in tables.
+        Names of the user and item columns in tables.
     item_columns : ItemColumns
-        Of the item data.
+        Columns of the item data.
     time_kind : str or None
-        What the times were; None without.
+        Kind of the fitted times; None without times.
     time_span : tuple of (float, float) or None
-        The first and the last one.
+        First and last fitted time.
     features : csr_matrix of shape (n_items, n_features), float32, or None
     feature_names : ndarray of shape (n_features,), object
     user_gram : ndarray of shape (k, k), float64, or None
-        Of the users that items were solved against; None without features.
+        Gram matrix of the users that items were solved against; None without features.
     own_bias : ndarray of shape (n_items,), float32, or None
-        What the backbone learned of the biases.
+        Biases learned by the backbone itself.
     fold_in_scale : float
-        By which the backbone scales folded-in users.
+        Factor by which the backbone scales folded-in users.
     preferences : PreferenceLoss or None
-        That of the last update of the users.
+        Preference loss of the last update of the users.
     as_of_fit : ndarray of shape (n_fitted_users,), bool
         Whether a user's factors are still those of the fit.
     given : GivenFactors or None
-        None if the factors were fitted here.
+        None if the factors were fitted by the estimator.
     user_features : csr_matrix of shape (n_users, n_user_features), float32, or None
     user_feature_names : ndarray of shape (n_user_features,), object
     user_coefficients : ndarray of shape (n_user_features, k), float32, or None
-        By which users are expected to be what their features say.
+        Coefficients of the prior means of users given their features.
     item_cache : dict
-        What was computed of the items, and takes seconds.
+        Cache of slow computations on items.
     """
 
     users: np.ndarray
@@ -104,35 +104,35 @@ class FittedModel:
 
     @property
     def weighted(self):
-        """What `alpha` is multiplied by, as `matrix`."""
+        """Weights that `alpha` multiplies, in the form of `matrix`."""
         return self.scale.apply(self.matrix)
 
     @property
     def plain_factors(self):
-        """Factors of users and items without columns of biases."""
+        """Factors of users and items without bias columns."""
         k = self.backbone.factors
         return self.user_factors[:, :k], self.item_factors[:, :k]
 
     @property
     def bias(self):
-        """Biases of the items in each period, (n_items, n_periods); of 0 periods if none."""
+        """Item biases by period, (n_items, n_periods); with 0 columns if there are no biases."""
         return self.item_factors[:, self.backbone.factors :]
 
     @property
     def seen(self):
-        """The matrix with an empty last row, which -1 stands for: unknown users."""
+        """The matrix with an additional empty row for unknown users (-1)."""
         indptr = np.append(self.matrix.indptr, self.matrix.indptr[-1])
         shape = self.matrix.shape[0] + 1, self.matrix.shape[1]
         return sp.csr_matrix((self.matrix.data, self.matrix.indices, indptr), shape)
 
     @property
     def mean_user(self):
-        """Factors of a user of whom nothing is known."""
+        """Factors of an unknown user."""
         return mean_user(self.user_factors, len(self.periods))
 
     @property
     def is_nobody(self):
-        """Of which users nothing is known, (n_users,) bool; they are the mean user."""
+        """Mask of users without any information, (n_users,) bool; they have the mean factors."""
         nobody = np.diff(self.matrix.indptr) == 0
         if self.given is not None:
             nobody[:] = False
@@ -141,14 +141,14 @@ class FittedModel:
         return nobody
 
     def user_rows(self, rows):
-        """Return factors by row; -1 is the mean user."""
+        """Return factors by row; -1 for the mean user."""
         factors = self.user_factors[rows]
         if (rows < 0).any():
             factors[rows < 0] = self.mean_user
         return factors
 
     def score(self, rows):
-        """Return the scores of all items for some users, (n, n_items) float32."""
+        """Return the scores of all items for the given users, (n, n_items) float32."""
         return self.user_rows(rows) @ self.item_factors.T
 
     def score_pairs(self, rows, columns):
@@ -168,14 +168,14 @@ class FittedModel:
         return np.concatenate([self.score(part).min(axis=1) for part in parts])[which]
 
     def lacks_history(self, rows):
-        """Return of which users (-1: a new one) there are given factors alone, (n,) bool."""
+        """Mask of users (-1: new) that have given factors but no interactions, (n,) bool."""
         if self.given is None:
             return np.zeros(len(rows), dtype=bool)
         indptr = self.matrix.indptr
         return (rows >= 0) & (indptr[rows + 1] == indptr[rows])
 
     def is_judged(self, rows):
-        """Return for which users (-1: a new one) a judge's preferences act, (n,) bool."""
+        """Mask of users (-1: new) affected by a judge's preferences, (n,) bool."""
         judged = (rows >= 0) & (rows < len(self.as_of_fit))
         judged[judged] = self.as_of_fit[rows[judged]]
         if self.preferences is None:
@@ -183,7 +183,7 @@ class FittedModel:
         return judged & np.isin(rows, self.preferences.slates.users)
 
     def with_items(self, ids, factors, own_bias, features, columns):
-        """Return the model with more items, which nobody has."""
+        """Return the model with additional items, without interactions."""
         n_new, matrix = len(ids), self.matrix
         shape = matrix.shape[0], matrix.shape[1] + n_new
         wider = sp.csr_matrix((matrix.data, matrix.indices, matrix.indptr), shape)

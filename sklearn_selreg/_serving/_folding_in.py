@@ -1,4 +1,4 @@
-"""Folding in after the fit: users from interactions and features, and items from their features."""
+"""Folding in: users by interactions and features, and items by features, after the fit."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ from ._given import GivenFactors
 
 @dataclass(frozen=True, eq=False)
 class DescribedUsers:
-    """Users and what they are.
+    """Users and their features.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class DescribedUsers:
 
 
 def describe_users(model, encoder, user_data, user_name):
-    """Read user data that comes after the fit; return `DescribedUsers`."""
+    """Read user data passed after the fit; return `DescribedUsers`."""
     check_foldable(model.user_features, encoder, "fold_in", "user")
     table = read_item_data(user_data, user_name, of="user")
     n_features = model.user_features.shape[1]
@@ -45,7 +45,7 @@ def describe_users(model, encoder, user_data, user_name):
 
 
 def check_foldable(features, encoder, method, of):
-    """Raise if there is nothing by which users or items could be placed."""
+    """Raise a ValueError if the model cannot place users or items by their features."""
     if features is not None and encoder is not None:
         return
     lacks = f"features: it was fitted without {of}_data"
@@ -53,10 +53,10 @@ def check_foldable(features, encoder, method, of):
         lacks += " or item_encoder." if of == "item" else "."
     else:
         lacks = (
-            f"{of}_encoder_ to make them: a file does not hold it. Call {method} before save, or "
-            "pickle the model."
+            f"{of}_encoder_ to compute them, because saved files do not include it. Call {method} "
+            "before save, or pickle the model."
         )
-    raise ValueError(f"{method} places {of}s by their features, and the model has no {lacks}")
+    raise ValueError(f"{method} places {of}s by their features, but the model has no {lacks}")
 
 
 def fold_in_users(model, added, known, time_col, described=None):
@@ -67,11 +67,11 @@ def fold_in_users(model, added, known, time_col, described=None):
     model : FittedModel
     added : Interactions
     known : "append", "replace" or None
-        What becomes of interactions of known users; None: replaced, with a warning.
+        Treatment of earlier interactions of known users. If None, they are replaced with a warning.
     time_col : int, str or None
-        For messages.
+        Time column, for messages.
     described : DescribedUsers or None
-        What is new of their features.
+        New features of users.
 
     Returns
     -------
@@ -88,14 +88,14 @@ def fold_in_users(model, added, known, time_col, described=None):
         after = before.add(more)
     elif known is None:
         lost = lose_strength(before.matrix, after.matrix) | model.is_judged(rows)
-        lost |= model.lacks_history(rows)  # factors that nobody can solve for again
+        lost |= model.lacks_history(rows)  # given factors cannot be recomputed
         _warn_of_replaced(added.users, lost)
     before = before if known == "append" else None
     weights = _user_periods(model, added, before)
     features = _features(model, rows, added.users, described)
     factors = _solve(model, rows, before, after, weights, features)
     as_of_fit = model.as_of_fit
-    if known == "append":  # of whom nothing is added, nor told, nothing changes
+    if known == "append":  # without new interactions or features, nothing changes
         same = (rows >= 0) & (np.diff(more.matrix.indptr) == 0)
         if described is not None:
             same &= encode(described.ids, added.users) < 0
@@ -112,15 +112,15 @@ def fold_in_users(model, added, known, time_col, described=None):
 
 
 def fold_in_described(model, described, added):
-    """Place users of whom only the features are new: they may be known, or have no interactions.
+    """Place users with new features but no new interactions; they may be known or unknown.
 
     Parameters
     ----------
     model : FittedModel
-        With user features.
+        Model with user features.
     described : DescribedUsers
     added : Interactions or None
-        Whose users are left out: `fold_in_users` has placed them.
+        Users to skip, as `fold_in_users` has already placed them.
 
     Returns
     -------
@@ -135,7 +135,10 @@ def fold_in_described(model, described, added):
     changes = (rows < 0) | (np.asarray(abs(described.features - before).sum(axis=1)).ravel() > 0)
     if not changes.any():
         if added is None:
-            warn(f"All of {len(rows)} users of user_data are known as they are: nothing changes.")
+            warn(
+                f"All {len(rows)} users of user_data are already known with the same features; "
+                "nothing changes."
+            )
         return model
     rows, described = rows[changes], described[changes]
     warn_of_unknown(
@@ -151,7 +154,7 @@ def fold_in_described(model, described, added):
 
 
 def _features(model, rows, users, described):
-    """Return the features of users: new ones, else those they had, else none."""
+    """Return the features of users: new ones if given, else known ones, else none."""
     if model.user_features is None:
         return None
     if described is None:
@@ -162,10 +165,10 @@ def _features(model, rows, users, described):
 
 
 def _place(model, users, rows, factors, histories, features):
-    """Return the model with other rows of users; those of -1 are appended."""
+    """Return the model with replaced rows of users; users of row -1 are appended."""
     n_known, new = len(model.users), rows < 0
     rows = np.where(new, n_known - 1 + np.cumsum(new), rows)
-    source = np.arange(n_known + np.sum(new))  # where each user's row comes from
+    source = np.arange(n_known + np.sum(new))  # source of each user's row
     source[rows] = n_known + np.arange(len(rows))
     described = model.user_features
     if features is not None:
@@ -180,9 +183,9 @@ def _place(model, users, rows, factors, histories, features):
 
 
 def _warn_of_new_ids(model, added, columns, new):
-    """Warn of unknown items, and of new users with ids of another type than all known ones."""
+    """Warn about unknown items, and new users with ids of a type that no known id has."""
     unknown = columns < 0
-    left_out = "their interactions are left out"
+    left_out = "their interactions are ignored"
     warn_of_unknown("items", added.items[unknown], len(columns), model.items, left_out)
     warn_of_unknown(
         "users",
@@ -195,7 +198,7 @@ def _warn_of_new_ids(model, added, columns, new):
 
 
 def _warn_of_times(model, added, known, time_col):
-    """Warn of times far from those of the fit, where they matter."""
+    """Warn about times far from those of the fit, if times matter."""
     told = check_times(model.time_kind, model.time_span, added, time_col)
     by_time = not model.uses_last_period and len(model.periods) > 1
     if told is not None and (by_time or known == "append"):
@@ -203,31 +206,30 @@ def _warn_of_times(model, added, known, time_col):
 
 
 def _check_appendable(model, users, rows):
-    """Raise if nothing is known of the interactions of users that others gave factors to."""
+    """Raise a ValueError for users with given factors whose interactions are unknown."""
     blank = model.lacks_history(rows)
     if blank.any():
         raise ValueError(
-            "known='append' adds to interactions, of which from_factors knows none: "
-            f"{blank.sum()} users of X have only factors, such as "
-            f"{users[blank].tolist()[0]!r}. Pass all of their interactions, with "
-            "known='replace'."
+            "known='append' adds to known interactions, but from_factors was given none for "
+            f"{blank.sum()} users of X (e.g. {users[blank].tolist()[0]!r}). Pass all of their "
+            "interactions, with known='replace'."
         )
 
 
 def _warn_of_replaced(users, replaced):
-    """Warn that histories are lost."""
+    """Warn about lost histories."""
     if replaced.any():
         warn(
-            f"{replaced.sum()} of {len(users)} users of X are known to the model, such as "
-            f"{users[replaced].tolist()[0]!r}, and X replaces more than it holds: items that "
-            "they may now be recommended again, strengths, what a judge said, or given "
-            "factors. Pass known='append' to add X to what is known, or known='replace' if "
-            "that is meant."
+            f"{replaced.sum()} of {len(users)} users of X are already known (e.g. "
+            f"{users[replaced].tolist()[0]!r}), and replacing their data loses information that "
+            "X does not contain: interactions (these items may be recommended again), strengths, "
+            "a judge's preferences, or given factors. Pass known='append' to add X to the known "
+            "data, or known='replace' to confirm."
         )
 
 
 def _user_periods(model, added, before):
-    """Return the periods of users: that of their newest interaction, else the last one."""
+    """Period weights of users: the period of the newest interaction, else the last period."""
     times = added.times
     if times is not None:
         times = np.where(added.matrix.data > 0, times, -np.inf)
@@ -241,20 +243,20 @@ def _user_periods(model, added, before):
 
 
 def _prior(model, features):
-    """Return what users are expected to be from their features, (n, factors) float32, or None."""
+    """Prior means of users given their features, (n, factors) float32, or None."""
     return None if features is None else features @ model.user_coefficients
 
 
 def _solve(model, rows, before, after, weights, features):
-    """Solve for users whose interactions are as in `after`.
+    """Solve for the factors of users with the interactions `after`.
 
     Parameters
     ----------
     model : FittedModel
     rows : ndarray of shape (n,), int
-        Of the users; -1 for new ones.
+        Rows of the users; -1 for new users.
     before : Histories or None
-        What was known of them, if `after` adds to it.
+        Previous interactions, if `after` extends them.
     after : Histories
     weights : ndarray of shape (n, n_periods), float32
     features : csr_matrix of shape (n, n_user_features), float32, or None
@@ -286,7 +288,7 @@ def _solve(model, rows, before, after, weights, features):
 
 
 def _solve_judged(model, rows, after, weights, factors, prior):
-    """Go on from factors of users of whom a judge has preferences, in place."""
+    """Refine the factors of users affected by a judge's preferences, in place."""
     judged = np.flatnonzero(model.is_judged(rows))
     judged = judged[np.argsort(rows[judged])]
     if not len(judged):
@@ -305,16 +307,16 @@ def _solve_judged(model, rows, after, weights, factors, prior):
 
 
 def fold_in_new_items(model, ids, features, columns):
-    """Place items that nobody has by their features, users fixed.
+    """Place items without interactions by their features, users fixed.
 
     Parameters
     ----------
     model : FittedModel
-        With features.
+        Model with item features.
     ids : ndarray of shape (n_new,)
     features : csr_matrix of shape (n_new, n_features), float32
     columns : ItemColumns
-        Of the new items.
+        Item data of the new items.
 
     Returns
     -------

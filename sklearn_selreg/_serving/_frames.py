@@ -1,4 +1,4 @@
-"""Tables that are returned: columns as a frame of pandas, polars or pyarrow."""
+"""Returned tables: conversion of columns to a frame of pandas, polars or pyarrow."""
 
 from importlib.util import find_spec
 
@@ -10,12 +10,12 @@ LIBRARIES = ("pandas", "polars", "pyarrow")
 
 
 def frame_library(as_frame):
-    """Return the library that a parameter `as_frame` names; None for no frame.
+    """Return the library selected by a parameter `as_frame`; None for no frame.
 
     Parameters
     ----------
     as_frame : bool or str
-        True: pandas.
+        Name of the library; True for pandas.
 
     Returns
     -------
@@ -24,7 +24,7 @@ def frame_library(as_frame):
     Raises
     ------
     ValueError
-        For another value.
+        For any other value.
     ImportError
         If the library is not installed.
     """
@@ -39,12 +39,12 @@ def frame_library(as_frame):
 
 
 def make_frame(columns, library):
-    """Make a frame.
+    """Build a frame.
 
     Parameters
     ----------
     columns : dict of str to ndarray of shape (n,)
-        For pandas, Series as well.
+        For pandas, also Series.
     library : {"pandas", "polars", "pyarrow"}
 
     Returns
@@ -54,27 +54,27 @@ def make_frame(columns, library):
     Raises
     ------
     ValueError
-        If the library has no type for the values of a column.
+        If the library does not support the values of a column.
     """
     if library == "pandas":
         return pd.DataFrame(columns)
     values = {name: _plain(column) for name, column in columns.items()}
     try:
         return nw.from_dict(values, backend=library).to_native()
-    except Exception as error:  # each library has its own
+    except Exception as error:  # differs by library
         kinds = {
             name: sorted({type(value).__name__ for value in v})
             for name, v in values.items()
             if isinstance(v, list)
         }
         raise ValueError(
-            f"{library} has no type for ids such as these, of {kinds}: {error} as_frame=True "
-            "gives a pandas DataFrame, whose columns may hold anything."
+            f"{library} does not support ids of types {kinds}: {error} Use as_frame=True for a "
+            "pandas DataFrame, whose columns may contain any objects."
         ) from error
 
 
 def _plain(column):
-    """Return a column as polars and pyarrow read it: types of objects they find only in lists."""
+    """Convert a column for polars and pyarrow, which infer object types only from lists."""
     if column.dtype == object:
         return column.tolist()
     if column.dtype.kind in "mM" and np.datetime_data(column.dtype)[0] in ("s", "m", "h"):

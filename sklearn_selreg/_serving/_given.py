@@ -1,4 +1,4 @@
-"""Factors that were made elsewhere, and what of them a judge's preferences have replaced."""
+"""Factors fitted elsewhere, and bookkeeping of the rows replaced by a judge's preferences."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from .._utils._warn import warn
 
 @dataclass(frozen=True, eq=False)
 class Replaced:
-    """Rows of an array, and what they were before.
+    """Replaced rows of an array, and their previous values.
 
     Attributes
     ----------
     array : ndarray
     rows : ndarray of int
     values : ndarray
-        Those before.
+        Previous values.
     """
 
     array: np.ndarray
@@ -26,7 +26,7 @@ class Replaced:
 
     @classmethod
     def all_by(cls, moved):
-        """Replace rows of arrays, all or none: of tuples (array, rows, values)."""
+        """Replace rows of arrays atomically; `moved` has tuples (array, rows, values)."""
         before = tuple(cls(array, rows, array[rows]) for array, rows, _ in moved)
         try:
             for array, rows, values in moved:
@@ -40,7 +40,7 @@ class Replaced:
 
 @dataclass(frozen=True, eq=False)
 class GivenFactors:
-    """What has become of factors that were made elsewhere; they are changed in place.
+    """State of factors that were fitted elsewhere, and are changed in place.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class GivenFactors:
 
     @contextmanager
     def as_given(self):
-        """Let the factors be what they were given as; if anything raises, what they had become."""
+        """Restore the factors as given; if the body raises, put the replaced rows back."""
         become = self._put_back(self.replaced)
         try:
             yield
@@ -65,20 +65,20 @@ class GivenFactors:
 
 
 def warn_of_unknown_histories(model, rows, so):
-    """Warn of users of whom factors were given, but nothing of what anybody has seen.
+    """Warn about users with given factors if the model was given no interactions at all.
 
     Parameters
     ----------
     model : FittedModel
     rows : ndarray of shape (n,), int
-        Of the users asked for; -1: unknown ones.
+        Rows of the requested users; -1 if unknown.
     so : str
-        What that does: "it may be recommended to them".
+        Clause about the consequence for seen items, e.g. "it may be recommended to them".
     """
     lacking = model.lacks_history(rows)
-    if lacking.any() and not model.popularity.any():  # else who has no interactions has none
+    if lacking.any() and not model.popularity.any():  # else an empty history is really empty
         warn(
-            f"What {lacking.sum()} of {len(rows)} users have seen, such as "
-            f"{model.users[rows[lacking]][:1].tolist()[0]!r}, is not known: {so}. Pass "
-            "interactions= to from_factors, or set filter_seen=False if that is meant."
+            f"What {lacking.sum()} of {len(rows)} users (e.g. "
+            f"{model.users[rows[lacking]][:1].tolist()[0]!r}) have seen is unknown: {so}. Pass "
+            "interactions= to from_factors, or set filter_seen=False to confirm."
         )

@@ -1,4 +1,4 @@
-"""Lists that keep to rules: rankings as far down as it takes, and what is chosen from them."""
+"""Recommendation lists subject to rules, chosen from rankings of sufficient depth."""
 
 from functools import cached_property
 
@@ -12,18 +12,18 @@ from .._utils._warn import warn
 from ._recommend import MOST_PADDING, best_items, recommend_rows
 
 _USERS_PER_CHUNK = 10_000
-_ENTRIES = 2**23  # of rankings at a time: 64 MB
-_DEEPER = 4  # a ranking that was too short is made so many times as long
+_ENTRIES = 2**23  # entries of rankings at a time: 64 MB
+_DEEPER = 4  # factor by which rankings that are too short are extended
 
 
 class ListMaker:
-    """Makes lists of users of a model, part by part.
+    """Compute recommendation lists of users, part by part.
 
     Parameters
     ----------
     model : FittedModel
     rows : ndarray of shape (n_users,), int
-        Of the users; -1 for the mean user.
+        Rows of the users; -1 for the mean user.
     rules : ListRules
     n_items : int
     num_threads, verbose : int
@@ -31,7 +31,7 @@ class ListMaker:
     Attributes
     ----------
     n_short : int
-        How many lists had fewer new items than `rules.min_new`.
+        Number of lists with fewer new items than `rules.min_new`.
     """
 
     def __init__(self, model, rows, rules, n_items, *, num_threads, verbose=0):
@@ -41,7 +41,7 @@ class ListMaker:
         self.n_short = 0
 
     def make(self, part):
-        """Return the lists of a slice of the users: columns and scores, as of `best_items`."""
+        """Return the lists of a slice of the users: columns and scores, as from `best_items`."""
         rules = self.rules[part]
         if rules.are_plain:
             return recommend_rows(
@@ -70,7 +70,7 @@ class ListMaker:
         return np.pad(array, wider, constant_values=value)
 
     def _choose(self, rows, rules, columns, scores):
-        """Fill in the lists of some users."""
+        """Fill in the lists of the given users."""
         is_new = self.model.popularity == 0
         ranking = Ranking(self.model, rows, rules, self.num_threads)
         fresh = Ranking(self.model, rows, rules, self.num_threads, is_new)
@@ -96,7 +96,7 @@ class ListMaker:
         fill(np.arange(len(rows)), columns.shape[1] * (_DEEPER if len(rules.quotas) else 1))
 
     def warn_if_short(self):
-        """Warn if there were too few new items for some lists."""
+        """Warn if some lists have too few new items."""
         if self.n_short:
             few = (
                 f"{self.n_short} of {len(self.rows)} lists have fewer than "
@@ -104,25 +104,25 @@ class ListMaker:
             )
             if len(self.rules.quotas):
                 why = (
-                    "no more items without interactions were found that these users may get and "
-                    "that fit into max_per_group. Raise its quotas, list more such items in "
+                    "no further items without interactions are allowed for these users and within "
+                    "the quotas of max_per_group. Raise the quotas, add more new items to "
                     "item_data before fit, or call fold_in_items."
                 )
             else:
                 why = (
-                    "there are not more items without interactions that these users may get. List "
-                    "more of them in item_data before fit, or call fold_in_items."
+                    "no further items without interactions are allowed for these users. Add more "
+                    "new items to item_data before fit, or call fold_in_items."
                 )
             warn(few + why)
 
 
 def _nothing(n_users):
-    """Return rankings that have ended before they begin."""
+    """Return empty rankings."""
     return np.full((n_users, 1), -1, np.int32), np.full((n_users, 1), np.nan, np.float32)
 
 
 class Ranking:
-    """The candidates of users, best first, as far down as is asked for.
+    """Rankings of the candidates of users, up to a requested depth.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class Ranking:
     rules : ListRules
     num_threads : int
     mask : bool array of shape (n_items,) or None
-        Further restricts the candidates.
+        Mask that further restricts the candidates.
     """
 
     def __init__(self, model, rows, rules, num_threads, mask=None):
@@ -144,7 +144,7 @@ class Ranking:
         self.n_candidates = n_all if self.candidates is None else len(self.candidates)
 
     def best(self, users, depth):
-        """Return columns and scores of the best of some users, (n, depth) or fewer columns."""
+        """Return columns and scores of the best items of users, at most `depth` per user."""
         depth = max(min(depth, self.n_candidates), 1)
         if self.rules.allowed is not None:
             return self._from_listed(users, depth)
@@ -162,7 +162,7 @@ class Ranking:
         )
 
     def _barred(self, users):
-        """Return what some users must not get, or None."""
+        """Return the items that must not be recommended to the given users, or None."""
         own = self.model.seen[self.rows[users]] if self.rules.filter_seen else None
         excluded = None if self.rules.excluded is None else self.rules.excluded[users]
         if own is None or excluded is None:
@@ -171,7 +171,7 @@ class Ranking:
 
     @cached_property
     def _listed(self):
-        """What users may get, best first by user: where each begins, columns, scores."""
+        """Allowed items of users, best first: start of each user, columns and scores."""
         allowed = self.rules.allowed
         row, column = entry_rows(allowed), allowed.indices
         keep = np.ones(len(row), dtype=bool)
@@ -205,7 +205,7 @@ class Ranking:
 
 
 def most_items(rules, n_all):
-    """Return how many items a list can have by the quotas: to look for more is in vain."""
+    """Return the maximum length of a list under the quotas, to limit the search."""
     candidates = slice(None) if rules.candidates is None else rules.candidates
     most = n_all if rules.candidates is None else len(rules.candidates)
     for groups, quota in zip(rules.groups[:, candidates], rules.quotas, strict=True):

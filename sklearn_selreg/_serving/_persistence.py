@@ -1,4 +1,4 @@
-"""Saved models: a `FittedModel`, and what else the estimator keeps, in an archive."""
+"""Saved models: a `FittedModel` and other attributes of the estimator, in an archive."""
 
 import json
 import os
@@ -38,12 +38,12 @@ from ._saved_parameters import as_python, parameters_to_json, read_parameters
 
 FORMAT = "sklearn_selreg model"
 FORMAT_VERSION = 5
-READABLE = (4, 5)  # before 5 there were no user features
+READABLE = (4, 5)  # 5 added user features
 NOT_SAVED = (
     *("judge_", "gate_", "item_encoder_", "user_encoder_", "_supervision", "_left_behind"),
     *("_found", "_set_since_cloned", "item_cache"),
 )
-"""What of a fitted estimator a file does not have; a loaded one has None for the public ones."""
+"""Fitted attributes that are not saved; public ones are None in a loaded estimator."""
 
 _DESCRIPTION, _ITEM_COLUMNS = "model.json", "item_columns.json"
 _ARRAYS = ("user_factors", "item_factors", "popularity", "periods", "as_of_fit")
@@ -51,35 +51,35 @@ _OPTIONAL_ARRAYS = ("own_bias", "user_gram", "user_coefficients")
 
 
 def check_version(version, current):
-    """Warn if a model was made by another version of the package."""
+    """Warn if a model was saved by another version of the package."""
     if version != current:
         warn(
-            f"The model was made by sklearn_selreg {version}, and this is {current}. It may "
-            "predict otherwise than it did, or fail. Fit it anew, or use that version.",
+            f"The model was saved by sklearn_selreg {version}, but this is {current}. Predictions "
+            "may differ or fail. Refit the model, or use the original version.",
             ModelVersionWarning,
         )
 
 
 def save_model(estimator, path, version):
-    """Write a fitted model to a file; it appears when it is complete, or not at all.
+    """Write a fitted model to a file, atomically.
 
     Parameters
     ----------
     estimator : SelectiveLLMRegularizedMF
     path : str or path-like
     version : str
-        Of the package.
+        Version of the package.
 
     Raises
     ------
     ValueError
-        For ids and parameters that cannot be stored, and for factors that are not finite.
+        For ids and parameters that cannot be saved, and for non-finite factors.
     """
     write_archive(path, *pack(estimator, version))
 
 
 def pack(estimator, version):
-    """Return what a file holds of an estimator: arrays by name, and JSON contents by name."""
+    """Return the file content of an estimator: arrays by name, and JSON contents by name."""
     parameters, left_behind = parameters_to_json(estimator)
     about = {
         "format": FORMAT,
@@ -95,7 +95,7 @@ def pack(estimator, version):
     arrays, lists = _pack(model)
     names = getattr(estimator, "feature_names_in_", None)
     lists[_DESCRIPTION] = about | {
-        "arrays": sorted(arrays),  # some are optional: none may be lost unnoticed
+        "arrays": sorted(arrays),  # detects the loss of optional ones
         **_describe(model),
         "popularity_periods": int(estimator.popularity_periods_),
         "iterations": int(estimator.iterations_),
@@ -109,14 +109,14 @@ def pack(estimator, version):
 
 
 def plain_state(estimator, version):
-    """Return what a file holds as a dict of arrays and text, for formats that trust no type."""
+    """Return the file content as a dict of arrays and text, for formats with few trusted types."""
     arrays, lists = pack(estimator, version)
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     return {"arrays": arrays, "json": json.dumps(lists, allow_nan=False)}
 
 
 def restore_plain_state(estimator, state, version):
-    """Give an estimator the state that `plain_state` has made of another one; it is checked."""
+    """Restore an estimator from the state returned by `plain_state`, with all checks."""
     arrays, lists = dict(state["arrays"]), json.loads(state["json"])
     is_fitted = "arrays" in typed(lists.get(_DESCRIPTION), dict, _DESCRIPTION)
     build = _build if is_fitted else _build_unfitted
@@ -126,7 +126,7 @@ def restore_plain_state(estimator, state, version):
 
 
 def _pack(model):
-    """Return the arrays of a model by name, and lists of ids that cannot be arrays."""
+    """Return the arrays of a model by name, and its JSON contents, such as object ids."""
     arrays, lists = {name: getattr(model, name) for name in _ARRAYS}, {}
     for name in ("users", "items"):
         pack_ids(getattr(model, name), name, arrays, lists)
@@ -153,7 +153,7 @@ def _pack(model):
 
 
 def _pack_item_columns(columns, arrays, lists):
-    """Put columns of item data into `arrays` and `lists`, except for those of other objects."""
+    """Add columns of item data to `arrays` and `lists`, except those JSON cannot represent."""
     kept, values = [], []
     for place, distinct in enumerate(columns.values):
         with suppress(TypeError):
@@ -166,20 +166,20 @@ def _pack_item_columns(columns, arrays, lists):
 
 def _take_item_columns(arrays, lists, n_items):
     about = lists.pop(_ITEM_COLUMNS, None)
-    expect(isinstance(about, dict), f"there is no {_ITEM_COLUMNS}")
+    expect(isinstance(about, dict), f"{_ITEM_COLUMNS} is missing")
     names = strings(about["names"], "item columns")
     of_each = typed(about["values"], list, "values of items")
     values = tuple(tuple(map(id_from_json, typed(v, list, "values of items"))) for v in of_each)
     codes = take(arrays, "item_codes", (len(names), n_items), "i4")
-    expect(len(values) == len(names) == len(set(names)), "columns of items do not fit")
+    expect(len(values) == len(names) == len(set(names)), "item columns do not match")
     for code, distinct in zip(codes, values, strict=True):
         within = ((code >= -1) & (code < len(distinct))).all()
-        expect(within and len(set(distinct)) == len(distinct), "a column of items is out of range")
+        expect(within and len(set(distinct)) == len(distinct), "an item column is out of range")
     return ItemColumns(tuple(names), codes, values)
 
 
 def _describe(model):
-    """Return what of a model is no array."""
+    """Return the non-array attributes of a model."""
     (backbone,) = (name for name, kind in BACKBONES.items() if type(model.backbone) is kind)
     return {
         "backbone": backbone,
@@ -198,15 +198,15 @@ def _describe(model):
 
 
 def load_model(make, path, version):
-    """Read a model from a file that need not be trusted.
+    """Load a model from an untrusted file.
 
     Parameters
     ----------
     make : class
-        The estimator's.
+        Class of the estimator.
     path : str or path-like
     version : str
-        Of the package.
+        Version of the package.
 
     Returns
     -------
@@ -215,17 +215,17 @@ def load_model(make, path, version):
     Raises
     ------
     ValueError
-        For a file that is no saved model, is damaged, or was made by a later format.
+        If the file is not a saved model, is damaged, or has a newer format.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     with Path(path).open("rb") as file:
         try:
             arrays, lists = read_archive(file)
             estimator, made_by = _build(make, arrays, lists, version)
-        except Exception as error:  # whatever a file that was tampered with may cause
+        except Exception as error:  # a manipulated file may cause any error
             raise ValueError(
-                f"{os.fspath(path)!r} is no model saved by sklearn_selreg, or it is damaged: "
+                f"{os.fspath(path)!r} is not a model saved by sklearn_selreg, or is damaged: "
                 f"{error or type(error).__name__}"
             ) from error
     check_version(made_by, version)
@@ -233,47 +233,49 @@ def load_model(make, path, version):
 
 
 def _build(make, arrays, lists, version):
-    """Check everything in a file and make the model of it; return also who made it."""
+    """Check the content of a file, and build the estimator; also return the saving version."""
     about = lists.pop(_DESCRIPTION, None)
     estimator, left_behind = _take_parameters(make, about, version)
     expect(sorted(arrays) == about["arrays"], f"its arrays are {sorted(arrays)}")
     model = _take_model(arrays, lists, about)
-    expect(not arrays and not lists, f"there are {[*arrays, *lists]} in it")
+    expect(not arrays and not lists, f"it also contains {[*arrays, *lists]}")
     estimator._assign(_attributes(about, model, left_behind))
     return estimator, about["version"]
 
 
 def _build_unfitted(make, arrays, lists, version):
-    """Do the same for an estimator that was not fitted."""
+    """Do the same for an unfitted estimator."""
     about = lists.pop(_DESCRIPTION)
-    expect(not arrays and not lists, f"there are {[*arrays, *lists]} in it")
+    expect(not arrays and not lists, f"it also contains {[*arrays, *lists]}")
     estimator, estimator._left_behind = _take_parameters(make, about, version)
     return estimator, about["version"]
 
 
 def _take_parameters(make, about, version):
-    """Make the estimator, not fitted yet; return also the parameters that stayed behind."""
+    """Build the unfitted estimator; also return the names of parameters not saved."""
     expect(isinstance(about, dict) and about.get("format") == FORMAT, f"no {_DESCRIPTION} in it")
     expect(
         about["format_version"] in READABLE,
         f"it has format {about['format_version']!r}, expected {FORMAT_VERSION}; another version of "
-        "the package may read it",
+        "the package may be able to read it",
     )
     parameters = read_parameters(about["parameters"])
-    if typed(about["version"], str, "version") != version:  # which may have had other ones
+    if typed(about["version"], str, "version") != version:  # parameters may differ
         parameters = {k: v for k, v in parameters.items() if k in make().get_params(deep=False)}
     estimator = make(**parameters)
     estimator._validate_params()
     left_behind = tuple(strings(about["left_behind"], "left_behind"))
-    expect(set(left_behind) <= set(estimator.get_params(deep=False)), "left_behind names strangers")
+    expect(
+        set(left_behind) <= set(estimator.get_params(deep=False)), "left_behind has unknown names"
+    )
     return estimator, left_behind
 
 
 def _attributes(about, model, left_behind):
-    """Return the fitted attributes."""
+    """Return the fitted attributes of the estimator."""
     stats = typed(about["judge_stats"], dict, "judge_stats")
     losses = typed(about["loss_curve"], list, "loss_curve")
-    expect(all(map(is_number, [*stats.values(), *losses])), "a statistic is no number")
+    expect(all(map(is_number, [*stats.values(), *losses])), "a statistic is not a number")
     n_columns = typed(about["n_features_in"], int, "n_features_in")
     attributes = fitted_settings(
         model.backbone,
@@ -301,7 +303,7 @@ def _attributes(about, model, left_behind):
 
 
 def _take_model(arrays, lists, about):
-    """Take a checked `FittedModel` out of `arrays` and `lists`."""
+    """Build a checked `FittedModel` from `arrays` and `lists`, which are emptied."""
     users, items = (take_ids(name, arrays, lists) for name in ("users", "items"))
     shape = len(users), len(items)
     backbone, periods = _take_backbone(about), _take_periods(arrays)
@@ -314,7 +316,7 @@ def _take_model(arrays, lists, about):
     popularity = take(arrays, "popularity", shape[1:], "i")
     expect((popularity >= 0).all(), "a popularity is negative")
     as_of_fit = take(arrays, "as_of_fit", None, "b1")
-    expect(as_of_fit.ndim == 1 and 1 <= len(as_of_fit) <= len(users), "as_of_fit is no mask")
+    expect(as_of_fit.ndim == 1 and 1 <= len(as_of_fit) <= len(users), "as_of_fit is not a mask")
     fold_in_scale = about["fold_in_scale"]
     expect(is_number(fold_in_scale) and fold_in_scale >= 0, f"fold_in_scale is {fold_in_scale!r}")
     features = gram = own_bias = None
@@ -378,7 +380,7 @@ def _take_periods(arrays):
         and np.isfinite(periods).all()
         and (np.diff(periods) > 0).all()
     )
-    expect(in_order, "the periods are not in order")
+    expect(in_order, "the periods are not increasing")
     return periods
 
 
@@ -403,8 +405,8 @@ def _take_scale(about):
 
 def _take_histories(arrays, shape):
     matrix = take_matrix(arrays, "matrix", shape)
-    expect((matrix.data > 0).all(), "a strength is not above 0")
-    expect(matrix.has_canonical_format, "the interactions are not in order")
+    expect((matrix.data > 0).all(), "a strength is not positive")
+    expect(matrix.has_canonical_format, "the interactions are not sorted")
     ranks = take(arrays, "recency_rank", (matrix.nnz,), "i4")
     length = np.diff(matrix.indptr)
     within = (ranks >= 0) & (ranks < np.repeat(length, length))
@@ -418,12 +420,12 @@ def _take_preferences(arrays, about, n_users, n_items):
         return None
     users = take(arrays, "pair_users", None, "i")
     items = take(arrays, "pair_items", None, "i")
-    expect(users.ndim == 1 and items.ndim == 2 and len(items) == len(users), "slates do not fit")
+    expect(users.ndim == 1 and items.ndim == 2 and len(items) == len(users), "slates do not match")
     n_pairs = items.shape[1] * (items.shape[1] - 1) // 2
     weights, margins = (
         take(arrays, f"pair_{name}", (len(items), n_pairs), "f4") for name in ("weights", "margins")
     )
-    expect(np.isfinite(weights).all() and (np.diff(users) >= 0).all(), "slates are not in order")
+    expect(np.isfinite(weights).all() and (np.diff(users) >= 0).all(), "slates are not sorted")
     bias = None
     if "pair_bias" in arrays:
         bias = take(arrays, "pair_bias", items.shape, "f4")

@@ -1,4 +1,4 @@
-"""Why items are recommended, in a sentence each: the largest parts of their scores."""
+"""Textual reasons for recommendations: the largest parts of a score, as one sentence."""
 
 import re
 
@@ -6,24 +6,24 @@ import numpy as np
 
 from ._explain import Explainer
 
-_SMALLEST_SHARE = 0.05  # of all that speaks for an item; what adds less is no reason
+_SMALLEST_SHARE = 0.05  # of all positive contributions; smaller ones are not mentioned
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _JUDGED = ("preference", "item_preference")
 
 
 def reasons(model, rows, columns, names, n_sources):
-    """Tell why items are recommended.
+    """Explain recommendations in sentences.
 
     Parameters
     ----------
     model : FittedModel
-        By ALS.
+        Fitted by ALS.
     rows, columns : ndarrays of shape (n_pairs,), int
-        Users (-1: the mean user) and items.
+        Users (-1 for the mean user) and items.
     names : ndarray of shape (n_items,), object
-        What items are called.
+        Titles of the items.
     n_sources : int
-        How many items of the history, and how many features, a sentence names at most.
+        Maximum number of history items, and of features, named in a sentence.
 
     Returns
     -------
@@ -46,17 +46,17 @@ def reasons(model, rows, columns, names, n_sources):
 
 
 def readable_features(names):
-    """Return which features a sentence may name, (n_features,) bool.
+    """Return a mask of the features that a sentence may name, (n_features,) bool.
 
-    Those that are a value of a column, such as ``genres=Drama``: no coordinates of vectors, and no
-    punctuation. If an encoder names no feature like that, all.
+    These are values of columns, such as ``genres=Drama``, but not coordinates of vectors or
+    punctuation marks. If the encoder has no such features, all are named.
     """
     is_value = np.array(["=" in str(name) and '"' not in str(name) for name in names], dtype=bool)
     return is_value if is_value.any() else np.ones(len(names), dtype=bool)
 
 
 def _largest_parts(parts, readable, n_sources):
-    """Return the positions of what adds most to a score by kind, the largest first."""
+    """Return the positions of the largest contributions to a score by kind, in decreasing order."""
     total = sum(values[values > 0].sum() for _, _, values in parts)
     largest = {}
     for kind, positions, values in parts:
@@ -73,7 +73,7 @@ def _largest_parts(parts, readable, n_sources):
 
 
 def _sentence(found, is_new):
-    """Put the reasons found into a sentence; `is_new`: nobody has the item yet."""
+    """Compose a sentence of the reasons; `is_new` if the item has no interactions."""
     clauses = []
     if "history" in found:
         clauses.append(f"they liked {_join(found['history'])}")
@@ -95,7 +95,7 @@ def _sentence(found, is_new):
 
 
 def _one_number_each(names):
-    """Leave out further numbers of a column: those of a spline are on both sides of the value."""
+    """Keep one number per column, as the knots of a spline on both sides of a value are similar."""
     columns = [n.partition("=")[0] if _NUMBER.fullmatch(n.rpartition("=")[2]) else n for n in names]
     return [n for place, n in enumerate(names) if columns[place] not in columns[:place]]
 

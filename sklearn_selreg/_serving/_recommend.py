@@ -1,6 +1,6 @@
-"""Recommending: the best items of users, among those that each of them may get.
+"""Recommendation: the best items for users, among the items allowed for each.
 
-Knows factors, positions and ids; nothing of how factors came to be.
+Works with factors, positions and ids, independent of how factors were fitted.
 """
 
 import numpy as np
@@ -40,7 +40,7 @@ def best_items(
     num_threads,
     verbose=0,
 ):
-    """Find the best items of users, chunk by chunk.
+    """Find the best items for users, in chunks.
 
     Parameters
     ----------
@@ -49,23 +49,22 @@ def best_items(
     n_users : int
     item_factors : ndarray of shape (n_all_items, k), float32
     n_items : int
-        How many to find; may be more than there are.
+        Length of the lists; may exceed the number of items.
     barred : callable
-        Returns the items that a slice of the users must not get, (n, n_all_items) csr_matrix, or
-        None.
+        Returns the items excluded for a slice of the users, (n, n_all_items) csr_matrix, or None.
     candidates : ndarray of int or None
-        Columns of the items to rank, sorted; None = all.
+        Columns of the items to rank, sorted. If None, all items are ranked.
     num_threads : int
     verbose : int, default=0
-        Above 0: a progress bar, if there are several chunks of users.
+        If > 0, show a progress bar for several chunks of users.
 
     Returns
     -------
     columns : ndarray of shape (n_users, n_items), int32
-        Best first; -1 where a user has too few candidates. No more than `MOST_PADDING` wider than
-        there are items: somebody who asks for ten million wants all.
+        Best first; padded with -1 for users with too few candidates. At most `MOST_PADDING`
+        columns more than there are items, as huge values of `n_items` mean "all".
     scores : ndarray of shape (n_users, n_items), float32
-        NaN there.
+        Scores of the items, padded with NaN.
     """
     n_items = min(n_items, len(item_factors) + MOST_PADDING)
     columns = np.full((n_users, n_items), -1, dtype=np.int32)
@@ -91,20 +90,20 @@ def best_items(
 
 
 def recommend_rows(model, rows, n_items, *, filter_seen, pairs, candidates, num_threads, verbose):
-    """Recommend to users of a model.
+    """Recommend items to users of a model.
 
     Parameters
     ----------
     model : FittedModel
     rows : ndarray of shape (n,), int
-        -1 for the mean user.
+        Rows of the users; -1 for the mean user.
     n_items : int
     filter_seen : bool
-        Whether a user's own items are left out.
+        Whether to exclude a user's own items.
     pairs : csr_matrix of shape (n, n_all_items) or None
-        What is to be left out, too.
+        Additional exclusions per user.
     candidates : ndarray of int or None
-        Columns of the items to rank; None: all.
+        Columns of the items to rank. If None, all items are ranked.
     num_threads, verbose : int
 
     Returns
@@ -139,12 +138,12 @@ def recommend_rows(model, rows, n_items, *, filter_seen, pairs, candidates, num_
 
 
 def similar_rows(item_factors, rows, n_items, *, candidates=None, num_threads, verbose=0):
-    """Find the items (or users) with the largest cosine to some, themselves left out.
+    """Find the items (or users) with the largest cosine similarity, excluding the query itself.
 
     Parameters
     ----------
     item_factors : ndarray of shape (n_all_items, k), float32
-        Without bias column; a row of zeros has the cosine 0.
+        Factors without bias columns; a row of zeros has cosine similarity 0.
     rows : ndarray of shape (n_queries,), int
     n_items, candidates, num_threads, verbose
         As in `best_items`.
@@ -152,7 +151,7 @@ def similar_rows(item_factors, rows, n_items, *, candidates=None, num_threads, v
     Returns
     -------
     columns, scores : ndarrays of shape (n_queries, n_items)
-        As of `best_items`.
+        As from `best_items`.
     """
     norms = np.linalg.norm(item_factors, axis=1, keepdims=True)
     directions = item_factors / np.where(norms > 0, norms, 1)
@@ -179,7 +178,7 @@ def find_candidates(known, items):
     known : ndarray of shape (n_all_items,)
         Ids of all items.
     items : array-like of shape (n_candidates,) or set
-        Ids of those to rank; repeated ones count once.
+        Ids of the items to rank; may contain duplicates.
 
     Returns
     -------
@@ -189,26 +188,28 @@ def find_candidates(known, items):
     Raises
     ------
     ValueError
-        If `items` is not 1-D, is empty, or none of it is known.
+        If `items` is not 1-D, is empty, or contains only unknown ids.
 
     Warns
     -----
     DataWarning
-        If some of it is unknown.
+        If some of the ids are unknown.
     """
     ids = read_ids(items, "items", known)
     if not len(ids):
-        raise ValueError("items must hold at least one item id, or be None for all; got none.")
+        raise ValueError(
+            "items must contain at least one item id, or be None for all items; got none."
+        )
     columns = encode(known, ids)
     unknown = ids[columns < 0]
     if len(unknown) == len(ids):
         raise ValueError(message_none_known(ids, known))
-    warn_of_unknown("items to rank", unknown, len(ids), known, "they are left out")
+    warn_of_unknown("items to rank", unknown, len(ids), known, "they are ignored")
     return np.unique(columns[columns >= 0])
 
 
 def collect_pairs(table, names, columns):
-    """Read the columns of ids of a query or a stream; see `read_pairs`."""
+    """Read the id columns of a query or a stream; see `read_pairs`."""
     ids = {"user_col": columns["user_col"], "item_col": columns["item_col"]}
     return collect(table, user=names[0], item=names[1], **ids)
 
@@ -221,12 +222,12 @@ def read_pairs(table, names, columns, argument):
     table : table
         As from `collect_pairs`.
     names : tuple of (str, str)
-        What users and items are called in the tables of `recommend`. Columns of these names are
-        the ids: others, such as the rank, may come before.
+        Names of the user and item columns in tables of `recommend`. If the table has both, it is
+        read by these names, since other columns such as the rank may come first.
     columns : dict
-        How other tables are read; of none for an array.
+        Column arguments for other tables; empty for an array.
     argument : str
-        Name of the table, for messages.
+        Name of the argument, for messages.
 
     Returns
     -------
@@ -242,42 +243,43 @@ def read_pairs(table, names, columns, argument):
     except ValueError as error:
         if argument == "X":
             raise
-        raise ValueError(f"{argument} is a table, read as X is. {error}") from error
+        raise ValueError(f"{argument} is a table and is read like X. {error}") from error
     return users, items
 
 
 def is_list_table(table, names):
-    """Return whether a table is one of `recommend`, with such names of users and items."""
+    """Return whether a table comes from `recommend`, given its names of users and items."""
     return {*names, "rank", "score"} <= set(column_names(table))
 
 
 def read_excluded(exclude, known, users, known_users, names, columns):
-    """Read what must not be recommended.
+    """Read the items that must not be recommended.
 
     Parameters
     ----------
     exclude : array-like of shape (n,), set, or table of shape (n, n_columns), or None
-        Item ids for everybody, or pairs of user and item.
+        Item ids to exclude for all users, or (user, item) pairs.
     known : ndarray of shape (n_all_items,)
-        Ids of all items; other ones are recommended to nobody anyway.
+        Ids of all items.
     users : ndarray of shape (n_users,)
-        Ids of the users asked for, known or not, repeated or not.
+        Ids of the requested users; may contain unknown ids and duplicates.
     known_users : ndarray of shape (n_all_users,)
         Ids of the users of the model.
     names, columns
-        Of `read_pairs`, for a table that is a frame.
+        As in `read_pairs`, if `exclude` is a frame.
 
     Returns
     -------
     everywhere : ndarray of int
-        Columns that nobody may get.
+        Columns excluded for all users.
     pairs : csr_matrix of shape (n_users, n_all_items), float32, or None
-        What single users may not get.
+        Items excluded for single users.
 
     Warns
     -----
     DataWarning
-        For unknown items, and for users of a type that neither the model nor `users` has.
+        For unknown items, and for user ids of a type that occurs neither in the model nor in
+        `users`.
     """
     nothing = np.empty(0, dtype=np.intp)
     if exclude is None:
@@ -288,8 +290,8 @@ def read_excluded(exclude, known, users, known_users, names, columns):
         if exclude.ndim not in (1, 2):
             raise ValueError(
                 "exclude must be a 1-D array of item ids, or a table with a user and an item in "
-                f"each row; got {describe_shape(exclude)}. (A dict of lists is such a table as "
-                "pd.Series(exclude).explode().reset_index().to_numpy().)"
+                f"each row; got {describe_shape(exclude)}. (To convert a dict of lists to such a "
+                "table: pd.Series(exclude).explode().reset_index().to_numpy().)"
             )
         if exclude.ndim == 1:
             check_single(exclude, "exclude")
@@ -303,32 +305,32 @@ def read_excluded(exclude, known, users, known_users, names, columns):
     item = encode(known, item_ids)
     asked, pairs = pair_matrix(user_ids, item, users, len(known))
     _warn_of_not_excluded(item_ids[item < 0], len(item_ids), known)
-    warn_of_strangers("exclude", user_ids, asked, known_users, "their pairs exclude nothing")
+    warn_of_strangers("exclude", user_ids, asked, known_users, "their pairs have no effect")
     return nothing, pairs
 
 
 def warn_of_strangers(argument, user_ids, asked, known_users, consequence):
-    """Warn of users in pairs with ids of a type that neither the model nor those asked for have."""
+    """Warn about users in pairs whose id type occurs neither in the model nor in the request."""
     strangers = user_ids[(asked < 0) & (encode(known_users, user_ids) < 0)]
     what = f"users of {argument}"
     warn_of_unknown(what, strangers, len(user_ids), known_users, consequence, tolerated="same type")
 
 
 def pair_matrix(user_ids, item, users, n_items):
-    """Make a matrix of pairs of users and items.
+    """Build a matrix of (user, item) pairs.
 
     Parameters
     ----------
     user_ids, item : ndarrays of shape (n_pairs,)
-        Ids of users, and columns of items; -1: none.
+        User ids, and item columns; -1 for unknown items.
     users : ndarray of shape (n_users,)
-        Ids of the rows, repeated or not.
+        Ids of the rows; may contain duplicates.
     n_items : int
 
     Returns
     -------
     asked : ndarray of shape (n_pairs,), int
-        -1 for pairs of a user who is not among `users`.
+        -1 for pairs whose user is not in `users`.
     pairs : csr_matrix of shape (n_users, n_items), float32
     """
     which, distinct = pd.factorize(_hashed(users), use_na_sentinel=False)
@@ -339,16 +341,16 @@ def pair_matrix(user_ids, item, users, n_items):
 
 
 def _warn_of_not_excluded(unknown, n_ids, known):
-    warn_of_unknown("items to exclude", unknown, n_ids, known, "they exclude nothing")
+    warn_of_unknown("items to exclude", unknown, n_ids, known, "they have no effect")
 
 
 def _hashed(ids):
-    """Return ids as pandas finds them: strings of a fixed width as objects."""
+    """Return ids in a form that pandas can hash: fixed-width strings as objects."""
     return ids.astype(object) if ids.dtype.kind in "STU" else ids
 
 
 def _as_excluded(exclude, known):
-    """Make an array of what to exclude: where ids are tuples, rows are told apart from these."""
+    """Convert `exclude` to an array or table; if ids are tuples, distinguish them from rows."""
     if not isinstance(exclude, list | tuple | set | frozenset) or not has_tuples(known):
         return as_id_array(exclude, known)
     rows = list(exclude)
@@ -362,7 +364,7 @@ def _as_excluded(exclude, known):
 
 
 def id_names(X, user_col, item_col):
-    """Return what a frame calls its users and items; else "user" and "item"."""
+    """Return the names of the user and item columns of a frame; else "user" and "item"."""
     labels = column_names(X)
     names = [c if isinstance(c, str) else labels[c] for c in (user_col, item_col) if len(labels)]
     if len(names) < 2 or not all(isinstance(name, str) for name in names):
@@ -371,18 +373,18 @@ def id_names(X, user_col, item_col):
 
 
 def tidy(queries, found, columns, scores, names, library="pandas"):
-    """Make a table with a row for each query and found item, best first.
+    """Build a table with one row per query and found item, best first.
 
     Parameters
     ----------
     queries : ndarray of shape (n_queries,)
-        Ids asked for.
+        Query ids.
     found : ndarray of shape (n_all_items,)
         Ids of all items.
     columns, scores : ndarrays of shape (n_queries, n_items)
-        As of `best_items`; missing ones make no row.
+        As from `best_items`; padding is omitted.
     names : tuple of (str, str)
-        Columns of the ids asked for, and of those found.
+        Column names of the query ids and the found ids.
     library : str, default="pandas"
         As in `make_frame`.
 

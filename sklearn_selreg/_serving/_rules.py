@@ -1,4 +1,4 @@
-"""What lists have to keep to: who may get what, how much of what, and how much that is new."""
+"""Rules of recommendation lists: allowed items, quotas per group, and a minimum of new items."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,23 +23,24 @@ from ._recommend import (
 
 @dataclass(frozen=True, eq=False)
 class ListRules:
-    """What lists of users have to keep to.
+    """Rules of the recommendation lists of users.
 
     Attributes
     ----------
     filter_seen : bool
-        Whether a user's own items are left out.
+        Whether to exclude a user's own items.
     candidates : ndarray of int or None
-        Columns of the items to rank, sorted; None: all.
+        Columns of the items to rank, sorted; None for all items.
     excluded : csr_matrix of shape (n_users, n_items) or None
-        What single users may not get.
+        Items excluded for single users.
     allowed : csr_matrix of shape (n_users, n_items) or None
-        All that single users may get; None: everything.
+        Allowed items of each user; None if all are allowed.
     groups : ndarray of shape (n_kinds, n_items), int32
-        The group of each item, by each column that has a quota; -1: none.
+        Group of each item, for each column with a quota; -1 for no group.
     quotas : ndarray of shape (n_kinds,), int
+        Maximum number of items per group.
     min_new : int
-        How many items of a list are to be new at least.
+        Minimum number of new items per list.
     """
 
     filter_seen: bool
@@ -52,11 +53,11 @@ class ListRules:
 
     @property
     def are_plain(self):
-        """Whether a list is the best items of those that anybody may get."""
+        """Whether lists are just the best candidates, without quotas and per-user candidates."""
         return self.allowed is None and not len(self.quotas) and not self.min_new
 
     def __getitem__(self, users):
-        """Return the rules of some of the users."""
+        """Return the rules of a subset of the users."""
         excluded = None if self.excluded is None else self.excluded[users]
         return replace(
             self,
@@ -84,12 +85,12 @@ def read_rules(
     ----------
     model : FittedModel
     users : ndarray of shape (n_users,)
-        Ids of the users asked for.
+        Ids of the requested users.
     n_items : int
     columns : dict
-        How a table is read: `user_col` and `item_col`.
+        Column arguments for tables: `user_col` and `item_col`.
     filter_seen, items, exclude, per_user_items, max_per_group, min_new
-        As of `SelectiveLLMRegularizedMF.recommend`.
+        As in `SelectiveLLMRegularizedMF.recommend`.
 
     Returns
     -------
@@ -113,13 +114,13 @@ def read_rules(
 def check_rule_names(method, given, others):
     """Raise a TypeError unless the keyword arguments `given` to a method are rules of lists.
 
-    `others` are the arguments that the method has besides.
+    `others` are the other arguments of the method.
     """
     rules = read_rules.__kwdefaults__
     unknown = [name for name in given if name not in rules]
     if unknown:
         raise TypeError(
-            f"{method}() got an unexpected keyword argument {unknown[0]!r}; it has "
+            f"{method}() got an unexpected keyword argument {unknown[0]!r}; it accepts "
             f"{', '.join([*others, *rules])}."
         )
 
@@ -130,8 +131,8 @@ def _read_quotas(max_per_group, item_columns):
         max_per_group = {}
     if not isinstance(max_per_group, Mapping):
         raise TypeError(
-            "max_per_group must be a dict from columns of item_data to how many items of a value "
-            f"a list has at most, such as {{'category': 3}}; got {name_kind(max_per_group)}."
+            "max_per_group must map columns of item_data to the maximum number of items per value "
+            f"in a list, e.g. {{'category': 3}}; got {name_kind(max_per_group)}."
         )
     places = []
     for name, quota in max_per_group.items():
@@ -145,30 +146,30 @@ def _check_min_new(min_new, n_items, model):
     check_integer("min_new", min_new, 0)
     if min_new > n_items:
         raise ValueError(
-            f"min_new must be at most n_items, the length of a list; got {min_new} and {n_items}."
+            f"min_new must be at most n_items, the length of a list; got {min_new} > {n_items}."
         )
     if min_new and not model.popularity.any():
         raise ValueError(
-            "min_new is about items without interactions, and the model knows of no interactions "
-            "at all, as one of from_factors before refine."
+            "min_new counts items without interactions, but the model knows of no interactions at "
+            "all. If it is from from_factors, call refine first."
         )
 
 
 def _read_allowed(per_user_items, model, users, columns):
-    """Read who may get what: pairs of users and items, (n_users, n_items) csr_matrix."""
+    """Read the allowed (user, item) pairs, (n_users, n_items) csr_matrix."""
     known = model.items
     user_ids, item_ids = _read_listed(per_user_items, known, model.id_names, columns)
     item = encode(known, item_ids)
-    consequence = "nobody gets them"
+    consequence = "they are ignored"
     warn_of_unknown("items of per_user_items", item_ids[item < 0], len(item), known, consequence)
     asked, allowed = pair_matrix(user_ids, item, users, len(known))
-    warn_of_strangers("per_user_items", user_ids, asked, model.users, "nobody gets their items")
+    warn_of_strangers("per_user_items", user_ids, asked, model.users, "their items are ignored")
     n_without = np.count_nonzero(np.diff(allowed.indptr) == 0)
     if n_without:
         warn(
-            f"{n_without} of {len(users)} users have no item in per_user_items, so they are "
-            "recommended nothing. List what each user may get, or recommend to the others without "
-            "per_user_items."
+            f"{n_without} of {len(users)} users have no items in per_user_items, so they get no "
+            "recommendations. List the allowed items of each user, or recommend to the others "
+            "without per_user_items."
         )
     return allowed
 
@@ -178,14 +179,15 @@ def _read_listed(per_user_items, known, names, columns):
     if isinstance(per_user_items, pd.Series):
         if not per_user_items.index.is_unique:
             raise ValueError(
-                "per_user_items must have a list of items for each user; got a Series with several "
-                "rows for some. Pass per_user_items.reset_index().to_numpy() if each is a pair."
+                "per_user_items must have one list of items per user; got a Series with several "
+                "rows for some users. If each row is a pair, pass "
+                "per_user_items.reset_index().to_numpy()."
             )
         per_user_items = per_user_items.to_dict()
     if isinstance(per_user_items, Mapping):
         lists = [_as_item_list(ids, user, known) for user, ids in per_user_items.items()]
         user_ids = np.repeat(as_objects(list(per_user_items)), [len(array) for array in lists])
-        if len({array.dtype.kind for array in lists}) == 1:  # dates stay what they are
+        if len({array.dtype.kind for array in lists}) == 1:  # keeps the dtype of dates
             return user_ids, np.concatenate(lists)
         return user_ids, as_objects([item for array in lists for item in array.tolist()])
     per_user_items = collect_pairs(per_user_items, names, columns)
@@ -196,30 +198,30 @@ def _read_listed(per_user_items, known, names, columns):
 
 
 def _as_item_list(ids, user, known):
-    """Return the items that a user may get, (n,)."""
+    """Return the allowed items of a user, (n,)."""
     array = as_id_array(ids, known)
     if array.ndim != 1:
         raise ValueError(
             "per_user_items must have a list, array or set of item ids for each user; got "
-            f"{ids!r:.100} for {user!r}."
+            f"{ids!r:.100} for user {user!r}."
         )
     check_single(array, f"per_user_items[{user!r}]")
     return array
 
 
 def _rows_of(pairs):
-    """Return a table as rows, of an array or a list of pairs."""
+    """Return the rows of an array or a list of pairs."""
     rows = pairs if isinstance(pairs, np.ndarray) else list(pairs)
     if np.ndim(rows) == 1 and not all(isinstance(row, list | tuple) for row in rows):
         raise ValueError(
-            "per_user_items must be a dict from users to the items they may get, or a table with a "
-            f"user and an item in each row; got {name_kind(pairs)} of other things."
+            "per_user_items must be a dict of allowed items by user, or a table with a user and an "
+            f"item in each row; got {name_kind(pairs)} of other values."
         )
     return rows
 
 
 def as_objects(values):
-    """Return ids as an array of objects, tuples as they are."""
+    """Return ids as an object array, keeping tuples."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

@@ -1,4 +1,4 @@
-"""Ids in a file that need not be trusted: as arrays where they can be, else as JSON."""
+"""Ids in untrusted files: as arrays if possible, else as JSON."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from ._archive import expect, strings, take, typed
 
 
 def pack_ids(ids, name, arrays, lists):
-    """Put ids into `arrays` if their dtype can be there, else into `lists`."""
+    """Add ids to `arrays` if their dtype allows it, else to `lists`."""
     if ids.dtype.kind in "biufmMUS":
         arrays[name] = ids
         return
@@ -23,13 +23,13 @@ def pack_ids(ids, name, arrays, lists):
 
 def _pack_id(value, name):
     try:
-        if _holds_numpy_time(value):  # it would be another type when it is read
+        if _holds_numpy_time(value):  # would be loaded as another type
             raise TypeError
         return id_to_json(value)
     except TypeError as error:
         raise ValueError(
-            f"{name}_ holds {value!r}, a {type(value).__name__}. Ids that can be saved are "
-            f"{KINDS}; pickle the model instead."
+            f"{name}_ contains {value!r}, a {type(value).__name__}. Only ids of type {KINDS} can "
+            "be saved; pickle the model instead."
         ) from error
 
 
@@ -40,21 +40,21 @@ def _holds_numpy_time(value):
 
 
 def take_ids(name, arrays, lists):
-    """Take ids out of `arrays` or `lists`."""
+    """Pop ids from `arrays` or `lists`."""
     if name in arrays:
         ids = take(arrays, name, None, "")
     else:
-        expect(f"{name}.json" in lists, f"there are no {name}")
+        expect(f"{name}.json" in lists, f"{name} are missing")
         content = lists.pop(f"{name}.json")
         values = [id_from_json(value) for value in typed(content["ids"], list, name)]
         if content["dtype"] == "StringDType":
             ids = np.array(strings(values, name), dtype=np.dtypes.StringDType())
         else:
-            expect(content["dtype"] == "object", f"{name} are {content['dtype']}")
-            ids = np.fromiter(values, dtype=object, count=len(values))  # of tuples no matrix
+            expect(content["dtype"] == "object", f"{name} have dtype {content['dtype']}")
+            ids = np.fromiter(values, dtype=object, count=len(values))  # 1-D even for tuples
     expect(ids.ndim == 1 and len(ids) > 0, f"{name} have shape {ids.shape}")
     hashed = ids.astype(object) if ids.dtype.kind in "UST" else ids
-    expect(not pd.isna(hashed).any(), f"{name} hold missing ids")
+    expect(not pd.isna(hashed).any(), f"{name} contain missing ids")
     distinct = pd.Index(hashed, dtype=hashed.dtype, tupleize_cols=False).is_unique
-    expect(distinct, f"{name} hold an id twice")
+    expect(distinct, f"{name} contain duplicate ids")
     return ids

@@ -1,4 +1,4 @@
-"""Parameters in a file: those that are plain data, and parts that are made of such."""
+"""Parameters in a file: plain data, and nested estimators with plain parameters."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ _MAY_STAY_BEHIND = (*_NOT_PLAIN, "gate", "item_encoder", "random_state")
 
 
 def parameters_to_json(estimator):
-    """Return the parameters that can be saved, and the names of those that stay behind."""
+    """Return the parameters that can be saved, and the names of those that cannot."""
     defaults = type(estimator)().get_params(deep=False)
     plain, left_behind = {}, []
     for name, value in estimator.get_params(deep=False).items():
@@ -30,19 +30,19 @@ def parameters_to_json(estimator):
 
 
 def _check_may_stay_behind(estimator, name, value):
-    """Raise for a parameter that a loaded model would be wrong without."""
+    """Raise a ValueError for a parameter that a loaded model cannot do without."""
     known = estimator._parameter_constraints
-    if name in _MAY_STAY_BEHIND or name not in known:  # others are a subclass's own
+    if name in _MAY_STAY_BEHIND or name not in known:  # unknown: defined by a subclass
         return
     raise ValueError(
-        f"A file cannot hold {name}={value!r:.200}: of parts it holds "
-        f"{', '.join(_PARTS)} themselves, no subclasses, and of other parameters plain data. "
-        f"Pickle the model instead, or set {name} to one of these."
+        f"A file cannot hold {name}={value!r:.200}. Only plain data and instances of "
+        f"{', '.join(_PARTS)} (no subclasses) can be saved. Pickle the model instead, or set "
+        f"{name} to one of these."
     )
 
 
 def read_parameters(saved):
-    """Return the parameters that a file holds, checked as far as their kinds go."""
+    """Return the parameters in a file, with their types checked."""
     return {
         name: _part_from_json(value) if isinstance(value, dict) and "part" in value else value
         for name, value in typed(saved, dict, "parameters").items()
@@ -55,7 +55,7 @@ def _part_to_json(part):
 
 
 def _part_from_json(saved):
-    expect(saved["part"] in _PARTS, f"there is a part {saved['part']!r:.100}")
+    expect(saved["part"] in _PARTS, f"it contains a part {saved['part']!r:.100}")
     part = _PARTS[saved["part"]](**typed(saved["settings"], dict, "settings"))
     if hasattr(part, "_parameter_constraints"):
         part._validate_params()
@@ -63,7 +63,7 @@ def _part_from_json(saved):
 
 
 def as_python(value):
-    """Return numpy's numbers and tuples as what JSON has."""
+    """Convert numpy numbers and tuples to JSON types."""
     if isinstance(value, tuple):
         return list(value)
     return value.item() if isinstance(value, np.generic) else value

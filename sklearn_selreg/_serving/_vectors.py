@@ -1,10 +1,10 @@
-"""Vectors for an index of nearest neighbors."""
+"""Vectors for nearest-neighbor indexes."""
 
 import numpy as np
 
 
 def with_equal_norms(vectors):
-    """Append a column that makes all vectors as long as the longest one.
+    """Append a column so that all vectors have the norm of the longest one.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def with_equal_norms(vectors):
 
 
 def with_zeros(vectors):
-    """Append a column of zeros: inner products with those of `with_equal_norms` stay as they are.
+    """Append zeros, which keeps inner products with vectors of `with_equal_norms` unchanged.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""What all parts share: warnings, checks of parameters, display, scikit-learn's private parts."""
+"""Shared utilities: warnings, parameter checks, displays, and private parts of scikit-learn."""

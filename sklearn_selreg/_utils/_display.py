@@ -1,4 +1,4 @@
-"""What is shown of estimators: links to the documentation, and large parameters in short."""
+"""Display of estimators: links to the documentation, and summaries of large parameters."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any
 
-_MAX_ENTRIES = 20  # of a collection that is printed in full
+_MAX_ENTRIES = 20  # larger collections are summarized
 
 
 @lru_cache
 def documentation_url() -> str:
-    """Return the address of the documentation, with a slash at the end; "" if unknown."""
+    """Return the URL of the documentation, with a trailing slash; "" if unknown."""
     try:
         urls = metadata("sklearn_selreg").get_all("Project-URL") or []
     except PackageNotFoundError:  # imported from a directory, not installed
@@ -25,7 +25,7 @@ def documentation_url() -> str:
 
 
 class Label:
-    """Stands for a value where it is printed: a large one, or one that is nobody's business."""
+    """Printed stand-in for a value that is large or private."""
 
     def __init__(self, text: str):
         self._text = text
@@ -35,7 +35,7 @@ class Label:
 
 
 def summarize(value: Any) -> Any:
-    """Return a stand-in for a large array, table or collection, which prints as type and size.
+    """Replace a large array, table or collection by a label with its type and size.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def summarize(value: Any) -> Any:
         return Label(f"{type(value).__name__}({'x'.join(map(str, shape))})")
     if isinstance(value, dict | list | tuple | set | frozenset) and (
         len(value) > _MAX_ENTRIES
-        # Records may say who likes what, and diagrams are published.
+        # Records may contain personal preferences, and diagrams get published.
         or any(isinstance(entry, dict) for entry in value)
     ):
         return Label(f"{type(value).__name__}({len(value)} entries)")
@@ -66,7 +66,7 @@ def summarize(value: Any) -> Any:
 
 
 def format_short(value: Any) -> str:
-    """Write a value as in Python, a float with four digits."""
+    """Format a value by `repr`, floats with four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else repr(value)
 
 
@@ -88,14 +88,15 @@ def as_table(title: str, rows: dict[str, Any]) -> str:
 
 
 def group_parameters(params: Any, groups: dict[str, tuple[str, ...]]) -> None:
-    """Have scikit-learn's display of parameters make a table for each group.
+    """Split scikit-learn's display of parameters into one table per group.
 
     Parameters
     ----------
     params : ParamsDict
-        What an estimator's `_get_params_html` gives, which has one table.
+        Result of an estimator's `_get_params_html`, displayed as a single table.
     groups : dict of str to tuple of str
-        Names of parameters by title; `gate__C` is where `gate` is. Those in no group come last.
+        Parameter names by title. Nested parameters such as `gate__C` are listed with `gate`, and
+        parameters without a group come last.
     """
     make_table = type(params)._html_repr
     title_of = {name: title for title, names in groups.items() for name in names}

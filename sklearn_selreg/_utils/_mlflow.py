@@ -1,9 +1,8 @@
-"""A fit is one run of MLflow, where its autologging of scikit-learn is on.
+"""Logging of each fit as one MLflow run, if its autologging of scikit-learn is enabled.
 
-`mlflow.sklearn.autolog` patches the estimators of scikit-learn, not those of other packages. So a
-fit of ours would be no run, but an item encoder of scikit-learn that is fitted inside of it would
-be one. Here MLflow patches a call in which our `fit` runs. It is never imported, only used if it is
-there.
+`mlflow.sklearn.autolog` only patches scikit-learn's own estimators: our `fit` would not become a
+run, but the fit of a scikit-learn item encoder inside of it would. We therefore let MLflow patch a
+call that runs our `fit`. This module never imports MLflow; it uses it only if already imported.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ _log = logging.getLogger("sklearn_selreg")
 
 
 class _Call:
-    """What MLflow patches: it does so to methods of classes."""
+    """The call patched by MLflow, which only patches methods of classes."""
 
     def run(self, fit, estimator, X, y):
         return fit(estimator, X, y)
 
 
 def autologged(fit: _Fit) -> _Fit:
-    """Decorate the `fit` of an estimator, which is then logged as those of scikit-learn are.
+    """Decorate the `fit` of an estimator to be autologged like those of scikit-learn.
 
-    The estimator has a method `_logged_values`: parameters and metrics to log after the fit.
+    The estimator's method `_logged_values` returns parameters and metrics to log after the fit.
     """
 
     @wraps(fit)
@@ -39,7 +38,7 @@ def autologged(fit: _Fit) -> _Fit:
         utils = sys.modules.get("mlflow.utils.autologging_utils")
         if not hasattr(flavor, "_SklearnTrainingSession") or not hasattr(utils, "safe_patch"):
             return fit(self, X, y)
-        if not hasattr(_Call.run, "__wrapped__"):  # patches are taken back by each `autolog`
+        if not hasattr(_Call.run, "__wrapped__"):  # each `autolog` reverts patches
             tags = utils.get_autologging_config("sklearn", "extra_tags")
             more = {"extra_tags": tags} if tags else {}
             utils.safe_patch("sklearn", _Call, "run", _run_logged, manage_run=True, **more)
@@ -49,7 +48,7 @@ def autologged(fit: _Fit) -> _Fit:
 
 
 def _run_logged(original, call, fit, estimator, X, y):
-    """Fit, and log that to the active run, unless an estimator around it, as a Pipeline, does."""
+    """Fit and log to the active run, unless an enclosing estimator (e.g. a Pipeline) does so."""
     session = sys.modules["mlflow.sklearn"]._SklearnTrainingSession
     with session(estimator=estimator, allow_children=False) as this:
         if not this.should_log():
@@ -69,7 +68,7 @@ def _run_logged(original, call, fit, estimator, X, y):
 
 
 def _log_model(estimator, name, X):
-    """Log the fitted estimator as `mlflow.sklearn.autolog` was told to log models."""
+    """Log the fitted estimator with the settings of `mlflow.sklearn.autolog`."""
     utils = sys.modules["mlflow.utils.autologging_utils"]
 
     def told(key, default):

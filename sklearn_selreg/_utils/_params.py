@@ -1,4 +1,4 @@
-"""Checks of parameters, including nested ones such as `gate__C`, and words for errors."""
+"""Checks of parameters, including nested ones such as `gate__C`, and phrases for messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _READERS = {
 
 
 def check_integer(name: str, value: object, least: int, why: str = "") -> None:
-    """Raise a ValueError that is also a TypeError unless a value is an integer >= `least`.
+    """Raise an error (both ValueError and TypeError) unless a value is an integer >= `least`.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def check_integer(name: str, value: object, least: int, why: str = "") -> None:
 
 
 def name_kind(value: object) -> str:
-    """Name the type of an invalid value: "None", "an int", "the class ..."."""
+    """Describe the type of an invalid value: "None", "an int", "the class ..."."""
     if isinstance(value, type):
-        return f"the class {value.__name__}: make an instance of it, {value.__name__}(...)"
+        return f"the class {value.__name__}: pass an instance, {value.__name__}(...)"
     if value is None:
         return "None"
     kind = type(value).__name__
@@ -55,15 +55,15 @@ def how_to_read(path: str | PathLike[str], name: str) -> str:
 def expand_shorthands(
     estimator: object, params: Mapping[str, Any], shorthands: Mapping[str, Mapping[Any, type]]
 ) -> dict[str, Any]:
-    """Replace shorthands by instances where nested parameters are set.
+    """Replace shorthands by instances if nested parameters are set.
 
     Parameters
     ----------
     estimator : BaseEstimator
     params : dict of str to object
-        As for `set_params`.
+        As in `set_params`.
     shorthands : dict of str to dict
-        For each part, its shorthands and the class that each stands for.
+        For each part, a mapping from shorthands to classes.
     """
     expanded = dict(params)
     for part, makers in shorthands.items():
@@ -80,17 +80,17 @@ def check_nested(
     instances: Mapping[str, str],
     shorthands: Mapping[str, Mapping[Any, type]],
 ) -> None:
-    """Raise for a nested parameter whose parent is not an instance, or one of another kind.
+    """Check that the parent of each nested parameter is an instance that has the parameter.
 
     Parameters
     ----------
     estimator : BaseEstimator
     params : dict of str to object
-        As for `set_params`.
+        As in `set_params`.
     instances : dict of str to str
-        Code of an instance for each parameter that may have nested ones.
+        Code that creates an instance, for each parameter that may have nested ones.
     shorthands : dict of str to dict
-        As for `expand_shorthands`.
+        As in `expand_shorthands`.
 
     Raises
     ------
@@ -105,30 +105,30 @@ def check_nested(
             _check_of_no_other_kind(name, current, shorthands.get(part, {}))
         if not hasattr(current, "set_params") and part not in instances:
             raise ValueError(
-                f"{name}={value!r} sets a parameter of {part}, which has none: it is "
-                f"{current!r:.80}."
+                f"{name}={value!r} sets a parameter of {part}, but {part}={current!r:.80} has no "
+                "parameters."
             )
         if not hasattr(current, "set_params"):
             kind = repr(current) if isinstance(current, str | None) else type(current).__name__
             raise ValueError(
                 f"{name}={value!r} sets a parameter of {part}, but {part} is {kind}. Pass an "
-                f"instance, as in {type(estimator).__name__}({part}={instances[part]}), then "
+                f"instance, as in {type(estimator).__name__}({part}={instances[part]}); then "
                 f"{name} can be set and searched."
             )
 
 
 def _check_of_no_other_kind(name, current, kinds):
-    """Raise for a nested parameter that another kind of its parent has."""
+    """Raise a ValueError for a nested parameter that only another kind of its parent has."""
     part, _, own_name = name.partition("__")
     others = [kind.__name__ for kind in kinds.values() if own_name in kind().get_params()]
     if others:
         raise ValueError(
-            f"{name} is a parameter of {' and '.join(others)}, and {part} is {current!r}, which "
-            f"has {', '.join(current.get_params())}. Settings that were found with one {part} do "
-            f"not fit another: set {part} to {others[0]}() as well, or let them be found anew."
+            f"{name} is a parameter of {' and '.join(others)}, but {part} is {current!r}, which "
+            f"has {', '.join(current.get_params())}. Settings tuned for one {part} do not apply "
+            f"to another: also set {part} to {others[0]}(), or tune the settings again."
         )
 
 
 def is_default(value: object, default: object) -> bool:
-    """Return whether a parameter has its default: a number, str or None, perhaps unpickled."""
+    """Return whether a parameter has its default; numbers and str may be unpickled copies."""
     return value is default or (isinstance(value, str | Number) and bool(value == default))

@@ -1,7 +1,7 @@
-"""The progress of long operations: shown by a bar, and told to callbacks of a fit.
+"""Progress of long operations: progress bars, and notification of callbacks of a fit.
 
-Callbacks are those of scikit-learn 1.9: they are told of a tree of tasks. Operations open a
-`Progress` and need not know whether an estimator is being fitted: `under` says so.
+scikit-learn 1.9 notifies callbacks about a tree of tasks. Operations open a `Progress` and need not
+know whether they run within a fit, which is set by `under`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from tqdm import TqdmWarning
 
 with warnings.catch_warnings():
-    # In Jupyter without ipywidgets the bar is text; users need no advice to install them.
+    # In Jupyter without ipywidgets the bar is text; suppress the advice to install them.
     warnings.simplefilter("ignore", TqdmWarning)
     from tqdm.auto import tqdm
 
@@ -24,31 +24,31 @@ T = TypeVar("T")
 
 
 class Task:
-    """A task of an estimator's `fit`, of which its callbacks are told.
+    """A task of an estimator's `fit`, reported to its callbacks.
 
     Parameters
     ----------
     context : sklearn.callback.CallbackContext
     estimator : estimator
-        That is fitted.
+        Estimator being fitted.
     samples : dict of str to callable
-        Return `X` and `y`, for callbacks that ask for them.
+        Functions that return `X` and `y`, for callbacks that request them.
     """
 
     def __init__(self, context: Any, estimator: Any, samples: dict[str, Callable[[], Any]]):
         self._context, self._estimator, self._samples = context, estimator, samples
-        with under(None):  # what a callback does is no part of the fit
+        with under(None):  # work of a callback is not part of the fit
             context.call_on_fit_task_begin(estimator=estimator, **samples)
 
     def subtask(self, name: str, max_subtasks: int | None = 0) -> Task:
-        """Begin a task that is part of this one; `max_subtasks` None: nobody knows how many."""
+        """Begin a subtask; `max_subtasks` is None if unknown."""
         context = self._context.subcontext(task_name=name, max_subtasks=max_subtasks)
         return Task(context, self._estimator, self._samples)
 
     def end(self, fitted: Callable[[], dict[str, Any]] | None = None) -> bool:
-        """End the task, and return whether a callback wants its siblings to be left out.
+        """End the task, and return whether a callback requests to skip its remaining siblings.
 
-        `fitted` returns the attributes of an estimator that is fitted as far as this.
+        `fitted` returns the attributes of the estimator in its current state.
         """
         with under(None):
             stop = self._context.call_on_fit_task_end(
@@ -62,7 +62,7 @@ _task_of_fit: ContextVar[Task | None] = ContextVar("task_of_fit", default=None)
 
 @contextmanager
 def under(task: Task | None) -> Iterator[None]:
-    """Make what is done a part of a task; None: of none."""
+    """Run the body as part of a task, or outside of any task if None."""
     token = _task_of_fit.set(task)
     try:
         yield
@@ -71,22 +71,23 @@ def under(task: Task | None) -> Iterator[None]:
 
 
 class Progress:
-    """Steps of a long operation, a context manager.
+    """Progress of a long operation in steps, as a context manager.
 
     Parameters
     ----------
     name : str
-        What is done, such as "choosing slates".
+        Name of the operation, e.g. "choosing slates".
     total : int or None
-        Number of steps, at most; None if nobody knows.
+        Maximum number of steps; None if unknown.
     unit : str, default="it"
-        What a step is.
+        Name of a step.
     verbose : int, default=0
-        Above 0: a bar is shown.
+        If > 0, show a progress bar.
     n_parts : int, default=0
-        How many others are part of it, at most: they are what callbacks are told of, not the steps.
+        Maximum number of operations within this one. If > 0, callbacks are notified about these
+        instead of the steps.
     part_of : Progress or None, default=None
-        Its bar goes on, too.
+        Enclosing operation, whose bar is shared.
     """
 
     def __init__(
@@ -101,10 +102,10 @@ class Progress:
     ):
         self._name, self._total, self._unit = name, total, unit
         self._verbose, self._n_parts, self._part_of = verbose, n_parts, part_of
-        self._lock = Lock()  # judges are asked by several threads
+        self._lock = Lock()  # judges are queried by several threads
         self._task: Task | None = None
         self._step: Task | None = None
-        self.n = 0  # steps that are done
+        self.n = 0  # steps completed
 
     def __enter__(self) -> Progress:
         if self._part_of is None:
@@ -127,14 +128,14 @@ class Progress:
             self._task.end()
 
     def begin_step(self) -> None:
-        """Say that a step begins; where nobody does, steps are told of when they are done."""
+        """Report the beginning of a step; otherwise, steps begin when they are reported done."""
         if self._task is not None and (self._total is None or self.n < self._total):
             self._step = self._task.subtask(self._unit)
 
     def update(self, n_steps: int = 1, fitted: Callable[[], dict[str, Any]] | None = None) -> bool:
-        """Say that steps are done; return whether a callback wants the others to be left out.
+        """Report completed steps; return whether a callback requests to skip the others.
 
-        `fitted` returns the attributes of an estimator that is fitted as far as this.
+        `fitted` returns the attributes of the estimator in its current state.
         """
         stop = False
         with self._lock:
@@ -150,24 +151,24 @@ class Progress:
     def _end_step(self, fitted):
         if self._step is None:
             self.begin_step()
-        if self._step is None:  # more than were expected
+        if self._step is None:  # more steps than expected
             return False
         step, self._step = self._step, None
         return step.end(fitted)
 
     def finish(self) -> None:
-        """Say that there are no other steps, though there might have been."""
+        """Report that there are no further steps, although `total` allows more."""
         self._bar.total = self._bar.n
 
     def note(self, text: str) -> None:
-        """Show a text beside the bar, in place of the one before."""
+        """Show a text next to the bar, replacing the previous one."""
         self._bar.set_postfix_str(text)
 
 
 def tracked(
     steps: Iterable[T], name: str, total: int | None = None, *, unit: str = "it", verbose: int = 0
 ) -> Iterator[T]:
-    """Iterate, and tell of the progress; `total` None: the length of `steps`."""
+    """Iterate and report progress; if `total` is None, it is the length of `steps`."""
     total = len(steps) if total is None else total  # type: ignore[arg-type]
     with Progress(name, total, unit=unit, verbose=verbose) as progress:
         for step in steps:

@@ -1,4 +1,4 @@
-"""Public classes are called by their public names: in files, errors and logs."""
+"""Public names for public classes, as shown in files, errors and logs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _Class = TypeVar("_Class", bound=type)
 
 
 def public(cls: _Class) -> _Class:
-    """Decorate a class that is imported from a public package and defined in a private module.
+    """Decorate a class that is defined in a private module and imported from a public package.
 
-    Its `__module__` becomes the public one. So a pickle, a skops file or an error message names
-    `sklearn_selreg.ALS`, which stays where it is when modules move.
+    Its `__module__` is set to the public one: pickles, skops files and error messages refer to e.g.
+    `sklearn_selreg.ALS`, which remains valid when modules move.
 
     Examples
     --------
@@ -21,11 +21,11 @@ def public(cls: _Class) -> _Class:
     'sklearn_selreg'
     """
     module = vars(sys.modules[cls.__module__])
-    module.setdefault("__test__", {})[cls.__name__] = cls  # doctest looks for it there, too
+    module.setdefault("__test__", {})[cls.__name__] = cls  # makes doctest find it
     cls.__module__ = public_module(cls.__module__)
     return cls
 
 
 def public_module(name: str) -> str:
-    """Return the part of a module's name that users import from."""
+    """Return the public part of a module's name."""
     return ".".join(part for part in name.split(".") if not part.startswith("_"))

@@ -1,4 +1,4 @@
-"""Everything that depends on scikit-learn's private interface, which may change in any release."""
+"""All uses of scikit-learn's private API, which may change in any release."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ try:
 except ImportError:  # before 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """What scikit-learn of before has no callbacks for."""
+        """Substitute in versions of scikit-learn without callbacks."""
 
         def set_callbacks(self, *callbacks: Any) -> Any:
-            """Say that callbacks need a newer scikit-learn.
+            """Raise an ImportError, since callbacks require a newer scikit-learn.
 
             Parameters
             ----------
@@ -50,12 +50,11 @@ except ImportError:  # before 1.9
             ImportError
             """
             raise ImportError(
-                "Callbacks need scikit-learn 1.9 or newer, which calls them; this is "
-                f"{sklearn.__version__}."
+                f"Callbacks require scikit-learn 1.9 or newer; this is {sklearn.__version__}."
             )
 
     def with_callbacks(method: Callable) -> Callable:
-        """Return the method as it is."""
+        """Return the method unchanged."""
         return method
 
 
@@ -76,7 +75,7 @@ __all__ = [
 
 
 class Interval(_Interval):
-    """A range of numbers; True and False, which Python takes for 1 and 0, are none."""
+    """A range of numbers that excludes True and False."""
 
     def is_satisfied_by(self, val):
         """Return whether a value is a number in the range."""
@@ -87,11 +86,11 @@ INTEGER = Interval(Integral, None, None, closed="neither")
 
 
 class DisplayMixin:
-    """Estimators that print large parameters in short, and whose diagrams link to our reference.
+    """Mixin that abbreviates large parameters when printed, and links diagrams to our reference.
 
-    A class may add to its diagram: titles of groups of parameters, by `_parameter_groups`; what was
-    used of parameters such as "auto", by `_used_params`; attributes that are properties, by
-    `_attribute_labels`, which says what is shown of them; and a sentence below, by `_note`.
+    A class may add to its diagram: titles of parameter groups (`_parameter_groups`), values used
+    for parameters such as "auto" (`_used_params`), labels of attributes that are properties
+    (`_attribute_labels`), and a sentence below (`_note`).
     """
 
     _doc_link_module = "sklearn_selreg"
@@ -117,7 +116,7 @@ class DisplayMixin:
         return BaseEstimator.__repr__(_summarized(self), N_CHAR_MAX)
 
     def _used_params(self) -> dict[str, Any]:
-        """Return what was used of parameters that leave it open, by name."""
+        """Return the values used for parameters such as "auto", by name."""
         return {}
 
     def _get_params_html(self, *args, **kwargs):
@@ -130,7 +129,7 @@ class DisplayMixin:
         return params
 
     def _attribute_labels(self) -> dict[str, str]:
-        """Return what to show of attributes that are computed at access, or name persons."""
+        """Return labels of attributes that are computed on access, or identify persons."""
         return {}
 
     def _get_fitted_attr_html(self, *args, **kwargs):
@@ -142,7 +141,7 @@ class DisplayMixin:
         return attributes
 
     def _note(self) -> str:
-        """Return a sentence to show below the diagram, or an empty one."""
+        """Return a sentence to show below the diagram, or ""."""
         return ""
 
     def _repr_html_inner(self):
@@ -156,7 +155,7 @@ class DisplayMixin:
 
 
 def _bare(estimator: Any, attributes: dict[str, Any]) -> Any:
-    """Return an object of the estimator's class with these attributes only."""
+    """Return an object of the estimator's class with only the given attributes."""
     bare = object.__new__(type(estimator))
     vars(bare).update(attributes)
     return bare
@@ -175,5 +174,5 @@ def _print_summarized(printer, estimator, *args):
     _EstimatorPrettyPrinter._pprint_estimator(printer, _summarized(estimator), *args)
 
 
-# Called for estimators that do not fit on the line, also inside a Pipeline.
+# Called for estimators that do not fit on one line, also within a Pipeline.
 _EstimatorPrettyPrinter._dispatch[DisplayMixin.__repr__] = _print_summarized

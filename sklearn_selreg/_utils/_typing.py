@@ -1,8 +1,8 @@
-"""Types that the signatures of several modules share."""
+"""Types shared by signatures of several modules."""
 
 from typing import Any, TypeAlias
 
 # A DataFrame of pandas, polars or another library, an array, a list of rows or a sparse matrix.
 Table: TypeAlias = Any
-# Names a column of a table, or gives its position.
+# Name or position of a column of a table.
 Column: TypeAlias = int | str

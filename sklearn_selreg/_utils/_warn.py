@@ -1,4 +1,4 @@
-"""Warnings that point at a line of the user's code."""
+"""Warnings attributed to a line of the user's code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sklearn
 
 from ..exceptions import DataWarning, ParameterWarning
 
-# Frames between the user's line and ours may be of Pipelines, searches and their workers.
+# Frames between the user's line and ours may belong to Pipelines, searches and their workers.
 _INNER = tuple(
     f"{root}{sep}"
     for root in (
@@ -24,8 +24,8 @@ _INNER = tuple(
     for sep in ("/", "\\")
 )
 
-# Each call of a search or cross-validation runs its fits by an object of its own. We remember the
-# messages by this object: Python's registry is cleared whenever scikit-learn catches warnings.
+# Each call of a search or cross-validation runs its fits by its own `parallel` object, by which we
+# remember messages: Python's registry is cleared whenever scikit-learn catches warnings.
 _SEARCHES = str(Path(sklearn.__file__).parent / "model_selection")
 _messages_of_search: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
 
@@ -33,12 +33,12 @@ _messages_of_search: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyD
 def warn(message: str, category: type[Warning] = DataWarning) -> None:
     """Warn at the first line outside of this package, scikit-learn, joblib and MLflow.
 
-    In a search or cross-validation a `ParameterWarning` is given once, not for each fold.
+    In a search or cross-validation a `ParameterWarning` is issued once, not for each fold.
 
     Parameters
     ----------
     message : str
-        What happened, and what to do.
+        The problem and its remedy.
     category : class, default=DataWarning
     """
     frame, level, search = sys._getframe(1), 2, None
@@ -55,8 +55,8 @@ def warn(message: str, category: type[Warning] = DataWarning) -> None:
 
 
 def _is_inner(frame: Any) -> bool:
-    """Return whether a frame is of a package that stands between the user's line and ours."""
-    # MLflow need not be there; when it logs fits, it calls them.
+    """Return whether a frame belongs to a package between the user's line and ours."""
+    # MLflow is optional; it calls the fits that it logs.
     return frame.f_code.co_filename.startswith(_INNER) or frame.f_globals.get(
         "__name__", ""
     ).startswith("mlflow.")

@@ -1,4 +1,4 @@
-"""Tables that come after the fit: values count as what they are, whatever type they have."""
+"""Tables passed after the fit: values keep their meaning across dtypes."""
 
 import datetime
 import pickle
@@ -82,7 +82,7 @@ def test_values_of_another_type_count_alike(encoder, column, convert):
         ("income", "1.250,00", "numbers"),
         ("income", "30 years", "numbers"),
         ("income", pd.Timestamp("1990-01-01"), "numbers"),
-        ("price", "12.50", "numbers with ','"),
+        ("price", "12.50", "numbers with decimal separator ','"),
         ("vip", "yes", "booleans"),
         ("vip", 2, "booleans"),
         ("tags", "a|b", "lists"),
@@ -93,7 +93,7 @@ def test_values_of_another_type_count_alike(encoder, column, convert):
 def test_what_cannot_be_read_is_missing_and_told(encoder, column, value, was):
     row = make_table().iloc[[1]]
     missing = features_of(encoder, row.assign(**{column: [None]}))
-    with pytest.warns(DataWarning, match=f"'{column}' was of {was}.* missing. Convert them"):
+    with pytest.warns(DataWarning, match=f"'{column}' contained {was}.* missing. Convert"):
         found = features_of(encoder, row.assign(**{column: [value]}))
     assert found == missing
 

@@ -1,4 +1,4 @@
-"""Matrices of interactions, transposed."""
+"""Transposed interaction matrices."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Histories: parts of them are as if only these had been indexed."""
+"""Histories: parts equal the result of indexing only these interactions."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def histories(request):
 
 
 def newest_first(histories):
-    """Return the items of each user, with strength and time, in the order of their ranks."""
+    """Return the items of each user with strength and time, in rank order."""
     matrix = histories.matrix
     found = []
     for start, stop in zip(matrix.indptr, matrix.indptr[1:], strict=False):

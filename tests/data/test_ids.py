@@ -1,4 +1,4 @@
-"""Ids of two tables, integers in one and floats in the other, wherever they meet."""
+"""Integer ids in one table and float ids in another, at all entry points."""
 
 import numpy as np
 import pandas as pd
@@ -9,8 +9,8 @@ from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.judges import PrecomputedJudge
 from sklearn_selreg.metrics import ranking_report
 
-BIG = 2**60  # as of a database that makes ids of time and machine
-STEP = 1024  # as floats such ids are told apart, but most are other ones
+BIG = 2**60  # like database ids composed of time and machine
+STEP = 1024  # such ids are distinct as floats, but most are rounded
 COLUMNS = {"user_col": "user", "item_col": "item"}
 
 
@@ -53,7 +53,7 @@ def test_a_hole_in_a_catalog_of_big_ids_is_an_error():
 
 
 def entrances(ids, rows=None):
-    """What takes ids beside those of `fit`: functions of a model, and of ids of 5 rows."""
+    """Entry points for ids other than `fit`: functions of a model and the ids of 5 rows."""
     table = pd.DataFrame({"user": ids, "item": ids})
     return {
         "predict": lambda m: m.predict(table),

@@ -1,4 +1,4 @@
-"""Interactions against a reference of plain dictionaries, and what bad input is told."""
+"""Interactions compared with a reference of plain dictionaries, and messages for bad input."""
 
 import datetime
 import pickle
@@ -30,12 +30,12 @@ def random_rows(seed, n_rows=150):
     item = rng.integers(0, N_ITEMS, n_rows) ** 2 + 10**12
     time = rng.integers(0, 40, n_rows)
     strength = rng.integers(0, 4, n_rows) / 2
-    strength[user == 0] = 0  # a user all of whose strengths are 0
+    strength[user == 0] = 0  # a user with only zero strengths
     return user, item, time, strength
 
 
 def reference(users, items, strengths=None, times=None):
-    """Sums of pairs, and histories, from dictionaries and a loop over rows."""
+    """Compute sums of pairs and histories by dictionaries and a loop over rows."""
     n_rows = len(users)
     strengths = [1] * n_rows if strengths is None else strengths
     times = [0] * n_rows if times is None else times
@@ -51,7 +51,7 @@ def reference(users, items, strengths=None, times=None):
 
 
 def as_dicts(interactions):
-    """The same from an `Interactions`, whose arrays are checked to be consistent on the way."""
+    """Return the same of an `Interactions`, and check that its arrays are consistent."""
     users, items = interactions.users.tolist(), interactions.items.tolist()
     matrix, age, history = interactions.matrix, interactions.recency_rank, interactions.history
     assert isinstance(matrix, sp.csr_matrix)
@@ -75,7 +75,7 @@ def as_dicts(interactions):
 
 
 def assert_indexed(interactions, users, items, strengths=None, times=None, extra_items=()):
-    """Check `interactions` against the reference; ids as Python scalars that sort."""
+    """Compare `interactions` with the reference; ids are sortable Python scalars."""
     sums, histories = as_dicts(interactions)
     expected_sums, expected_histories = reference(users, items, strengths, times)
     assert sums == pytest.approx(expected_sums)
@@ -207,7 +207,7 @@ def test_ids_that_do_not_sort_come_by_first_appearance():
 
 def test_repeated_pairs_take_the_place_of_their_latest_interaction():
     X = [["u", "a"], ["u", "b"], ["u", "a"], ["u", "c"], ["u", "b"]]
-    interactions = index_interactions(X, [1, 1, 1, 1, 0])  # the last row is no interaction
+    interactions = index_interactions(X, [1, 1, 1, 1, 0])  # the last row is not an interaction
     assert interactions.items[interactions.history].tolist() == ["b", "a", "c"]
     assert interactions.matrix.toarray().tolist() == [[2, 1, 1]]
     assert interactions.recency_rank.tolist() == [1, 2, 0]
@@ -279,7 +279,9 @@ def test_an_int_is_a_position_where_labels_are_ints_too():
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 def test_warns_of_columns_left_unused_at_default_positions(make):
     X = make({"rating": [5, 4], "film": [1, 2], "viewer": [1, 2]})
-    with pytest.warns(UserWarning, match="3 columns; 'rating' is used for the users and 'film'"):
+    with pytest.warns(
+        UserWarning, match="3 columns; the first two .* 'rating' for users and 'film'"
+    ):
         index_interactions(X)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -299,7 +301,7 @@ def test_a_matrix_in_a_frame_is_told_in_few_words():
     with pytest.warns(UserWarning) as told:
         index_interactions(wide)
     text = str(told[0].message)
-    assert "matrix of users x items" in text and "0, 1, 2, 3, 4 and 35 others" in text
+    assert "user-item matrix" in text and "0, 1, 2, 3, 4 and 35 more" in text
     assert len(text) < 600
 
 
@@ -380,9 +382,9 @@ def test_interactions_from_sparse_wants_sparse():
         (sp.csr_array([[np.nan, 1]]), None, "missing or infinite"),
         (sp.csr_array([[np.inf, 1]]), None, "missing or infinite"),
         (sp.csr_array([[1j, 1]]), None, "Complex"),
-        (sp.csr_array((3, 3)), None, "must hold a strength > 0"),
+        (sp.csr_array((3, 3)), None, "must contain at least one strength > 0"),
         (sp.csr_array((0, 3)), None, r"shape \(0, 3\)"),
-        (sp.coo_array([1.0, 2.0]), None, "users x items"),
+        (sp.coo_array([1.0, 2.0]), None, r"\(n_users, n_items\)"),
     ],
 )
 def test_bad_sparse_matrices(X, y, match):
@@ -395,7 +397,7 @@ def test_read_columns_names_the_way_out_for_sparse():
         read_columns(sp.eye_array(3))
 
 
-# Further items
+# Additional items
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -431,8 +433,8 @@ def test_extra_items_leave_no_id_changed(ids, extra, dtype):
 
 
 def test_warns_when_no_item_of_X_is_among_the_extra_items():
-    X = np.array([["ann", 1], ["bob", 2]])  # makes the items strings
-    with pytest.warns(UserWarning, match="No item id of X is in item_data.*'1'.*such as 3"):
+    X = np.array([["ann", 1], ["bob", 2]])  # converts the items to strings
+    with pytest.warns(UserWarning, match="No item id of X is in item_data.*'1'.* like 3"):
         interactions = index_interactions(X, extra_items=np.array([3, 2, 1]))
     assert interactions.items.tolist() == ["1", "2", 3, 2, 1]
     with warnings.catch_warnings():
@@ -470,7 +472,7 @@ MIXTURE = {
 def test_encode_any_mixture(ids, values):
     if "float" in {ids, values} and {ids, values} & {"int", "uint", "swapped"}:  # 1.5 and 1e300
         with pytest.raises(
-            ValueError, match=r"integers in one table and floats in another.* 1\.5,"
+            ValueError, match=r"integers in one table and floats in another.* \(e.g. 1\.5\),"
         ):
             encode(MIXTURE[ids], MIXTURE[values])
         return
@@ -626,7 +628,7 @@ def test_bad_tables(X, columns, match):
         (
             np.ones((3, 2)),
             {"user_col": "user"},
-            "user_col='user' names a column, but X is an",
+            "user_col='user' is a column name, but X is an",
         ),
         (table(), {"user_col": 0.0}, "must be the position .* got 0.0"),
         (table(), {"user_col": None}, "got None"),
@@ -643,7 +645,7 @@ def test_wrong_types(X, columns, match):
 
 @pytest.mark.parametrize("y", [[0, 0, 0], np.zeros(3), [False] * 3])
 def test_no_positive_strength(y):
-    with pytest.raises(ValueError, match="must hold a strength > 0"):
+    with pytest.raises(ValueError, match="must contain at least one strength > 0"):
         index_interactions(table(), y, **COLUMNS)
 
 
@@ -675,12 +677,12 @@ def test_no_strengths_are_ones():
         ([[1], [2], [3]], ValueError, r"1-D .* got shape \(3, 1\)"),
         (pd.DataFrame({"y": [1, 2, 3]}), ValueError, "1-D"),
         (1.0, ValueError, r"shape \(\)"),
-        ([1, -2, -3], ValueError, "got 2 others. .*first: -2"),
+        ([1, -2, -3], ValueError, r"got 2 invalid values \(e.g. -2"),
         ([1, np.nan, 1], ValueError, "y must not .* got 1 .* row 1"),
-        ([1, None, 1], ValueError, "y must not hold missing .* got 1"),
-        (pd.Series([1, None, 1], dtype="Int64"), ValueError, "y must not hold missing .* got 1"),
-        (pl.Series([1, None, 1]), ValueError, "y must not hold missing .* got 1"),
-        ([1, 1, np.inf], ValueError, "y must not hold missing or infinite .* got 1"),
+        ([1, None, 1], ValueError, "y must not contain missing .* got 1"),
+        (pd.Series([1, None, 1], dtype="Int64"), ValueError, "y must not contain missing .* got 1"),
+        (pl.Series([1, None, 1]), ValueError, "y must not contain missing .* got 1"),
+        ([1, 1, np.inf], ValueError, "y must not contain missing or infinite .* got 1"),
         ([1, 1, 1e300], ValueError, "range of float32"),
         ([1, 1, 1j], ValueError, "Complex"),
         (["1", "2", "3"], TypeError, "numbers; got dtype .*'1'"),
@@ -712,7 +714,7 @@ def test_decimals_beside_other_numbers_are_numbers(other):
     y = [Decimal("1.50"), other, Decimal("0.25")]
     for values in (y, pd.Series(y, dtype=object)):
         np.testing.assert_array_equal(read_strengths(values, 3), [1.5, 2, 0.25])
-    with pytest.raises(TypeError, match="must hold numbers"):
+    with pytest.raises(TypeError, match="must contain numbers"):
         read_strengths([Decimal("1.50"), "2", 1], 3)
 
 
@@ -720,10 +722,10 @@ RETURNS = pd.DataFrame(
     [
         ("ann", "bag", 1, 5.0),
         ("ann", "cup", 2, 3.0),
-        ("ann", "bag", 3, -2.0),  # a part comes back: 3 are left, as of the purchase
-        ("ann", "cup", 4, -3.0),  # all comes back
+        ("ann", "bag", 3, -2.0),  # partial return: 3 are left, at the time of purchase
+        ("ann", "cup", 4, -3.0),  # everything is returned
         ("ann", "hat", 5, 1.0),
-        ("bob", "cup", 1, -4.0),  # of before the log: nothing is known of it
+        ("bob", "cup", 1, -4.0),  # bought before the log starts
         ("bob", "hat", 6, 2.0),
         ("bob", "bag", 7, 1.5),
         ("bob", "hat", 8, -1.0),
@@ -765,11 +767,11 @@ def test_returns_are_an_error_that_says_how_to_net_them():
     lines = [line.strip() for line in str(told.value).splitlines() if line.startswith("    ")]
     assert lines[-1].startswith("model.fit(")
     names = {"X": X, "y": y}
-    exec("\n".join(lines[:-1]), names)  # the remedy is run as it is given
+    exec("\n".join(lines[:-1]), names)  # run the suggested remedy literally
     one = index_interactions(names["net"][["user", "item"]], names["net"]["y"])
     other = index_interactions(X, y, negatives="net")
     assert as_dicts(one)[0] == as_dicts(other)[0]
-    with pytest.raises(ValueError, match=r"with a sum above 0 for some pair .* got none in 2 rows"):
+    with pytest.raises(ValueError, match=r"pair must have a sum > 0; got no such pair in 2 rows"):
         index_interactions([["a", 1], ["a", 1]], [1, -1], negatives="net")
     with pytest.raises(ValueError, match="range of float32"):
         index_interactions(X, y * 1e300, negatives="net")
@@ -791,6 +793,6 @@ def test_returns_in_a_sparse_matrix(container):
 def test_interactions_are_counted_in_chunks(monkeypatch):
     monkeypatch.setattr(_interactions, "_ENTRIES_PER_CHUNK", 7)
     matrix = sp.random(20, 9, 0.3, format="csr", random_state=0)
-    matrix = sp.hstack([matrix, sp.csr_matrix((20, 2))], format="csr")  # nobody has these
+    matrix = sp.hstack([matrix, sp.csr_matrix((20, 2))], format="csr")  # without interactions
     np.testing.assert_array_equal(count_interactions(matrix), (matrix.toarray() > 0).sum(axis=0))
     np.testing.assert_array_equal(count_interactions(matrix[:0]), np.zeros(11))

@@ -1,4 +1,4 @@
-"""Item data against pandas, plain numpy and formulas, and what bad input is told."""
+"""Item data compared with pandas, plain numpy and formulas, and messages for bad input."""
 
 import datetime
 import pickle
@@ -40,7 +40,7 @@ def rng():
 
 
 def block(encoder, features, column):
-    """The features of one column as a DataFrame, without their scale."""
+    """Return the unscaled features of one column as a DataFrame."""
     names = pd.Series(encoder.get_feature_names_out())
     of_column = names.str.match(rf"{column}(=| with | of )").to_numpy()
     values = features.toarray()[:, of_column] / encoder.scale_[of_column]
@@ -48,7 +48,7 @@ def block(encoder, features, column):
 
 
 def encode_column(values, **params):
-    """Features of a table of one column named "x"."""
+    """Encode a table with a single column "x"."""
     encoder = AutoItemEncoder(**params)
     features = encoder.fit_transform(pd.DataFrame({"x": values}))
     return encoder.column_kinds_["x"], block(encoder, features, "x")
@@ -101,7 +101,7 @@ def test_ids_may_be_tuples_and_dicts_may_lack_columns():
 @pytest.mark.parametrize(
     ("item_data", "error", "message"),
     [
-        (pd.DataFrame({"film": [1, 2, 1, 2], "x": 0}), ValueError, r"2 item ids, such as \[1, 2\]"),
+        (pd.DataFrame({"film": [1, 2, 1, 2], "x": 0}), ValueError, r"2 item ids \(e.g. \[1, 2\]"),
         (
             pd.DataFrame({"film": [1, None], "x": 0}),
             ValueError,
@@ -128,7 +128,7 @@ def test_ids_may_be_tuples_and_dicts_may_lack_columns():
         (
             pd.DataFrame({"x": [1]}, index=pd.MultiIndex.from_tuples([(1, 2)])),
             ValueError,
-            "one level, the item ids; got 2 levels",
+            "single level with the item ids; got 2 levels",
         ),
         ([("a", "b")], TypeError, "got a list"),
         (np.eye(2), TypeError, "got a ndarray"),
@@ -185,7 +185,7 @@ def test_any_transformer_can_encode(films, encoder):
         (
             FunctionTransformer(),
             ValueError,
-            "item_encoder must make numbers; got values of type object",
+            "item_encoder must return numbers; got values of type object",
         ),
         (TfidfVectorizer(), ValueError, "ColumnTransformer"),
     ],
@@ -196,7 +196,7 @@ def test_bad_encoders_are_told(encoder, error, message):
         encode_items(encoder, table, table.ids)
 
 
-# -- AutoItemEncoder: what it computes ---------------------------------------------------------
+# -- AutoItemEncoder: features ------------------------------------------------------------------
 
 
 def test_list_is_multi_hot_as_in_pandas(films):
@@ -206,7 +206,7 @@ def test_list_is_multi_hot_as_in_pandas(films):
     pd.testing.assert_frame_equal(
         features, expected[features.columns], check_dtype=False, check_names=False
     )
-    # Every genre but those of fewer than 5 films.
+    # Every genre except those with fewer than 5 films.
     assert set(features) == set(expected.columns[expected.sum() >= 5])
 
 
@@ -301,7 +301,7 @@ def test_dates_are_decimal_years(rng):
     days = rng.integers(0, 4000, N)
     dates = pd.Timestamp("2000-01-01") + pd.to_timedelta(days, unit="D")
     kind, features = encode_column(dates)
-    # The same spline of the number of days, since it does not depend on the unit.
+    # Equal to the spline of the number of days, since the unit is irrelevant.
     np.testing.assert_allclose(features, encode_column(days)[1], atol=1e-5)
     assert kind == "number"
     assert features.columns[0].startswith("2000")
@@ -328,11 +328,11 @@ def test_film_features(films):
     assert np.isfinite(features.data).all()
 
 
-# -- AutoItemEncoder: what it chooses ----------------------------------------------------------
+# -- AutoItemEncoder: column kinds --------------------------------------------------------------
 
 
 def chosen(rng):
-    """Columns with the kind each must get."""
+    """Return columns and their expected kinds."""
     ages = rng.integers(1, 99, N)
     days = [datetime.date(2000, 1, 1) + datetime.timedelta(int(age)) for age in ages]
     hashes = [f"{number:016x}" for number in rng.integers(0, 2**60, N)]
@@ -395,7 +395,7 @@ def test_columns_with_few_values_or_blanks(values, kind):
     features = encoder.fit_transform(frame)
     assert encoder.column_kinds_["x"] == kind
     texts = np.array([bool((value or "").strip()) for value in values])
-    found = np.diff(features[:, :-2].indptr) > 0  # but for the flag's features
+    found = np.diff(features[:, :-2].indptr) > 0  # except the features of the flag
     assert found.tolist() == (texts & (kind != "dropped")).tolist()
 
 
@@ -407,7 +407,7 @@ def test_no_usable_column_names_each_with_the_reason():
 
 
 def test_infinite_numbers_are_told():
-    with pytest.raises(ValueError, match=r"'price' must hold finite numbers"):
+    with pytest.raises(ValueError, match=r"'price' must contain finite numbers"):
         AutoItemEncoder().fit(pd.DataFrame({"price": [1.5, np.inf, 2]}))
 
 

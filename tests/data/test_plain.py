@@ -1,4 +1,4 @@
-"""Vectors and many columns of numbers as item features, and what else item data may hold."""
+"""Vectors and many numeric columns as item features, and other content of item data."""
 
 import datetime
 import pickle
@@ -39,7 +39,7 @@ def log():
 
 
 def standardized(numbers):
-    """The features of one block, by scikit-learn."""
+    """Compute the features of one block by scikit-learn."""
     rows = StandardScaler().fit_transform(np.asarray(numbers, dtype=float))
     return rows / np.sqrt((rows**2).sum(axis=1).mean())
 
@@ -73,7 +73,7 @@ def test_vectors_are_one_standardized_block(rng, container):
     assert abs(encoder.transform(frame[3:9]) - features[3:9]).max() < 1e-6
 
 
-WRITTEN = "vectors written as text: read them, as by .map(json.loads)"
+WRITTEN = "vectors written as text: parse them by .map(json.loads)"
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,12 @@ WRITTEN = "vectors written as text: read them, as by .map(json.loads)"
         ([[0.5], [1.5]] * 30, "vector"),
         ([[5], [7]] * 30, "list"),
         ([[0.5, 1.0], [1.5, "a"]] * 30, "list"),
-        ([np.ones((2, 2))] * 60, "values of type array of several dimensions"),
+        ([np.ones((2, 2))] * 60, "values of type multi-dimensional array"),
         ([np.array(k / 7) for k in range(60)], "number"),
         ([str([k / 7, 0.5]) for k in range(60)], WRITTEN),
         ([str(np.array([k / 7, 0.5])) for k in range(60)], WRITTEN),
         ([[f"w{k}", f"v{k}"] for k in range(60)], "lists that share no entries"),
-        ([[0.5, 1.0], [1.5, 2.0, 3.0]] * 30, "vectors of several lengths"),
+        ([[0.5, 1.0], [1.5, 2.0, 3.0]] * 30, "vectors of different lengths"),
         ([["a", "b"], ["b", "c"]] * 30, "list"),
     ],
 )
@@ -117,7 +117,7 @@ def test_missing_vectors_are_told_by_a_feature(rng):
     ratio = features[present, :3] / expected
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
     assert np.mean((features**2).sum(axis=1)) == pytest.approx(1, rel=1e-5)
-    with pytest.raises(ValueError, match=r"'emb' must hold vectors of 3.* got 2"):
+    with pytest.raises(ValueError, match=r"'emb' must contain vectors of 3.* got 2"):
         encoder.transform(pd.DataFrame({"emb": [[1.0, 2.0]]}))
     with pytest.raises(ValueError, match=r"'emb' .* finite numbers; got infinity"):
         AutoItemEncoder().fit(pd.DataFrame({"emb": [[1.0, np.inf], [1.0, 2.0]] * 20}))
@@ -219,7 +219,7 @@ def test_gram_matrices(rng, density, weighted, width):
 
 
 def test_dense_and_sparse_features_are_fitted_alike(log, rng):
-    # The same numbers, once with so many features of 0 beside them that they count as sparse.
+    # The same numbers, once padded with so many zero features that they count as sparse.
     numbers = rng.normal(size=(N, 40)).astype(np.float32)
     table = pd.DataFrame(numbers, index=range(N))
     settings = {"factors": 4, "iterations": 5, "random_state": 0, "item_data": table}
@@ -280,7 +280,7 @@ def test_new_items_without_vectors_are_told_by_column(log, rng, wrong):
         model.fold_in_items(new)
 
 
-# What is left out is told
+# Ignored columns are reported
 
 
 def test_columns_that_are_not_read_are_named(log):
@@ -296,7 +296,7 @@ def test_columns_that_are_not_read_are_named(log):
     model = make_estimator(**COLUMNS, factors=2, iterations=2, item_data=table)
     with pytest.warns(
         DataWarning,
-        match=r"'parts' \(values.* dict\), 'ragged' \(vectors of sev.*"
+        match=r"'parts' \(values.* dict\), 'ragged' \(vectors of dif.*"
         r"'unshared' \(lists that.*'written' \(vectors written",
     ):
         model.fit(log)
@@ -350,7 +350,7 @@ def reader():
 
 
 def shown(item_data, **parameters):
-    """The texts that a judge is shown of all items."""
+    """Return the texts of all items shown to a judge."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"user": rng.integers(0, 40, 600), "item": rng.integers(0, len(WORDS), 600)})
     model = make_estimator(
@@ -461,7 +461,7 @@ def with_comma(written):
         "${:,.2f}".format,
         "{:,.2f} €".format,
         lambda x: f"£ {x:,.2f}",
-        "{:.2f}".format,  # as by dtype=str
+        "{:.2f}".format,  # as with dtype=str
         "US${:,.2f}".format,
         "EUR {:.2f}".format,
         "{:.2f}%".format,
@@ -480,7 +480,7 @@ def test_prices_are_numbers(rng, write):
     expected = AutoItemEncoder().fit_transform(pd.DataFrame({"price": prices}))
     np.testing.assert_allclose(features.toarray(), expected.toarray(), atol=1e-6)
     assert item_texts(read_item_data(written))[0] == f"price: {write(1023.5)}"
-    # A single row does not tell how numbers are written; the fit does.
+    # The number format cannot be inferred from a single row; it is known from fit.
     for row in (0, 1):
         again = encoder.transform(written[row : row + 1]).toarray()
         np.testing.assert_allclose(again, expected[row : row + 1].toarray(), atol=1e-6)
@@ -493,7 +493,7 @@ def test_prices_are_numbers(rng, write):
         [f"0{k:04d}" for k in range(N)],  # codes
         [f"1,02{k}" if k % 2 else "many" for k in range(N)],
         [f"12,34,{k:03d}" for k in range(N)],
-        [f"{k},{k + 1}0" for k in range(N)],  # no decimal comma
+        [f"{k},{k + 1}0" for k in range(N)],  # not a decimal comma
         [f"{100 + k % 9},{200 + k % 7}" for k in range(N)],  # lists of codes
         [["107", "114,145,116", "107,138"][k % 3] for k in range(N)],
         [f"00{k % 9},10{k % 7}" for k in range(N)],

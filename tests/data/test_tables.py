@@ -1,4 +1,4 @@
-"""Tables of any library: queries and streams give what the same rows in memory give."""
+"""Tables of any library: queries and streams have the same results as tables in memory."""
 
 import datetime as dt
 import decimal
@@ -21,7 +21,7 @@ pl = pytest.importorskip("polars")
 
 
 class Capsule:
-    """A table of a library that nobody knows, by the protocol of Arrow streams."""
+    """A table of an unknown library that supports the Arrow stream protocol."""
 
     def __init__(self, table):
         self._table = table
@@ -54,7 +54,7 @@ UNORDERED = ["duckdb", "ibis"]
 STREAMS = ["batch", "reader", "capsule"]
 
 DAYS = [dt.date(2020, 1, 1), dt.date(2021, 2, 3), dt.date(1999, 12, 31)]
-IDS = {  # Arrow array of three ids, and what they are as numpy array
+IDS = {  # Arrow array of three ids, and the expected numpy array
     "int64": (pa.array([2**53 + 1, 2**53 + 2, -5]), np.array([2**53 + 1, 2**53 + 2, -5])),
     "uint64": (pa.array([2**63 + 1, 2, 3], pa.uint64()), np.array([2**63 + 1, 2, 3], np.uint64)),
     "int8": (pa.array([1, -2, 3], pa.int8()), np.array([1, -2, 3], np.int8)),
@@ -183,7 +183,7 @@ def test_columns_that_are_not_needed_are_not_computed(in_pandas):
         return values
 
     query = pl.from_arrow(make_log()).lazy()
-    # What polars would raise is a panic; nothing is, as the column is never computed.
+    # polars would panic if it computed the column.
     query = query.with_columns(
         device=pl.col("device").map_batches(fail, return_dtype=pl.String),
         item=pl.col("item").map_batches(count, return_dtype=pl.Int64),
@@ -234,7 +234,7 @@ def test_columns_that_do_not_exist_are_told_as_in_pandas(form):
         make_model(item_data=FORMS[form](nameless)).fit(make_log())
 
 
-# -- rows that something belongs to ----------------------------------------------------------------
+# -- arguments aligned with rows -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", UNORDERED)
@@ -267,7 +267,7 @@ def test_rows_in_order_may_have_strengths_and_scores(form, in_pandas):
 def test_a_stream_that_was_read_is_told():
     reader = make_log().to_reader()
     make_model().fit(reader)
-    with pytest.raises(ValueError, match=r"RecordBatchReader\. A stream can be read once"):
+    with pytest.raises(ValueError, match=r"RecordBatchReader\. A stream can be read only once"):
         make_model().fit(reader)
 
 
@@ -375,7 +375,7 @@ def test_callbacks_score_what_was_collected():
     assert rows == [auc_scorer()(model, make_log())]
 
 
-# -- tables that come out --------------------------------------------------------------------------
+# -- returned tables -------------------------------------------------------------------------------
 
 LIBRARIES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.Table}
 
@@ -423,5 +423,5 @@ def test_as_frame_is_checked(in_pandas):
     mixed = make_model(time_col=None, user_col=0, item_col=1).fit([["ann", 1], [2, 2], ["ann", 3]])
     assert len(mixed.recommend(["ann", 2], as_frame=True))
     for library in ("polars", "pyarrow"):
-        with pytest.raises(ValueError, match=rf"{library} has no type for ids such as these"):
+        with pytest.raises(ValueError, match=rf"{library} does not support ids of types"):
             mixed.recommend(["ann", 2], as_frame=library)

@@ -1,4 +1,4 @@
-"""Popularity that changes: periods, whose they are, and what they do to scores."""
+"""Popularity over time: periods, the period of each user, and effects on scores."""
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ BACKBONES = {
 
 @pytest.fixture
 def table():
-    """Even items are popular early, odd ones late; each user is there for a short time."""
+    """Even items are popular early, odd ones late; each user is active for a short time."""
     rng = np.random.default_rng(3)
     rows = []
     for user in range(60):
@@ -193,6 +193,6 @@ def test_of_whom_nothing_is_known_is_in_the_last_period(table):
     np.testing.assert_allclose(scores[1::2], scores[::2], rtol=1e-5)
     report = ranking_report(model, names[:2], items=model.items_, train=table, **COLUMNS)
     assert report.loc["overall", "users"] == 2
-    with pytest.warns(DataWarning, match="left out"):
+    with pytest.warns(DataWarning, match="interactions are ignored"):
         model.fold_in(names[:1].assign(item=99, time=0.0))
     np.testing.assert_allclose(model.user_factors_[row, 4:], np.eye(8)[-1])

@@ -93,6 +93,6 @@ def test_refining_that_is_interrupted_leaves_what_was_refined(likes):
 def test_folding_in_that_raises_leaves_the_model(likes):
     model = SelectiveLLMRegularizedMF(**COLUMNS).fit(likes)
     before, scores = state(model), model.predict(likes)
-    with pytest.raises(ValueError, match="must not hold missing"):
+    with pytest.raises(ValueError, match="must not contain missing"):
         model.fold_in(pd.DataFrame({"user": [99], "item": [1]}), y=[np.nan])
     check_as_it_was(model, before, likes, scores)

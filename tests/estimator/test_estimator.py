@@ -1026,22 +1026,22 @@ RECORD = {"user": 0, "history": [], "candidates": [1, 2], "ratings": [0.5, 1]}
     ("settings", "X", "y", "message"),
     [
         ({}, pd.DataFrame({"user": [], "item": []}), None, "0 sample(s) (shape=(0, 2))"),
-        ({}, replaced("user", 3, None), None, "Column 'user' of X (user_col) must not hold"),
-        ({}, replaced("item", 3, np.nan), None, "Column 'item' of X (item_col) must not hold"),
+        ({}, replaced("user", 3, None), None, "Column 'user' of X (user_col) must not contain"),
+        ({}, replaced("item", 3, np.nan), None, "Column 'item' of X (item_col) must not contain"),
         ({}, replaced("item", 3, pd.NaT), None, "the first in row 3"),
         ({}, replaced("item", 3, np.inf), None, "missing or infinite values"),
         ({}, pl.DataFrame({"user": [1, None], "item": [1, 2]}), None, "the first in row 1"),
-        ({}, None, -1.0, "y must hold strengths >= 0 in the range of float32; got 1 others"),
-        ({}, None, np.nan, "y must not hold missing or infinite values"),
-        ({}, None, np.inf, "y must not hold missing or infinite values"),
+        ({}, None, -1.0, "y must contain strengths >= 0 in the range of float32; got 1 invalid"),
+        ({}, None, np.nan, "y must not contain missing or infinite values"),
+        ({}, None, np.inf, "y must not contain missing or infinite values"),
         ({"user_col": "who"}, None, None, "no column for user_col='who'. The columns of X are ["),
         ({"item_col": "it"}, None, None, "no column for item_col='it'. The columns of X are ["),
         ({"time_col": "when"}, None, None, "no column for time_col='when'. The columns of X are"),
         ({"user_col": 0, "item_col": 7}, None, None, "X has 2 feature(s)"),
         ({"user_col": "item"}, None, None, "must be different columns; got user_col='item'"),
-        ({"user_col": 0, "item_col": 1}, np.arange(5), None, "2-D array with a row per inter"),
-        ({}, None, [1.0, 2.0], "a strength for each of the"),
-        ({}, None, 0.0, "y must hold a strength > 0"),
+        ({"user_col": 0, "item_col": 1}, np.arange(5), None, "2-D array with one row per inter"),
+        ({}, None, [1.0, 2.0], "one strength for each of the"),
+        ({}, None, 0.0, "y must contain at least one strength > 0"),
         (
             {"item_data": pd.Series(["a", "b"], index=[1, 1])},
             None,
@@ -1109,12 +1109,12 @@ def test_bad_input_to_fit_is_named(world, settings, X, y, message):
             {"judge": PrecomputedJudge([RECORD]), "gate": ReliabilityGate},
             None,
             None,
-            "gate must be 'auto', None or an instance; got the class ReliabilityGate: make",
+            "gate must be 'auto', None or an instance; got the class ReliabilityGate: pass",
         ),
         ({"item_data": 3}, None, None, "item_data"),
-        ({}, np.ones((3, 2)), None, "user_col='user' names a column, but X is an array"),
+        ({}, np.ones((3, 2)), None, "user_col='user' is a column name, but X is an array"),
         ({}, replaced("user", 3, [1, 2]), None, "hashable"),
-        ({}, None, "strong", "y must hold numbers; got dtype"),
+        ({}, None, "strong", "y must contain numbers; got dtype"),
     ],
 )
 def test_input_of_a_wrong_kind_is_named(world, settings, X, y, message):
@@ -1137,7 +1137,7 @@ def test_bad_input_to_a_fitted_model_is_named(world, model):
         model.recommend([1], 0)
     with pytest.raises(ValueError, match=r"n_items must be an integer >= 1; got 2\.5"):
         model.recommend([1], 2.5)
-    with pytest.raises(ValueError, match=r"1-D array of user ids; got 1. Pass a list of it, \[1\]"):
+    with pytest.raises(ValueError, match=r"1-D array of user ids; got 1. Pass a list, \[1\]"):
         model.recommend(1)
     with pytest.raises(ValueError, match=r"1-D array of user ids; got shape \(1, 2\)"):
         model.recommend([[1, 2]])
@@ -1153,7 +1153,7 @@ def test_bad_input_to_a_fitted_model_is_named(world, model):
     for method in (model.score, model.fold_in):
         with pytest.raises(ValueError, match="strength for each of the 80 rows"):
             method(world.test, [1.0])
-        with pytest.raises(ValueError, match="y must hold a strength > 0"):
+        with pytest.raises(ValueError, match="y must contain at least one strength > 0"):
             method(world.test, np.zeros(80))
 
 

@@ -58,7 +58,7 @@ def test_settings_of_one_backbone_do_not_fit_another(world):
     for backbone in ("bpr", LMF()):
         other = SelectiveLLMRegularizedMF(backbone=backbone)
         before = copy.copy(vars(other))
-        match = r"backbone__missing_power is a parameter of ALS, and backbone is (BPR|LMF)\(\)"
+        match = r"backbone__missing_power is a parameter of ALS, but backbone is (BPR|LMF)\(\)"
         with pytest.raises(ValueError, match=match):
             other.set_params(**found)
         assert vars(other) == before

@@ -111,7 +111,7 @@ def test_the_remedy_has_the_names_of_the_columns(orders):
     frame = orders.rename(columns={"user": "customer", "item": "sku"})
     for columns in ({"user_col": "customer", "item_col": "sku"}, {"user_col": 0, "item_col": 1}):
         shop = model(negatives="error").set_params(**columns)
-        with pytest.raises(ValueError, match="If they are returns") as error:
+        with pytest.raises(ValueError, match="may be returns: set negatives") as error:
             shop.fit(frame[["customer", "sku"]], frame["quantity"])
         code = [line for line in str(error.value).splitlines() if line.startswith("    ")]
         names = {"X": frame[["customer", "sku"]], "y": frame["quantity"], "model": shop}

@@ -451,7 +451,7 @@ def test_files_hold_what_users_are(world, model, tmp_path):
         assert (
             a.recommend([N_USERS + 4], 5)[0].tolist() == b.recommend([N_USERS + 4], 5)[0].tolist()
         )
-    with pytest.raises(ValueError, match="user_encoder_ to make them: a file does not hold it"):
+    with pytest.raises(ValueError, match="user_encoder_ to compute them, because saved files"):
         loaded.fold_in(user_data=world.user_data)
     with pytest.warns(DataWarning, match="user_data"):
         loaded.fit(world.train)
@@ -544,7 +544,7 @@ def test_without_user_data_nothing_is_there(world):
     model = world.model(user_data=None).fit(world.train)
     assert model.user_encoder_ is None and model._fitted.user_features is None
     with pytest.raises(
-        ValueError, match="fold_in places users by their features, and the model has no features"
+        ValueError, match="fold_in places users by their features, but the model has no features"
     ):
         model.fold_in(user_data=world.user_data)
     with pytest.raises(ValueError, match="needs X, user_data or both"):
@@ -554,12 +554,12 @@ def test_without_user_data_nothing_is_there(world):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({}, "user_data must hold at least one user"),
+        ({}, "user_data must contain at least one user"),
         (pd.DataFrame({"a": [1, 2]}, index=[3, 3]), "user_data must have one row per user"),
         (pd.DataFrame(index=[1, 2]), "user_data must have a column besides the user ids"),
         (pd.DataFrame({"a": ["x", "y"]}, index=[1.0, np.nan]), "user ids of user_data must not be"),
         (pl.DataFrame({"who": [1], "a": ["x"]}), "a column of user ids named 'user'"),
-        (pd.DataFrame({"a": ["x"] * 9}), "distinguishes its rows"),
+        (pd.DataFrame({"a": ["x"] * 9}), "at least one usable column"),
     ],
 )
 def test_bad_user_data_is_named(world, data, message):
@@ -654,5 +654,5 @@ def test_a_missing_date_folded_in_alone_is_missing(world):
     np.testing.assert_allclose(factors_of(text), together, atol=1e-6)
     earliest = factors_of(new.head(1).assign(born=data["born"].min()))
     assert np.abs(earliest - together[:1]).max() > 1e-3
-    with pytest.warns(DataWarning, match=r"'born' was of dates in fit, .* 1960.* pd.to_datetime"):
+    with pytest.warns(DataWarning, match=r"'born' contained dates in fit, .*1960.*to_datetime"):
         factors_of(new.assign(born=[None, 1960]))

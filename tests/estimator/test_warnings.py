@@ -85,7 +85,7 @@ def test_new_ids_of_the_same_type_are_expected(model):
 
 def test_unknown_items_to_exclude_are_told_whatever_their_type(model):
     with pytest.warns(
-        UserWarning, match=r"1 of 2 items to exclude .* \(e.g. 98\); they exclude noth"
+        UserWarning, match=r"1 of 2 items to exclude .* \(e.g. 98\); they have no eff"
     ):
         model.recommend([2], exclude=[98, 3])
 
@@ -98,9 +98,9 @@ def test_missing_ids_are_errors_as_in_fit(model, missing):
 
 
 def test_single_ids_where_lists_are_wanted_and_lists_where_single_ones_are(model):
-    with pytest.raises(ValueError, match=r"users must be .* got '2'. Pass a list of it, \['2'\]"):
+    with pytest.raises(ValueError, match=r"users must be .* got '2'. Pass a list, \['2'\]"):
         model.recommend("2")
-    with pytest.raises(ValueError, match=r"items must be .* got 1. Pass a list of it, \[1\]"):
+    with pytest.raises(ValueError, match=r"items must be .* got 1. Pass a list, \[1\]"):
         model.similar_items(1)
     with pytest.raises(ValueError, match=r"user must be a single user id; got \[2\]"):
         model.explain([2], 1)
@@ -200,7 +200,9 @@ def test_refining_a_loaded_model_tells_what_it_lacks(tmp_path):
 
 
 def test_saving_where_there_is_no_directory(model, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no directory '.*nowhere' to save 'model'"):
+    with pytest.raises(
+        FileNotFoundError, match=r"Cannot save 'model': directory '.*nowhere' does not"
+    ):
         model.save(tmp_path / "nowhere" / "model")
 
 
@@ -208,7 +210,7 @@ def test_exclude_is_named_in_its_errors(model):
     named = SelectiveLLMRegularizedMF(factors=2, iterations=1, user_col="user", item_col="item")
     with pytest.raises(ValueError, match=r"^exclude is a table.* no column for item_col='item'"):
         named.fit(X).recommend([1], exclude=pd.DataFrame({"user": [1], "film": [2]}))
-    with pytest.raises(TypeError, match=r"user_col='user' .* pass a DataFrame with this column"):
+    with pytest.raises(TypeError, match=r"user_col='user' .* Pass a DataFrame with this column"):
         named.predict(X.to_numpy())
 
 

@@ -87,7 +87,7 @@ def test_another_version_warns(world, monkeypatch):
     monkeypatch.setattr("sklearn_selreg._mf.__version__", "0.0.7")
     dumped = skops_io.dumps(model)
     monkeypatch.undo()
-    with pytest.warns(ModelVersionWarning, match=r"made by sklearn_selreg 0\.0\.7"):
+    with pytest.warns(ModelVersionWarning, match=r"saved by sklearn_selreg 0\.0\.7"):
         skops_io.loads(dumped, trusted=[NAME])
 
 

@@ -654,7 +654,7 @@ def test_bad_input(change, error, match):
 
 def test_nothing_relevant():
     world = make_world(2)
-    with pytest.raises(ValueError, match="y must hold a strength > 0"):
+    with pytest.raises(ValueError, match="y must contain at least one strength > 0"):
         ranking_report(
             world["model"], world["X"], y=np.zeros(len(world["X"])), train=world["train"]
         )

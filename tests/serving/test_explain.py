@@ -1,4 +1,4 @@
-"""Explanations: parts that sum to the score, and that agree with what the fit did."""
+"""Explanations: contributions sum to the score, and agree with the fit."""
 
 import copy
 
@@ -42,7 +42,7 @@ def make(world, case, **more):
 def test_contributions_sum_to_the_score(world, case, by_feature):
     model = make(world, case).fit(world.train)
     model.fold_in(pd.DataFrame({"user": [-1, -1, 2], "item": [4, 9, 3]}), known="replace")
-    for user in (0, 2, 31, -1, 10**6):  # fitted, folded in anew, fitted, folded in, unknown
+    for user in (0, 2, 31, -1, 10**6):  # fitted, folded in again, fitted, folded in, unknown
         for item in (0, 7, N_ITEMS - 1):
             table = model.explain(user, item, by_feature=by_feature)
             assert table.columns.tolist() == ["kind", "source", "contribution"]
@@ -59,7 +59,7 @@ def test_contributions_sum_to_the_score(world, case, by_feature):
     "case", ["plain", "features", "judge", "judge without gate", "judge alone"]
 )
 def test_nothing_remains_at_the_fixed_point(world, case):
-    # The parts are computed apart from the fit, so that this holds only if they are right.
+    # Contributions are computed independently of the fit, so this only holds if they are right.
     judged = CASES[case].get("judged")
     more = {"backbone__refine_iterations": 995} if judged else {}
     model = make(world, case, iterations=1000, regularization=8.0, **more).fit(world.train)
@@ -77,22 +77,22 @@ def test_nothing_remains_at_the_fixed_point(world, case):
         *(["bias"] if case not in ("plain", "judge alone") else []),
         *(["preference", "item_preference"] if judged else []),
     }
-    assert size.min() > 0.02  # so none of them is small enough to be wrong unseen
+    assert size.min() > 0.02  # so none is so small that an error would go unnoticed
 
 
 def test_history_without_judge_is_what_folding_in_gives(world):
-    # Without preferences all of a user's factors come from the history.
+    # Without preferences, a user's factors are determined by the history.
     model = make(world, "recency", item_data=None, iterations=60).fit(world.train)
     table = model.explain(5, 3)
     own = world.train["item"][world.train["user"] == 5]
     history = table[table["kind"] == "history"]
     assert set(history["source"]) == set(own)
-    # Least squares are linear in the confidences that pull: leave one out, keep the matrix.
+    # The right-hand side is linear in the confidences: omit one, keep the matrix.
     assert set(table["kind"]) == {"history", "bias", "remainder"}
 
 
 def test_last_update_leaves_no_remainder_on_the_side_of_the_user(world):
-    # Folding a user in with the same rows takes out what preferences did, and nothing else.
+    # Folding in a user with the same rows removes only the effect of preferences.
     model = make(world, "judge and recency", gate=None).fit(world.train)
     user, items = 3, np.arange(N_ITEMS)
     pairs = pd.DataFrame({"user": user, "item": items})
@@ -173,7 +173,7 @@ def test_unknown_item_and_unfitted_model(world):
 
 @pytest.mark.parametrize("by_feature", [True, False])
 def test_more_features_than_items(by_feature):
-    # Of every pair: features of any number are named, and items are not taken for them.
+    # For every pair, features of any number are named, and not confused with items.
     rng = np.random.default_rng(0)
     n_items = 30
     X = pd.DataFrame({"user": rng.integers(0, 40, 400), "item": rng.integers(0, n_items, 400)})

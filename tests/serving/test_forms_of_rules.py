@@ -1,4 +1,4 @@
-"""The forms in which rules of lists may be given: all say the same, or are told what is wrong."""
+"""Forms of rules of lists: equivalent forms have equal results, others raise clear errors."""
 
 import warnings
 
@@ -24,7 +24,7 @@ def likes():
 
 @pytest.fixture(scope="module")
 def model(likes):
-    """Of an array, so that columns are known by position: ranks could be items."""
+    """Fitted on an array, so columns are known by position: ranks could be mistaken for items."""
     return SelectiveLLMRegularizedMF(
         **SETTINGS, item_data={i: {"name": f"Film {i}", "band": BANDS[i]} for i in ITEMS}
     ).fit(likes.to_numpy())
@@ -63,13 +63,13 @@ def test_a_series_of_lists_is_a_mapping(model, likes):
     found = model.recommend([100, 101], 3, per_user_items=lists, **how)[0]
     np.testing.assert_array_equal(found, expected)
     long = pd.Series([1, 2], index=[100, 100])
-    with pytest.raises(ValueError, match=r"several rows for some. Pass .*reset_index\(\)"):
+    with pytest.raises(ValueError, match=r"several rows for some users. .* pass .*reset_index\(\)"):
         model.recommend([100], 3, per_user_items=long)
 
 
 def test_lists_to_exclude_are_told_how_to_pass(model, likes):
     lists = likes.groupby("user")["item"].agg(list)
-    with pytest.raises(ValueError, match=r"exclude must hold single ids; got \[.*explode\(\)"):
+    with pytest.raises(ValueError, match=r"exclude must contain single ids; got \[.*explode\(\)"):
         model.recommend([100], 3, exclude=lists)
     with pytest.raises(ValueError, match=r"got a dict.*pd.Series\(exclude\).explode\(\)"):
         model.recommend([100], 3, exclude=lists.to_dict())
@@ -90,24 +90,24 @@ def test_views_and_generators_are_lists(model):
         np.testing.assert_array_equal(found, expected)
     found = model.recommend([100], 2, per_user_items={100: ids.keys()}, exclude=iter([5]))[0]
     np.testing.assert_array_equal(found, expected)
-    with pytest.raises(ValueError, match=r"items must be .* got a dict. Its keys are list\(ids\)"):
+    with pytest.raises(ValueError, match=r"items must be .* got a dict. Pass its keys, list"):
         model.recommend([100], 2, items=ids)
 
 
 def test_users_of_another_type_are_told(model):
-    message = r"2 of 2 users of per_user_items are unknown.*'100'.*nobody.* Check the id type"
+    message = r"2 of 2 users of per_user_items are unknown.*'100'.*items are ignored.* Check the id"
     with pytest.warns(DataWarning, match=message):
         model.recommend([100], 1, per_user_items={"100": [1], "101": [1]})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model.recommend([100], 1, per_user_items={100: [1], 999: [2]})  # not of those asked for
+        model.recommend([100], 1, per_user_items={100: [1], 999: [2]})  # not requested
 
 
 def test_empty_tables_list_nothing(model):
     empty = model.recommend([100], 2, exclude=ITEMS, as_frame=True)
     assert len(empty) == 0
     for nothing in (empty, {}, empty[["user", "item"]], []):
-        with pytest.warns(DataWarning, match="1 of 1 users have no item in per_user_items"):
+        with pytest.warns(DataWarning, match="1 of 1 users have no items in per_user_items"):
             found = model.recommend([100], 2, per_user_items=nothing)[0]
         assert found.tolist() == [[None, None]]
     told = model.explain_lists(empty)
@@ -118,7 +118,7 @@ def test_empty_tables_list_nothing(model):
 def test_arguments_of_another_method_are_named(model):
     pytest.importorskip("pyarrow")
     with pytest.raises(
-        TypeError, match=r"recommend_batches\(\) got .* 'as_frame'; it has users, n"
+        TypeError, match=r"recommend_batches\(\) got .* 'as_frame'; it accepts users, n"
     ):
         model.recommend_batches([100], as_frame=True)
 
@@ -155,7 +155,7 @@ def test_how_to_get_groups_is_told():
     model = SelectiveLLMRegularizedMF.from_factors(
         [1], [7, 8], np.ones((1, 2)), np.eye(2), item_data=items
     )
-    with pytest.raises(ValueError, match=r"There are none. Set item_data .* item_col, to the name"):
+    with pytest.raises(ValueError, match=r"No columns are available. .* set item_col to the name"):
         model.recommend([1], max_per_group={"kind": 1})
 
 

@@ -1,4 +1,4 @@
-"""Factors that other libraries made: how they are read, and what is known of their users."""
+"""Factors fitted by other libraries: input formats, and histories of their users."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ N_USERS, N_ITEMS, K = 30, 20, 4
 
 @pytest.fixture(scope="module")
 def likes():
-    """Six items of each user."""
+    """Six items per user."""
     rng = np.random.default_rng(0)
     rows = [
         (f"u{user}", int(item) * 10)
@@ -39,7 +39,7 @@ def make(given, **settings):
 
 
 def list_columns(factors):
-    """Return factors as columns of lists of all kinds."""
+    """Return factors as list columns of all kinds."""
     rows, k = factors.tolist(), factors.shape[1]
     fixed = pa.array(rows, pa.list_(pa.float32(), k))
     return {
@@ -65,7 +65,7 @@ def test_columns_of_lists_are_factors(given, kind):
 
 
 def test_a_frame_of_ids_and_lists_is_taken_by_its_columns(given):
-    """As Spark's toPandas gives it, ids in no order."""
+    """As returned by Spark's toPandas, with unordered ids."""
     order = np.random.default_rng(2).permutation(N_USERS)
     frame = pd.DataFrame({"id": np.arange(N_USERS), "features": list(given[2])}).iloc[order]
     model = make((frame["id"], given[1], frame["features"], given[3]))
@@ -123,7 +123,7 @@ def test_strengths_are_known_too(given, likes):
 
 def test_without_interactions_a_warning_says_what_may_be_recommended(given, likes):
     model = make(given)
-    message = r"What 2 of 3 users have seen, such as 'u5', is not known: it may be recommended"
+    message = r"What 2 of 3 users \(e.g. 'u5'\) have seen is unknown: it may be recommended"
     with pytest.warns(DataWarning, match=message):
         model.recommend(["stranger", "u5", "u7"])
     with pytest.warns(DataWarning, match="it is ranked among the candidates"):
@@ -153,7 +153,7 @@ def test_interactions_without_factors_are_left_out_with_a_warning(given, likes):
 @pytest.mark.parametrize("offset", [None, 0, 7.5])
 @pytest.mark.parametrize("base", [0, 1])
 def test_users_are_folded_in_as_by_the_normal_equations(given, likes, base, offset, tmp_path):
-    """In plain numpy, with counts and a user of a single like."""
+    """Compared with plain numpy, with counts and a user with a single like."""
     rows = likes[likes["user"].isin(["u1", "u2"])].iloc[:7]
     y = np.arange(1, 8) % 3 + 1
     model = make(given, regularization=0.7, alpha=3, base_confidence=base, count_offset=offset)
@@ -204,7 +204,7 @@ def parity_judge(asked):
 
 
 def test_a_plan_is_of_what_refine_asks_and_no_fit_comes_before(given, likes):
-    """With item data, of which a fit would make features, and choose other slates."""
+    """With item data, which a fit would encode as features, resulting in other slates."""
     asked = []
     texts = pd.DataFrame({"item": given[1], "text": [f"thing {n % 5}" for n in range(N_ITEMS)]})
     settings = {"item_data": texts, "gate": None, "user_col": "user", "item_col": "item"}

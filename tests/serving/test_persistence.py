@@ -1,4 +1,4 @@
-"""Saved and pickled models: they do the same, hold no secrets, and files need not be trusted."""
+"""Saved and pickled models: same results, no secrets, and safe loading of untrusted files."""
 
 import copy
 import datetime
@@ -54,7 +54,7 @@ def path(model, tmp_path_factory):
 
 
 def answers(model, world):
-    """What a model says, before and after folding users in."""
+    """Collect a model's results before and after folding in users."""
     told = [model.predict(world.test), *model.recommend([3, -2, 10**6], 60)]
     told += [*model.similar_items([4, 9], 5), model.score(world.test)]
     told += [model.recommend([3], as_frame=True), model.explain(7, 3), model.explain(-2, 3)]
@@ -80,7 +80,7 @@ def test_a_loaded_model_does_the_same(model, path, world):
 
 
 def assert_same(kept, value, name):
-    """Compare arrays, matrices, and objects with fields, one within another."""
+    """Compare arrays, matrices, and objects with fields, recursively."""
     assert type(kept) is type(value), name
     if is_dataclass(value):
         for field in fields(value):
@@ -133,17 +133,17 @@ def test_parts_are_kept_with_their_parameters(world, tmp_path):
 
 
 class MyALS(ALS):
-    """A part that a file cannot hold."""
+    """A nested estimator that cannot be saved."""
 
 
 class MyEncoder(AutoItemEncoder):
-    """A part that may stay behind."""
+    """A nested estimator that may be omitted from a file."""
 
 
 def test_a_part_of_another_class_is_kept_nowhere_unnoticed(world, tmp_path):
     model = world.model(backbone=MyALS(), **{"item_data": world.item_data}).fit(world.train)
     with pytest.raises(
-        ValueError, match=r"cannot hold backbone=MyALS\(.*\): .* set backbone to one"
+        ValueError, match=r"cannot hold backbone=MyALS\(.*\)\. .* set backbone to one"
     ):
         model.save(tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
@@ -155,7 +155,7 @@ def test_a_part_of_another_class_is_kept_nowhere_unnoticed(world, tmp_path):
 
 
 def test_a_state_without_pickle_is_arrays_and_text(model, world):
-    """What formats such as that of skops ask for; pickle keeps everything instead."""
+    """As needed by formats such as that of skops; pickle keeps everything instead."""
     state = model.__getstate__()
     assert set(state) == {"arrays", "json"}
     assert type(state["json"]) is str
@@ -176,7 +176,7 @@ def test_a_state_without_pickle_is_arrays_and_text(model, world):
     "public", [SelectiveLLMRegularizedMF, ReliabilityGate, AutoItemEncoder, ALS, SlateSampler]
 )
 def test_pickles_name_public_modules(public):
-    """A model of today can be read when private modules have moved."""
+    """A model of today can be loaded after private modules have moved."""
     assert b"sklearn_selreg._" not in pickle.dumps(public())
     assert type(pickle.loads(pickle.dumps(public()))) is public
 
@@ -276,7 +276,7 @@ def test_ids_that_cannot_be_saved(bad, tmp_path):
     users[1] = bad
     model._fitted = replace(model._fitted, users=users)
     (tmp_path / "model").write_text("old")
-    with pytest.raises(ValueError, match=r"users_ holds .* pickle the model instead"):
+    with pytest.raises(ValueError, match=r"users_ contains .* pickle the model instead"):
         model.save(tmp_path / "model")
     assert (tmp_path / "model").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
@@ -291,7 +291,7 @@ def test_saving_needs_a_fit_and_a_folder(world, tmp_path):
         load(tmp_path / "model")
 
 
-# Files that are damaged or made to do harm
+# Damaged and malicious files
 
 
 def unpack(path):
@@ -312,7 +312,7 @@ def npy(array, allow_pickle=False):
     return buffer.getvalue()
 
 
-def refuse(path, match="is no model saved by sklearn_selreg, or it is damaged"):
+def refuse(path, match="is not a model saved by sklearn_selreg, or is damaged"):
     with warnings.catch_warnings(), pytest.raises(ValueError, match=match):
         warnings.simplefilter("ignore", ModelVersionWarning)
         load(path)
@@ -337,8 +337,8 @@ def test_any_bit_that_is_changed(path, tmp_path):
                 warnings.simplefilter("error")
                 load(changed)
         except ValueError as error:
-            assert "is no model saved by sklearn_selreg" in str(error)
-        else:  # a bit of the zip that says nothing, such as a date
+            assert "is not a model saved by sklearn_selreg" in str(error)
+        else:  # an irrelevant bit of the zip, e.g. of a date
             assert unpack(changed) == whole
 
 
@@ -437,7 +437,7 @@ def test_files_without_a_member(path, tmp_path):
     members = unpack(path)
     for name in members:
         if name in ("pair_bias.npy", "features_data.npy", "pair_users.npy"):
-            continue  # what is not there may be missing, but then not half of it
+            continue  # optional parts may be missing, but only as a whole
         refuse(pack(tmp_path / "f", {n: c for n, c in members.items() if n != name}))
     pack(tmp_path / "f", {n: c for n, c in members.items() if n != "pair_users.npy"})
     if "pair_users.npy" in members:
@@ -479,7 +479,7 @@ def test_ids_in_lists_that_were_tampered_with(tmp_path):
 
 
 def test_compressed_files_are_refused(path, tmp_path):
-    # A zip bomb is compressed; what is not takes as much memory as the file is long.
+    # Zip bombs are compressed; uncompressed members need no more memory than the file size.
     zeros = {"item_factors.npy": npy(np.zeros((10**7, 1), np.float32))}
     bomb = pack(tmp_path / "f", unpack(path) | zeros, zipfile.ZIP_DEFLATED)
     refuse(bomb, match="is compressed")
@@ -489,7 +489,7 @@ def test_members_of_one_name_are_refused(path, tmp_path):
     pack(tmp_path / "f", unpack(path))
     with zipfile.ZipFile(tmp_path / "f", "a") as archive, pytest.warns(UserWarning, match="Dupli"):
         archive.writestr("model.json", "{}")
-    refuse(tmp_path / "f", match="two members of one name")
+    refuse(tmp_path / "f", match="duplicate member names")
 
 
 # Versions
@@ -498,7 +498,7 @@ def test_members_of_one_name_are_refused(path, tmp_path):
 def test_another_version_warns(path, tmp_path, world, model):
     members = unpack(path)
     pack(tmp_path / "f", members | json_of(version="0.0.7")(members))
-    with pytest.warns(ModelVersionWarning, match=r"made by sklearn_selreg 0\.0\.7, and this") as w:
+    with pytest.warns(ModelVersionWarning, match=r"saved by sklearn_selreg 0\.0\.7, but this") as w:
         loaded = load(tmp_path / "f")
     assert w[0].filename == __file__
     np.testing.assert_array_equal(loaded.predict(world.test), model.predict(world.test))
@@ -512,7 +512,7 @@ def test_another_version_of_a_pickle_warns(model, monkeypatch):
     monkeypatch.setattr("sklearn_selreg._mf.__version__", "0.0.7")
     old = pickle.dumps(model)
     monkeypatch.undo()
-    with pytest.warns(ModelVersionWarning, match=r"made by sklearn_selreg 0\.0\.7"):
+    with pytest.warns(ModelVersionWarning, match=r"saved by sklearn_selreg 0\.0\.7"):
         pickle.loads(old)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -524,7 +524,7 @@ def test_another_version_of_a_pickle_warns(model, monkeypatch):
 
 
 def probe(model, rows):
-    """What a worker process has of a model."""
+    """Return what a worker process gets of a model."""
     judge = model.judge
     own = {name: value for name, value in vars(judge).items() if name not in judge.get_params()}
     return os.getpid(), judge.get_params(), own, pickle.dumps(model), model.predict(rows)

@@ -1,4 +1,4 @@
-"""Reasons in sentences: what they name is what `explain` finds, in words that read well."""
+"""Reasons as sentences: they name the results of `explain`, in readable words."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Recommending and similar items, against loops over all scores."""
+"""Recommendations and similar items, compared with loops over all scores."""
 
 import datetime
 import tracemalloc
@@ -35,7 +35,7 @@ def model(likes):
 
 
 def ranking(model, likes, user, *, filter_seen=True, items=ITEMS, excluded=()):
-    """Ids and scores by a loop over the items."""
+    """Rank items in a loop; return ids and scores."""
     seen = set(likes["film"][likes["who"] == user]) if filter_seen else set()
     rest = [i for i in items if i not in seen and i not in set(excluded)]
     if not rest:
@@ -46,7 +46,7 @@ def ranking(model, likes, user, *, filter_seen=True, items=ITEMS, excluded=()):
 
 
 def check(found, model, likes, users, n_items, **how):
-    """Compare arrays that were recommended with loops; `how` may be a function of the user."""
+    """Compare recommendations with loops; values of `how` may be functions of the user."""
     assert found[0].shape == found[1].shape == (len(users), n_items)
     for user, ids, scores in zip(users, *found, strict=True):
         own = {name: value(user) if callable(value) else value for name, value in how.items()}
@@ -82,12 +82,12 @@ def test_items_that_are_unknown_are_left_out_with_a_warning(model, likes):
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ([], "items must hold at least one item id, or be None for all; got none"),
+        ([], "items must contain at least one item id, or be None for all items; got none"),
         (
             ["10", "20"],
-            r"model knows; got 2 unknown ones \(e.g. '10'\). Known ids look like 0",
+            r"known id; got 2 unknown ones \(e.g. '10'\). Known ids look like 0",
         ),
-        (10, r"items must be a 1-D array of item ids; got 10. Pass a list of it, \[10\]"),
+        (10, r"items must be a 1-D array of item ids; got 10. Pass a list, \[10\]"),
         ([[10, 20]], r"items must be a 1-D array of item ids; got shape \(1, 2\)"),
     ],
 )
@@ -155,7 +155,7 @@ def test_excluding_everything(model):
     ("exclude", "error", "message"),
     [
         (np.zeros((2, 2, 2)), ValueError, r"exclude must be .* got shape \(2, 2, 2\)"),
-        (3, ValueError, r"exclude must be .* got 3. Pass a list of it, \[3\]"),
+        (3, ValueError, r"exclude must be .* got 3. Pass a list, \[3\]"),
         (pd.DataFrame({"a": ["u01"], "b": [10]}), ValueError, "no column for user_col='who'"),
         ([("u01",)], ValueError, "1 feature"),
     ],
@@ -190,7 +190,7 @@ def test_as_frame_is_tidy(model, likes):
     np.testing.assert_array_equal(table["score"], scores[real])
     np.testing.assert_array_equal(table["rank"], np.nonzero(real)[1] + 1)
     assert table["film"].dtype == ITEMS.dtype
-    assert table.merge(likes, on=["who", "film"]).empty  # types that join, and nothing seen
+    assert table.merge(likes, on=["who", "film"]).empty  # joinable dtypes, and no seen items
 
 
 @pytest.mark.parametrize("fit_on", ["frame", "polars", "array", "sparse", "reserved"])
@@ -229,7 +229,7 @@ def test_no_users(model):
 
 @pytest.mark.slow
 def test_many_users_in_little_memory():
-    # All scores at once would take 400 MB, the seen items of all users another 40.
+    # A full score matrix would take 400 MB, the seen items of all users another 40.
     rng = np.random.default_rng(0)
     n_users, n_items = 100_000, 1000
     seen = sp.csr_matrix(
@@ -371,7 +371,7 @@ def test_ids_of_all_kinds_are_asked_for_as_they_are(kind, container):
             wanted = [None if value is None else make(value) for value in other]
             assert [None if v is None else make_plain(v) for v in row] == wanted
 
-    def make_plain(value):  # numpy makes ints of nanoseconds
+    def make_plain(value):  # numpy converts nanoseconds to ints
         return pd.Timestamp(value) if kind == "datetimes" else value
 
     users, some, out = [3, 7], [1, 2, 5, 8], [2, 8]

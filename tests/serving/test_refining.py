@@ -1,4 +1,4 @@
-"""Factors made elsewhere, and refining them."""
+"""Refining of factors fitted elsewhere."""
 
 import warnings
 
@@ -19,7 +19,7 @@ SETTINGS = {"regularization": 2.0, "alpha": 10.0}
 
 @pytest.fixture(scope="module")
 def X():
-    """Users like the items of their group, mostly; user 7 is "u007"."""
+    """Users mostly like the items of their group; user 7 is "u007"."""
     rng, rows = np.random.default_rng(0), []
     for user in range(N_USERS):
         weight = np.where(np.arange(N_ITEMS) % N_GROUPS == user % N_GROUPS, 4.0, 1.0)
@@ -30,7 +30,7 @@ def X():
 
 @pytest.fixture(scope="module")
 def given(X):
-    """Ids in no order, and factors of implicit's ALS."""
+    """Unordered ids, and factors fitted by implicit's ALS."""
     interactions = index_interactions(X)
     with threadpool_limits(1, "blas"):
         als = AlternatingLeastSquares(factors=K, random_state=0, **SETTINGS)
@@ -46,7 +46,7 @@ def given(X):
 
 
 def records(X, users):
-    """Answers of a judge who knows the groups, about some users; each third hides likes."""
+    """Answers of a judge that knows the groups, for some users; every third hides likes."""
     rng, made = np.random.default_rng(2), []
     for number, user in enumerate(users):
         items = X.loc[X["user"] == user, "item"].tolist()
@@ -75,7 +75,7 @@ def make(given, judge=None, **settings):
 
 
 def gain(model, given, X, users):
-    """By how much the scores of new items of the users' own groups rise, against other new ones."""
+    """Increase of the scores of new items of the users' own groups over other new items."""
     rise = model.user_factors_ @ model.item_factors_.T - given[2] @ given[3].T
     seen = set(zip(X["user"], X["item"], strict=True))
     gains = []
@@ -102,7 +102,7 @@ def test_given_factors_work_at_once(given):
 
 
 def test_folding_in_is_that_of_the_model_that_made_them(given, X):
-    """Implicit solves for a user by all its equations; so do we."""
+    """implicit solves the full normal equations of a user, as we do."""
     _, items, _, y = given
     model = make(given).fold_in(X[X["user"] == "u007"].assign(user="new"))
     liked = np.isin(items, X.loc[X["user"] == "u007", "item"]).astype(float)
@@ -142,7 +142,7 @@ def test_a_judge_who_is_wrong_is_not_followed(given, X, judged_users):
 
 
 def test_only_the_judged_users_interactions_are_needed(given, X, judge, judged_users):
-    """Judged users move to about the same place; popularity is what is counted."""
+    """Judged users get about the same factors; popularity is counted from the given rows."""
     few = make(given, judge, gate=None).refine(X[X["user"].isin(judged_users)])
     full = make(given, judge, gate=None).refine(X)
     moves = [(m.user_factors_ - given[2]).ravel() for m in (few, full)]
@@ -164,7 +164,7 @@ def test_refining_again_is_refining_once(given, X, judge):
 
 
 def test_histories_beyond_the_rows_are_dropped(given, X, judge, judged_users):
-    """The leakage rule: what was shown must be in X."""
+    """Leakage rule: shown histories must be part of X."""
     hidden = X[~((X["user"] == judged_users[0]) & (X.groupby("user").cumcount() == 0))]
     with pytest.warns(UserWarning, match="1 slate whose history is not within"):
         model = make(given, judge).refine(hidden)

@@ -1,4 +1,4 @@
-"""Whitelists, quotas and shelves of new items, against all lists there are."""
+"""Allowed items, quotas and minimum numbers of new items, compared with all possible lists."""
 
 import itertools
 import warnings
@@ -23,7 +23,7 @@ ITEM_DATA = pd.DataFrame(
     },
     index=10 * np.arange(N_ITEMS),
 )
-ITEM_DATA["brand"] += (np.arange(N_ITEMS) // 9).astype(str)  # each of a single category
+ITEM_DATA["brand"] += (np.arange(N_ITEMS) // 9).astype(str)  # each brand has a single category
 ITEMS = ITEM_DATA.index.to_numpy()
 ROW = {item: n for n, item in enumerate(ITEMS)}
 
@@ -43,7 +43,7 @@ def model(likes):
 
 
 def best_list(scores, candidates, n, groups=(), quotas=(), min_new=0):
-    """The longest list of the highest sum of scores, by trying all."""
+    """Find the longest list with the highest sum of scores, by brute force."""
     best = None
     groups = [[None if pd.isna(value) else value for value in group] for group in groups]
     for size in range(min(n, len(candidates)), -1, -1):
@@ -129,12 +129,14 @@ def test_all_rules_together(model, likes):
 
 
 def test_users_without_items_get_nothing_and_a_warning(model):
-    with pytest.warns(UserWarning, match=r"1 of 2 users have no item in per_user_items"):
+    with pytest.warns(UserWarning, match=r"1 of 2 users have no items in per_user_items"):
         ids, scores = model.recommend(["u01", "u02"], 3, per_user_items={"u01": [170, 160]})
     assert [i for i in ids[0] if i is not None] != []
     assert all(i is None for i in ids[1])
     assert np.isnan(scores[1]).all()
-    with pytest.warns(UserWarning, match=r"1 of 2 items of per_user_items are unknown.*nobody"):
+    with pytest.warns(
+        UserWarning, match=r"1 of 2 items of per_user_items are unknown.*they are ignored"
+    ):
         ids, _ = model.recommend(["u01"], 1, per_user_items={"u01": [170, -1]})
     assert ids.tolist() == [[170]]
 
@@ -169,7 +171,7 @@ def test_rules_survive_a_file(model, tmp_path):
 
 @pytest.mark.parametrize("seed", range(40))
 def test_nested_groups_have_no_better_list(seed):
-    """Brands within categories, random scores and shelves, against all lists there are."""
+    """Brands within categories, random scores and minima, compared with all possible lists."""
     rng = np.random.default_rng(seed)
     n_items, n, min_new = 10, int(rng.integers(1, 6)), int(rng.integers(0, 4))
     brand = rng.integers(0, 5, n_items)
@@ -201,7 +203,7 @@ def test_nested_groups_have_no_better_list(seed):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_shelves_are_filled_where_groups_cross(seed):
-    """Never fewer new items than by going down the new ones alone, and hardly below the most."""
+    """At least as many new items as a greedy pass over new items, and nearly the maximum."""
     rng = np.random.default_rng(seed)
     n_items, n, min_new = 10, 4, int(rng.integers(1, 4))
     groups = rng.integers(0, 4, (2, n_items)).astype(np.int32)
@@ -235,14 +237,16 @@ def test_shelves_are_filled_where_groups_cross(seed):
 
 
 def test_a_quota_that_keeps_new_items_out_is_named(model):
-    with pytest.warns(UserWarning, match=r"min_new=6 new .*fit into max_per_group. Raise its quo"):
+    with pytest.warns(
+        UserWarning, match=r"min_new=6 new .*the quotas of max_per_group. Raise the quo"
+    ):
         model.recommend(USERS, 6, min_new=6, max_per_group={"category": 1})
 
 
 @pytest.mark.parametrize("n_kinds", [1, 2])
 @pytest.mark.parametrize("seed", range(20))
 def test_short_rankings_are_found_too_short(seed, n_kinds):
-    """Whatever part of the rankings is seen: what is decided is what the whole of them gives."""
+    """Lists decided from any part of the rankings equal those from the full rankings."""
     rng = np.random.default_rng(seed)
     n_items, n, min_new = 30, 4, 2
     is_new = rng.random(n_items) < 0.3
@@ -268,7 +272,7 @@ def test_short_rankings_are_found_too_short(seed, n_kinds):
 
 
 def test_deep_rankings_are_made_where_quotas_ask_for_them():
-    """All but the last items are of one category, so lists are short until the end is seen."""
+    """All except the last items share a category, so lists are short until the end is reached."""
     rng = np.random.default_rng(0)
     n_items = 3000
     data = {i: {"kind": "a" if i < n_items - 4 else f"b{i}"} for i in range(n_items)}
@@ -286,17 +290,17 @@ def test_deep_rankings_are_made_where_quotas_ask_for_them():
 @pytest.mark.parametrize(
     ("how", "error", "message"),
     [
-        ({"max_per_group": ["category"]}, TypeError, "max_per_group must be a dict .* got a list"),
+        ({"max_per_group": ["category"]}, TypeError, "max_per_group must map .* got a list"),
         ({"max_per_group": {"category": 0}}, ValueError, r"max_per_group\['category'\] must be"),
         (
             {"max_per_group": {"color": 1}},
             ValueError,
-            r"max_per_group must name a column .*got 'color'. There are \['category', 'brand', 'pr",
+            r"max_per_group must name a column .*got 'color'. Available columns: \['category', 'b",
         ),
-        ({"max_per_group": {"tags": 1}}, ValueError, "column of single values .*got 'tags'"),
+        ({"max_per_group": {"tags": 1}}, ValueError, "other than lists and vectors; got 'tags'"),
         ({"min_new": -1}, ValueError, "min_new must be an integer >= 0"),
-        ({"min_new": 11}, ValueError, "min_new must be at most n_items.* got 11 and 10"),
-        ({"per_user_items": [1, 2]}, ValueError, "must be a dict from users to the items"),
+        ({"min_new": 11}, ValueError, "min_new must be at most n_items.* got 11 > 10"),
+        ({"per_user_items": [1, 2]}, ValueError, "must be a dict of allowed items by user"),
         ({"per_user_items": {"u01": 10}}, ValueError, "a list, array or set of item ids .* 10 for"),
     ],
 )
@@ -324,13 +328,13 @@ def test_given_factors_have_groups_if_it_is_clear_which_items_are_meant():
         model = SelectiveLLMRegularizedMF.from_factors(
             ["u"], items, ones[:1], ones, item_data=item_data
         )
-        with pytest.raises(ValueError, match="There are none"):
+        with pytest.raises(ValueError, match="No columns are available"):
             model.recommend(["u"], 3, max_per_group={"kind": 1})
 
 
 def test_models_that_know_too_little(likes):
     plain = SelectiveLLMRegularizedMF(**SETTINGS).fit(likes)
-    with pytest.raises(ValueError, match="There are none"):
+    with pytest.raises(ValueError, match="No columns are available"):
         plain.recommend(["u01"], max_per_group={"category": 1})
     given = SelectiveLLMRegularizedMF.from_factors(["a"], [1, 2], np.ones((1, 2)), np.ones((2, 2)))
     with pytest.raises(ValueError, match="knows of no interactions at all"):

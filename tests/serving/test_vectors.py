@@ -1,4 +1,4 @@
-"""Vectors for an index of nearest neighbors."""
+"""Vectors for nearest-neighbor indexes."""
 
 import numpy as np
 import pandas as pd
