@@ -1,4 +1,4 @@
-"""What tests of several folders are given."""
+"""Fixtures for tests in several folders."""
 
 import pytest
 from loopback import LLMServer
@@ -26,8 +26,15 @@ def movielens():
     return load_movielens_coldstart()
 
 
-@pytest.fixture
-def server():
-    """Start a service that asks like Claude's and GPT's, in a process of its own."""
+@pytest.fixture(scope="session")
+def server_process():
+    """A process for all servers of tests; those that kill one start it themselves."""
     with LLMServer() as started:
         yield started
+
+
+@pytest.fixture
+def server(server_process):
+    """A new service with APIs like Claude's and GPT's, in another process."""
+    with server_process.another() as service:
+        yield service

@@ -75,6 +75,7 @@ def test_a_live_judge_of_positions_is_told_while_it_is_asked(server, make):
             judge.rate(slates)
     n_first = n_asked(server)
     assert 40 <= n_first < 200
+    server.configure(delay=0)
     with pytest.warns(JudgmentWarning, match="rates where candidates stand") as caught:
         judge.rate(slates)
     assert len(caught) == 1

@@ -6,15 +6,14 @@ import os
 import resource
 import sqlite3
 import stat
-import subprocess
-import sys
 import traceback
 import warnings
 from contextlib import closing
 
 import numpy as np
 import pytest
-from loopback import ODD, LLMServer
+from children import Child
+from loopback import ODD
 from test_live import KEY, assert_rated, claude, gpt, make_slates, n_asked
 
 from sklearn_selreg.exceptions import BudgetWarning, CacheWarning, JudgmentWarning
@@ -56,12 +55,6 @@ def keys(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(_cache, "_open", {})
     monkeypatch.setattr(_cache, "_BEAT", 0.1)  # seconds
-
-
-@pytest.fixture
-def server():
-    with LLMServer() as started:
-        yield started
 
 
 @pytest.fixture
@@ -158,12 +151,12 @@ def test_a_newer_version_is_refused_and_not_locked(server, path):
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-def test_a_request_counts_whatever_it_is_for(concurrency):
-    with LLMServer(json_schema=False, delay=0.02) as server:
-        judge = gpt(server, max_requests=20, concurrency=concurrency)
-        with pytest.warns(BudgetWarning):
-            judge.rate(make_slates(30))
-        assert n_asked(server) == judge.stats_["requests"] == 20
+def test_a_request_counts_whatever_it_is_for(server, concurrency):
+    server.configure(json_schema=False, delay=0.02)
+    judge = gpt(server, max_requests=20, concurrency=concurrency)
+    with pytest.warns(BudgetWarning):
+        judge.rate(make_slates(30))
+    assert n_asked(server) == judge.stats_["requests"] == 20
 
 
 @pytest.mark.parametrize("kind", ODD)
@@ -213,7 +206,6 @@ def leave_a_batch(server, path, n_slates):
     while not ask_for(path, "SELECT 1 FROM batches WHERE batch IS NOT NULL"):
         pass
     process.kill()
-    process.communicate()
 
 
 def test_a_batch_is_adopted_by_a_fit_with_other_slates(server, path):
@@ -442,17 +434,15 @@ def test_what_is_put_aside_by_others_is_not_read(tmp_path, server, path):
     assert not file.exists()
 
 
+def make_files(path):
+    for n in range(20):
+        connection, _ = _cache_file.connect(path.with_name(f"{path.name}{n}"))
+        connection.execute("INSERT INTO totals VALUES (hex(randomblob(8)), 1)")
+
+
 def test_a_file_is_made_by_one_of_many(path):
-    code = f"""
-from pathlib import Path
-from sklearn_selreg.judges._cache_file import connect
-for n in range(20):
-    connection, _ = connect(Path({str(path)!r} + str(n)))
-    connection.execute("INSERT INTO totals VALUES (hex(randomblob(8)), 1)")
-"""
-    command = [sys.executable, "-c", code]
-    done = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    assert [process.communicate()[1] for process in done] == ["", "", ""]
+    done = [Child(make_files, path) for _ in range(3)]
+    assert [process.finish() for process in done] == [(None, "")] * 3
     for n in range(20):
         assert ask_for(f"{path}{n}", "SELECT COUNT(*) FROM totals") == [(3,)]
     assert _cache_file.VERSION == 3

@@ -8,7 +8,6 @@ import joblib
 import numpy as np
 import pytest
 from joblib.externals.loky import get_reusable_executor
-from loopback import LLMServer
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 from worlds import make_model
@@ -41,10 +40,12 @@ class TestFrozen(JudgeContract):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")  # the server knows nothing
-def test_a_search_with_frozen_answers_is_that_of_the_live_judge(world, tmp_path, monkeypatch):
+def test_a_search_with_frozen_answers_is_that_of_the_live_judge(
+    world, tmp_path, monkeypatch, server_process
+):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-none")
     cache = tmp_path / "cache.sqlite"
-    with LLMServer() as server:
+    with server_process.another() as server:
         judge = AnthropicJudge(max_requests=10_000, cache=cache, base_url=server.url)
         model = make_model(world, judge)
         plan = model.plan_judging(world.X, cv=FOLDS)
@@ -71,7 +72,7 @@ def test_a_search_with_frozen_answers_is_that_of_the_live_judge(world, tmp_path,
 
 
 @pytest.mark.slow
-def test_answers_in_several_orders_are_kept_apart(monkeypatch):
+def test_answers_in_several_orders_are_kept_apart(monkeypatch, server_process):
     slates = [Slate(1, [2], [3, 4, 5]), Slate("b", [], ["x", "y"])]
     recorded = PrecomputedJudge(
         [
@@ -83,7 +84,7 @@ def test_answers_in_several_orders_are_kept_apart(monkeypatch):
     assert len(frozen.table.keys) == 2
     for a, b in zip(frozen.answers(slates), recorded.answers(slates), strict=True):
         np.testing.assert_array_equal(a, b)
-    with LLMServer() as server:
+    with server_process.another() as server:
         monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-none")
         judge = AnthropicJudge(max_requests=9, cache=None, base_url=server.url, n_orders=2)
         both = judge.answers(slates)

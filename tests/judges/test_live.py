@@ -6,21 +6,19 @@ import re
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from children import Child
 from estimators import make_estimator
 from joblib.externals.loky import get_reusable_executor
-from loopback import LLMServer, rate
+from loopback import Service, rate
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
@@ -45,6 +43,7 @@ from sklearn_selreg.judges._service import as_sentence
 from sklearn_selreg.judges.testing import JudgeContract
 
 pytestmark = pytest.mark.slow  # of servers and processes
+posix = pytest.mark.skipif(os.name != "posix", reason="forks processes")
 
 KEY = "sk-secret-0123456789"
 WORDS = ["".join(letters) for letters in itertools.product("bdfgkl", "aeiou", "mnrs")]
@@ -160,12 +159,12 @@ def test_orders_are_fixed_by_the_set_of_candidates(server):
 
 
 @pytest.mark.parametrize("prose", [False, True])
-def test_servers_without_schema_are_read_tolerantly(prose):
+def test_servers_without_schema_are_read_tolerantly(server, prose):
     slates = make_slates(5)
-    with LLMServer(json_schema=False, prose=prose) as server:
-        judge = gpt(server, concurrency=1)
-        assert_rated(judge.rate(slates), slates)
-        assert n_asked(server) == 10 + 1  # one was refused because of its schema
+    server.configure(json_schema=False, prose=prose)
+    judge = gpt(server, concurrency=1)
+    assert_rated(judge.rate(slates), slates)
+    assert n_asked(server) == 10 + 1  # one was refused because of its schema
 
 
 def test_live_and_batch_share_answers(server, tmp_path):
@@ -200,22 +199,22 @@ UNREADABLE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("usage", UNREADABLE.values(), ids=UNREADABLE)
 @pytest.mark.parametrize("make", [claude, gpt, "batch"])
-def test_what_is_not_known_is_charged_at_the_worst_case(make, usage):
+def test_what_is_not_known_is_charged_at_the_worst_case(server, make, usage):
     slates = make_slates(6)
     settings = {"max_requests": None, "n_orders": 1, "concurrency": 1}
     if make == "batch":
         make, settings = claude, {**settings, "batch": True}
     if make is gpt:
         settings["price"] = (1.0, 2.0)
-    with LLMServer(usage=usage) as server:
-        worst = make(server, max_cost=1.0, **settings).estimate_cost(slates).max_cost
-        # Of six questions three can be afforded, whatever the service says they cost.
-        judge = make(server, max_cost=0.55 * worst, **settings)
-        with pytest.warns(BudgetWarning):
-            judge.rate(slates)
-        assert n_asked(server) == 3
-        assert judge.stats_["cost"] == pytest.approx(worst / 2, rel=0.2)
-        assert 0 < judge.stats_["cost"] <= judge.max_cost
+    server.configure(usage=usage)
+    worst = make(server, max_cost=1.0, **settings).estimate_cost(slates).max_cost
+    # Of six questions three can be afforded, whatever the service says they cost.
+    judge = make(server, max_cost=0.55 * worst, **settings)
+    with pytest.warns(BudgetWarning):
+        judge.rate(slates)
+    assert n_asked(server) == 3
+    assert judge.stats_["cost"] == pytest.approx(worst / 2, rel=0.2)
+    assert 0 < judge.stats_["cost"] <= judge.max_cost
 
 
 def test_a_clone_shares_the_memory_of_a_judge(server):
@@ -263,10 +262,10 @@ def test_slow_answers_time_out_and_are_asked_again(server):
 
 
 def test_retry_after_is_heeded(server):
-    server.configure(script=["429"], retry_after=1.5)
+    server.configure(script=["429"], retry_after=1.1)
     start = time.monotonic()
     claude(server, n_orders=1).rate(make_slates(1))
-    assert time.monotonic() - start >= 1.5
+    assert time.monotonic() - start >= 1.1  # without it, at most 1
 
 
 @pytest.mark.parametrize("make", [claude, gpt])
@@ -454,33 +453,19 @@ def test_max_cost_is_never_exceeded(server, tmp_path):
     assert judge.stats_["cost"] + worst > limit
 
 
-PATHS = [str(folder) for folder in Path(__file__).parents[:2]]  # of this file and its helpers
-ASK = """
-import sys, warnings
-sys.path[:0] = {paths!r}
-warnings.simplefilter("ignore")
-import test_live as t
-class Server: url = {url!r}
-slates = t.make_slates({n_slates})
-judge = t.claude(Server, cache={cache!r}, **{settings!r})
-ratings = judge.rate(slates)
-print(sum(not t.np.isnan(r).any() for r in ratings))
-"""
+def ask(port, n_slates, **settings):
+    """Ask in another process; return how many slates are rated in full."""
+    warnings.simplefilter("ignore")
+    ratings = claude(Service(port), **settings).rate(make_slates(n_slates))
+    return sum(not np.isnan(r).any() for r in ratings)
 
 
-def ask_in_process(server, cache, n_slates=30, **settings):
-    code = ASK.format(
-        paths=PATHS,
-        url=server.url,
-        cache=str(cache),
-        n_slates=n_slates,
-        settings=settings,
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def ask_in_process(server, cache, n_slates, function=ask, **settings):
+    environment = {"ANTHROPIC_API_KEY": KEY}
+    return Child(function, server.port, n_slates, cache=cache, environment=environment, **settings)
 
 
+@posix
 @pytest.mark.slow
 def test_two_processes_share_a_budget(server, tmp_path):
     server.configure(delay=0.02)
@@ -489,18 +474,18 @@ def test_two_processes_share_a_budget(server, tmp_path):
         for _ in range(2)
     ]
     for process in processes:
-        assert process.communicate()[1] == ""
+        assert process.finish()[1] == ""
     assert n_asked(server) == 50
 
 
+@posix
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", [False, True])
 def test_two_processes_ask_each_question_once(server, tmp_path, batch):
     server.configure(delay=0.02, batch_delay=0.5)
     processes = [ask_in_process(server, tmp_path / "c", 40, batch=batch) for _ in range(2)]
     for process in processes:
-        output, errors = process.communicate()
-        assert (output.strip(), errors) == ("40", "")
+        assert process.finish() == (40, "")
     assert n_asked(server) == 80
     assert set(server.stats()["questions"].values()) == {1}
 
@@ -591,33 +576,31 @@ def judge_answers(judge, slates):
         return judge.answers(slates)
 
 
+def ask_read_only(port, n_slates, cache):
+    """Ask as a user who cannot write the cache; import before what that user cannot read."""
+    claude(Service(port)).rate(make_slates(1, first=99))
+    os.chmod(cache, 0o444)
+    os.chmod(cache.parent, 0o555)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        return ask(port, n_slates, cache=cache)
+    finally:
+        os.seteuid(os.getuid())
+        os.chmod(cache.parent, 0o755)
+
+
+@posix
 @pytest.mark.slow
 def test_a_read_only_file_answers_and_asks_nothing(server, tmp_path):
     path = tmp_path / "c"
     slates = make_slates(4)
     claude(server, cache=path).rate(slates[:2])
-    code = f"""
-import os, sys, warnings
-sys.path[:0] = {PATHS!r}
-warnings.simplefilter("ignore")
-import test_live as t
-class Server: url = {server.url!r}
-t.claude(Server).rate(t.make_slates(1, first=99))  # imports what an unprivileged user cannot
-os.chmod({str(path)!r}, 0o444)
-os.chmod({str(tmp_path)!r}, 0o555)
-if os.geteuid() == 0:
-    os.seteuid(65534)
-judge = t.claude(Server, cache={str(path)!r})
-print(sum(not t.np.isnan(r).any() for r in judge.rate(t.make_slates(4))))
-os.seteuid(os.getuid())
-os.chmod({str(tmp_path)!r}, 0o755)
-"""
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for parent in path.parents[:3]:
         os.chmod(parent, os.stat(parent).st_mode | 0o055)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.stdout.strip(), done.stderr) == ("2", "")
+    assert ask_in_process(server, path, 4, function=ask_read_only).finish() == (2, "")
     assert n_asked(server) == 4 + 2
 
 
@@ -654,20 +637,17 @@ def test_the_function_of_a_user_is_called_once_for_each_question(tmp_path):
     assert len(calls) == 11  # the one that failed is called again
 
 
+def write(path):
+    judge = LLMJudge.from_callable(lambda slate: [0.25], name="x", version="1", cache=path)
+    return len(judge.rate([Slate(user, (), (1,)) for user in range(2000)]))
+
+
+@posix
 @pytest.mark.slow
 def test_concurrent_writers_of_many_processes(tmp_path):
-    path = str(tmp_path / "c")
-    code = f"""
-from sklearn_selreg.judges import LLMJudge, Slate
-judge = LLMJudge.from_callable(lambda s: [0.25], name="x", version="1", cache={path!r})
-print(len(judge.rate([Slate(u, (), (1,)) for u in range(2000)])))
-"""
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True)
-        for _ in range(4)
-    ]
+    processes = [Child(write, tmp_path / "c") for _ in range(4)]
     for process in processes:
-        assert process.communicate() == ("2000\n", "")
+        assert process.finish() == (2000, "")
     with sqlite3.connect(tmp_path / "c") as connection:
         assert connection.execute("SELECT COUNT(*) FROM answers").fetchone() == (2000,)
 

@@ -350,11 +350,11 @@ def test_a_schema_is_left_out_where_it_is_refused_in_any_words(server, status, s
 
 
 def test_a_delay_may_be_a_date(server):
-    due = formatdate(time.time() + 4, usegmt=True)  # whole seconds
+    due = formatdate(time.time() + 3, usegmt=True)  # whole seconds
     custom(server, 429, {"error": {"message": "Slow down."}}, {"retry-after": due})
     start = time.monotonic()
     local(server, concurrency=1).rate(make_slates(1))
-    assert time.monotonic() - start > 2
+    assert time.monotonic() - start > 1.5  # without it, at most 1
 
 
 @pytest.mark.parametrize(
@@ -417,17 +417,18 @@ def test_timeouts_lower_the_concurrency_and_lengthen_the_wait(server):
     assert n_sent(server) < 2 * 16
 
 
-def test_a_server_that_loads_its_model_is_waited_for(tmp_path):
+def test_a_server_that_loads_its_model_is_waited_for(server_process, tmp_path):
     slates = make_slates(3)
-    with LLMServer(loading=6.0) as server:
-        judge = local(server, cache=tmp_path / "c", max_retries=1)
-        with pytest.warns(JudgmentWarning, match="Waiting for llama, up to 60 s.*Loading model"):
+    with server_process.another(loading=3.0) as server:
+        judge = local(server, cache=tmp_path / "c", max_retries=1, max_wait=4)
+        with pytest.warns(JudgmentWarning, match="Waiting for llama, up to 4 s.*Loading model"):
             assert_rated(judge.rate(slates), slates)
         assert judge.stats_["requests"] == n_sent(server) < 6 + 20
 
 
-def test_a_server_that_does_not_come_back_is_given_up(server):
-    server.kill()
+def test_a_server_that_does_not_come_back_is_given_up(server_process):
+    with server_process.another() as server:
+        pass
     judge = local(server, max_retries=1, max_wait=1.0)
     start = time.monotonic()
     with (
@@ -437,7 +438,6 @@ def test_a_server_that_does_not_come_back_is_given_up(server):
         judge.rate(make_slates(5))
     assert 1.0 < time.monotonic() - start < 30
     assert not judge.stats_.get("requests")
-    server.start()
 
 
 def test_a_server_killed_and_restarted_loses_nothing(tmp_path):
@@ -451,8 +451,8 @@ def test_a_server_killed_and_restarted_loses_nothing(tmp_path):
             while not journal.exists() or journal.read_text().count("answered") < 80:
                 time.sleep(0.01)
             server.kill()
-            time.sleep(2.0)
-            server.start(loading=1.0)
+            time.sleep(1.0)
+            server.start(loading=0.5)
 
         thread = threading.Thread(target=restart)
         thread.start()
