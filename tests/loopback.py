@@ -27,26 +27,26 @@ SETTINGS = {
     "script": [],  # kinds for the next requests, None: fine
     "always": {},  # part of the question -> kind
     "seed": 0,
-    "json_schema": True,  # whether /v1/chat/completions knows it
-    "usage": None,  # what it says of the tokens used, instead of their numbers
-    "by_position": False,  # whether it rates by the place in the list, whatever is there
-    "prose": False,  # whether it writes prose around its answer
+    "json_schema": True,  # whether /v1/chat/completions supports it
+    "usage": None,  # reported instead of the numbers of tokens, or replacing some of them
+    "by_position": False,  # whether ratings depend on positions only
+    "prose": False,  # whether there is prose around answers
     "requests_per_second": None,
     "batch_delay": 0.0,
     "batch_faults": {},
     "batch_script": [],
-    "broken_results": 0,  # how often the results of a batch break off in the middle
-    "batch_post_fault": None,  # "lost": accepted, but the connection breaks; or a status
+    "broken_results": 0,  # how often the results of a batch break off halfway
+    "batch_post_fault": None,  # a status, or "lost": accepted, but the connection breaks
     "port": 0,
-    "loading": 0.0,  # seconds after its start in which it says that it loads its model
-    "model": None,  # the name it tells, whatever it is asked for
-    "bounds": "ignored",  # of ratings in the schema; "refused", or "needed": else it answers years
-    "slots": None,  # how many it works on at a time
-    "context": None,  # tokens that a prompt may have, of 4 characters
-    "parts": False,  # whether its answers are lists of parts
-    "custom": {},  # kind -> (status, body, headers) that is answered instead
+    "loading": 0.0,  # seconds after the start in which it replies that its model is loading
+    "model": None,  # reported, whatever model is asked for
+    "bounds": "ignored",  # or "refused", or "needed": it rates by years without them
+    "slots": None,  # requests processed at a time
+    "context": None,  # longest prompt, in tokens of 4 characters
+    "parts": False,  # whether answers are lists of parts
+    "custom": {},  # kind -> (status, body, headers) of the reply
     "journal": None,  # file with a line for each request, and for each answer before it is sent
-    "echo_key": False,  # whether errors repeat the key, as careless services do
+    "echo_key": False,  # whether errors repeat the key, as in careless services
 }
 STATUS = {
     "400": ("invalid_request_error", "That is no valid request."),
@@ -64,7 +64,7 @@ STATUS = {
 
 @functools.cache
 def bomb():
-    """256 MiB of zeros, packed; only when needed, as packing takes half a second."""
+    """Return 256 MiB of zeros, compressed; not at import, as this takes half a second."""
     return gzip.compress(bytes(1 << 28))
 
 
@@ -107,10 +107,10 @@ class State:
 
     def reset(self):
         self.requests = {}  # number of requests by path
-        self.questions = {}  # number of times that each was asked
+        self.questions = {}  # number of requests by text
         self.statuses = {}
         self.items = 0
-        self.tokens = [0, 0]  # of all answers, whether they arrive or not
+        self.tokens = [0, 0]  # of all answers, including those that never arrive
         self.keys = []
         self.in_flight = self.max_in_flight = 0
         self.last = None
@@ -198,7 +198,7 @@ def count(state, text, question):
 
 
 def told(state, usage):
-    """Return what the server says of the tokens used: a dict replaces some of the numbers."""
+    """Return the reported usage: a dict in the settings replaces some of the numbers."""
     wrong = state.settings["usage"]
     return usage | wrong if isinstance(wrong, dict) else usage if wrong is None else wrong
 
@@ -272,7 +272,7 @@ def describe(batch):
 
 
 class Server:
-    """A server on a port of its own, which can open others in the same process."""
+    """A server on one port, which can open others in the same process."""
 
     def __init__(self, settings):
         self.state = State(settings)
@@ -280,13 +280,13 @@ class Server:
         self.connections = set()
 
     async def open(self):
-        """Start to listen; return the port."""
+        """Start listening; return the port."""
         port = self.state.settings["port"]
         self.server = await asyncio.start_server(self.connect, "127.0.0.1", port, limit=2**29)
         return self.server.sockets[0].getsockname()[1]
 
     def close(self):
-        """Stop to listen, and break all connections."""
+        """Stop listening and break all connections."""
         self.server.close()
         for connection in self.connections:
             connection.cancel()
@@ -409,7 +409,7 @@ class Server:
         self.write(writer, 200, answer, broken=kind == "reset")
 
     def note(self, what, text):
-        """Write down what happens, for those who count after this process is killed."""
+        """Write an event to the journal, which is read after this process is killed."""
         if self.state.settings["journal"]:
             with open(self.state.settings["journal"], "a", encoding="utf-8") as journal:
                 journal.write(json.dumps([what, text]) + "\n")
@@ -506,14 +506,14 @@ class Server:
 
 
 class Service:
-    """A server, from outside."""
+    """A server as seen from a test."""
 
     def __init__(self, port):
         self.port = port
 
     @property
     def url(self):
-        """The address, to which clients add the path of an API."""
+        """The address of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def _control(self, name, settings=None):
@@ -523,7 +523,7 @@ class Service:
             return json.load(response)
 
     def stats(self):
-        """Return what was asked."""
+        """Return counts of requests, prompts, tokens and so on."""
         return self._control("stats")
 
     def configure(self, **settings):
@@ -531,7 +531,7 @@ class Service:
         self._control("config", settings)
 
     def reset(self):
-        """Count from 0 again; batches stay."""
+        """Reset all counts; batches are kept."""
         self._control("reset")
 
     def forget_batches(self):
@@ -540,7 +540,7 @@ class Service:
 
 
 class LLMServer(Service):
-    """A process of its own with a server; a context manager."""
+    """A server in a process of its own; a context manager."""
 
     def __init__(self, **settings):
         self._settings = settings
@@ -562,7 +562,7 @@ class LLMServer(Service):
 
     @contextmanager
     def another(self, **settings):
-        """Serve on one more port, with nothing of what was asked, or configured, elsewhere."""
+        """Open another server in the same process, with settings and counts of its own."""
         service = Service(self._control("open", settings))
         try:
             yield service

@@ -1,4 +1,4 @@
-"""The cache and the budget when something goes wrong; `test_torture.py` kills processes as well."""
+"""The cache and the budget when something goes wrong; `test_torture.py` also kills processes."""
 
 import json
 import logging
@@ -27,9 +27,9 @@ from sklearn_selreg.judges import (
     _cache_file,
 )
 
-pytestmark = pytest.mark.slow  # of servers and processes
+pytestmark = pytest.mark.slow  # starts servers and processes
 
-# Of the first version, as it was written.
+# The schema of the first version, verbatim.
 SCHEMA_1 = """
 CREATE TABLE answers (
     key TEXT PRIMARY KEY, judge TEXT NOT NULL, ratings BLOB NOT NULL, problem TEXT, time REAL
@@ -75,7 +75,7 @@ def ask_for(path, query):
 
 
 def reopen():
-    """Forget the caches that this process has open, as another process would not know them."""
+    """Close and forget all open caches, as if in another process."""
     for cache in _cache._open.values():
         cache._connection.close()
     _cache._open.clear()
@@ -85,7 +85,7 @@ def reopen():
 
 
 def make_version_1(judge, slates, path, rows=()):
-    """Write a cache of the first version with answers to some slates."""
+    """Write a cache of the first version with answers to `slates`."""
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(SCHEMA_1)
         for asked in judge._prompts(slates):
@@ -116,7 +116,7 @@ def test_a_batch_of_an_older_version_is_collected(server, path):
     slates = make_slates(4)
     judge = claude(server, cache=path, batch=True, n_orders=1)
     make_version_1(judge, [], path)
-    # A process of that version has sent a batch, and its own fit asked for all of it.
+    # A process of that version has sent a batch for all slates.
     other = claude(server, cache=None, batch=True, n_orders=1)
     asked = {p.keys[0]: p.prompts[0] for p in other._prompts(slates)}
     with other._client() as client:
@@ -129,7 +129,7 @@ def test_a_batch_of_an_older_version_is_collected(server, path):
         ("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", row),
         ("INSERT INTO claims VALUES (?, 'host:1:x', 'intent')", *((key,) for key in asked)),
     )
-    # The first fit asks for half of them; how long the other answers are it does not know.
+    # The first call asks for half of them, and does not know the length of the other answers.
     assert_rated(judge.rate(slates[:2]), slates[:2])
     assert_rated(judge.rate(slates), slates)
     assert server.stats()["items"] == 4
@@ -143,7 +143,7 @@ def test_a_newer_version_is_refused_and_not_locked(server, path):
         with pytest.raises(CacheError, match=r"another format \(version 99; expected at most 3\)"):
             claude(server, cache=path).rate(make_slates(1))
     with closing(sqlite3.connect(path, timeout=0)) as other:
-        other.execute("BEGIN IMMEDIATE")  # an error if somebody has a lock
+        other.execute("BEGIN IMMEDIATE")  # fails if the file is locked
     assert n_asked(server) == 2
 
 
@@ -198,7 +198,7 @@ def test_a_batch_that_the_service_has_no_more_blocks_nothing(server, path):
 
 
 def leave_a_batch(server, path, n_slates):
-    """Send a batch from a process that is killed while it waits."""
+    """Send a batch from a process that is killed while it waits for the results."""
     import torture
 
     process = torture.start(server, path, n_slates, batch=True)
@@ -265,7 +265,7 @@ def test_only_the_owner_may_read_what_is_made(server, tmp_path):
         os.chmod(path, 0o640)
         with pytest.warns(CacheWarning, match=f"may read the cache .*: chmod 600 {path}"):
             judge.rate(make_slates(1))
-        judge.rate(make_slates(1))  # it is said once
+        judge.rate(make_slates(1))  # warned once
 
 
 @pytest.mark.parametrize("where", [0.2, 0.4, 0.6, 0.8])
@@ -372,7 +372,7 @@ def test_fillers_and_variation_selectors_are_taken_out_of_texts(server):
 
 
 def shown(error):
-    """Return a traceback with the local variables of all frames, as some tools print it."""
+    """Return a traceback with the local variables of all frames, as some tools print them."""
     whole = traceback.TracebackException.from_exception(error, capture_locals=True)
     return "".join(whole.format())
 
@@ -408,7 +408,7 @@ def test_clients_are_closed(server, make):
 
 
 def test_a_judge_is_forgotten_by_the_loggers(server, caplog):
-    # Anthropic's own logger prints requests at DEBUG; ours does not.
+    # At DEBUG, Anthropic's logger prints requests; ours does not.
     caplog.set_level(logging.DEBUG, "sklearn_selreg")
     claude(server).rate(make_slates(1))
     assert "film" not in "".join(r.getMessage() for r in caplog.records)

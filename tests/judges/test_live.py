@@ -42,7 +42,7 @@ from sklearn_selreg.judges._run import AskingRun
 from sklearn_selreg.judges._service import as_sentence
 from sklearn_selreg.judges.testing import JudgeContract
 
-pytestmark = pytest.mark.slow  # of servers and processes
+pytestmark = pytest.mark.slow  # starts servers and processes
 posix = pytest.mark.skipif(os.name != "posix", reason="forks processes")
 
 KEY = "sk-secret-0123456789"
@@ -54,7 +54,7 @@ TITLES = [f"film {number}" for number in range(400)]
 def keys(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(_cache, "_open", {})  # what is kept in memory, for each test anew
+    monkeypatch.setattr(_cache, "_open", {})  # caches in memory, empty in each test
 
 
 def make_slates(n_slates, first=0):
@@ -68,7 +68,7 @@ def make_slates(n_slates, first=0):
 
 
 def expected(slates):
-    """What the server answers, by its own rule."""
+    """Return the ratings that the server gives, computed by its own rule."""
     ratings = []
     for slate in slates:
         candidates = dict(enumerate(slate.candidate_texts))
@@ -93,7 +93,7 @@ def gpt(server, **settings):
 
 
 def n_asked(server):
-    """Requests with a question, live or in a batch."""
+    """Return the number of prompts sent, live or in batches."""
     stats = server.stats()
     live = ("/v1/messages", "/v1/chat/completions")
     return sum(stats["requests"].get(path, 0) for path in live) + stats["items"]
@@ -164,7 +164,7 @@ def test_servers_without_schema_are_read_tolerantly(server, prose):
     server.configure(json_schema=False, prose=prose)
     judge = gpt(server, concurrency=1)
     assert_rated(judge.rate(slates), slates)
-    assert n_asked(server) == 10 + 1  # one was refused because of its schema
+    assert n_asked(server) == 10 + 1  # one was rejected because of its schema
 
 
 def test_live_and_batch_share_answers(server, tmp_path):
@@ -208,7 +208,7 @@ def test_what_is_not_known_is_charged_at_the_worst_case(server, make, usage):
         settings["price"] = (1.0, 2.0)
     server.configure(usage=usage)
     worst = make(server, max_cost=1.0, **settings).estimate_cost(slates).max_cost
-    # Of six questions three can be afforded, whatever the service says they cost.
+    # The budget allows three of the six prompts, whatever usage the service reports.
     judge = make(server, max_cost=0.55 * worst, **settings)
     with pytest.warns(BudgetWarning):
         judge.rate(slates)
@@ -305,7 +305,7 @@ def test_bad_answers_are_asked_once_more_then_nan(server, make, kind, problem):
     assert n_bad == (1 if kind in ("missing", "out_of_range") else 4)
     assert n_asked(server) == 3
     assert judge.stats_[problem] == 2
-    judge.rate(slates)  # NaN is an answer: it is not paid for again
+    judge.rate(slates)  # NaN is an answer and is not paid for again
     assert n_asked(server) == 3
 
 
@@ -333,7 +333,7 @@ def test_all_is_answered_under_20_percent_of_faults(server, make):
     judge = make(server, max_retries=20, concurrency=16)
     ratings = judge.rate(slates)
     assert judge.stats_["retries"] > 0
-    # A question that is answered badly twice in a row (1 in 600) has no rating.
+    # A prompt that is answered badly twice in a row (1 in 600) has no rating.
     for a, b in zip(ratings, expected(slates), strict=True):
         np.testing.assert_allclose(a, np.where(np.isnan(a), np.nan, b))
     assert np.isnan(np.concatenate(ratings)).mean() < 0.02
@@ -421,7 +421,7 @@ def test_bad_parameters_are_named_before_anything_is_sent(server, wrong):
         wrong = {"max_cost": 1, **wrong}
     with pytest.raises(ValueError, match=name) as raised:
         claude(server, **wrong).rate(make_slates(1))
-    assert isinstance(raised.value, TypeError)  # as of the estimator's parameters: it is both
+    assert isinstance(raised.value, TypeError)  # both, as for parameters of the estimator
     assert n_asked(server) == 0
 
 
@@ -444,7 +444,7 @@ def test_max_requests_holds_and_what_was_paid_for_is_kept(server, tmp_path, batc
 def test_max_cost_is_never_exceeded(server, tmp_path):
     slates = make_slates(40)
     limit = 0.002
-    server.configure(faults={"reset": 0.2})  # may be billed, so the worst case stays counted
+    server.configure(faults={"reset": 0.2})  # may be billed, so the worst-case cost stays counted
     judge = claude(server, cache=tmp_path / "c", max_cost=limit, max_requests=None, concurrency=32)
     with pytest.warns(UserWarning, match="reached its budget"):
         judge.rate(slates)
@@ -454,7 +454,7 @@ def test_max_cost_is_never_exceeded(server, tmp_path):
 
 
 def ask(port, n_slates, **settings):
-    """Ask in another process; return how many slates are rated in full."""
+    """Ask about slates, in another process; return the number of slates rated in full."""
     warnings.simplefilter("ignore")
     ratings = claude(Service(port), **settings).rate(make_slates(n_slates))
     return sum(not np.isnan(r).any() for r in ratings)
@@ -492,7 +492,7 @@ def test_two_processes_ask_each_question_once(server, tmp_path, batch):
 
 @pytest.fixture
 def heeds_ctrl_c():
-    """Interrupt by SIGINT, which shells have their background jobs ignore."""
+    """Handle SIGINT, which background jobs of a shell ignore."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -564,7 +564,7 @@ def test_a_disk_that_was_full_for_a_moment_is_no_spent_budget(server, tmp_path):
     with work.progress:
         assert not work.store(key, Answer(many))
     cache._connection.execute("PRAGMA max_page_count = 1000000")
-    assert cache.claim([another]) == [GRANTED]  # as other threads may do
+    assert cache.claim([another]) == [GRANTED]  # as another thread may do
     with pytest.warns(JudgmentWarning, match="cannot be written to.*full") as caught:
         report(work)
     assert caught[0].category is JudgmentWarning
@@ -577,7 +577,7 @@ def judge_answers(judge, slates):
 
 
 def ask_read_only(port, n_slates, cache):
-    """Ask as a user who cannot write the cache; import before what that user cannot read."""
+    """Ask as a user who cannot write the cache, after importing what that user cannot read."""
     claude(Service(port)).rate(make_slates(1, first=99))
     os.chmod(cache, 0o444)
     os.chmod(cache.parent, 0o555)
@@ -721,7 +721,7 @@ def test_what_was_not_sent_is_not_counted(server, tmp_path, make):
     settings = {"cache": tmp_path / "c", "price": (1, 1), "max_requests": 6}
     with pytest.raises(JudgeError, match="no_such_option"):
         make(server, options={"no_such_option": 1}, **settings).rate(make_slates(3))
-    with socket.socket() as mute:  # bound, so that nobody else gets the port, but not listening
+    with socket.socket() as mute:  # bound, so that the port stays free, but not listening
         mute.bind(("127.0.0.1", 0))
         gone = f"http://127.0.0.1:{mute.getsockname()[1]}"
         unreachable = make(server, max_retries=1, max_wait=0, **settings).set_params(base_url=gone)
@@ -754,7 +754,7 @@ def test_tokens_are_counted_by_the_service_and_cost_nothing(server, capsys):
     judge, slates = claude(server), make_slates(3)
     counted = judge.count_tokens(slates)
     bodies = [json.dumps(judge._arguments(slate)) for slate in slates]
-    # The server counts 4 characters of the body it gets as one token.
+    # The server counts 4 characters of the request body as one token.
     np.testing.assert_allclose(counted, [len(body) / 4 for body in bodies], rtol=0.05)
     assert n_asked(server) == 0
     assert "requests" not in judge.stats_
@@ -782,7 +782,7 @@ def test_an_estimate_asks_nothing_and_bounds_the_cost(server):
 
 @pytest.fixture(scope="module")
 def world():
-    """Likes of films that share words with what a user likes."""
+    """Each user likes films of one genre, which is a word of the title."""
     random = np.random.default_rng(0)
     genres = ["war", "love", "space", "crime"]
     films = pd.DataFrame({"film": np.arange(120)})
@@ -795,7 +795,7 @@ def world():
     return likes.sample(frac=1, random_state=0).reset_index(drop=True), films
 
 
-# Neither the server nor functions of the texts know what people like.
+# Neither the server nor functions of the texts know the tastes of users.
 adds_nothing = pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")
 
 
@@ -891,13 +891,13 @@ def test_ids_that_say_nothing_are_not_asked_about(server, world, kind, data):
         item_data=data and {"x": "one", "y": "two"}
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that no item of X is in item_data
+        warnings.simplefilter("ignore")  # no item of X is in item_data
         with pytest.raises(ValueError, match=r"reads what items are, but .* says nothing"):
             model.fit(likes)
         with pytest.raises(ValueError, match="says nothing"):
             model.plan_judging(likes)
     assert n_asked(server) == 0
-    # A judge who does not read texts may know ids.
+    # A judge that does not read texts may know ids.
     by_number = LLMJudge.from_callable(lambda s: [0.5] * len(s.candidates), name="n", version="1")
     plan = model.set_params(judge=by_number, item_data=None).plan_judging(likes)
     assert plan.slates[0].candidate_texts == ()
@@ -912,7 +912,7 @@ def test_items_without_text_are_counted(server, world):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make_model((likes, films[:-1]), claude(server)).plan_judging(likes)
-        # Ids that are words are texts.
+        # Ids that are words are used as texts.
         words = likes.assign(film=likes["film"].map(dict(enumerate(WORDS))))
         model.set_params(item_data=None).plan_judging(words)
         model.set_params(item_data={w: w[0] for w in WORDS[::2]}).plan_judging(words)
@@ -953,7 +953,7 @@ def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
     ],
 )
 def test_wrong_settings_are_named_before_any_work(server, world, judge, gate, message):
-    # Ids without a column would be an error, too, if they were looked at.
+    # The missing column would be an error, too, if it were noticed first.
     model = make_model(world, claude(server, **judge), gate=ReliabilityGate(**gate))
     with pytest.raises((ValueError, JudgeError), match=message):
         model.fit(world[0].drop(columns="user"))
@@ -1039,7 +1039,7 @@ def test_the_fit_shows_its_progress(world, capsys):
     assert "60/60" in shown
     assert "sweeps: 100%" in shown
     n_sweeps = max(map(int, re.findall(r"sweeps: 100%.* (\d+)/", shown)))
-    assert n_sweeps > 2 * model.n_iter_  # the 4 fits that calibrate the gate count, too
+    assert n_sweeps > 2 * model.n_iter_  # the 4 fits that calibrate the gate are included
     model.set_params(verbose=0).fit(world[0])
     assert capsys.readouterr().err == ""
 
