@@ -96,7 +96,7 @@ def no_completions(folder, n_slates=40):
 
 def overloaded(folder, n_slates=8):
     """A server with one slot that answers more slowly than it is asked."""
-    return served(folder, n_slates, server={"slots": 1, "delay": 0.4}, timeout=1.0)
+    return served(folder, n_slates, server={"slots": 1, "delay": 0.2}, timeout=0.5)
 
 
 def loading(folder, n_slates=10, seconds=1.0):

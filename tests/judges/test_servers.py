@@ -411,8 +411,8 @@ def test_claude_gets_no_bounds(server):
 
 def test_timeouts_lower_the_concurrency_and_lengthen_the_wait(server):
     slates = make_slates(8)
-    server.configure(slots=1, delay=0.4)
-    judge = local(server, timeout=1.0, concurrency=8)
+    server.configure(slots=1, delay=0.2)
+    judge = local(server, timeout=0.5, concurrency=8)
     assert_rated(judge.rate(slates), slates)
     assert n_sent(server) < 2 * 16
 
