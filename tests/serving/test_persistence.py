@@ -539,6 +539,7 @@ def test_joblib_dumps_do_the_same(model, world, tmp_path):
     same([mapped.predict(NEW), mapped.users_], [again.predict(NEW), again.users_])
 
 
+@pytest.mark.slow
 def test_a_worker_gets_parameters_of_the_judge_alone(world, tmp_path, monkeypatch, server):
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     judge = AnthropicJudge(
