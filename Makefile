@@ -8,6 +8,10 @@ VENV_OLDEST := .venv-oldest
 VENV_INTEGRATIONS := .venv-integrations
 PY := $(VENV)/bin/python
 
+# Tests run in one process per core, at most 4; in the process of pytest itself with WORKERS=0.
+WORKERS ?= auto
+PYTEST := -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help demo docs test test-fast test-integrations torture judge-local test-oldest lint format clean FORCE
 
@@ -26,11 +30,11 @@ benchmark-speed: $(VENV)/installed ## measure time and memory beside other recom
 	$(PY) benchmarks/speed/speed.py
 
 test: $(VENV)/installed ## run the doctests and the tests
-	$(PY) -m pytest --doctest-modules sklearn_selreg
-	$(PY) -m pytest
+	$(PY) $(PYTEST) --doctest-modules sklearn_selreg
+	$(PY) $(PYTEST)
 
 test-fast: $(VENV)/installed ## run the tests without the slow ones
-	$(PY) -m pytest -m "not slow"
+	$(PY) $(PYTEST) -m "not slow"
 
 torture: $(VENV)/installed ## kill, stop and starve those who ask, and count; 15 minutes
 	$(PY) tests/judges/torture.py
@@ -40,8 +44,8 @@ judge-local: $(VENV)/installed ## ask a real model on this machine, killed in th
 	$(PY) benchmarks/judging/local_models.py
 
 test-oldest: $(VENV_OLDEST)/installed ## the same on the oldest dependencies (PYTHON 3.10 or 3.11)
-	$(VENV_OLDEST)/bin/python -m pytest --doctest-modules sklearn_selreg
-	$(VENV_OLDEST)/bin/python -m pytest
+	$(VENV_OLDEST)/bin/python $(PYTEST) --doctest-modules sklearn_selreg
+	$(VENV_OLDEST)/bin/python $(PYTEST)
 
 test-integrations: $(VENV_INTEGRATIONS)/installed ## test with the newest mlflow, skops, skore and others
 	$(VENV_INTEGRATIONS)/bin/python -m pytest tests/integrations

@@ -1,10 +1,12 @@
-"""An HTTP server on loopback, in a process of its own, that speaks the APIs of two LLM services.
+"""HTTP servers on loopback, in a process of their own, that speak the APIs of two LLM services.
 
-It rates each candidate by a hash of the texts, whatever the order, and misbehaves as told. Run as a
-script it serves, and prints its port; `LLMServer` starts and asks it from a test.
+They rate each candidate by a hash of the texts, whatever the order, and misbehave as configured.
+Run as a script, this serves and prints its port; `LLMServer` starts and controls it from a test,
+and opens further servers in the same process, each with its own port, settings, counts and batches.
 """
 
 import asyncio
+import functools
 import gzip
 import hashlib
 import json
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 SETTINGS = {
@@ -24,26 +27,26 @@ SETTINGS = {
     "script": [],  # kinds for the next requests, None: fine
     "always": {},  # part of the question -> kind
     "seed": 0,
-    "json_schema": True,  # whether /v1/chat/completions knows it
-    "usage": None,  # what it says of the tokens used, instead of their numbers
-    "by_position": False,  # whether it rates by the place in the list, whatever is there
-    "prose": False,  # whether it writes prose around its answer
+    "json_schema": True,  # whether /v1/chat/completions supports it
+    "usage": None,  # reported instead of the numbers of tokens, or replacing some of them
+    "by_position": False,  # whether ratings depend on positions only
+    "prose": False,  # whether there is prose around answers
     "requests_per_second": None,
     "batch_delay": 0.0,
     "batch_faults": {},
     "batch_script": [],
-    "broken_results": 0,  # how often the results of a batch break off in the middle
-    "batch_post_fault": None,  # "lost": accepted, but the connection breaks; or a status
+    "broken_results": 0,  # how often the results of a batch break off halfway
+    "batch_post_fault": None,  # a status, or "lost": accepted, but the connection breaks
     "port": 0,
-    "loading": 0.0,  # seconds after its start in which it says that it loads its model
-    "model": None,  # the name it tells, whatever it is asked for
-    "bounds": "ignored",  # of ratings in the schema; "refused", or "needed": else it answers years
-    "slots": None,  # how many it works on at a time
-    "context": None,  # tokens that a prompt may have, of 4 characters
-    "parts": False,  # whether its answers are lists of parts
-    "custom": {},  # kind -> (status, body, headers) that is answered instead
+    "loading": 0.0,  # seconds after the start in which it replies that its model is loading
+    "model": None,  # reported, whatever model is asked for
+    "bounds": "ignored",  # or "refused", or "needed": it rates by years without them
+    "slots": None,  # requests processed at a time
+    "context": None,  # longest prompt, in tokens of 4 characters
+    "parts": False,  # whether answers are lists of parts
+    "custom": {},  # kind -> (status, body, headers) of the reply
     "journal": None,  # file with a line for each request, and for each answer before it is sent
-    "echo_key": False,  # whether errors repeat the key, as careless services do
+    "echo_key": False,  # whether errors repeat the key, as in careless services
 }
 STATUS = {
     "400": ("invalid_request_error", "That is no valid request."),
@@ -59,13 +62,19 @@ STATUS = {
 }
 
 
-# Answers with the status 200 that are none: body and headers.
+@functools.cache
+def bomb():
+    """Return 256 MiB of zeros, compressed; not at import, as this takes half a second."""
+    return gzip.compress(bytes(1 << 28))
+
+
+# Replies with status 200 that are not answers: body, or a function that returns it, and headers.
 ODD = {
     "garbage": ("\x00\xff<html>", {}),
     "list": ("[1, 2]", {}),
     "brackets": ("[" * 200_000, {}),
     "strings": ('{"content": "abc", "choices": "abc", "usage": [1]}', {}),
-    "bomb": (gzip.compress(bytes(1 << 28)), {"content-encoding": "gzip"}),
+    "bomb": (bomb, {"content-encoding": "gzip"}),
     "error_200": ('{"error": {"code": 429, "message": "Rate limit exceeded upstream"}}', {}),
     "html": ("<!doctype html><title>Sign in</title>", {"content-type": "text/html"}),
     "empty": ("", {}),
@@ -85,18 +94,23 @@ def rate(question):
 
 class State:
     def __init__(self, settings):
-        self.settings = {**SETTINGS, **settings}
+        self.settings = dict(SETTINGS)
+        self.configure({"slots": None, **settings})
         self.batches = {}
         self.started = time.monotonic()
-        self.slots = asyncio.Semaphore(self.settings["slots"] or 1_000_000)
         self.reset()
+
+    def configure(self, settings):
+        self.settings |= settings
+        if "slots" in settings:
+            self.slots = asyncio.Semaphore(settings["slots"] or 1_000_000)
 
     def reset(self):
         self.requests = {}  # number of requests by path
-        self.questions = {}  # number of times that each was asked
+        self.questions = {}  # number of requests by text
         self.statuses = {}
         self.items = 0
-        self.tokens = [0, 0]  # of all answers, whether they arrive or not
+        self.tokens = [0, 0]  # of all answers, including those that never arrive
         self.keys = []
         self.in_flight = self.max_in_flight = 0
         self.last = None
@@ -184,7 +198,7 @@ def count(state, text, question):
 
 
 def told(state, usage):
-    """Return what the server says of the tokens used: a dict replaces some of the numbers."""
+    """Return the reported usage: a dict in the settings replaces some of the numbers."""
     wrong = state.settings["usage"]
     return usage | wrong if isinstance(wrong, dict) else usage if wrong is None else wrong
 
@@ -258,16 +272,40 @@ def describe(batch):
 
 
 class Server:
+    """A server on one port, which can open others in the same process."""
+
     def __init__(self, settings):
         self.state = State(settings)
+        self.others = {}  # by port
+        self.connections = set()
 
-    async def serve(self):
+    async def open(self):
+        """Start listening; return the port."""
         port = self.state.settings["port"]
-        server = await asyncio.start_server(self.connection, "127.0.0.1", port, limit=2**29)
-        print(server.sockets[0].getsockname()[1], flush=True)
-        await server.serve_forever()
+        self.server = await asyncio.start_server(self.connect, "127.0.0.1", port, limit=2**29)
+        return self.server.sockets[0].getsockname()[1]
 
-    async def connection(self, reader, writer):
+    def close(self):
+        """Stop listening and break all connections."""
+        self.server.close()
+        for connection in self.connections:
+            connection.cancel()
+
+    async def open_another(self, settings):
+        other = Server(settings)
+        port = await other.open()
+        self.others[port] = other
+        return port
+
+    async def connect(self, reader, writer):
+        connection = asyncio.current_task()
+        self.connections.add(connection)
+        try:
+            await self.serve(reader, writer)
+        finally:
+            self.connections.discard(connection)
+
+    async def serve(self, reader, writer):
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -288,7 +326,7 @@ class Server:
     async def respond(self, writer, verb, target, headers, body):
         state, (path, _, query) = self.state, target.partition("?")
         if path.startswith("/control/"):
-            return self.write(writer, 200, self.control(path, body))
+            return self.write(writer, 200, await self.control(path, body))
         state.requests[path] = state.requests.get(path, 0) + 1
         state.last = {"headers": headers, "body": body}
         key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
@@ -364,13 +402,14 @@ class Server:
         make = message if path == "/v1/messages" else completion
         if kind in ODD:
             make(state, body, None)
-            return self.write(writer, 200, *ODD[kind])
+            odd, headers = ODD[kind]
+            return self.write(writer, 200, odd() if callable(odd) else odd, headers)
         answer = make(state, body, kind)
         self.note("answered", text)
         self.write(writer, 200, answer, broken=kind == "reset")
 
     def note(self, what, text):
-        """Write down what happens, for those who count after this process is killed."""
+        """Write an event to the journal, which is read after this process is killed."""
         if self.state.settings["journal"]:
             with open(self.state.settings["journal"], "a", encoding="utf-8") as journal:
                 journal.write(json.dumps([what, text]) + "\n")
@@ -425,9 +464,13 @@ class Server:
             return self.write(writer, 200, lines, broken=broken)
         return self.write(writer, 200, describe(batch))
 
-    def control(self, path, body):
+    async def control(self, path, body):
+        if path == "/control/open":
+            return await self.open_another(body)
+        if path == "/control/close":
+            return self.others.pop(body["port"]).close()
         if path == "/control/config":
-            self.state.settings.update(body)
+            self.state.configure(body)
         elif path == "/control/forget":
             self.state.batches.clear()
         elif path == "/control/reset":
@@ -462,27 +505,16 @@ class Server:
         writer.write(data)
 
 
-class LLMServer:
-    """The server, from outside; a context manager."""
+class Service:
+    """A server as seen from a test."""
 
-    def __init__(self, **settings):
-        self._settings = settings
-        self.start()
+    def __init__(self, port):
+        self.port = port
 
-    def start(self, **settings):
-        """Start the process; once more after `kill`, at the same address."""
-        self._settings |= settings
-        command = [sys.executable, __file__, json.dumps(self._settings)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        port = int(self._process.stdout.readline())
-        self._settings["port"] = port
-        self.url = f"http://127.0.0.1:{port}"
-
-    def kill(self):
-        """Kill the process, as by `kill -9`: what is under way is never answered."""
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
+    @property
+    def url(self):
+        """The address of the server."""
+        return f"http://127.0.0.1:{self.port}"
 
     def _control(self, name, settings=None):
         data = json.dumps(settings or {}).encode()
@@ -491,7 +523,7 @@ class LLMServer:
             return json.load(response)
 
     def stats(self):
-        """Return what was asked."""
+        """Return counts of requests, prompts, tokens and so on."""
         return self._control("stats")
 
     def configure(self, **settings):
@@ -499,12 +531,43 @@ class LLMServer:
         self._control("config", settings)
 
     def reset(self):
-        """Count from 0 again; batches stay."""
+        """Reset all counts; batches are kept."""
         self._control("reset")
 
     def forget_batches(self):
-        """Have it forget all batches, as a service does after some weeks."""
+        """Forget all batches, as a service does after some weeks."""
         self._control("forget")
+
+
+class LLMServer(Service):
+    """A server in a process of its own; a context manager."""
+
+    def __init__(self, **settings):
+        self._settings = settings
+        self.start()
+
+    def start(self, **settings):
+        """Start the process; after `kill`, again on the same port."""
+        self._settings |= settings
+        command = [sys.executable, __file__, json.dumps(self._settings)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        super().__init__(int(self._process.stdout.readline()))
+        self._settings["port"] = self.port
+
+    def kill(self):
+        """Kill the process, as by `kill -9`: requests in flight are never answered."""
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+    @contextmanager
+    def another(self, **settings):
+        """Open another server in the same process, with settings and counts of its own."""
+        service = Service(self._control("open", settings))
+        try:
+            yield service
+        finally:
+            self._control("close", {"port": service.port})
 
     def __enter__(self):
         return self
@@ -513,5 +576,12 @@ class LLMServer:
         self.kill()
 
 
+async def main(settings):
+    """Serve until the process is killed."""
+    server = Server(settings)
+    print(await server.open(), flush=True)
+    await server.server.serve_forever()
+
+
 if __name__ == "__main__":
-    asyncio.run(Server(json.loads(sys.argv[1])).serve())
+    asyncio.run(main(json.loads(sys.argv[1])))

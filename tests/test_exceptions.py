@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import sklearn_selreg
 from sklearn_selreg import exceptions, judges
 
@@ -25,6 +27,7 @@ def test_old_names_are_the_same_classes():
     assert sklearn_selreg.ModelVersionWarning is exceptions.ModelVersionWarning
 
 
+@pytest.mark.slow
 def test_the_logger_is_silent_by_default():
     done = subprocess.run([sys.executable, "-c", LOG], capture_output=True, text=True, check=True)
     assert done.stdout == done.stderr == ""

@@ -272,11 +272,13 @@ def fit_in_process(site, **env):
     return process.stdout
 
 
+@pytest.mark.slow
 def test_the_first_fit_says_once_that_it_compiles_and_the_next_does_not(installed):
     assert fit_in_process(installed).count("Compiling the solver") == 1
     assert "Compiling" not in fit_in_process(installed)
 
 
+@pytest.mark.slow
 def test_without_a_place_for_a_cache_it_works(installed):
     # A file in place of the cache directory has the same effect as a read-only file system.
     (installed / "sklearn_selreg" / "_factorization" / "__pycache__").write_text("")
@@ -285,6 +287,7 @@ def test_without_a_place_for_a_cache_it_works(installed):
     assert "Compiling" in fit_in_process(installed, **nowhere)
 
 
+@pytest.mark.slow
 def test_platforms_without_numba_are_named():
     code = "import sys; sys.modules['numba'] = None; import sklearn_selreg"
     process = subprocess.run(

@@ -457,6 +457,7 @@ def test_displays_can_be_pickled_and_drawn_again(models):
     assert texts(again.figure_) == texts(display.figure_)
 
 
+@pytest.mark.slow
 def test_without_matplotlib_the_extra_is_named():
     """Importing does not need matplotlib; drawing raises an error that says what to install."""
     code = """

@@ -1,11 +1,10 @@
-"""What faults of servers cost a judge: requests, answers and money, counted by the server.
+"""What faulty servers cost a judge in requests, answers and money, as counted by the server.
 
-``make torture`` runs this after `torture.py`, and writes the table into docs/judges.md.
+``make torture`` runs this after `torture.py` and writes the table into docs/judges.md.
 """
 
 import json
 import random
-import signal
 import sqlite3
 import sys
 import tempfile
@@ -30,20 +29,20 @@ from sklearn_selreg.judges import OpenAIJudge, Slate
 
 @dataclass
 class Count:
-    """What a fault has cost.
+    """The cost of a fault.
 
     Attributes
     ----------
     prompts : int
-        How many different ones were asked.
+        Number of different prompts.
     requests : int
-        That the server got.
+        Number of requests that the server received.
     kept : int
         Answers in the cache at the end.
     lost : int
-        Prompts that the server has answered, and that have no answer in the cache at the end.
+        Prompts that the server answered but that have no answer in the cache at the end.
     counted : bool
-        Whether the cache counts every request that the server got, and no less money than it bills.
+        Whether the cache counts every request that the server received, and at least what it bills.
     note : str
     """
 
@@ -56,7 +55,7 @@ class Count:
 
 
 def served(folder, n_slates=40, slates=None, disturb=None, server=(), **settings):
-    """Ask a server that has a fault, or that `disturb` disturbs meanwhile."""
+    """Ask a faulty server, or one that `disturb` disturbs meanwhile."""
     slates = make_slates(n_slates) if slates is None else slates
     cache, journal = folder / "c", folder / "journal"
     with LLMServer(journal=str(journal), **dict(server)) as service:
@@ -73,12 +72,12 @@ def served(folder, n_slates=40, slates=None, disturb=None, server=(), **settings
                 thread.start()
                 judge.rate(slates)
                 thread.join()
-        billed = torture.billed(service)  # by the last process of the server
+        billed = torture.billed(service)  # by the last server process
     return count(cache, journal, billed)
 
 
 def count(cache, journal, billed, note=""):
-    """Compare a cache with what the server has written down."""
+    """Compare a cache with the server's journal."""
     lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
     asked = Counter(text for what, text in lines if what == "asked")
     answered = {text for what, text in lines if what == "answered"}
@@ -90,23 +89,23 @@ def count(cache, journal, billed, note=""):
 
 
 def no_completions(folder, n_slates=40):
-    """Every fifth reply is a success without a completion."""
+    """Every fifth reply has status 200 but no completion."""
     kinds = ("error_200", "html", "empty", "null_choices")
     return served(folder, n_slates, server={"faults": dict.fromkeys(kinds, 0.05)}, max_retries=20)
 
 
 def overloaded(folder, n_slates=8):
-    """A server with one slot, that answers slower than it is asked."""
-    return served(folder, n_slates, server={"slots": 1, "delay": 0.4}, timeout=1.0)
+    """A server with one slot that answers more slowly than it is asked."""
+    return served(folder, n_slates, server={"slots": 1, "delay": 0.2}, timeout=0.5)
 
 
-def loading(folder, n_slates=10, seconds=3.0):
+def loading(folder, n_slates=10, seconds=1.0):
     """A server that loads its model for some seconds."""
     return served(folder, n_slates, server={"loading": seconds})
 
 
-def restarted(folder, n_slates=60, seconds=2.0):
-    """A server that is killed in the middle, and started again after some seconds."""
+def restarted(folder, n_slates=60, seconds=1.0):
+    """A server that is killed halfway and restarted after some seconds."""
 
     def restart(service, journal):
         while not journal.exists() or journal.read_text().count("answered") < n_slates // 2:
@@ -119,19 +118,19 @@ def restarted(folder, n_slates=60, seconds=2.0):
 
 
 def bounds_refused(folder, n_slates=20):
-    """A server that refuses bounds in the schema."""
+    """A server that rejects bounds in the schema."""
     return served(folder, n_slates, server={"bounds": "refused"})
 
 
 def too_long(folder, n_slates=20):
-    """Every second prompt is longer than the context of a slot."""
+    """Every second prompt exceeds the context of a slot."""
     long = [
         Slate(s.user, s.history, s.candidates, [text + " of long ago" * 15 for text in
               s.history_texts], s.candidate_texts) if n % 2 else s
         for n, s in enumerate(make_slates(n_slates))
     ]  # fmt: skip
     found = served(folder, slates=long, server={"context": 330})
-    found.prompts = 2 * n_slates  # the server takes a shortened one for another
+    found.prompts = 2 * n_slates  # to the server, a shortened prompt is another one
     return found
 
 
@@ -141,7 +140,7 @@ def cut_off(folder, n_slates=20):
 
 
 def killed_among_faults(folder, n_kills=2, n_slates=60, concurrency=8):
-    """Our own process is killed again and again, while every fifth reply is a fault."""
+    """The asking process is killed repeatedly while every fifth reply is a fault."""
     cache, journal, rng = folder / "c", folder / "journal", random.Random(3)
     kinds = ("500", "429", "503", "reset", "reset_before", "error_200", "html")
     settings = {"concurrency": concurrency, "max_retries": 20}
@@ -150,8 +149,7 @@ def killed_among_faults(folder, n_kills=2, n_slates=60, concurrency=8):
         for _ in range(n_kills):
             process = torture.start(server, cache, n_slates, **settings)
             torture.wait_for(server, torture.asked(server) + rng.randint(20, 60), process)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+            process.kill()
         torture.finish(torture.start(server, cache, n_slates, **settings))
         statuses, billed = server.stats()["statuses"], torture.billed(server)
     found = count(cache, journal, billed)
@@ -159,8 +157,7 @@ def killed_among_faults(folder, n_kills=2, n_slates=60, concurrency=8):
     under_way, most = found.requests - found.prompts - n_faults, n_kills * concurrency
     found.lost += max(0, under_way - most)
     found.note = (
-        f"{n_faults} after a fault, and {max(0, under_way)} that were under way at a kill, of at "
-        f"most {most}"
+        f"{n_faults} after a fault, and {max(0, under_way)} in flight at a kill, of at most {most}"
     )
     return found
 
@@ -186,7 +183,7 @@ BEGIN, END = "<!-- faults of servers, made by `make torture` -->\n", "<!-- fault
 
 
 def main():
-    """Run everything at length, and write the table into the documentation."""
+    """Run everything at length and write the table into the documentation."""
     rows, notes, broken = [], [], False
     for name, (fault, settings) in FAULTS.items():
         with tempfile.TemporaryDirectory() as folder:

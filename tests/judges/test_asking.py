@@ -1,4 +1,4 @@
-"""What is told while, or before, a service is asked: positions, useless judges, rankings, texts."""
+"""Warnings before and during judging: position bias, useless judges, rankings, similar texts."""
 
 import warnings
 
@@ -11,14 +11,14 @@ from sklearn_selreg.exceptions import BudgetWarning, DataWarning, GateWarning, J
 from sklearn_selreg.judges import LLMJudge
 
 __all__ = ["keys", "world"]  # fixtures
-pytestmark = pytest.mark.slow  # of servers and processes
+pytestmark = pytest.mark.slow  # starts servers and processes
 
 
 # Rankings
 
 
 def assert_same_order(ranked, rated):
-    """Each answer, a column, ranks what is rated differently as the ratings do."""
+    """Each answer (a column) orders candidates by their ratings, except for ties."""
     first, second = np.nonzero(rated[:, np.newaxis] > rated)
     assert (ranked[first] > ranked[second]).all()
 
@@ -75,10 +75,11 @@ def test_a_live_judge_of_positions_is_told_while_it_is_asked(server, make):
             judge.rate(slates)
     n_first = n_asked(server)
     assert 40 <= n_first < 200
+    server.configure(delay=0)
     with pytest.warns(JudgmentWarning, match="rate list positions rather than items") as caught:
         judge.rate(slates)
     assert len(caught) == 1
-    assert n_asked(server) == 600  # nothing twice
+    assert n_asked(server) == 600  # no question is asked twice
 
 
 def test_a_fit_says_so_once(server, world, tmp_path):
@@ -103,7 +104,7 @@ def test_a_judge_of_items_is_not_accused(server):
 
 
 def knowing(slate):
-    """Rate films by the word that they share with those liked."""
+    """Rate films by whether they share a word with those in the history."""
     words = {text.split()[1] for text in slate.history_texts}
     return [0.9 if text.split()[1] in words else 0.1 for text in slate.candidate_texts]
 
@@ -139,7 +140,7 @@ def test_a_guessing_judge_is_stopped_and_a_later_fit_asks_the_rest(world):
     assert len(asked) == 30 < len(plan.slates)
     assert model.judge_stats_["slates"] == 30
     assert "(stop_if_useless)" in model.judge_summary_
-    # They are the first of those that calibrate, in the order of the plan.
+    # They are the first calibration slates, in the order of the plan.
     likes = world[0].groupby("user")["film"].agg(set)
     calibrating = [s for s in plan.slates if likes[s.user] & set(s.candidates)]
     assert set(asked) == set(calibrating[:30])
@@ -209,7 +210,7 @@ def test_texts_that_are_cut_to_the_same_are_told_before_anything_is_asked(server
         judge = claude(server, max_item_chars=needed + 1)
         make_model((likes, films), judge).plan_judging(likes)
         make_model(world, claude(server)).plan_judging(likes)
-        # Texts that are the same in full are no fault of the cut.
+        # Identical texts are not caused by truncation.
         same = films.assign(title=world[1]["title"].str.split().str[0] + page)
         make_model((likes, same), claude(server)).plan_judging(likes)
     assert n_asked(server) == 0

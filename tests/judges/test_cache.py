@@ -1,4 +1,4 @@
-"""The cache and the budget when something goes wrong; `test_torture.py` kills processes as well."""
+"""The cache and the budget when something goes wrong; `test_torture.py` also kills processes."""
 
 import json
 import logging
@@ -6,15 +6,14 @@ import os
 import resource
 import sqlite3
 import stat
-import subprocess
-import sys
 import traceback
 import warnings
 from contextlib import closing
 
 import numpy as np
 import pytest
-from loopback import ODD, LLMServer
+from children import Child
+from loopback import ODD
 from test_live import KEY, assert_rated, claude, gpt, make_slates, n_asked
 
 from sklearn_selreg.exceptions import BudgetWarning, CacheWarning, JudgmentWarning
@@ -28,9 +27,9 @@ from sklearn_selreg.judges import (
     _cache_file,
 )
 
-pytestmark = pytest.mark.slow  # of servers and processes
+pytestmark = pytest.mark.slow  # starts servers and processes
 
-# Of the first version, as it was written.
+# The schema of the first version, verbatim.
 SCHEMA_1 = """
 CREATE TABLE answers (
     key TEXT PRIMARY KEY, judge TEXT NOT NULL, ratings BLOB NOT NULL, problem TEXT, time REAL
@@ -59,12 +58,6 @@ def keys(monkeypatch):
 
 
 @pytest.fixture
-def server():
-    with LLMServer() as started:
-        yield started
-
-
-@pytest.fixture
 def path(tmp_path):
     return tmp_path / "c"
 
@@ -82,7 +75,7 @@ def ask_for(path, query):
 
 
 def reopen():
-    """Forget the caches that this process has open, as another process would not know them."""
+    """Close and forget all open caches, as if in another process."""
     for cache in _cache._open.values():
         cache._connection.close()
     _cache._open.clear()
@@ -92,7 +85,7 @@ def reopen():
 
 
 def make_version_1(judge, slates, path, rows=()):
-    """Write a cache of the first version with answers to some slates."""
+    """Write a cache of the first version with answers to `slates`."""
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(SCHEMA_1)
         for asked in judge._prompts(slates):
@@ -123,7 +116,7 @@ def test_a_batch_of_an_older_version_is_collected(server, path):
     slates = make_slates(4)
     judge = claude(server, cache=path, batch=True, n_orders=1)
     make_version_1(judge, [], path)
-    # A process of that version has sent a batch, and its own fit asked for all of it.
+    # A process of that version has sent a batch for all slates.
     other = claude(server, cache=None, batch=True, n_orders=1)
     asked = {p.keys[0]: p.prompts[0] for p in other._prompts(slates)}
     with other._client() as client:
@@ -136,7 +129,7 @@ def test_a_batch_of_an_older_version_is_collected(server, path):
         ("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", row),
         ("INSERT INTO claims VALUES (?, 'host:1:x', 'intent')", *((key,) for key in asked)),
     )
-    # The first fit asks for half of them; how long the other answers are it does not know.
+    # The first call asks for half of them, and does not know the length of the other answers.
     assert_rated(judge.rate(slates[:2]), slates[:2])
     assert_rated(judge.rate(slates), slates)
     assert server.stats()["items"] == 4
@@ -150,7 +143,7 @@ def test_a_newer_version_is_refused_and_not_locked(server, path):
         with pytest.raises(CacheError, match=r"unknown format \(version 99; expected at most 3\)"):
             claude(server, cache=path).rate(make_slates(1))
     with closing(sqlite3.connect(path, timeout=0)) as other:
-        other.execute("BEGIN IMMEDIATE")  # an error if somebody has a lock
+        other.execute("BEGIN IMMEDIATE")  # fails if the file is locked
     assert n_asked(server) == 2
 
 
@@ -158,12 +151,12 @@ def test_a_newer_version_is_refused_and_not_locked(server, path):
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-def test_a_request_counts_whatever_it_is_for(concurrency):
-    with LLMServer(json_schema=False, delay=0.02) as server:
-        judge = gpt(server, max_requests=20, concurrency=concurrency)
-        with pytest.warns(BudgetWarning):
-            judge.rate(make_slates(30))
-        assert n_asked(server) == judge.stats_["requests"] == 20
+def test_a_request_counts_whatever_it_is_for(server, concurrency):
+    server.configure(json_schema=False, delay=0.02)
+    judge = gpt(server, max_requests=20, concurrency=concurrency)
+    with pytest.warns(BudgetWarning):
+        judge.rate(make_slates(30))
+    assert n_asked(server) == judge.stats_["requests"] == 20
 
 
 @pytest.mark.parametrize("kind", ODD)
@@ -205,7 +198,7 @@ def test_a_batch_that_the_service_has_no_more_blocks_nothing(server, path):
 
 
 def leave_a_batch(server, path, n_slates):
-    """Send a batch from a process that is killed while it waits."""
+    """Send a batch from a process that is killed while it waits for the results."""
     import torture
 
     process = torture.start(server, path, n_slates, batch=True)
@@ -213,7 +206,6 @@ def leave_a_batch(server, path, n_slates):
     while not ask_for(path, "SELECT 1 FROM batches WHERE batch IS NOT NULL"):
         pass
     process.kill()
-    process.communicate()
 
 
 def test_a_batch_is_adopted_by_a_fit_with_other_slates(server, path):
@@ -273,7 +265,7 @@ def test_only_the_owner_may_read_what_is_made(server, tmp_path):
         os.chmod(path, 0o640)
         with pytest.warns(CacheWarning, match=f"readable by other users .*: chmod 600 {path}"):
             judge.rate(make_slates(1))
-        judge.rate(make_slates(1))  # it is said once
+        judge.rate(make_slates(1))  # warned once
 
 
 @pytest.mark.parametrize("where", [0.2, 0.4, 0.6, 0.8])
@@ -378,7 +370,7 @@ def test_fillers_and_variation_selectors_are_taken_out_of_texts(server):
 
 
 def shown(error):
-    """Return a traceback with the local variables of all frames, as some tools print it."""
+    """Return a traceback with the local variables of all frames, as some tools print them."""
     whole = traceback.TracebackException.from_exception(error, capture_locals=True)
     return "".join(whole.format())
 
@@ -414,7 +406,7 @@ def test_clients_are_closed(server, make):
 
 
 def test_a_judge_is_forgotten_by_the_loggers(server, caplog):
-    # Anthropic's own logger prints requests at DEBUG; ours does not.
+    # At DEBUG, Anthropic's logger prints requests; ours does not.
     caplog.set_level(logging.DEBUG, "sklearn_selreg")
     claude(server).rate(make_slates(1))
     assert "film" not in "".join(r.getMessage() for r in caplog.records)
@@ -440,17 +432,15 @@ def test_what_is_put_aside_by_others_is_not_read(tmp_path, server, path):
     assert not file.exists()
 
 
+def make_files(path):
+    for n in range(20):
+        connection, _ = _cache_file.connect(path.with_name(f"{path.name}{n}"))
+        connection.execute("INSERT INTO totals VALUES (hex(randomblob(8)), 1)")
+
+
 def test_a_file_is_made_by_one_of_many(path):
-    code = f"""
-from pathlib import Path
-from sklearn_selreg.judges._cache_file import connect
-for n in range(20):
-    connection, _ = connect(Path({str(path)!r} + str(n)))
-    connection.execute("INSERT INTO totals VALUES (hex(randomblob(8)), 1)")
-"""
-    command = [sys.executable, "-c", code]
-    done = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    assert [process.communicate()[1] for process in done] == ["", "", ""]
+    done = [Child(make_files, path) for _ in range(3)]
+    assert [process.finish() for process in done] == [(None, "")] * 3
     for n in range(20):
         assert ask_for(f"{path}{n}", "SELECT COUNT(*) FROM totals") == [(3,)]
     assert _cache_file.VERSION == 3

@@ -1,4 +1,4 @@
-"""Judging and searching on a real cluster of processes, of which one is killed."""
+"""Judging and searching on a real cluster, one of whose worker processes is killed."""
 
 import os
 import signal
@@ -26,13 +26,13 @@ def client():
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        # It would take away the second copies of what a killed worker has, which are needed then.
+        # It would remove the replicas that are needed after a worker is killed.
         client.amm.stop()
         yield client
 
 
 def kill_the_first_to_write(log):
-    """Kill the process whose id is the first in a file, as soon as it is there."""
+    """Kill the process whose id is written to `log` first, as soon as it is."""
 
     def wait_and_kill():
         while not log.exists() or "\n" not in log.read_text():
@@ -51,7 +51,7 @@ def test_a_killed_worker_changes_nothing(client, tmp_path):
     asked.mkdir()
     truth = world.judge
 
-    def rate(slate):  # local functions travel with their code
+    def rate(slate):  # local functions are pickled by value
         with open(asked / f"{os.getpid()}", "a") as log:
             log.write(repr(slate) + "\n")
         return truth.rate([slate])[0]

@@ -22,7 +22,7 @@ def lengths(texts):
 
 
 def cosine(vectors, n_history):
-    """Mean cosine of the rows after the first `n_history` ones with those."""
+    """Mean cosine similarity of the rows after the first `n_history` with these."""
     vectors = np.asarray(vectors, dtype=float)
     return [
         np.mean([a @ b / np.linalg.norm(a) / np.linalg.norm(b) for b in vectors[:n_history]])

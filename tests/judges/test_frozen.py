@@ -1,4 +1,4 @@
-"""Judges whose answers travel: to the processes of a search, and to the workers of a cluster."""
+"""Judges whose answers are sent to other processes: of a search, and of a cluster."""
 
 import os
 import pickle
@@ -8,7 +8,6 @@ import joblib
 import numpy as np
 import pytest
 from joblib.externals.loky import get_reusable_executor
-from loopback import LLMServer
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 from worlds import make_model
@@ -41,10 +40,12 @@ class TestFrozen(JudgeContract):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*as without the judge:UserWarning")  # the server knows nothing
-def test_a_search_with_frozen_answers_is_that_of_the_live_judge(world, tmp_path, monkeypatch):
+def test_a_search_with_frozen_answers_is_that_of_the_live_judge(
+    world, tmp_path, monkeypatch, server_process
+):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-none")
     cache = tmp_path / "cache.sqlite"
-    with LLMServer() as server:
+    with server_process.another() as server:
         judge = AnthropicJudge(max_requests=10_000, cache=cache, base_url=server.url)
         model = make_model(world, judge)
         plan = model.plan_judging(world.X, cv=FOLDS)
@@ -53,7 +54,7 @@ def test_a_search_with_frozen_answers_is_that_of_the_live_judge(world, tmp_path,
         assert len(server.stats()["questions"]) == plan.estimate.requests
         live = GridSearchCV(model, GRID, cv=FOLDS).fit(world.X)
         assert len(server.stats()["questions"]) == plan.estimate.requests
-    # No service, no key, no cache: who opened the file here would make a new one.
+    # No service, no key and no cache: opening the cache file would create a new one.
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     for file in tmp_path.iterdir():
         file.unlink()
@@ -66,12 +67,12 @@ def test_a_search_with_frozen_answers_is_that_of_the_live_judge(world, tmp_path,
     )
     found, expected = spread.best_estimator_, live.best_estimator_
     assert found.judge_stats_ == expected.judge_stats_
-    assert found.judge_stats_["slates_used"] == 40  # of each fit, none is dropped
+    assert found.judge_stats_["slates_used"] == 40  # in each fit: none is dropped
     np.testing.assert_allclose(found.item_factors_, expected.item_factors_, atol=1e-5)
 
 
 @pytest.mark.slow
-def test_answers_in_several_orders_are_kept_apart(monkeypatch):
+def test_answers_in_several_orders_are_kept_apart(monkeypatch, server_process):
     slates = [Slate(1, [2], [3, 4, 5]), Slate("b", [], ["x", "y"])]
     recorded = PrecomputedJudge(
         [
@@ -83,7 +84,7 @@ def test_answers_in_several_orders_are_kept_apart(monkeypatch):
     assert len(frozen.table.keys) == 2
     for a, b in zip(frozen.answers(slates), recorded.answers(slates), strict=True):
         np.testing.assert_array_equal(a, b)
-    with LLMServer() as server:
+    with server_process.another() as server:
         monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-none")
         judge = AnthropicJudge(max_requests=9, cache=None, base_url=server.url, n_orders=2)
         both = judge.answers(slates)
@@ -108,7 +109,7 @@ def test_cloning_and_pickling_cost_little():
     slates = [Slate(user, [1], range(2, 22), ["red"], ["x" * 1000] * 20) for user in range(500)]
     frozen = FrozenJudge.record(ContentJudge(), slates)
     assert clone(frozen).table is frozen.table
-    # For a slate 64 bytes of key, 8 of place, 160 of ratings; and nothing of the texts.
+    # Per slate: 64 bytes of key, 8 of position, 160 of ratings, and no texts.
     assert len(pickle.dumps(frozen)) < 500 * (64 + 8 + 160) + 2000
     assert len(repr(frozen)) < 100
 
@@ -155,7 +156,7 @@ def test_features_are_made_in_the_process_of_the_fit(world):
 
 
 class Refusing(joblib.parallel.SequentialBackend):
-    """A backend of a cluster that must not be given work."""
+    """A backend, as of a cluster, that fails if it is given work."""
 
     def effective_n_jobs(self, n_jobs):
         return 2

@@ -30,7 +30,7 @@ RECORDS = [
 
 
 class RandomJudge(LLMJudge):
-    """Rates in steps of 1/4, so ties occur; a fifth of the candidates gets no opinion."""
+    """Rates in steps of 1/4, so that ties occur; a fifth of the ratings are missing."""
 
     def __init__(self, seed=0):
         self.seed = seed
@@ -177,7 +177,7 @@ def test_judging_shows_its_progress_and_is_logged(capsys, caplog):
     loud = LLMJudge.from_callable(
         lambda slate: [0.5, 0.25], name="halves", version="progress", verbose=1
     )
-    loud.rate(slates)  # answers do not depend on what is shown: 9 of them are known
+    loud.rate(slates)  # verbosity is not part of the identity: 9 answers are known
     shown = capsys.readouterr().err
     assert "asking judge 'halves': 100%" in shown
     assert "90/90" in shown
@@ -310,7 +310,7 @@ def test_rate_looks_up_in_the_order_asked(judgments):
             Slate(user="v", history=[], candidates=["b", "a"]),
             Slate(user="u", history=["a"], candidates=["d", "c", "b"]),
             Slate(user="u", history=["a"], candidates=["d", "c"]),  # never asked
-            Slate(user="v", history=["a"], candidates=["b", "c"]),  # asked of another user
+            Slate(user="v", history=["a"], candidates=["b", "c"]),  # asked for another user
             Slate(user="u", history=[], candidates=["b", "c"]),  # asked with another history
         ]
     )
@@ -455,7 +455,7 @@ ID_KINDS = {
 @pytest.mark.parametrize("kind", ID_KINDS)
 def test_exports_hold_ids_of_all_kinds(kind, tmp_path):
     make = ID_KINDS[kind]
-    if kind == "numpy datetime":  # as fits ask about them
+    if kind == "numpy datetime":  # as in the slates of a fit
         make = lambda k: pd.Timestamp(ID_KINDS[kind](k))  # noqa: E731
     judge = LLMJudge.from_callable(
         lambda slate: np.arange(len(slate.candidates)) / 4,
@@ -535,7 +535,7 @@ def test_parquet_files(name, tmp_path):
 def test_without_home_a_file_must_be_named(cache, monkeypatch, tmp_path):
     pwd = pytest.importorskip("pwd")
 
-    def nobody(*args):  # as in a container that runs with any user id
+    def nobody(*args):  # as in a container with an arbitrary user id
         raise KeyError("no such user")
 
     for name in ("HOME", "XDG_CACHE_HOME"):

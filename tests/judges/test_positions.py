@@ -1,4 +1,4 @@
-"""Judges that rate positions: found out early, once; and no good judge is accused."""
+"""Judges that rate positions are detected early and reported once; good judges never are."""
 
 import warnings
 
@@ -17,7 +17,7 @@ from sklearn_selreg.judges._positions import (
 
 
 def simulate(rng, rate, n_slates=20, size=20, n_orders=2):
-    """Return what a judge answers in an order and its reverse; `rate` of qualities, as shown."""
+    """Return answers in random orders and their reverses; `rate` gets qualities as shown."""
     slates = []
     for _ in range(n_slates):
         quality, order = rng.normal(size=size), rng.permutation(size)
@@ -27,7 +27,7 @@ def simulate(rng, rate, n_slates=20, size=20, n_orders=2):
 
 
 def judge(item=1.0, position=0.0, noise=0.0, digits=None, missing=0.0):
-    """Return a rule of rating: so much for the item, the position and chance, in [0, 1]."""
+    """Return a rating rule: weights of the item, the position and noise, mapped to [0, 1]."""
 
     def rate(rng, quality):
         places = np.arange(len(quality)) - (len(quality) - 1) / 2
@@ -89,7 +89,7 @@ def test_the_figures_are_those_of_scipy():
 
 
 def test_sorted_lists_do_not_accuse_a_judge_who_is_asked_in_both_directions():
-    # Of one who agrees with itself the mean over an order and its reverse is 0.
+    # If a judge agrees with itself, the mean over an order and its reverse is 0.
     rng = np.random.default_rng(0)
     slates = []
     for _ in range(20):

@@ -71,7 +71,7 @@ def test_the_schema_takes_rankings_and_nothing_else():
 
 
 def test_what_is_asked_is_part_of_what_identifies_an_answer():
-    # Those of ratings are as they were before there were rankings: nothing is asked again.
+    # Keys of ratings are the same as before rankings existed, so nothing is asked again.
     for make in (
         lambda **ask: AnthropicJudge(max_cost=1, cache=None, **ask),
         lambda **ask: OpenAIJudge("gpt-6-luna", max_cost=1, cache=None, **ask),
@@ -88,7 +88,7 @@ def test_a_ranking_is_asked_by_its_own_prompt_and_schema():
     )
     assert claude["system"] == gpt["messages"][0]["content"] == RANKING_SYSTEM
     assert claude["messages"][0]["content"] == gpt["messages"][1]["content"]
-    # Claude's service refuses schemas that fix the length of a list.
+    # Anthropic's API rejects schemas that fix the length of a list.
     assert claude["output_config"]["format"]["schema"] == ranking_schema(3, bounded=False)
     form = gpt["response_format"]["json_schema"]
     assert form["name"] == "ranking" and form["schema"] == ranking_schema(3, bounded=True)

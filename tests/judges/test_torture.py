@@ -1,4 +1,4 @@
-"""Short forms of what ``make torture`` runs at length."""
+"""Short versions of the scenarios of ``make torture``."""
 
 import os
 
@@ -27,7 +27,7 @@ SHORT = {
 def test_nothing_is_lost_paid_twice_or_over_budget(name, tmp_path):
     scenario, settings = SHORT[name]
     found = scenario(tmp_path, **settings)
-    assert not any((found.lost, found.twice, found.over))  # None: not measured there
+    assert not any((found.lost, found.twice, found.over))  # None: not measured
     assert found.prompts > 0
 
 

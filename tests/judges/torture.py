@@ -1,49 +1,52 @@
-"""What judges promise about money and answers, tried against faults and an independent count.
+"""What judges promise about money and answers, tested against faults and an independent count.
 
-``make torture`` runs each scenario at length and writes the table into docs/judges.md; the suite
-runs short forms. A server process counts what it is asked and what it bills; processes that ask it
-are killed, stopped, given wrong clocks, full disks and deleted files.
+``make torture`` runs each scenario at length and writes the table in docs/judges.md; the test suite
+runs short versions. A server process counts its requests and what it bills; the processes that ask
+it are killed, stopped, or given wrong clocks, full disks and deleted files.
 """
 
-import json
 import os
 import random
+import resource
 import signal
+import socket
 import sqlite3
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from loopback import LLMServer
+from children import Child
+from loopback import LLMServer, Service
 
 from sklearn_selreg.judges._cache_file import connect
 
 ROOT = Path(__file__).parents[2]
 PRICE = (0.1, 0.5)  # USD per million tokens
-BEAT = 0.1  # seconds between signs of life in these processes, a tenth of what it is
+BEAT = 0.1  # seconds between heartbeats of these processes, a tenth of the default
 
 
 @dataclass
 class Outcome:
-    """What a scenario has shown.
+    """The result of a scenario.
 
     Attributes
     ----------
     tried : int
-        How often the fault occurred.
+        Number of faults.
     prompts : int
-        How many different ones were asked.
+        Number of different prompts.
     lost : int or None
-        Answers that had arrived and are not in the cache at the end; None if not measured.
+        Answers that had arrived but are missing from the cache at the end; None if not measured.
     twice : int or None
-        Prompts that were paid more than once, besides those under way at a kill.
+        Prompts that were paid for more than once, except those in flight at a kill.
     over : float or None
         Requests, or USD, above the limit.
     note : str
@@ -59,44 +62,39 @@ class Outcome:
 
 # -- processes that ask ------------------------------------------------------------------------
 
-CHILD = """
-import sys
-sys.path[:0] = {path!r}
-{prelude}
-import torture
-torture.child(**{arguments!r})
-"""
-# Clocks that jump by hours, in a container with the host name and process number of another one.
-WRONG_CLOCK = """
-import os, random, socket, time
-right = time.time
-time.time = lambda: right() + random.uniform(-1e5, 1e5)
-os.getpid = lambda: 7
-socket.gethostname = lambda: "container"
-"""
-# No file may grow beyond a size, as on a disk that is full but for a little.
-SMALL_DISK = """
-import resource, signal
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, ({n_bytes}, {n_bytes}))
-"""
-# Nothing at all can be written from the 20th prompt on.
-FULL_DISK = """
-import json, resource, signal, threading, time, urllib.request
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-def fill():
-    n_asked = 0
-    while n_asked < 20:
-        time.sleep(0.02)
-        with urllib.request.urlopen({url!r} + "/control/stats", b"{{}}") as stats:
-            n_asked = sum(json.load(stats)["questions"].values())
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-threading.Thread(target=fill, daemon=True).start()
-"""
+
+def nothing():
+    """Leave the process unchanged."""
 
 
-def child(url, cache, n_slates, first=0, beat=BEAT, **settings):
-    """Ask about some slates, and print how many are answered."""
+def wrong_clock():
+    """Make the clock jump by hours; all processes have one host name and id, as in containers."""
+    right = time.time
+    time.time = lambda: right() + random.uniform(-1e5, 1e5)
+    os.getpid = lambda: 7
+    socket.gethostname = lambda: "container"
+
+
+def limit_files(n_bytes):
+    """Limit the size of files, as on a disk that is almost full (Python ignores SIGXFSZ)."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
+
+
+def fill_disk(port):
+    """Make every write fail after 20 prompts."""
+
+    def fill():
+        while asked(Service(port)) < 20:
+            time.sleep(0.02)
+        limit_files(0)
+
+    threading.Thread(target=fill, daemon=True).start()
+
+
+def child(prepare, url, cache, n_slates, first=0, beat=BEAT, **settings):
+    """Ask about slates; return the number of slates answered in full, and the warnings."""
+    prepare()
+
     import numpy as np
     import test_live
 
@@ -109,57 +107,46 @@ def child(url, cache, n_slates, first=0, beat=BEAT, **settings):
         warnings.simplefilter("always")
         ratings = judge.rate(test_live.make_slates(n_slates, first))
     told = [f"{w.category.__name__}: {w.message}" for w in caught]
-    print(json.dumps([sum(not np.isnan(r).any() for r in ratings), told]), flush=True)
+    return sum(not np.isnan(r).any() for r in ratings), told
 
 
-def start(server, cache, n_slates, prelude="", **settings):
+def start(server, cache, n_slates, prepare=nothing, **settings):
     """Start a process that asks."""
-    arguments = {"url": server.url, "cache": str(cache), "n_slates": n_slates, **settings}
-    path = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(ROOT)]
-    code = CHILD.format(path=path, prelude=prelude, arguments=arguments)
-    environment = {**os.environ, "ANTHROPIC_API_KEY": "sk-torture"}
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    environment = {"ANTHROPIC_API_KEY": "sk-torture"}
+    return Child(child, prepare, server.url, cache, n_slates, environment=environment, **settings)
 
 
 def finish(process):
-    """Return how many slates are answered, the warnings, and what else was printed."""
-    output, errors = process.communicate(timeout=300)
-    if process.returncode or not output:
-        raise RuntimeError(errors)
-    return *json.loads(output.splitlines()[-1]), errors
+    """Return the number of slates answered in full, the warnings, and standard error."""
+    (n_answered, told), errors = process.finish()
+    return n_answered, told, errors
 
 
 def wait_for(server, n_asked, process):
-    """Wait until the server was asked so often, or the process has ended."""
-    while asked(server) < n_asked and process.poll() is None:
+    """Wait until the server has received `n_asked` prompts, or the process has ended."""
+    while asked(server) < n_asked and process.is_alive():
         time.sleep(0.02)
 
 
 def asked(server):
-    """Return how many prompts the server got, repeated ones included."""
+    """Return the number of prompts that the server received, including repeated ones."""
     return sum(server.stats()["questions"].values())
 
 
 def answers(cache):
-    """Return the keys of the answers in a cache."""
+    """Return the keys of the answers in a cache file."""
     with closing(sqlite3.connect(cache)) as connection:
         return {key for (key,) in connection.execute("SELECT key FROM answers")}
 
 
 def totals(cache):
-    """Return what the cache counts."""
+    """Return the totals of a cache file."""
     with closing(sqlite3.connect(cache)) as connection:
         return dict(connection.execute("SELECT name, value FROM totals"))
 
 
 def again(server):
-    """Return how many prompts were asked again."""
+    """Return the number of prompts that were repeated."""
     return sum(n - 1 for n in server.stats()["questions"].values())
 
 
@@ -173,7 +160,7 @@ def billed(server, discount=1.0):
 
 
 def killed(folder, n_faults=3, n_slates=40, batch=False):
-    """Kill -9 while requests, or batches, are under way."""
+    """Kill -9 while requests or batches are in flight."""
     cache, rng, stored, concurrency = folder / "c", random.Random(0), set(), 4
     with LLMServer(delay=0.03, batch_delay=0.4) as server:
         settings = {"concurrency": concurrency, "batch": batch}
@@ -181,8 +168,7 @@ def killed(folder, n_faults=3, n_slates=40, batch=False):
         for _ in range(n_faults):
             process = start(server, cache, n_slates, **settings)
             wait_for(server, asked(server) + (1 if batch else rng.randint(3, 12)), process)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+            process.kill()
             if cache.exists():
                 stored |= answers(cache)
                 uncounted += max(0, asked(server) - totals(cache).get("requests", 0))
@@ -190,20 +176,19 @@ def killed(folder, n_faults=3, n_slates=40, batch=False):
         n_again, limit = again(server), 0 if batch else n_faults * concurrency
         prompts = len(server.stats()["questions"])
     lost = len(stored - answers(cache)) + prompts - len(answers(cache))
-    note = f"{n_again} under way at a kill were asked again, of at most {limit}"
+    note = f"{n_again} in flight at a kill were asked again, of at most {limit}"
     return Outcome(n_faults, prompts, lost, max(0, n_again - limit), uncounted, note * (not batch))
 
 
 def killed_within_budget(folder, n_faults=3, n_slates=60):
-    """Kill -9, with a limit of requests and of cost."""
+    """Kill -9 with limits on requests and cost."""
     cache, rng, over = folder / "c", random.Random(1), 0
     limits = {"max_requests": 30 + 10 * n_faults, "max_cost": 0.001 * (3 + n_faults)}
     with LLMServer(delay=0.02, faults={"500": 0.05, "reset": 0.05}) as server:
         for _ in range(n_faults):
             process = start(server, cache, n_slates, **limits)
             wait_for(server, asked(server) + rng.randint(3, 12), process)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+            process.kill()
         finish(start(server, cache, n_slates, **limits))
         over = max(0, asked(server) - limits["max_requests"])
         over += max(0, billed(server) - limits["max_cost"])
@@ -211,11 +196,11 @@ def killed_within_budget(folder, n_faults=3, n_slates=60):
     return Outcome(n_faults, prompts, None, None, over)
 
 
-def together(folder, n_faults=2, n_slates=40, prelude=""):
-    """Several processes on one cache, at once."""
+def together(folder, n_faults=2, n_slates=40, prepare=nothing):
+    """Several processes that share a cache file."""
     cache, limit = folder / "c", 10 * n_slates
     with LLMServer(delay=0.02) as server:
-        settings = {"max_requests": limit, "concurrency": 4, "prelude": prelude}
+        settings = {"max_requests": limit, "concurrency": 4, "prepare": prepare}
         processes = [start(server, cache, n_slates, **settings) for _ in range(n_faults)]
         n_answered = [finish(process)[0] for process in processes]
         n_again, prompts = again(server), len(server.stats()["questions"])
@@ -224,12 +209,12 @@ def together(folder, n_faults=2, n_slates=40, prelude=""):
 
 
 def wrong_clocks(folder, n_faults=2, n_slates=40):
-    """Clocks that jump by a day, one host name and process number for all."""
-    return together(folder, n_faults, n_slates, WRONG_CLOCK)
+    """Clocks that jump by a day; one host name and process id for all processes."""
+    return together(folder, n_faults, n_slates, wrong_clock)
 
 
 def deleted(folder, n_faults=1, n_slates=60, n_processes=1, left=()):
-    """The file of the cache is deleted while it is in use."""
+    """The cache file is deleted while it is in use."""
     cache, rng, lost, twice, prompts, over = folder / "c", random.Random(2), 0, 0, 0, 0
     for fault in range(n_faults):
         with LLMServer(delay=0.03) as server:
@@ -253,7 +238,7 @@ def deleted(folder, n_faults=1, n_slates=60, n_processes=1, left=()):
 
 
 def full_disk(folder, n_faults=2, n_slates=60):
-    """No room in the file until the process ends; every other time, no room anywhere."""
+    """Nothing can be written until the process ends; every other time, only the cache is full."""
     lost = twice = prompts = 0
     for fault in range(n_faults):
         cache, concurrency = folder / f"c{fault}", 4 + fault % 5
@@ -261,10 +246,10 @@ def full_disk(folder, n_faults=2, n_slates=60):
         with LLMServer(delay=0.02) as server:
             connect(cache)[0].close()  # while there is room
             if fault % 2:
-                prelude = SMALL_DISK.format(n_bytes=80_000 + 4_096 * (fault % 7))
+                prepare = partial(limit_files, 80_000 + 4_096 * (fault % 7))
             else:
-                prelude = FULL_DISK.format(url=server.url)
-            _, told, errors = finish(start(server, cache, n_slates, prelude, **settings))
+                prepare = partial(fill_disk, server.port)
+            _, told, errors = finish(start(server, cache, n_slates, prepare, **settings))
             if not any("is not writable" in text for text in told):
                 raise RuntimeError(f"The disk was not full: {told}")
             save_what_was_printed(errors)
@@ -277,7 +262,7 @@ def full_disk(folder, n_faults=2, n_slates=60):
 
 
 def save_what_was_printed(errors):
-    """Do what a process has asked for that could not write anywhere."""
+    """Save the lines that a process printed because it could not write anywhere."""
     _, _, lines = errors.partition("Save the following lines as ")
     if lines:
         path, _, rest = lines.partition("; they are read")
@@ -286,7 +271,7 @@ def save_what_was_printed(errors):
 
 
 def faulty_service(folder, n_faults=1, n_slates=40):
-    """A service that fails, breaks off, and says nothing readable of what it bills."""
+    """A service that fails, breaks connections, and reports unreadable usage."""
     prompts = over = 0
     kinds = ("500", "429", "reset", "reset_before", "broken", "garbage", "list", "strings")
     for fault in range(n_faults):
@@ -302,7 +287,7 @@ def faulty_service(folder, n_faults=1, n_slates=40):
 
 
 def collected_by_two(folder, n_faults=1, n_slates=10):
-    """A process that waits for its batch is stopped, another one collects it, the first goes on."""
+    """A process waiting for its batch is stopped, another one collects it, the first resumes."""
     lost = twice = prompts = 0
     over = 0.0
     for fault in range(n_faults):
@@ -312,9 +297,9 @@ def collected_by_two(folder, n_faults=1, n_slates=10):
             first = start(server, cache, n_slates, **settings)
             wait_for(server, 1, first)
             time.sleep(0.3)
-            first.send_signal(signal.SIGSTOP)
+            first.send(signal.SIGSTOP)
             n_answered = finish(start(server, cache, n_slates, **settings))[0]
-            first.send_signal(signal.SIGCONT)
+            first.send(signal.SIGCONT)
             n_answered += finish(first)[0]
             lost += 2 * n_slates - n_answered
             twice += again(server)
@@ -346,7 +331,7 @@ BEGIN, END = "<!-- made by `make torture` -->\n", "<!-- until here -->\n"
 
 
 def main():
-    """Run all scenarios at length, and write the table into the documentation."""
+    """Run all scenarios at length and write the table into the documentation."""
     began, rows, notes, broken = time.monotonic(), [], [], False
     for name, (scenario, settings) in SCENARIOS.items():
         with tempfile.TemporaryDirectory() as folder:

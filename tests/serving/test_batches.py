@@ -113,6 +113,7 @@ def test_errors_come_at_the_call(model):
         mixed.recommend_batches(mixed.users_)
 
 
+@pytest.mark.slow
 def test_without_pyarrow_the_message_says_what_to_install():
     code = """
 import sys

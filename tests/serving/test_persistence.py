@@ -17,7 +17,6 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from loopback import LLMServer
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -540,18 +539,18 @@ def test_joblib_dumps_do_the_same(model, world, tmp_path):
     same([mapped.predict(NEW), mapped.users_], [again.predict(NEW), again.users_])
 
 
-def test_a_worker_gets_parameters_of_the_judge_alone(world, tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_worker_gets_parameters_of_the_judge_alone(world, tmp_path, monkeypatch, server):
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    with LLMServer() as server:
-        judge = AnthropicJudge(
-            base_url=server.url, cache=tmp_path / "cache.sqlite", max_requests=200, n_orders=1
-        )
-        model = world.model(
-            item_data=world.item_data, judge=judge, slates__max_slates=12, slates__size=5
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.fit(world.train)
+    judge = AnthropicJudge(
+        base_url=server.url, cache=tmp_path / "cache.sqlite", max_requests=200, n_orders=1
+    )
+    model = world.model(
+        item_data=world.item_data, judge=judge, slates__max_slates=12, slates__size=5
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(world.train)
     pid, parameters, own, dumped, told = joblib.Parallel(n_jobs=2)(
         joblib.delayed(probe)(model, world.test) for _ in range(2)
     )[0]
