@@ -11,7 +11,8 @@ FINE = """\
 <html><head><link rel="canonical" href="https://example.org/"><style>p { color: red }</style></head>
 <body id="top"><a href="#top">up</a> <a href="other.html#here">other</a> <a href="folder/">f</a>
 <a href="other.html#:~:text=word">a word</a>
-<a href="https://example.org/paper">readers may follow this</a> <img src="data:image/png;base64,AA" alt="">
+<a href="https://example.org/paper">readers may follow this</a>
+<img src="data:image/png;base64,AA" alt="">
 <script>const link = "https://example.org/not-loaded";</script></body></html>"""
 
 
