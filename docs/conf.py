@@ -102,6 +102,9 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+# The copy button leaves out prompts and what follows without one: the output.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 # Pages without siblings or children need no navigation of their section.
 _alone = ("index", "tutorial", "method", "contributing", "changelog")
 html_sidebars = {page: [] for page in _alone}
