@@ -1,4 +1,4 @@
-"""Check the built site: it loads nothing from elsewhere, and every link inside it has a target.
+"""Check the built site: nothing is loaded from elsewhere, links have targets, pictures a text.
 
 ``python docs/check_site.py docs/_build/html``; exits with 1 and a list of what is wrong.
 """
@@ -27,12 +27,14 @@ class Page(HTMLParser):
     Attributes
     ----------
     loaded, links : list of str
+    untold : list of str
+        Pictures without a text for those who do not see them.
     anchors : set of str
     """
 
     def __init__(self, text):
         super().__init__()
-        self.loaded, self.links, self.anchors = [], [], set()
+        self.loaded, self.links, self.untold, self.anchors = [], [], [], set()
         self._within = None
         self.feed(text)
 
@@ -47,6 +49,8 @@ class Page(HTMLParser):
             self.loaded.append(given.get("href", ""))
         elif tag in ("image", "use") and ("href" in given or "xlink:href" in given):
             self.loaded.append(given.get("href", given.get("xlink:href", "")))
+        elif tag == "img" and given.get("alt", given.get("src")) == given.get("src"):
+            self.untold.append(given.get("src", ""))
         elif tag == "a" and "href" in given:
             self.links.append(given["href"])
 
@@ -90,6 +94,7 @@ def check(root):
                 problems.append(f"{name} loads {address}")
             elif not address.startswith(("data:", "#")):
                 problems += broken(name, path, address, pages)
+        problems += [f"{name} shows {picture} without a text" for picture in page.untold]
         for address in page.links:
             if not urlsplit(address).scheme and not ELSEWHERE.match(address):
                 problems += broken(name, path, address, pages)
@@ -124,7 +129,8 @@ def main():
         sys.exit(f"{len(problems)} problems in {root}.")
     n_pages = len(list(root.rglob("*.html")))
     print(
-        f"{n_pages} pages in {root}: all links lead somewhere, nothing is loaded from elsewhere."
+        f"{n_pages} pages in {root}: all links lead somewhere, all pictures have a text, and "
+        "nothing is loaded from elsewhere."
     )
 
 

@@ -89,6 +89,8 @@ _mathjax = Path(find_spec("sphinx-mathjax-offline").origin).with_name("static") 
 mathjax_path = "tex-svg.js"
 html_static_path = ["_static", str(_mathjax / mathjax_path)]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_selreg"
 html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "")
@@ -100,6 +102,9 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+# The copy button leaves out prompts and what follows without one: the output.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 # Pages without siblings or children need no navigation of their section.
 _alone = ("index", "tutorial", "method", "contributing", "changelog")
 html_sidebars = {page: [] for page in _alone}
@@ -130,6 +135,16 @@ def take_from_repository(app, page, source):
     source[0] = text.replace(".png)", ".png){.wide}")
 
 
+def keep_intervals_whole(app, page, source):
+    """Let no line of a table end within an interval such as [-.01, +.02]."""
+    number = r"[-+]?[\d.]+"
+    rows = re.compile(r"^\|.*$", re.MULTILINE)
+    interval = re.compile(rf"(\[{number}), ({number}\])")
+    source[0] = rows.sub(
+        lambda row: interval.sub("\\1,\N{NO-BREAK SPACE}\\2", row[0]), source[0]
+    )
+
+
 def link_within(app, page, template, context, doctree):
     """Let the diagrams of estimators link to this site, wherever it is."""
     if documentation_url() and "body" in context:
@@ -142,4 +157,5 @@ def setup(app):
     """Register what the extensions do not know."""
     app.connect("autodoc-skip-member", skip_member)
     app.connect("source-read", take_from_repository)
+    app.connect("source-read", keep_intervals_whole)
     app.connect("html-page-context", link_within)

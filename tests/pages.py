@@ -4,7 +4,11 @@ import re
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
-_BLOCK = re.compile(r"^```(?:\{code-cell\} ipython3|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# A cell may begin with its settings, between lines of dashes.
+_BLOCK = re.compile(
+    r"^```(?:\{code-cell\} ipython3|python)\n(?:---\n.*?^---\n)?(.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 def page_code(name):

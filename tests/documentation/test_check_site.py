@@ -11,7 +11,8 @@ FINE = """\
 <html><head><link rel="canonical" href="https://example.org/"><style>p { color: red }</style></head>
 <body id="top"><a href="#top">up</a> <a href="other.html#here">other</a> <a href="folder/">f</a>
 <a href="other.html#:~:text=word">a word</a>
-<a href="https://example.org/paper">readers may follow this</a> <img src="data:image/png;base64,AA">
+<a href="https://example.org/paper">readers may follow this</a>
+<img src="data:image/png;base64,AA" alt="">
 <script>const link = "https://example.org/not-loaded";</script></body></html>"""
 
 
@@ -33,14 +34,16 @@ def test_a_fine_site_passes(tmp_path):
     "wrong",
     [
         '<script src="https://example.org/a.js"></script>',
-        '<img src="//example.org/a.png">',
+        '<img src="//example.org/a.png" alt="a">',
         '<link rel="stylesheet" href="https://example.org/a.css">',
         "<style>@import 'https://example.org/a.css';</style>",
         '<p style="background: url(https://example.org/a.png)">',
         '<script type="module">import x from "https://example.org/x.js";</script>',
         '<a href="missing.html">no such page</a>',
         '<a href="other.html#nowhere">no such place</a>',
-        '<img src="missing.png">',
+        '<img src="missing.png" alt="a">',
+        '<img src="data:image/png;base64,AA">',
+        '<img src="data:image/png;base64,AA" alt="data:image/png;base64,AA">',
     ],
 )
 def test_what_is_wrong_is_found(tmp_path, wrong):
