@@ -16,7 +16,8 @@ def interval(cell, digits=4):
     return f"{value} [{low}, {high}]"
 
 
-def table(columns, rows):
-    """Write rows of text as a Markdown table, the first column to the left."""
-    lines = [columns, ["---", *("--:" for _ in columns[1:])], *rows]
+def table(columns, rows, left=1):
+    """Format rows of strings as a Markdown table; the first `left` columns are left-aligned."""
+    marks = ["---"] * left + ["--:"] * (len(columns) - left)
+    lines = [columns, marks, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

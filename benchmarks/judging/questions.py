@@ -1,22 +1,24 @@
-"""Which questions to ask: the choice of the package against a random one, at equal budget.
+"""Which questions to ask: the package's choice compared with a random one, at equal budget.
 
-Run ``python benchmarks/judging/questions.py [--seeds 3]``. Writes
-``benchmarks/results/questions.json``. On MovieLens, with intervals over users (paired bootstrap):
+Run ``python benchmarks/judging/questions.py [--seeds 3] [--show]``. Writes
+``benchmarks/results/questions.json`` and the table in ``benchmarks/README.md``. On MovieLens, with
+95 % intervals (paired bootstrap over users). Settings are tuned once per seed, without a judge,
+and all compared models use them.
 
-- *recorded*: of the recorded supervision questions those of a quarter or half of the users are
-  asked, users with short histories first or at random; all calibration questions are asked.
-- *free*: `ContentJudge` answers 400 or 941 questions, by `sample_slates` or about random users
-  and random new films (as many of them calibration). It reads what films are; the model does not
-  (`item_encoder=None`), so that the judge has something to tell it. In *free, known*, the model has
-  the same texts as features.
+- *recorded*: the recorded supervision questions of a quarter or half of the users are asked, short
+  histories first or at random; all calibration questions are asked.
+- *free*: `ContentJudge` answers 400 or 941 questions, selected by `sample_slates` or about random
+  users and random new films (with the same number of calibration questions). It reads item texts
+  that the model does not have (``item_encoder=None``), so that its answers are informative. In
+  *free, known*, the model has the same texts as features.
 
-``--recipes`` compares recipes instead, by which candidates are drawn, and writes
-``benchmarks/results/recipes.json``: in made-up worlds, where a judge knows less of rare items and
-short histories, and with `ContentJudge` on MovieLens (*free*).
+``--recipes`` compares recipes for drawing candidates instead, and writes
+``benchmarks/results/recipes.json``: on synthetic data, where a judge knows less about rare items
+and short histories, and with `ContentJudge` on MovieLens (*free*), with fixed settings
+(``tuning=None``).
 """
 
 import argparse
-import json
 import sys
 import warnings
 from pathlib import Path
@@ -31,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks sha
 import repository  # isort: skip
 import data_sets
 import movielens as demo
+from formatting import interval, table
 from internals import (
     ChosenSlates,
     Recipe,
@@ -52,6 +55,9 @@ from sklearn_selreg.datasets import load_movielens_coldstart, make_interactions
 from sklearn_selreg.judges import ContentJudge, PrecomputedJudge
 from sklearn_selreg.metrics import compare_reports
 
+MAKER = "benchmarks/judging/questions.py"
+RESULTS = repository.RESULTS / "questions.json"
+RECIPE_RESULTS = repository.RESULTS / "recipes.json"
 FOLDS = ("valid", "test")
 N_FREE = (400, 941)  # 941: a supervision question for each user
 BEFORE = "13 of 100"
@@ -120,19 +126,19 @@ def answered(questions, interactions, texts):
 
 
 def compare(data, ours, theirs, seeds, **settings):
-    """Fit with two judges and without any for each seed, and compare."""
-    models = {
-        name: [demo.ours(data, seed, make(seed), **settings) for seed in range(seeds)]
-        for name, make in (("chosen", ours), ("random", theirs), ("no judge", lambda _: None))
-    }
-    table = {}
+    """Compare two judges and no judge for each seed, at the same settings."""
+    models = {"no judge": [demo.ours(data, seed, **settings) for seed in range(seeds)]}
+    tuned = [settings | model.found_params() for model in models["no judge"]]
+    for name, make in (("chosen", ours), ("random", theirs)):
+        models[name] = [demo.ours(data, seed, make(seed), **tuned[seed]) for seed in range(seeds)]
+    found = {}
     for fold in FOLDS:
         reports = {
             name: demo.average([demo.evaluate(m, data, fold)["all"] for m in fitted])
             for name, fitted in models.items()
         }
         compared = compare_reports(reports["chosen"], reports["random"])
-        table[fold] = {
+        found[fold] = {
             column: {
                 "chosen": demo.pick(reports["chosen"], column),
                 "random": demo.pick(reports["random"], column),
@@ -141,7 +147,7 @@ def compare(data, ours, theirs, seeds, **settings):
             }
             for column in demo.COLUMNS
         }
-    return table
+    return found
 
 
 # -- recipes -----------------------------------------------------------------------------------
@@ -360,11 +366,11 @@ def free(data, interactions, features, texts, seeds, progress):
     return rows
 
 
-def compare_recipes(data, interactions, features, texts, seeds):
-    """Run the comparison of recipes, and write the results."""
+def compare_recipes(data, interactions, features, texts, seeds, path):
+    """Compare recipes, and store the results."""
     names = ("dense", "sparse")
     n_fits = len(RECIPES) * len(GATES) * 2 * (len(names) * seeds + 2)
-    results = {"seeds": seeds}
+    results = {"made": repository.provenance(seeds=seeds)}
     with tqdm(total=n_fits) as progress:
         for name in names:
             made = [simulate(name, seed, progress) for seed in range(seeds)]
@@ -374,24 +380,24 @@ def compare_recipes(data, interactions, features, texts, seeds):
                 "facts": facts.round(5).to_dict("records"),
                 "metrics": summarize(pd.concat([users for users, _ in made])),
             }
-            write("recipes", results)
+            repository.save(path, results)
         results["movielens"] = free(data, interactions, features, texts, seeds, progress)
-    write("recipes", results)
+    repository.save(path, results)
 
 
-def compare_choices(data, interactions, features, texts, seeds):
-    """Compare the choice of the package with a random one, and write the results."""
+def compare_choices(data, interactions, features, texts, seeds, path):
+    """Compare the package's choice with a random one, and store the results."""
     order = priority(data, interactions, features)
-    results = {"seeds": seeds}
-    for share in (0.25, 0.5):
-        n_users = round(share * len(order))
+    results = {"made": repository.provenance(seeds=seeds)}
+    for fraction in (0.25, 0.5):
+        n_users = round(fraction * len(order))
         first = recorded(data, order[:n_users])
 
         def at_random(seed, n_users=n_users):
             users = np.random.default_rng(seed).permutation(order)[:n_users]
             return recorded(data, users)
 
-        results[f"recorded {share:.0%}"] = compare(data, lambda _, j=first: j, at_random, seeds)
+        results[f"recorded {fraction:.0%}"] = compare(data, lambda _, j=first: j, at_random, seeds)
     for n_questions in N_FREE:
         for name, known, settings in (
             ("free", None, {"item_encoder": None}),
@@ -407,36 +413,46 @@ def compare_choices(data, interactions, features, texts, seeds):
             results[f"{name} {n_questions}"] = compare(
                 data, lambda _, j=judge: j, at_random, seeds, **settings
             )
-    write("questions", results)
-    for name, folds in results.items():
-        if name != "seeds":
-            for fold, columns in folds.items():
-                for column, cell in columns.items():
-                    print(f"{name:16} {fold:6} {column:16}", cell)
+    repository.save(path, results)
 
 
-def write(name, results):
-    """Write results as JSON."""
-    text = json.dumps(results, indent=1)
-    (repository.RESULTS / f"{name}.json").write_text(text + "\n")
+def as_table(results):
+    """Build the Markdown table of the differences chosen - random."""
+    columns = sorted(demo.COLUMNS, key=lambda column: column.startswith("NDCG"))  # AUC first
+    rows = [
+        [name, fold, *(interval(cells[column]["difference"]) for column in columns)]
+        for name, folds in results.items()
+        if name != "made"
+        for fold, cells in folds.items()
+    ]
+    return table(["questions", "fold", *columns], rows, left=2)
+
+
+def run(compare_all, seeds, path):
+    """Prepare MovieLens, and run a comparison on it."""
+    warnings.simplefilter("ignore")
+    data = load_movielens_coldstart()
+    items = read_item_data(data.item_data, "item")
+    interactions = index_interactions(
+        data.train, **demo.ID_COLUMNS, time_col="time", extra_items=items.ids
+    )
+    features = encode_items("auto", items, interactions.items)[0]
+    texts = describe(interactions.items, items, None)
+    compare_all(data, interactions, features, texts, seeds, path)
 
 
 def main():
-    """Run all and write the results."""
+    """Run the comparison of choices or of recipes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--recipes", action="store_true")
+    parser.add_argument("--recipes", action="store_true", help="compare recipes instead")
+    repository.add_output_options(parser, None)
     args = parser.parse_args()
-    warnings.simplefilter("ignore")
-    data = load_movielens_coldstart()
-    table = read_item_data(data.item_data, "item")
-    interactions = index_interactions(
-        data.train, **demo.ID_COLUMNS, time_col="time", extra_items=table.ids
-    )
-    features = encode_items("auto", table, interactions.items)[0]
-    texts = describe(interactions.items, table, None)
-    run = compare_recipes if args.recipes else compare_choices
-    run(data, interactions, features, texts, args.seeds)
+    path = args.output or (RECIPE_RESULTS if args.recipes else RESULTS)
+    if not args.show:
+        run(compare_recipes if args.recipes else compare_choices, args.seeds, path)
+    if not args.recipes:
+        repository.show(MAKER, as_table(repository.load(path)), path == RESULTS)
 
 
 if __name__ == "__main__":
