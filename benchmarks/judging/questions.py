@@ -28,7 +28,7 @@ import pandas as pd
 from scipy.special import expit, softmax
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository  # isort: skip
 import data_sets
@@ -59,9 +59,9 @@ MAKER = "benchmarks/judging/questions.py"
 RESULTS = repository.RESULTS / "questions.json"
 RECIPE_RESULTS = repository.RESULTS / "recipes.json"
 FOLDS = ("valid", "test")
-N_FREE = (400, 941)  # 941: a supervision question for each user
+N_FREE = (400, 941)  # 941: one supervision question per user
 BEFORE = "13 of 100"
-# Of every 20 candidates.
+# Composition of 20 candidates.
 RECIPES = {
     BEFORE: Recipe(best=((100, 13),), popular=3, tail=4),
     "8 of 30, 5 of 100": Recipe(best=((30, 8), (100, 5)), popular=3, tail=4),
@@ -72,11 +72,11 @@ RECIPES = {
 GATES = {"gate": "auto", "no gate": None}
 N_SIMULATED = (400, 900)
 TOPS = (10, 30)
-_N_TESTED = 200  # users by whose best items all gates are compared
+_N_TESTED = 200  # users whose best items are used to compare the gates
 
 
 def priority(data, interactions, features):
-    """Return the user ids in the order in which they are asked about."""
+    """Return the user ids in the order of their selection."""
     n_users = len(interactions.users)
     chosen = sample_slates(
         interactions, features, max_slates=n_users, calibration_fraction=0, size=20
@@ -85,7 +85,7 @@ def priority(data, interactions, features):
 
 
 def recorded(data, users):
-    """Make a judge of the calibration questions and of the supervision questions of some users."""
+    """Return a judge with all calibration questions, and the supervision questions of `users`."""
     questions = data.judge.judged_slates()
     likes = data.train.groupby("user")["item"].agg(set).to_dict()
     made = demo.bad_judges.records(questions, questions.answers)
@@ -100,7 +100,7 @@ def recorded(data, users):
 
 
 def random_questions(interactions, like, random):
-    """Ask random users about random new films; as many hide likes as in another choice."""
+    """Draw random users and random new films, with as many calibration questions as `like`."""
     history, indptr = interactions.history, interactions.matrix.indptr
     lengths = np.diff(indptr)
     able = random.permutation(np.flatnonzero(lengths >= 4))[: like.calibrates.sum()]
@@ -119,7 +119,7 @@ def random_questions(interactions, like, random):
 
 
 def answered(questions, interactions, texts):
-    """Have `ContentJudge` answer, and return a judge of the answers."""
+    """Return a judge with the answers of `ContentJudge`."""
     slates = make_slates(questions, interactions, texts)
     judged = gather(slates, ContentJudge().answers(slates), interactions)
     return PrecomputedJudge(demo.bad_judges.records(judged, judged.answers))
@@ -154,7 +154,7 @@ def compare(data, ours, theirs, seeds, **settings):
 
 
 class Simulated:
-    """A made-up world: all interactions are fitted, and the truth is known."""
+    """Synthetic data: models are fitted to all interactions, and the truth is known."""
 
     def __init__(self, name, seed):
         self.world = make_interactions(
@@ -173,7 +173,7 @@ class Simulated:
 
     @property
     def items(self):
-        """Ids, in the order of the columns."""
+        """Item ids, in the order of the columns."""
         return self.interactions.items
 
     def fit(self, judge, gate):
@@ -189,12 +189,12 @@ class Simulated:
         ).fit(self.world.X)
 
     def answers(self, questions):
-        """Ask the judge, who needs no texts."""
+        """Query the judge, which needs no texts."""
         slates = make_slates(questions, self.interactions, np.full(len(self.items), "", object))
         return gather(slates, self.world.judge.answers(slates), self.interactions)
 
     def measure(self, model):
-        """Return what NDCG@10 and AUC of each user's next item are to be expected to be."""
+        """Expected NDCG@10 and AUC of each user's next item."""
         scores = np.where(self.new, ranked(model), -np.inf)
         rank = np.argsort(np.argsort(-scores, axis=1), axis=1)
         gain = np.where(rank < 10, 1 / np.log2(rank + 2), 0)
@@ -204,10 +204,9 @@ class Simulated:
         )
 
     def divergence(self, model, judged):
-        """Return how far the gate's probabilities of preferences are from the true ones, in nats.
+        """Mean Kullback-Leibler divergence of the gate's from the true preferences, in nats.
 
-        The mean Kullback-Leibler divergence over pairs, which weigh as much as it is likely that
-        the user's next item is one of the two.
+        Pairs are weighted by the probability that the user's next item is one of the two.
         """
         if model.gate_ is None:
             return np.nan
@@ -226,12 +225,12 @@ class Simulated:
 
 
 def ranked(model):
-    """Return the scores of all items for all users."""
+    """Scores of all items for all users."""
     return model.user_factors_ @ model.item_factors_.T
 
 
 def coverage(questions, interactions, model):
-    """Tell which share of a model's best new items is judged, of users who are asked about."""
+    """Fraction of a model's best new items that are judged, for the users with questions."""
     scores = np.where(interactions.matrix.toarray() > 0, -np.inf, ranked(model))
     asked = np.zeros(scores.shape, dtype=bool)
     supervises = np.flatnonzero(~questions.calibrates)
@@ -243,14 +242,14 @@ def coverage(questions, interactions, model):
 
 
 def hidden(questions, interactions):
-    """Return how many candidates calibration questions hide, on average."""
+    """Mean number of hidden candidates per calibration question."""
     which = np.flatnonzero(questions.calibrates)
     liked = interactions.matrix[questions.users[which]].toarray() > 0
     return np.mean([liked[n, questions.candidates[q]].sum() for n, q in enumerate(which)])
 
 
 def about_the_best(world, model, like):
-    """Ask about 20 of the 30 best new items, by a model, of users who are asked about."""
+    """Draw 20 of the 30 best new items of a model, for users with questions."""
     users = np.unique(like.users[~like.calibrates])[:_N_TESTED]
     random = np.random.default_rng(world.seed)
     best = np.argsort(-np.where(world.new, ranked(model), -np.inf)[users], axis=1)[:, :30]
@@ -261,12 +260,12 @@ def about_the_best(world, model, like):
 
 
 def simulate(name, seed, progress):
-    """Compare recipes in a world.
+    """Compare recipes on synthetic data.
 
     Returns
     -------
     users : DataFrame
-        Metrics of each user, by the names of a recipe and a gate.
+        Metrics of each user, with the names of the recipe and the gate.
     facts : list of dict
     """
     world = Simulated(name, seed)
@@ -304,9 +303,9 @@ def simulate(name, seed, progress):
 
 
 def summarize(users):
-    """Average the metrics, and their differences from the recipe before.
+    """Average the metrics, and their differences from the recipe `BEFORE`.
 
-    Each cell has the mean, the mean difference, and its standard error over users.
+    Each cell holds the mean, the mean difference, and its standard error over users.
     """
     rows = []
     key = ["seed", "user"]

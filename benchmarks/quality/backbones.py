@@ -14,7 +14,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository  # isort: skip
 import movielens as demo

@@ -31,7 +31,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sweeps import seconds_of, zipf_matrix
 from threadpoolctl import threadpool_limits
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository  # isort: skip
 from loopback import LLMServer

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 from internals import index_interactions
 

@@ -26,7 +26,7 @@ from speed import ALPHA, REGULARIZATION, RESULTS
 from sweeps import zipf_matrix
 from threadpoolctl import threadpool_limits
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 from internals import RegularizedALS, gather_rows
 

@@ -43,7 +43,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository
 from formatting import table
