@@ -33,7 +33,7 @@ PACKAGES = [
 
 
 def evaluate(model, data, fold):
-    """Evaluate a fitted estimator, or a function from user ids to scores of all items, on a fold."""
+    """Evaluate an estimator, or a function from user ids to scores of all items, on a fold."""
     return ranking_report(
         model,
         data[fold],

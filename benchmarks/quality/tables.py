@@ -43,7 +43,8 @@ def _quality(name):
         told = ", ".join(f"{who} {number(x)}" for who, x in slates["accuracy"].items())
         parts += [
             f"The LLM on its own supervision questions: of {slates['pairs']:,} pairs of a `test` "
-            f"interaction and another candidate of the same question, fraction ordered correctly: {told}."
+            "interaction and another candidate of the same question, the fraction ordered correctly: "
+            f"{told}."
         ]
     return parts
 
@@ -66,7 +67,7 @@ def _learning():
     return [
         "## Learning curve",
         "Differences from no LLM by number of supervision questions, and the cost of the answers "
-        "(including calibration; single requests, the package's prices). The gain per further dollar "
+        "(including calibration; single requests, the package's prices). The gain per dollar "
         f"is the slope from the previous number of questions, at the price of {CHEAPEST}:",
         rows_table(rows, names, str, "questions"),
     ]

@@ -126,9 +126,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/tuning/seed0.jsonl"))
     parser.add_argument("--show", nargs="+", metavar="FILE", help="print the best trials and exit")
-    parser.add_argument(
-        "--around", nargs="+", metavar="FILE", help="sample near the best trials of these logs"
-    )
+    parser.add_argument("--around", nargs="+", metavar="FILE", help="sample near their best trials")
     arguments = parser.parse_args()
     if arguments.show:
         show(arguments.show)

@@ -94,7 +94,7 @@ def convert(als, als_model, X, **settings):
 
 
 def compare_lists(spark, als_model, given):
-    """Fraction of users with the same ten best items as in Spark, in the same order; their number."""
+    """Fraction of users with the same ten best items in the same order; number of users."""
     some = given.users_[:: -(-len(given.users_) // N_COMPARED)]
     asked = spark.createDataFrame([(int(user),) for user in some], ["user"])
     theirs = als_model.recommendForUserSubset(asked, 10)

@@ -194,7 +194,7 @@ def random_slates(rng, n_users, n_items, n_slates):
 
 
 def movielens_fits(data, repeat):
-    """Fits from a table of interactions to factors, with fixed settings; `implicit` from a matrix."""
+    """Fits from a table of interactions, with fixed settings; `implicit` fits a matrix."""
     matrix = index_interactions(data.train, **COLUMNS, time_col="time").matrix
     plain = {"item_bias": 0, "backbone__missing_power": 0, "backbone__recency_power": 0}
 
@@ -232,7 +232,7 @@ def main():
     )
     parser.add_argument("--repeat", type=int, default=15, help="rounds; a third for fits")
     parser.add_argument(
-        "--interactions", type=int, default=5_000_000, help="size of the synthetic data"
+        "--interactions", type=int, default=5_000_000, help="synthetic interactions"
     )
     parser.add_argument("--output", type=Path, help="JSON file to write")
     args = parser.parse_args()
