@@ -43,7 +43,7 @@ def _quality(name):
         told = ", ".join(f"{who} {number(x)}" for who, x in slates["accuracy"].items())
         parts += [
             f"The LLM on its own supervision questions: of {slates['pairs']:,} pairs of a `test` "
-            "interaction and another candidate of the same question, the fraction ordered correctly: "
+            "interaction and another candidate of the same question, fraction ordered correctly: "
             f"{told}."
         ]
     return parts
