@@ -1,6 +1,6 @@
 """Check the built site: it loads no external resources, and every internal link has a target.
 
-``python docs/check_site.py docs/_build/html`` lists the problems, and exits with 1 if there are any.
+``python docs/check_site.py docs/_build/html`` lists problems, and exits with 1 if there are any.
 """
 
 import re
