@@ -180,17 +180,17 @@ def describe(plan, judge, model, faults, told, seconds):
         ("prompts answered", f"{stats['answers']:g}"),
         ("candidates rated", f"{np.mean(~np.isnan(ratings)):.1%}"),
         ("`kill -9` and restart of the server", "1"),
-        ("failed attempts, each tried again", f"{len(faults)} ({', '.join(kinds) or 'none'})"),
+        ("failed attempts, each retried", f"{len(faults)} ({', '.join(kinds) or 'none'})"),
         (
-            "answers that were asked for once more",
+            "answers requested again",
             ", ".join(f"{n:g} ({kind})" for kind, n in problems.items()) or "0",
         ),
-        ("requests in all", f"{stats['requests']:g}"),
+        ("requests in total", f"{stats['requests']:g}"),
         ("input, output tokens", f"{stats['input_tokens']:,}, {stats['output_tokens']:,}"),
         ("minutes", f"{seconds / 60:.1f}"),
-        ("rank correlation of ratings with the position", str(bias.position) if bias else "-"),
-        ("the same between the two orders", str(bias.orders) if bias else "-"),
-        ("told as a judge of positions", _yes(told, "rates where candidates stand")),
+        ("rank correlation of ratings and positions", str(bias.position) if bias else "-"),
+        ("rank correlation between the two orders", str(bias.orders) if bias else "-"),
+        ("reported to rate positions", _yes(told, "rates where candidates stand")),
         ("the gate", getattr(model, "judge_summary_", "not calibrated")),
     ]
 

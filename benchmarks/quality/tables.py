@@ -40,11 +40,11 @@ def _quality(name):
         parts += [rows_table(rows, COMPARED, interval)]
     if "slates" in results:
         slates = results["slates"]
-        told = ", ".join(f"{who} {number(x)}" for who, x in slates["accuracy"].items())
+        accuracies = ", ".join(f"{who} {number(x)}" for who, x in slates["accuracy"].items())
         parts += [
             f"The LLM on its own supervision questions: of {slates['pairs']:,} pairs of a `test` "
             "interaction and another candidate of the same question, fraction ordered correctly: "
-            f"{told}."
+            f"{accuracies}."
         ]
     return parts
 
