@@ -1,5 +1,5 @@
-# Every target sets up what it needs: `make demo` and `make test` work on a fresh checkout.
-# PYTHON is the interpreter to make environments with, e.g. `make test PYTHON=python3.12`.
+# Each target creates the environment it needs, so `make demo` and `make test` work on a fresh
+# checkout. PYTHON is the interpreter for new environments, e.g. `make test PYTHON=python3.12`.
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -18,14 +18,14 @@ PYTEST := -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | awk '{n = $$1; $$1 = ""; printf "%-19s%s\n", n, $$0}'
 
-demo: $(VENV)/installed ## run the demonstration: MovieLens in full, and two more domains
+demo: $(VENV)/installed ## run the demo: MovieLens in full, and two more domains
 	$(PY) demo/run.py
 
 benchmark-quality: $(VENV)/installed ## compare with other recommenders and judges; half an hour
 	$(PY) -m pip install --quiet --editable '.[benchmarks]'
 	$(PY) benchmarks/quality/quality.py
 
-benchmark-speed: $(VENV)/installed ## measure time and memory beside other recommenders; an hour
+benchmark-speed: $(VENV)/installed ## compare time and memory with other recommenders; an hour
 	$(PY) -m pip install --quiet --editable '.[benchmarks]'
 	$(PY) benchmarks/speed/speed.py
 
@@ -33,25 +33,25 @@ test: $(VENV)/installed ## run the doctests and the tests
 	$(PY) $(PYTEST) --doctest-modules sklearn_selreg
 	$(PY) $(PYTEST)
 
-test-fast: $(VENV)/installed ## run the tests without the slow ones
+test-fast: $(VENV)/installed ## run all but the slow tests
 	$(PY) $(PYTEST) -m "not slow"
 
-torture: $(VENV)/installed ## kill, stop and starve those who ask, and count; 15 minutes
+torture: $(VENV)/installed ## kill, stop and starve judging processes, and count requests; 15 minutes
 	$(PY) tests/judges/torture.py
 	$(PY) tests/judges/faults.py
 
-judge-local: $(VENV)/installed ## ask a real model on this machine, killed in the middle; 15 minutes
+judge-local: $(VENV)/installed ## query a local model whose server is killed half way; 15 minutes
 	$(PY) benchmarks/judging/local_models.py
 
-test-oldest: $(VENV_OLDEST)/installed ## the same on the oldest dependencies (PYTHON 3.10 or 3.11)
+test-oldest: $(VENV_OLDEST)/installed ## run doctests and tests on the oldest dependencies (PYTHON 3.10 or 3.11)
 	$(VENV_OLDEST)/bin/python $(PYTEST) --doctest-modules sklearn_selreg
 	$(VENV_OLDEST)/bin/python $(PYTEST)
 
-test-integrations: $(VENV_INTEGRATIONS)/installed ## test with the newest mlflow, skops, skore and others
+test-integrations: $(VENV_INTEGRATIONS)/installed ## test with the latest mlflow, skops, skore and others
 	$(VENV_INTEGRATIONS)/bin/python -m pytest tests/integrations
 
 docs: $(VENV)/installed ## build the documentation: run its code, check its links; 4 minutes
-	@echo 'Building docs/_build/html: all pages and examples are run, which takes about 4 minutes of processor time.'
+	@echo 'Building docs/_build/html. All pages and examples are executed, which takes about 4 minutes of CPU time.'
 	$(PY) -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 	$(PY) docs/check_site.py docs/_build/html
 
@@ -60,7 +60,7 @@ lint: $(VENV)/installed ## check style, format and types
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-format: $(VENV)/installed ## mend style and format
+format: $(VENV)/installed ## fix style and format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
@@ -68,15 +68,15 @@ clean: ## remove environments, builds and caches
 	rm -rf $(VENV) $(VENV_OLDEST) $(VENV_INTEGRATIONS) .venv-llama build dist docs/_build docs/generated *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The environments. A stamp is written last, so it vouches for a complete one, and names the Python
-# and the checkout it was made for.
+# Environments. The stamp is written last, so its presence implies a complete environment. It names
+# the Python and the checkout of the environment.
 IDENTITY := import sys; print(*sys.version_info[:3], sys.base_prefix)
-# The interpreter behind PYTHON: an active virtual environment may be the one to be made anew.
+# The interpreter behind PYTHON, as the active virtual environment may be the one to recreate.
 BASE_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys._base_executable)')
 STAMP := $(shell $(PYTHON) -c '$(IDENTITY)') $(CURDIR)
 
-# $(call unless-usable,ENVIRONMENT) is FORCE if the stamp is another one, if the environment's own
-# Python does not run or is another one, or if our package is not installed in it.
+# $(call unless-usable,ENVIRONMENT) is FORCE if the stamp differs, if the environment's Python does
+# not run or differs, or if the package is not installed in it.
 unless-usable = $(shell exec 2>/dev/null; \
 	[ "$$(cat $1/installed)" = '$(STAMP)' ] && \
 	[ "$$($1/bin/python -I -c '$(IDENTITY)') $(CURDIR)" = '$(STAMP)' ] && \
@@ -94,8 +94,8 @@ $(VENV_INTEGRATIONS)/installed: EXTRAS := integrations
 $(VENV_INTEGRATIONS)/installed: $(call unless-usable,$(VENV_INTEGRATIONS))
 
 %/installed: pyproject.toml setup.py
-	$(if $(BASE_PYTHON),,$(error "$(PYTHON)" does not run: name a Python >= 3.10, as in make PYTHON=python3.11))
-	@$(BASE_PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit(f"Python >= 3.10 is needed, $(PYTHON) is {sys.version}: name another one, as in make PYTHON=python3.11")'
+	$(if $(BASE_PYTHON),,$(error "$(PYTHON)" does not run. Pass a Python >= 3.10, e.g. make PYTHON=python3.11))
+	@$(BASE_PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit(f"Python >= 3.10 is required, but $(PYTHON) is {sys.version}. Pass another one, e.g. make PYTHON=python3.11")'
 	rm -rf $*
 	$(BASE_PYTHON) -m venv $*
 	$*/bin/python -m pip install --prefer-binary $(CONSTRAINTS) --editable '.[$(EXTRAS)]'

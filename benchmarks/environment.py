@@ -1,4 +1,4 @@
-"""An environment of its own for a benchmark that needs more than the project does."""
+"""Separate environments for benchmarks with further dependencies."""
 
 import os
 import subprocess
@@ -13,12 +13,12 @@ _INSIDE = "SKLEARN_SELREG_BENCHMARK"
 
 
 def run_with(*packages):
-    """Run this script again in a new environment with some packages, and leave; return in there.
+    """Rerun this script in a new environment with further packages, and exit; return in there.
 
     Parameters
     ----------
     *packages : str
-        Requirements, as pip takes them. The project itself is installed with its data.
+        Requirements for pip. The project itself is installed with its data.
     """
     if os.environ.get(_INSIDE):
         return

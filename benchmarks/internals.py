@@ -1,6 +1,6 @@
-"""The one door to private names of the package, for benchmarks that measure or replace a part.
+"""All private names used by benchmarks that measure or replace parts of the package.
 
-All other imports of the benchmarks are public (`tests/test_architecture.py`).
+All other imports of the benchmarks are public (checked by `tests/test_architecture.py`).
 """
 
 from sklearn_selreg._data._interactions import index_interactions

@@ -1,4 +1,4 @@
-"""Judges that answer recorded questions worse than the recorded LLM did, or know the answers."""
+"""Judges whose answers to the recorded questions are worse than the LLM's, or perfect."""
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,14 @@ BAD = (*SHUFFLED, INVERTED, POPULAR)
 
 
 def make(kind, data, seed):
-    """Return the judge of a data set, as recorded or spoiled.
+    """Return the judge of a data set, as recorded or corrupted.
 
     Parameters
     ----------
     kind : {"recorded", "50% shuffled", "90% shuffled", "inverted", "by popularity"}
     data : Bunch
     seed : int
-        Of the shuffles.
+        Seed for the shuffles.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def make(kind, data, seed):
 
 
 def records(questions, answers):
-    """List the records of a judge that gives other answers to the same questions.
+    """List the records of a judge with other answers to the same questions.
 
     Parameters
     ----------
@@ -59,10 +59,10 @@ def records(questions, answers):
 
 
 def shuffled_judge(judge, probability, seed):
-    """Spoil a judge: with a probability, shuffle a question's ratings among its candidates.
+    """Corrupt a judge: shuffle the ratings of a question with the given probability.
 
-    All answers to a question are shuffled alike, so the judge is consistently wrong, and asking it
-    twice does not show that.
+    All answers to a question are shuffled in the same way, so that the judge is consistently wrong,
+    and repeated questions do not reveal it.
 
     Parameters
     ----------
@@ -84,15 +84,15 @@ def shuffled_judge(judge, probability, seed):
 
 
 def inverted_judge(judge):
-    """Turn all ratings of a judge around."""
+    """Invert all ratings of a judge."""
     questions = judge.judged_slates()
     return PrecomputedJudge(records(questions, 1 - questions.answers))
 
 
 def popular_judge(judge, train):
-    """Rate a judge's candidates by how many other users have them in `train`.
+    """Rate a judge's candidates by their number of other users in `train`.
 
-    The user's own are not counted: a judge does not know what is hidden from it.
+    The user's own interactions are not counted, since a judge does not know hidden items.
     """
     questions = judge.judged_slates()
     count = train["item"].value_counts().reindex(questions.candidates, fill_value=0).to_numpy()
@@ -103,7 +103,7 @@ def popular_judge(judge, train):
 
 
 def all_knowing_judge(judge, held_out):
-    """Rate a judge's candidates 1 if they are held-out likes of the user, else 0."""
+    """Rate candidates 1 if they are held-out likes of the user, else 0."""
     questions = judge.judged_slates()
     users = np.repeat(questions.user, np.diff(questions.indptr))
     pairs = pd.MultiIndex.from_arrays([users, questions.candidates])
@@ -112,5 +112,5 @@ def all_knowing_judge(judge, held_out):
 
 
 def _all_alike(ratings, questions):
-    """Give the same ratings in each answer to a question."""
+    """Repeat the ratings for each answer to a question."""
     return np.repeat(ratings[:, np.newaxis], questions.answers.shape[1], axis=1)

@@ -1,8 +1,8 @@
-"""Draw the README's picture from committed results: ours beside other recommenders.
+"""Draw the README's figure from stored results: ours compared with other recommenders.
 
 ``python demo/comparison.py`` reads ``demo/report.json`` (``make demo``),
 ``benchmarks/results/quality/movielens.json`` (``make benchmark-quality``) and
-``benchmarks/results/defaults.json`` (``benchmarks/quality/defaults.py``), and fits nothing.
+``benchmarks/results/defaults.json`` (``benchmarks/quality/defaults.py``). Nothing is fitted.
 """
 
 import json
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PICTURE = Path(__file__).with_suffix(".png")
 
-# Top row: AUC of MovieLens, by kind of user and film.
+# Top row: AUC on MovieLens, by kind of user and film.
 REGIMES = {
     "AUC overall": "all users and films",
     "AUC cold": "new users (1-5 likes)",
@@ -28,7 +28,7 @@ PEERS = {
     "LightFM + features + item bias": "LightFM, features",
 }
 OURS = {"ours, no LLM": "ours, no LLM", "ours, LLM selective": "ours + LLM"}
-# Bottom row: NDCG@10 of other data. Of two sizes of implicit's ALS the better one is drawn.
+# Bottom row: NDCG@10 on other data, with the better of two sizes of implicit's ALS.
 DATA = {
     "ml100k": "MovieLens 100K",
     "citeulike": "CiteULike",
@@ -49,12 +49,12 @@ STYLE = {"font.size": 9, "axes.titlesize": 9, "axes.titleweight": "bold"}
 
 
 def read(path):
-    """Read a file of results."""
+    """Read stored results."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def by_regime():
-    """Return the AUC of MovieLens: panel -> method -> value."""
+    """Return the AUC on MovieLens: panel -> method -> value."""
     peers = read(RESULTS / "quality" / "movielens.json")["table"]
     ours = read(ROOT / "demo" / "report.json")["tables"]["all"]
     return {
@@ -65,7 +65,7 @@ def by_regime():
 
 
 def by_data():
-    """Return the NDCG@10 of other data: panel -> method -> value, None where it was not run."""
+    """Return the NDCG@10 on other data: panel -> method -> value; None if not run."""
     found = read(RESULTS / "defaults.json")
     return {
         title: {
@@ -79,7 +79,7 @@ def by_data():
 
 
 def draw_panel(axes, title, values):
-    """Draw a bar for each method, with its value."""
+    """Draw one bar per method, with its value."""
     highest = max(value for value in values.values() if value is not None)
     for place, (name, value) in enumerate(values.items()):
         color = COLORS.get(name, GRAY)

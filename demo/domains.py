@@ -1,4 +1,4 @@
-"""Three domains: where an LLM helps, where it does not, and what bad judges do there."""
+"""Three domains: where an LLM helps, where it does not, and the effect of bad judges."""
 
 from functools import cache
 
@@ -21,25 +21,25 @@ MOVIELENS = "MovieLens"
 METHODS = (POPULARITY, NO_LLM, EVERYWHERE, SELECTIVE)
 WITH_BAD_JUDGES = tuple(with_judge(SELECTIVE, kind) for kind in BAD)
 VIEWS = ("without_other_likes", "judged")
-JUDGED = "NDCG@10 judged"  # of the users whom the judge was asked about
+JUDGED = "NDCG@10 judged"  # over the judged users
 
-SMALLEST = 5e-5  # what is not 0 in a table
+SMALLEST = 5e-5  # smallest value not shown as 0 in a table
 
 
 @cache
 def load(name):
-    """Load a data set, once in a process."""
+    """Load a data set, once per process."""
     return LOADERS[name]()
 
 
 def compare(reports, a, b):
-    """Compare two methods: column -> difference, low and high end of its 95 % interval."""
+    """Compare two methods: column -> difference and bounds of its 95 % interval."""
     among = {view: difference(reports[view][a], reports[view][b]) for view in VIEWS}
     return {JUDGED: among["judged"]["NDCG@10 overall"], **among["without_other_likes"]}
 
 
 def describe(data, reports, model):
-    """Gather what is reported of a domain, as plain data in a fixed order.
+    """Collect the results of a domain, as plain data in a fixed order.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def describe(data, reports, model):
     reports : dict
         View -> method -> report, averaged over the seeds.
     model : SelectiveLLMRegularizedMF
-        With the recorded answers, of the first seed.
+        Fitted with the recorded answers and the first seed.
     """
     everyone, judged = (reports[view] for view in VIEWS)
     return {
@@ -73,7 +73,7 @@ def describe(data, reports, model):
 
 
 def worst(compared):
-    """Find the column that is the most standard errors below 0; None if nothing can be lost."""
+    """Return the column most standard errors below 0; None if no loss is possible."""
     losing = {column: cell for column, cell in compared.items() if cell[1] < -SMALLEST}
     if not losing:
         return None

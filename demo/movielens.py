@@ -1,6 +1,6 @@
-"""MovieLens in full: what an LLM's opinions add, and where they can be trusted.
+"""MovieLens in full: what an LLM's preferences add, and where they can be trusted.
 
-All methods are fitted on the fold `train` alone and rank all films for every user.
+All methods are fitted only on the fold `train`, and rank all films for every user.
 """
 
 import bad_judges
@@ -15,12 +15,12 @@ from reports import COLUMNS, HELD_OUT, ID_COLUMNS, average, difference, evaluate
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.inspection import GateDisplay
 
-__all__ = ["COLUMNS", "ID_COLUMNS", "average", "evaluate", "ours", "pick"]  # of the benchmarks
+__all__ = ["COLUMNS", "ID_COLUMNS", "average", "evaluate", "ours", "pick"]  # used by the benchmarks
 
-# Settings of the peers; ours are the defaults of the estimator, which finds them in `train`.
+# Settings of the peers; ours are tuned on `train`.
 PLAIN_ALS = {"factors": 64, "regularization": 50, "alpha": 10}
 ALS_ITEM_BIAS = 0.15  # best overall AUC on `valid` of 0, .05, .1, .15, .2, .3, .4, .6
-WEIGHTS = (0.005, 0.02, 0.08, 0.16)  # tried for the LLM everywhere, on `valid`
+WEIGHTS = (0.005, 0.02, 0.08, 0.16)  # candidates for the LLM everywhere, compared on `valid`
 
 POPULARITY = "popularity"
 ALS = "plain implicit ALS"
@@ -37,7 +37,7 @@ VIEWS = ("all", "without_other_likes", "later", "cold")
 
 
 def with_judge(method, kind):
-    """Name a method with a judge of some kind."""
+    """Name of a method with a kind of judge."""
     return method if kind == RECORDED else f"{method}, {kind}"
 
 
@@ -58,7 +58,7 @@ METHODS = (
 
 
 def popularity(data):
-    """Score films by their popularity, for all users alike."""
+    """Score films by their popularity, equally for all users."""
     counts = data.train["item"].value_counts()
     count = counts.reindex(data.item_data["item"], fill_value=0).to_numpy(np.float32)
     return lambda users: np.tile(count, (len(users), 1))
@@ -76,7 +76,7 @@ def plain_als(data, seed):
 
 
 def with_item_bias(score, model, data):
-    """Add to scores what our model adds for films that were popular at the time of the user."""
+    """Add our time-dependent popularity bias to scores."""
     k = model.user_factors_.shape[1] - model.popularity_periods_
     place = np.searchsorted(model.items_, data.item_data["item"])
     gains = model.item_factors_[place, k:].T * np.float32(ALS_ITEM_BIAS / model.item_bias_)
@@ -85,7 +85,7 @@ def with_item_bias(score, model, data):
 
 
 def ours(data, seed, judge=None, **settings):
-    """Fit our estimator with its defaults, except for settings as `set_params` takes them."""
+    """Fit our estimator with its defaults, except for `settings` (as for `set_params`)."""
     model = SelectiveLLMRegularizedMF(
         item_data=data.item_data,
         judge=judge,
@@ -97,7 +97,7 @@ def ours(data, seed, judge=None, **settings):
 
 
 def settings_of(model):
-    """Return the settings of a model, and those of its parts as `backbone__recency_power`."""
+    """Return the settings of a model, including nested ones, e.g. `backbone__recency_power`."""
     return {
         name: value
         for name, value in model.get_params().items()
@@ -113,25 +113,25 @@ def fit(method, data, seed, found, fold="test", weight=None):
     method : str
     data : Bunch
     seed : int
-        Of the start of the factors, and of shuffles of a judge.
+        Seed for the initial factors and the shuffles of a judge.
     found : dict
-        The settings that any fit finds in these data: once is enough.
+        Settings tuned on these data; they do not depend on the judge.
     fold : {"valid", "test"}, default="test"
-        What the ceiling knows.
+        Fold known to the ceiling.
     weight : float or None, default=None
         `llm_weight` of `TUNED`.
 
     Returns
     -------
     model : estimator or callable
-        As `ranking_report` takes it.
+        Input of `ranking_report`.
     """
     if method == POPULARITY:
         return popularity(data)
     if method == ALS:
         return plain_als(data, seed)
     if method == ALS_BIAS:
-        # What is popular when does not depend on the factors: a single sweep will do.
+        # The bias does not depend on the factors, so one sweep suffices.
         fixed = ours(data, seed, tuning=None, iterations=1)
         return with_item_bias(plain_als(data, seed), fixed, data)
     if method == FIXED:
@@ -148,11 +148,11 @@ def fit(method, data, seed, found, fold="test", weight=None):
     return ours(data, seed, bad_judges.make(kind, data, seed), **gate, **found)
 
 
-# -- what is reported --------------------------------------------------------------------------
+# -- report ---------------------------------------------------------------------------------
 
 
 def differences(reports):
-    """Compare the methods with and without gate, by judge."""
+    """Compare the methods with and without a gate, by judge."""
     without, compared = reports[NO_LLM], {}
     for kind in (RECORDED, *SHUFFLED):
         selective = reports[with_judge(SELECTIVE, kind)]
@@ -173,7 +173,7 @@ def differences(reports):
 
 
 def trust(model):
-    """Average the weights of preferences by history length and popularity of the rarer film.
+    """Mean weights of preferences by history length and popularity of the rarer film.
 
     Returns
     -------
@@ -194,8 +194,8 @@ def trust(model):
 def example(data, models):
     """Recommend to one cold user, without and with the LLM.
 
-    The user is the cold one with two or three training likes who has the most other likes: the
-    choice does not look at any model.
+    Of the cold users with two or three training likes, it is the one with most other likes; the
+    choice does not depend on any model.
     """
     films = data.item_data.set_index("item")
     titles = films["title"] + " (" + films["year"].astype("Int64").astype("string") + ")"
@@ -217,7 +217,7 @@ def example(data, models):
 
 
 def describe(data, reports, models):
-    """Gather what is reported of MovieLens, as plain data in a fixed order.
+    """Collect the results on MovieLens, as plain data in a fixed order.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Show ``demo/report.json`` as text, as a picture, and as the tables of the documentation.
+"""Show ``demo/report.json`` as text, as a figure, and as tables of the documentation.
 
-``python demo/presentation.py`` draws the pictures, and fills the summary in the README and the
-tables in ``docs/results.md``, from the committed report, without running the demo.
+``python demo/presentation.py`` draws the figures and updates the summary in the README and the
+tables in ``docs/results.md`` from the stored report, without running the demo.
 """
 
 import json
@@ -23,7 +23,7 @@ REPORT = Path(__file__).with_name("report.json")
 PICTURE = REPORT.with_suffix(".png")
 ROOT = REPORT.parents[1]
 
-# Columns of the report, and what tables call them. The AUC of warm users is in the picture only.
+# Columns of the report and their titles in tables. The AUC of warm users is only in the figure.
 COLUMNS = {
     "NDCG@10 overall": "NDCG@10",
     "NDCG@10 cold": "cold",
@@ -32,7 +32,7 @@ COLUMNS = {
     "AUC tail": "tail",
     "AUC new": "new",
 }
-# Rows of the summary. Cold users are those with at most five likes, tail films with at most three.
+# Rows of the summary. Cold users have at most five likes, tail films at most three.
 SUMMARY_ROWS = {
     "NDCG@10 overall": "NDCG@10",
     "NDCG@10 cold": "NDCG@10, new users (1-5 likes)",
@@ -64,7 +64,7 @@ SPOILED = [
     [(judge, f"selective - {other}") for other in ("no LLM", "everywhere")] for judge in SHUFFLED
 ]
 DIFFERENCES = "Differences with 95% intervals (paired bootstrap over users)"
-# What is more telling than a fold: the view of the report, and what tables call it.
+# Views with more held-out likes than a fold, and their titles in tables.
 MORE = {"later": "later likes", "cold": "other likes of cold users"}
 MORE_COLUMNS = {
     "later": ("NDCG@10 overall", "NDCG@10 cold", "AUC overall", "AUC cold"),
@@ -94,18 +94,18 @@ STYLE = {
 
 
 def number(x):
-    """Write .0467 for 0.0467."""
+    """Format 0.0467 as .0467."""
     return f"{x:.4f}".removeprefix("0")
 
 
 def interval(difference, low, high):
-    """Write +.0012 [-.0003, +.0027]."""
+    """Format a difference and its interval as +.0012 [-.0003, +.0027]."""
     d, low, high = (f"{x:+.4f}".replace("0.", ".", 1) for x in (difference, low, high))
     return f"{d} [{low}, {high}]"
 
 
 def summary_table(report):
-    """Rows of text: the six metrics of some methods, with what is gained and its interval."""
+    """Rows for the six metrics: values of some methods, and differences with intervals."""
     values, compared = report["tables"]["all"], report["differences"]["all"][RECORDED]
     rows = [
         [
@@ -119,14 +119,14 @@ def summary_table(report):
 
 
 def methods_table(report, candidates):
-    """Rows of text: a method each."""
+    """One row per method."""
     table = report["tables"][candidates]
     rows = [[method, *(number(row[c]) for c in COLUMNS)] for method, row in table.items()]
     return [["", *COLUMNS.values()], *rows]
 
 
 def differences_table(report, comparisons):
-    """Rows of text: a column of the report each, for some comparisons (judge, what - what)."""
+    """One row per column of the report, for comparisons (judge, difference)."""
     differences = report["differences"]["all"]
     head = [what if j == RECORDED else f"{what}, {j}" for j, what in comparisons]
     rows = [[c, *(interval(*differences[j][what][c]) for j, what in comparisons)] for c in COLUMNS]
@@ -134,7 +134,7 @@ def differences_table(report, comparisons):
 
 
 def more_table(report, view):
-    """Rows of text, of a `view` with more held-out likes: what the LLM changes in a column each."""
+    """One row per column of a `view` with more held-out likes: the LLM's effects."""
     values = report["tables"][view][NO_LLM]
     compared = report["differences"][view][RECORDED]
     rows = [
@@ -149,7 +149,7 @@ def more_table(report, view):
 
 
 def domains_table(report):
-    """Rows of text: a method in a domain each."""
+    """One row per domain and method."""
     rows = [
         [f"{domain}, {method.removeprefix('ours, ')}", *(number(row[c]) for c in OF_DOMAINS)]
         for domain, found in report["domains"].items()
@@ -159,7 +159,7 @@ def domains_table(report):
 
 
 def domains_differences(report, use):
-    """Rows of text: a column of the report each, how the LLM changes it in each domain."""
+    """One row per column of the report: the LLM's effect in each domain."""
     domains = report["domains"]
     compared = [found["differences"][f"{use} - {WITHOUT_LLM}"] for found in domains.values()]
     rows = [[c, *(interval(*differences[c]) for differences in compared)] for c in OF_DOMAINS]
@@ -167,7 +167,7 @@ def domains_differences(report, use):
 
 
 def bad_judges_table(report):
-    """Rows of text: a judge in a domain each, with the column that suffers most."""
+    """One row per domain and judge, with the most affected column."""
     rows = []
     for domain, found in report["domains"].items():
         for kind, compared in found["bad_judges"].items():
@@ -178,7 +178,7 @@ def bad_judges_table(report):
 
 
 def power_table(report):
-    """Rows of text: how many users it takes to see a difference."""
+    """One row per evaluation: number of users needed to detect a difference."""
     estimates = {
         f"MovieLens, {name}": report["power"][view]
         for view, name in {"all": "fold", **MORE}.items()
@@ -199,7 +199,7 @@ def power_table(report):
 
 
 def aligned(rows):
-    """Lay out rows for a terminal: names to the left, all others to the right."""
+    """Align rows for a terminal: names to the left, all other cells to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         row[0].ljust(widths[0])
@@ -209,7 +209,7 @@ def aligned(rows):
 
 
 def markdown(rows):
-    """Lay out rows as a Markdown table."""
+    """Format rows as a Markdown table."""
     head, *body = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([head, "|---|" + "--:|" * (len(rows[0]) - 1), *body])
 
@@ -218,18 +218,18 @@ def markdown(rows):
 
 
 def seeds_text(seeds):
-    """Say what numbers are means of."""
+    """Describe the number of seeds."""
     return f"mean of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
 
 
 def heading(report):
-    """Say what the numbers are."""
+    """Describe fold and seeds."""
     settings = report["settings"]
     return f"fold `{settings['fold']}`, {seeds_text(settings['seeds'])}"
 
 
 def tuned_text(report):
-    """Say which weight was chosen."""
+    """Describe the tuned weight."""
     tuned = report["settings"]["everywhere_tuned"]
     tried = ", ".join(f"{float(weight):g}" for weight in tuned["weights_on_valid"])
     return (
@@ -239,7 +239,7 @@ def tuned_text(report):
 
 
 def more_text(report, view):
-    """Say what is relevant in a view with more held-out likes."""
+    """Describe the relevant items of a view with more held-out likes."""
     n_users = report["power"][view]["users"]
     if view == "cold":
         return (
@@ -251,7 +251,7 @@ def more_text(report, view):
 
 
 def domains_text(report):
-    """Say what the numbers of the domains are."""
+    """Describe the numbers of the domains."""
     elsewhere = seeds_text(report["settings"]["seeds_elsewhere"])
     return (
         f"Three domains, fold `{report['settings']['fold']}` without the user's likes in the other "
@@ -264,9 +264,9 @@ POWER = "Users needed to see .005 of NDCG@10, selective - no LLM (95% interval, 
 
 
 def blocks(report, lay_out, compared):
-    """Yield paragraphs and tables of what follows the first table.
+    """Yield the paragraphs and tables after the first table.
 
-    `lay_out` makes text of rows; `compared` lists what is compared on MovieLens.
+    `lay_out` formats rows; `compared` lists the comparisons on MovieLens.
     """
     yield f"{DIFFERENCES}:"
     yield from (lay_out(differences_table(report, some)) for some in compared)
@@ -285,7 +285,7 @@ def blocks(report, lay_out, compared):
 
 
 def as_text(report):
-    """Write the report for a terminal, at most 100 characters wide."""
+    """Format the report for a terminal, at most 100 characters wide."""
     parts = [f"MovieLens, {heading(report)}"]
     parts += [f"{title}\n{aligned(methods_table(report, c))}" for c, title in CANDIDATES.items()]
     following = blocks(report, aligned, [AGAINST, *SPOILED])
@@ -294,10 +294,10 @@ def as_text(report):
 
 
 def gate_text(gate):
-    """Say what the gate has learned."""
+    """Describe what the gate has learned."""
     effects = [f"{name} {x:+.1f}" for name, x in gate["context_effects"].items() if x]
     return (
-        f"The gate: the LLM is right on {gate['accuracy']:.0%} of the pairs with a known outcome. "
+        f"Gate: the LLM is right on {gate['accuracy']:.0%} of the pairs with a known outcome. "
         "A gap of 1 between its\nratings adds "
         f"{gate['gap_coef']:.1f} log-odds in an average context. Changes per standard deviation:\n"
         f"{', '.join(effects) or 'none'}"
@@ -305,51 +305,53 @@ def gate_text(gate):
 
 
 def example_text(example):
-    """Set two lists of recommendations side by side."""
+    """Format two lists of recommendations side by side."""
     films = ", ".join(example["train"])
-    liked = f"User {example['user']}, cold, liked {films} (training). Recommended, * is liked too:"
+    liked = f"User {example['user']}, cold, liked {films} in training. Recommended (* also liked):"
     lists = [
         [("* " if film["liked"] else "  ") + textwrap.shorten(film["title"], 46) for film in films]
         for films in (example["no_llm"], example["selective"])
     ]
     rows = [f"{rank:>2} {a:<48} {b}" for rank, (a, b) in enumerate(zip(*lists, strict=True), 1)]
-    head = f"   {'  without LLM':<48}   with the LLM where it is trusted"
+    head = f"   {'  without LLM':<48}   with the LLM, selectively"
     return "\n".join([textwrap.fill(liked, 96), head, *rows])
 
 
 def summary(report):
-    """Write what the README shows."""
+    """Format the summary of the README."""
     return markdown(summary_table(report))
 
 
 def results(report):
-    """Write what `docs/results.md` shows."""
+    """Format the tables of `docs/results.md`."""
     title = f"MovieLens, {heading(report)}. {CANDIDATES['all']}."
     return "\n\n".join(
         [title, markdown(methods_table(report, "all")), *blocks(report, markdown, [AGAINST])]
     )
 
 
-# What is written from the report, and where.
+# Pages, and the functions that format their results.
 PAGES = {ROOT / "README.md": summary, ROOT / "docs" / "results.md": results}
 
 
 def with_results(page, tables):
-    """Put `tables` between the marks in a page's text."""
+    """Insert `tables` between the marks in a page's text."""
     marks = r"(<!-- results -->\n).*(<!-- /results -->)"
     filled, n_marked = re.subn(
         marks, lambda match: match[1] + tables + "\n" + match[2], page, flags=re.DOTALL
     )
     if n_marked != 1:
-        raise ValueError("The page lacks the marks <!-- results --> and <!-- /results -->.")
+        raise ValueError(
+            "The page must have the marks <!-- results --> and <!-- /results --> once."
+        )
     return filled
 
 
-# -- picture -----------------------------------------------------------------------------------
+# -- figure ------------------------------------------------------------------------------------
 
 
 def draw(report):
-    """Draw the gains by regime, and where the gate trusts the LLM."""
+    """Draw the gains by regime, and the gate's trust in the LLM."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(11, 4.6), layout="constrained")
         left, right = figure.subfigures(1, 2, width_ratios=[1.3, 1], wspace=0.06)
@@ -359,7 +361,7 @@ def draw(report):
 
 
 def draw_gains(figure, differences):
-    """Draw what the LLM adds to the AUC of each regime, with intervals, for two judges."""
+    """Draw the LLM's effect on the AUC of each regime, with intervals, for two judges."""
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     titles = {RECORDED: "LLM as recorded", "50% shuffled": "half of its answers shuffled"}
     for axes, (judge, title) in zip(panels, titles.items(), strict=True):
@@ -378,7 +380,7 @@ def draw_gains(figure, differences):
 
 
 def draw_trust(figure, trust):
-    """Draw the mean weight of preferences in each cell, as color and number."""
+    """Draw the mean weight of preferences in each cell, as a color and a number."""
     cells = pd.DataFrame(trust["weight"], trust["popularity"], trust["history"], dtype=float)
     axes = figure.subplots()
     GateDisplay(cells, ("history_length", "popularity_rarer")).plot(axes)
@@ -388,7 +390,7 @@ def draw_trust(figure, trust):
 
 
 def main():
-    """Draw the pictures and fill the pages."""
+    """Draw the figures and update the pages."""
     report = json.loads(REPORT.read_text(encoding="utf-8"))
     draw(report)
     comparison.draw()

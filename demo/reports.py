@@ -1,4 +1,4 @@
-"""Evaluating models on held-out likes, averaging over seeds, and comparing."""
+"""Evaluation on held-out likes, averages over seeds, and comparisons."""
 
 import numpy as np
 import pandas as pd
@@ -15,14 +15,14 @@ CANDIDATES = ("all", "without_other_likes")
 
 
 def views(data, fold):
-    """Name what can be evaluated on: a table of held-out likes, and likes not to be ranked.
+    """Return the views: name -> table of held-out likes, and likes excluded from the ranking.
 
-    - `all` and `without_other_likes`: a fold, among all items and among those that are not in
-      another fold of the user.
+    - `all` and `without_other_likes`: a fold, ranked among all items, or without the user's likes
+      in the other folds.
     - `later`: the fold and those before it.
-    - `cold`: what cold users liked before and shortly after their training likes. They have many
-      such likes, and no setting was ever chosen by the `dropped` ones.
-    - `judged`: the fold of the users whom the judge was asked about.
+    - `cold`: likes of cold users before and shortly after their training likes. There are many,
+      and no setting was ever selected on the `dropped` ones.
+    - `judged`: the fold for judged users.
     """
     folds = ["valid", "test"][: ("valid", "test").index(fold) + 1]
 
@@ -42,7 +42,7 @@ def views(data, fold):
 
 
 def evaluate(model, data, fold, names=CANDIDATES):
-    """Report on some of the `views`."""
+    """Evaluate a model on some of the `views`."""
     available = views(data, fold)
     return {
         name: ranking_report(
@@ -59,37 +59,37 @@ def evaluate(model, data, fold, names=CANDIDATES):
 
 
 def average(reports):
-    """Average reports of the same interactions, with the details they are made of."""
+    """Average reports on the same interactions, including their details."""
     mean = sum(reports[1:], start=reports[0]) / len(reports)
     measured = {
         name: np.mean([report.details[name] for report in reports], axis=0)
         for name in ("gain", "hit", "auc")
     }
-    # Positions are those of one ranking; so reports that are averaged have no hit rate, MAP or MRR.
+    # Positions belong to a single ranking, so averages have no hit rate, MAP or MRR.
     details = reports[0].details.drop(columns=["n_above", "n_tied"])
     mean.details, mean.k = details.assign(**measured), reports[0].k
     return mean
 
 
 def pick(table, column):
-    """Take a column such as "AUC cold" out of a report or a comparison, as plain numbers."""
+    """Extract a column, e.g. "AUC cold", from a report or a comparison, as plain numbers."""
     metric, regime = column.split()
     return np.round(table.loc[regime, metric].astype(float), 6).tolist()
 
 
 def difference(a, b):
-    """Compare two reports: column -> difference, low and high end of its 95 % interval."""
+    """Compare two reports: column -> difference and bounds of its 95 % interval."""
     compared = compare_reports(a, b)
     return {column: pick(compared, column) for column in COLUMNS}
 
 
 def power(a, b, column="NDCG@10 overall", gap=0.005):
-    """Tell how many users it takes to see a difference, and what that was estimated from."""
+    """Number of users needed to detect a difference, and the basis of the estimate."""
     error, n_users, needed = pick(users_needed(a, b, gap), column)
     return {
         "difference": gap,
         "error": error,
         "sd": round(error * n_users**0.5, 4),
         "users": int(n_users),
-        "needed": None if np.isnan(needed) else int(needed),  # nothing differs: no telling
+        "needed": None if np.isnan(needed) else int(needed),  # no differences: cannot be estimated
     }

@@ -1,4 +1,4 @@
-"""What an LLM's opinions add, and where they can be trusted: MovieLens, and two more domains.
+"""What an LLM's preferences add and where they can be trusted: MovieLens and two more domains.
 
 Run ``make demo``, or ``python demo/run.py [--fold valid|test] [--seeds N] [--jobs N]``. Writes
 ``demo/report.json`` (all tables) and ``demo/report.png``.
@@ -25,18 +25,18 @@ from tqdm import tqdm
 import sklearn_selreg
 from sklearn_selreg.exceptions import GateWarning
 
-N_SEEDS = 3  # 0 to 2: of the factors' start, and of the shuffles
-N_SEEDS_ELSEWHERE = 2  # of the other domains, and of choosing the weight
-KEPT = (movielens.NO_LLM, movielens.SELECTIVE)  # models to look into
+N_SEEDS = 3  # 0 to 2: for initial factors and shuffles
+N_SEEDS_ELSEWHERE = 2  # on the other domains, and for selecting the weight
+KEPT = (movielens.NO_LLM, movielens.SELECTIVE)  # models to inspect
 
 
 def search(name):
-    """Find the settings in the training likes of a data set."""
+    """Tune the settings on the training likes of a data set."""
     return movielens.ours(domains.load(name), 0).found_params()
 
 
 def score(seed, weight, found):
-    """Return the NDCG@10 on `valid` of the LLM everywhere with some weight."""
+    """NDCG@10 on `valid` with the LLM everywhere and the given weight."""
     data = domains.load(MOVIELENS)
     model = movielens.fit(movielens.TUNED, data, seed, found, weight=weight)
     report = reports.evaluate(model, data, "valid", ["all"])["all"]
@@ -44,7 +44,7 @@ def score(seed, weight, found):
 
 
 def measure(name, method, seed, settings, fold, names):
-    """Fit and evaluate one method; return a report for each of the views, and maybe the model."""
+    """Fit and evaluate one method; return one report per view, and the model if kept."""
     data = domains.load(name)
     model = movielens.fit(method, data, seed, fold=fold, **settings)
     keep = seed == 0 and method in KEPT
@@ -52,14 +52,14 @@ def measure(name, method, seed, settings, fold, names):
 
 
 def _quietly(function, task):
-    # One thread each: the processes share the cores.
+    # One thread per process, as they share the cores.
     with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore", GateWarning)  # of bad judges, not to be trusted
+        warnings.simplefilter("ignore", GateWarning)  # caused by bad judges
         return task, function(*task)
 
 
 def parallel(function, tasks, n_jobs, label):
-    """Call `function(*task)` in processes; return what each has returned, in order."""
+    """Call `function(*task)` in processes; return the results in order."""
     numbered = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_quietly)(function, task) for task in tasks
     )
@@ -67,7 +67,7 @@ def parallel(function, tasks, n_jobs, label):
 
 
 def choose_weight(found, seeds, n_jobs):
-    """Choose the weight of the LLM everywhere on `valid`; return it, and what all have reached."""
+    """Select the weight of the LLM everywhere on `valid`; return it and all scores."""
     tasks = [(seed, weight, found) for weight in movielens.WEIGHTS for seed in seeds]
     scores = parallel(score, tasks, n_jobs, "choosing a weight")
     mean = np.reshape(scores, (len(movielens.WEIGHTS), -1)).mean(axis=1).round(6)
@@ -76,7 +76,7 @@ def choose_weight(found, seeds, n_jobs):
 
 
 def plan(seeds):
-    """List what is to be fitted: (data set, method, seed, views)."""
+    """List the fits: (data set, method, seed, views)."""
     tasks = []
     for name in domains.LOADERS:
         first = list(seeds) if name == MOVIELENS else list(seeds)[:N_SEEDS_ELSEWHERE]
@@ -98,9 +98,9 @@ def run(fold, seeds, n_jobs):
     averaged : dict
         Data set -> view -> method -> report, averaged over the seeds.
     models : dict
-        (data set, method) -> model of the first seed, of some.
+        (data set, method) -> model of the first seed, for `KEPT` methods.
     chosen : dict
-        What was chosen: settings by data set, and the weight of the LLM everywhere.
+        Tuned settings by data set, and the selected weight of the LLM everywhere.
     """
     names = list(domains.LOADERS)
     settings = parallel(search, [(name,) for name in names], n_jobs, "finding settings")
@@ -130,7 +130,7 @@ def run(fold, seeds, n_jobs):
 
 
 def describe(averaged, models, chosen, fold, seeds):
-    """Gather everything worth keeping, as plain data in a fixed order."""
+    """Collect the results, as plain data in a fixed order."""
     parameters = movielens.settings_of(models[MOVIELENS, movielens.SELECTIVE])
     packages = ("scikit-learn", "implicit", "numpy", "scipy", "pandas")
     lens = {method: models[MOVIELENS, method] for method in KEPT}
@@ -161,17 +161,17 @@ def describe(averaged, models, chosen, fold, seeds):
 
 
 def main():
-    """Run all of it, and write and show the report."""
+    """Run all fits, then store and show the report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--fold", choices=("valid", "test"), default="test")
-    parser.add_argument("--seeds", type=int, default=N_SEEDS, help="how many (default %(default)s)")
+    parser.add_argument("--seeds", type=int, default=N_SEEDS, help="number (default %(default)s)")
     parser.add_argument(
         "--jobs",
         type=int,
         default=min(os.cpu_count() or 1, 4),
-        help="processes (default: one for each core, at most 4)",
+        help="number of processes (default: one per core, at most 4)",
     )
     args = parser.parse_args()
     start = time.perf_counter()
@@ -181,8 +181,8 @@ def main():
     presentation.REPORT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     presentation.draw(report)
     print(presentation.as_text(report))
-    print(f"\nWrote {presentation.REPORT.name} and {presentation.PICTURE.name} to the folder demo.")
-    print(f"It took {time.perf_counter() - start:.0f} seconds.")
+    print(f"\nWrote demo/{presentation.REPORT.name} and demo/{presentation.PICTURE.name}")
+    print(f"Run time: {time.perf_counter() - start:.0f} seconds")
 
 
 if __name__ == "__main__":

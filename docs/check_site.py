@@ -1,6 +1,6 @@
-"""Check the built site: nothing is loaded from elsewhere, links have targets, pictures a text.
+"""Check the built site: no external resources, internal links have targets, images have alt text.
 
-``python docs/check_site.py docs/_build/html``; exits with 1 and a list of what is wrong.
+``python docs/check_site.py docs/_build/html`` lists problems, and exits with 1 if there are any.
 """
 
 import re
@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-# Attributes by which a browser loads something; links that a reader may follow are not among them.
+# Attributes that make a browser load something; does not include links for readers.
 LOADING = {"src", "srcset", "poster", "data", "background"}
 LOADING_LINKS = {"stylesheet", "icon", "preload", "prefetch", "modulepreload", "manifest"}
 ELSEWHERE = re.compile(r"(?:https?:)?//", re.IGNORECASE)
@@ -22,7 +22,7 @@ IN_SCRIPT = re.compile(
 
 
 class Page(HTMLParser):
-    """What a page loads, links to, and can be linked at.
+    """Loaded resources, links and anchors of a page.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Page(HTMLParser):
     handle_startendtag = handle_starttag
 
     def handle_data(self, data):
-        """Look into styles and scripts."""
+        """Search styles and scripts."""
         if self._within == "style":
             self.loaded += IN_CSS.findall(data)
         elif self._within == "script":
@@ -69,12 +69,12 @@ class Page(HTMLParser):
 
 
 def check(root):
-    """List what is wrong with a site.
+    """List the problems of a site.
 
     Parameters
     ----------
     root : Path
-        Folder with its pages.
+        Folder of the site.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def check(root):
             continue  # templates of the theme
         pages[path.resolve()] = Page(path.read_text(encoding="utf-8"))
     if not pages:
-        return [f"There is no page in {root}."]
+        return [f"{root} contains no HTML pages."]
     for path, page in pages.items():
         name = path.relative_to(root.resolve())
         for address in page.loaded:
@@ -105,18 +105,16 @@ def check(root):
 
 
 def broken(name, path, address, pages):
-    """Return a problem, in a list, if an address within the site leads nowhere."""
+    """Return a list with the problem of an internal address; empty if it has a target."""
     parts = urlsplit(address)
     target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
     if target.is_dir():
         target /= "index.html"
     if not target.exists():
         return [f"{name} points to {address}, which does not exist"]
-    anchor = unquote(
-        parts.fragment.partition(":~:")[0]
-    )  # what follows is a text to look for
+    anchor = unquote(parts.fragment.partition(":~:")[0])  # a text fragment may follow
     if anchor and target in pages and anchor not in pages[target].anchors:
-        return [f"{name} points to {address}, where there is no such place"]
+        return [f"{name} points to {address}, but there is no such anchor"]
     return []
 
 
@@ -129,8 +127,8 @@ def main():
         sys.exit(f"{len(problems)} problems in {root}.")
     n_pages = len(list(root.rglob("*.html")))
     print(
-        f"{n_pages} pages in {root}: all links lead somewhere, all pictures have a text, and "
-        "nothing is loaded from elsewhere."
+        f"{n_pages} pages in {root}: internal links have targets, images have alt text, and "
+        "nothing external is loaded."
     )
 
 

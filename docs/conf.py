@@ -35,20 +35,20 @@ exclude_patterns = ["_build", "generated/gallery/*.ipynb"]
 templates_path = ["_templates"]
 default_role = "literal"  # numpydoc's single backticks
 nitpicky = True
-# Other projects are not linked: what they offer would have to be fetched while building.
+# Other projects are not linked, because their inventories would have to be downloaded.
 nitpick_ignore_regex = [("py:.*", r"(?!sklearn_selreg).*")]
-suppress_warnings = ["config.cache"]  # sphinx_gallery_conf holds what cannot be pickled
+suppress_warnings = ["config.cache"]  # sphinx_gallery_conf cannot be pickled
 
-# -- Markdown and notebooks, executed at each build ---------------------------------------------
+# -- Markdown and notebooks, executed in each build ---------------------------------------------
 myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_in_temp = True  # cells may write files
 nb_execution_raise_on_error = True
 nb_execution_timeout = 240
-nb_output_stderr = "warn"  # a page shows no warnings; warnings are errors
+nb_output_stderr = "warn"  # pages show no warnings; warnings are errors
 nb_merge_streams = True
-# Kernels should not depend on what the user of this machine has configured, and be quiet.
+# Kernels should be quiet and independent of the local configuration.
 _ipython = TemporaryDirectory()
 _profile = Path(_ipython.name, "profile_default")
 _profile.mkdir()
@@ -63,10 +63,10 @@ autosummary_generate = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
-# "fit" instead of "SelectiveLLMRegularizedMF.fit()": the list of contents is narrow.
+# "fit" instead of "SelectiveLLMRegularizedMF.fit()", because the table of contents is narrow.
 toc_object_entries_show_parents = "hide"
 
-# -- gallery, executed at each build ------------------------------------------------------------
+# -- gallery, executed in each build ------------------------------------------------------------
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "generated/gallery",
@@ -84,7 +84,7 @@ sphinx_gallery_conf = {
 warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive", UserWarning)
 
 # -- pages --------------------------------------------------------------------------------------
-# The pages load nothing from elsewhere: MathJax comes from an installed package.
+# Pages load no external resources: MathJax comes from an installed package.
 _mathjax = Path(find_spec("sphinx-mathjax-offline").origin).with_name("static") / "mathjax"
 mathjax_path = "tex-svg.js"
 html_static_path = ["_static", str(_mathjax / mathjax_path)]
@@ -111,7 +111,7 @@ html_sidebars = {page: [] for page in _alone}
 
 
 def skip_member(app, what, name, member, skip, options):
-    """Leave out what scikit-learn and pandas document: their classes are the bases of ours."""
+    """Skip inherited members that scikit-learn and pandas document."""
     function = getattr(member, "fget", None) or inspect.unwrap(
         getattr(member, "__func__", member)
     )
@@ -120,7 +120,7 @@ def skip_member(app, what, name, member, skip, options):
 
 
 def take_from_repository(app, page, source):
-    """Fill a page that is kept elsewhere in the repository, and let its links fit the site."""
+    """Fill a page from a file elsewhere in the repository, and adapt its links."""
     if page not in KEPT_ELSEWHERE:
         return
     path = ROOT / KEPT_ELSEWHERE[page]
@@ -146,7 +146,7 @@ def keep_intervals_whole(app, page, source):
 
 
 def link_within(app, page, template, context, doctree):
-    """Let the diagrams of estimators link to this site, wherever it is."""
+    """Make links in estimator diagrams relative to this site."""
     if documentation_url() and "body" in context:
         context["body"] = context["body"].replace(
             documentation_url(), context["content_root"]
@@ -154,7 +154,7 @@ def link_within(app, page, template, context, doctree):
 
 
 def setup(app):
-    """Register what the extensions do not know."""
+    """Connect the functions above."""
     app.connect("autodoc-skip-member", skip_member)
     app.connect("source-read", take_from_repository)
     app.connect("source-read", keep_intervals_whole)

@@ -1,7 +1,7 @@
-"""The parts of the package and what each may import; `python docs/structure.py` draws them.
+"""The parts of the package and their allowed imports; `python docs/structure.py` draws them.
 
-`tests/test_architecture.py` checks that the package keeps to this table and that
-`docs/structure.svg` shows it.
+`tests/test_architecture.py` checks that the package follows this table and that
+`docs/structure.svg` is up to date.
 """
 
 from pathlib import Path
@@ -13,20 +13,20 @@ PACKAGE = Path(__file__).parents[1] / "sklearn_selreg"
 
 
 class Part(NamedTuple):
-    """A folder of the package, or a module right inside it."""
+    """A folder of the package, or a top-level module."""
 
     purpose: str
-    imports: frozenset  # names of parts; everything may import `BASE` as well
+    imports: frozenset  # names of parts; all parts may import `BASE` as well
 
 
 def _part(purpose, *imports):
     return Part(purpose, frozenset(imports))
 
 
-# Modules that everything may import and that import nothing of ours.
+# Modules that all parts may import, without imports from the package.
 BASE = frozenset({"exceptions", "_version"})
 
-# From the bottom to the top. A module `_gate_x.py` belongs to the part `_gate`.
+# From bottom to top. A module `_gate_x.py` belongs to the part `_gate`.
 PARTS = {
     "_utils": _part("warnings, checks, progress"),
     "_data": _part("tables and ids in, matrices out", "_utils"),
@@ -59,12 +59,12 @@ PARTS = {
 
 
 def level(name):
-    """Return the layer of a part: one above the highest of those that it imports."""
+    """Layer of a part: one above the highest layer that it imports."""
     return max((level(part) + 1 for part in PARTS[name].imports), default=0)
 
 
 def direct_imports(name):
-    """Return the imports of a part that none of its other imports has below it, sorted."""
+    """Sorted imports of a part that are not also imported by its other imports."""
     imports = PARTS[name].imports
     return sorted(imports - {below for part in imports for below in _all_below(part)})
 
@@ -74,9 +74,9 @@ def _all_below(name):
     return imports.union(*(_all_below(part) for part in imports))
 
 
-# -- the picture --------------------------------------------------------------------------------
+# -- figure -------------------------------------------------------------------------------------
 MARGIN, GAP = 24, 16
-BOX_WIDTH, BOX_HEIGHT = 216, 78  # a box with long lines is wider
+BOX_WIDTH, BOX_HEIGHT = 216, 78  # minimum width
 _PRIVATE, _PUBLIC = ("#e7f1f8", "#0072b2"), ("#e6f4ef", "#009e73")  # fill, border
 
 
@@ -86,7 +86,7 @@ def _arrow_line(name):
 
 def _box_width(name):
     longest = max(len(PARTS[name].purpose), len(_arrow_line(name)))
-    return max(BOX_WIDTH, 28 + 7 * longest)  # no font measures text for us
+    return max(BOX_WIDTH, 28 + 7 * longest)  # approximate, without font metrics
 
 
 def _box(x, y, name):
@@ -117,7 +117,7 @@ def _legend():
 
 
 def draw():
-    """Return the picture as the text of an SVG file."""
+    """Return the figure as SVG text."""
     rows = [[] for _ in range(1 + max(map(level, PARTS)))]
     for name in PARTS:
         rows[level(name)].append(name)

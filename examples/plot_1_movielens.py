@@ -3,15 +3,15 @@ MovieLens, end to end
 =====================
 
 Real likes of 659 people, and real answers of a language model about what they might like. Half of
-the people are *cold*: the model is given one to five of their likes. We fit with and without the
-answers, look at what they add, for whom, and at one person's recommendations.
+the people are *cold*: only one to five of their likes are used for training. We fit models with and
+without the answers, and look at what they add, for whom, and at one person's recommendations.
 """
 
 # %%
 # The data
 # --------
-# :func:`~sklearn_selreg.datasets.load_movielens_coldstart` gives likes in folds by time, what the
-# films are, and a judge with the recorded answers.
+# :func:`~sklearn_selreg.datasets.load_movielens_coldstart` returns likes in folds by time, a table
+# of films, and a judge with the recorded answers.
 from sklearn_selreg.datasets import load_movielens_coldstart
 
 data = load_movielens_coldstart()
@@ -23,8 +23,8 @@ data.item_data.head(3)
 # %%
 # Two models
 # ----------
-# A row of `train` is one like. Both models know title, year and genres of all films. One of them
-# also learns from the judge's preferences, where its gate expects them to be right.
+# Each row of `train` is one like. Both models use title, year and genres of all films. One of them
+# also learns from the judge's preferences, where its gate expects them to be correct.
 from sklearn_selreg import SelectiveLLMRegularizedMF
 
 settings = {
@@ -41,9 +41,9 @@ selective.judge_stats_
 # %%
 # How good they are
 # -----------------
-# :func:`~sklearn_selreg.metrics.ranking_report` ranks all films for each person and looks where the
-# held-out likes are. *Tail* are likes of films with at most three likes in `train`, *new* of films
-# with none.
+# :func:`~sklearn_selreg.metrics.ranking_report` ranks all films for each person and evaluates the
+# ranks of the held-out likes. *Tail* refers to films with at most three likes in `train`, *new* to
+# films with none.
 from sklearn_selreg.metrics import compare_reports, ranking_report
 
 reports = {
@@ -53,8 +53,8 @@ reports = {
 reports["selective"].round(3)
 
 # %%
-# One run on one fold: is a difference more than chance? A paired bootstrap over the people says how
-# sure we may be.
+# This is one run on one fold: is a difference more than chance? A paired bootstrap over users gives
+# 95 % intervals.
 difference = compare_reports(reports["selective"], reports["without LLM"])
 difference["AUC"].round(4)
 
@@ -76,8 +76,7 @@ _ = axes.set_title("What the LLM adds")
 # %%
 # One person
 # ----------
-# The top of the list for a cold person, in one call. Films held out for this person that the list
-# contains are marked.
+# The top of the list for a cold person, in one call. Held-out likes of this person are marked.
 import pandas as pd
 
 titles = data.item_data.set_index("item")["title"]
@@ -99,8 +98,8 @@ pd.DataFrame(
 # %%
 # What the gate has learned
 # -------------------------
-# The judge's accuracy on the likes it was not shown, what a gap of 1 between two of its ratings
-# adds in log-odds, and what raises or lowers trust in it.
+# The judge's accuracy on likes that were hidden from it, the log-odds that a gap of 1 between two
+# of its ratings adds, and what raises or lowers the trust in it.
 gate = selective.gate_
 print(f"accuracy {gate.accuracy_:.2f}, log-odds per unit of gap {gate.gap_coef_:.2f}")
 {name: round(effect, 2) for name, effect in gate.context_effects_.items() if effect}

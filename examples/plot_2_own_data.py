@@ -2,16 +2,16 @@
 Your own DataFrame
 ==================
 
-A table of orders, as a shop would export it: ids with leading zeros, quantities, dates, rows that
-are there twice, orders of guests, missing values. From the CSV file to a top-10 list, to what it is
-worth, and to people and goods that nobody has seen before.
+A table of orders, as a shop would export it: ids with leading zeros, quantities, dates, duplicate
+rows, orders of guests, missing values. From the CSV file to a top-10 list, its evaluation, and new
+customers and products.
 """
 
 # %%
 # The files
 # ---------
-# We make up a shop, so that the example needs no file of yours: customers have a favorite
-# department, and some goods sell better than others. With your data, start at ``pd.read_csv``.
+# We simulate a shop, so that the example needs no files: each customer has a favorite department,
+# and some products sell better than others. With your own data, start at ``pd.read_csv``.
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -56,9 +56,9 @@ pd.concat([products, products[:1]]).to_csv(folder / "products.csv", index=False)
 # %%
 # Read them
 # ---------
-# Ids that look like numbers are to be read as text, in *both* files: else 00042 becomes 42. The
-# dates of orders are to be parsed. Products must be there once, and every order needs a customer;
-# missing values in all other columns may stay.
+# Read ids that look like numbers as strings, in *both* files, so that 00042 keeps its zeros. Parse
+# the dates of the orders. Drop duplicate products, and orders without a customer; missing values in
+# other columns may stay.
 ids = {"customer": str, "sku": str}
 orders = pd.read_csv(folder / "orders.csv", dtype=ids, parse_dates=["date"])
 products = pd.read_csv(folder / "products.csv", dtype=ids)
@@ -70,9 +70,9 @@ orders.head(3)
 # %%
 # From table to recommendations
 # -----------------------------
-# Name the columns; all others may hold anything. Each row counts as one interaction; to let some
-# count more, give their strengths as ``y``, as in ``model.fit(orders, orders["quantity"])``. Try
-# both: who buys ten screws is not ten times as fond of them.
+# Name the columns; other columns are ignored. Each row counts as one interaction. To weight rows,
+# pass their strengths as ``y``: ``model.fit(orders, orders["quantity"])``. Try both: a customer who
+# buys ten screws does not like them ten times as much.
 from sklearn_selreg import SelectiveLLMRegularizedMF
 
 columns = {"user_col": "customer", "item_col": "sku", "time_col": "date"}
@@ -82,22 +82,21 @@ items, scores = model.recommend(["0001", "0002"], n_items=10)
 pd.DataFrame(items, index=["0001", "0002"])
 
 # %%
-# Ids come back as they were given, and what a customer has bought is left out
-# (``filter_seen=False`` keeps it). What was recommended to customer 0001, who likes the kitchen:
+# Ids are returned in their original form, and products that a customer has bought are excluded
+# (``filter_seen=False`` includes them). Recommendations for customer 0001, whose favorite
+# department is the kitchen:
 products.set_index("sku").loc[items[0], ["department", "price"]]
 
 # %%
-# How the columns of the products were read; one that is taken for an identifier, or for a date that
-# was not parsed, is left out:
+# How the product columns were interpreted; identifiers and unparsed dates are left out:
 model.item_encoder_.column_kinds_
 
 # %%
 # Is it any good?
 # ---------------
-# Hold out the newest fifth of the orders, fit on what was before, and rank all goods. What is
-# recommended is new to a customer, so goods bought *again* are left out: each model that remembers
-# would be right on them. The report is by kind of customer and product. A ranking by popularity is
-# what any recommender has to beat.
+# Hold out the latest fifth of the orders, fit on the earlier ones, and rank all products. Since
+# recommendations are new to a customer, repeat purchases are not evaluated. The report has one row
+# per kind of customer and product. Ranking by popularity is the baseline to beat.
 from sklearn.base import clone
 
 from sklearn_selreg.metrics import compare_reports, ranking_report
@@ -121,7 +120,7 @@ both = pd.concat({"model": report, "popularity": popularity}, axis=1).swaplevel(
 both[["NDCG@10", "AUC"]].round(3)
 
 # %%
-# By more than chance? The difference, with its 95 % interval:
+# Is the difference more than chance? With its 95 % interval:
 compare_reports(report, popularity)["AUC"].round(3)
 
 # %%
@@ -134,23 +133,23 @@ axes.set_xlim(0, 1)
 _ = axes.set_xlabel("AUC")
 
 # %%
-# New customers, new goods
-# ------------------------
-# A new customer's first orders are folded in; nothing is fitted again. They need a date, too: what
-# was popular then counts. Customers nobody knows are recommended what the mean customer is.
+# New customers, new products
+# ---------------------------
+# A new customer's first orders are folded in without refitting. They need a date as well, because
+# popularity depends on time. Unknown customers get the recommendations of the mean customer.
 new = pd.DataFrame({"customer": ["9000"] * 2, "sku": ["00031", "00040"]})
 model.fold_in(new.assign(date=orders["date"].max()))
 items, _ = model.recommend(["9000", "a stranger"], n_items=5)
 pd.DataFrame(items, index=["9000", "a stranger"])
 
 # %%
-# Goods without any order need only be listed in `item_data` when fitting: what they are places
-# them.
+# Products without orders only need to be listed in `item_data` when fitting; they are placed by
+# their features.
 novelty = pd.DataFrame({"sku": ["90000"], "department": ["kitchen"], "price": [20.0]})
 model.set_params(item_data=pd.concat([products, novelty])).fit(orders)
 pairs = pd.DataFrame({"customer": ["0001", "0002"], "sku": ["90000", "90000"]})
 pairs.assign(likes=["kitchen", "books"], score=model.predict(pairs).round(3))
 
 # %%
-# Settings that fit your data: :doc:`/parameters` goes on from here.
+# To choose settings for your data, continue with :doc:`/parameters`.
 temporary.cleanup()

@@ -2,13 +2,13 @@
 GridSearchCV
 ============
 
-The estimator is scikit-learn's: what splits rows, splits interactions. We search over two
-parameters on MovieLens, and look at the scores.
+The estimator works with scikit-learn's splitters and searches, with one row per interaction. We
+search over two parameters on MovieLens, and look at the scores.
 """
 
 # %%
-# Rows are shuffled: in a table sorted by user, unshuffled folds would hold users that the model was
-# never given. The score is the mean NDCG@10 over users.
+# Shuffle the rows: in a table sorted by user, unshuffled folds would contain users without training
+# interactions. The score is the mean NDCG@10 over users.
 import pandas as pd
 from sklearn.model_selection import GridSearchCV, KFold
 
@@ -19,7 +19,7 @@ data = load_movielens_coldstart()
 model = SelectiveLLMRegularizedMF(
     factors=32,
     iterations=10,
-    tuning=None,  # what is not searched below is fixed, and not found again in each fit
+    tuning=None,  # fixed values for all other settings, instead of tuning in each fit
     item_data=data.item_data,
     user_col="user",
     item_col="item",
@@ -35,8 +35,7 @@ search.fit(data.train)
 search.best_params_
 
 # %%
-# Each point is the mean of three folds, with its standard error. Differences smaller than that say
-# little.
+# Each point is the mean of three folds, with its standard error. Smaller differences mean little.
 import matplotlib.pyplot as plt
 
 results = pd.DataFrame(search.cv_results_)
@@ -57,16 +56,16 @@ axes.set_ylabel("NDCG@10, mean of three folds")
 _ = axes.legend()
 
 # %%
-# `best_estimator_` is fitted on all rows, and recommends.
+# `best_estimator_` is fitted on all rows, and can recommend.
 items, _ = search.best_estimator_.recommend([2], n_items=5)
 data.item_data.set_index("item").loc[items[0]]
 
 # %%
 # With a judge
 # ------------
-# What a judge is asked depends only on the rows and on the parameters of `slates`, not on
-# `factors`, `regularization`, `llm_weight` or the gate. So all settings of a search share the
-# answers, and each fold has slates of its own. How many there are is known beforehand:
+# A judge's questions depend only on the rows and on the parameters of `slates`, not on `factors`,
+# `regularization`, `llm_weight` or the gate. Within a fold, all settings of a search share the
+# answers. The number of slates is known beforehand:
 from sklearn_selreg.judges import AnthropicJudge
 
 model.set_params(judge=AnthropicJudge(max_cost=5, cache=None), slates__max_slates=200)

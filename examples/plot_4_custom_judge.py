@@ -1,18 +1,18 @@
 """
-A judge of your own, in 20 lines
-================================
+A custom judge in 20 lines
+==========================
 
-A judge is whatever can say how much somebody would like each of some items: a language model on
-your own server, a colleague's classifier, rules of an editor. Override `_rate`; the base class
-keeps the answers and asks each question once, and the estimator chooses what to ask.
+A judge is anything that can rate how much a user would like each candidate: a language model on
+your own server, a classifier, editorial rules. Override `_rate`; the base class caches the answers
+and asks each question once, and the estimator selects the questions.
 """
 
 # %%
 # The judge
 # ---------
-# This one goes by shared genres and by years: it reads the texts of a
-# :class:`~sklearn_selreg.judges.Slate`, which the estimator makes of `item_data`. Ratings are in
-# [0, 1]; NaN is no opinion.
+# This one compares genres and years. It reads the texts of a
+# :class:`~sklearn_selreg.judges.Slate`, which the estimator generates from `item_data`. Ratings are
+# in [0, 1]; NaN means no opinion.
 import re
 
 from sklearn_selreg import LLMJudge
@@ -45,9 +45,9 @@ class GenreJudge(LLMJudge):
 
 
 # %%
-# What it is asked
-# ----------------
-# `plan_judging` shows the slates without asking about them. This is one of them:
+# Its questions
+# -------------
+# `plan_judging` returns the slates without querying the judge. This is one of them:
 from sklearn_selreg import SelectiveLLMRegularizedMF, SlateSampler
 from sklearn_selreg.datasets import load_movielens_coldstart
 
@@ -68,11 +68,10 @@ print(*slate.history_texts, "-- candidates:", *slate.candidate_texts[:5], "...",
 model.judge.rate([slate])[0].round(2)
 
 # %%
-# Is it worth anything?
-# ---------------------
-# Nobody needs to guess. Some of the slates hide known likes among the candidates, and from these
-# the gate learns how often the judge is right, and what it adds to popularity and to the model
-# itself.
+# Is it useful?
+# -------------
+# Some of the slates hide known likes among the candidates. From these, the gate learns how often
+# the judge is right, and what it adds to popularity and to the model itself.
 model.fit(data.train)
 gate = model.gate_
 print(f"right on {gate.accuracy_:.0%} of the pairs with a known outcome")
@@ -80,7 +79,7 @@ gate.log_loss_
 
 # %%
 # `prior` is the cross-validated log-loss without the judge, `selected` with it. Each preference
-# gets a weight; those of little use get 0.
+# gets a weight, which is 0 for preferences of little use.
 import matplotlib.pyplot as plt
 
 _, axes = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
@@ -93,8 +92,8 @@ _ = axes.set_ylabel("preferences")
 # %%
 # Test it
 # -------
-# :class:`~sklearn_selreg.judges.testing.JudgeContract` holds the tests that any judge should pass:
-# cloning, pickling, caching, several processes. Put this into a test module of pytest::
+# :class:`~sklearn_selreg.judges.testing.JudgeContract` contains tests that every judge should pass:
+# cloning, pickling, caching, multiple processes. Put this into a pytest module::
 #
 #     from sklearn_selreg.judges.testing import JudgeContract
 #
@@ -103,4 +102,4 @@ _ = axes.set_ylabel("preferences")
 #         def make_judge(self):
 #             return GenreJudge()
 #
-# A function can be a judge, too: `LLMJudge.from_callable(f, name="mine", version="1")`.
+# A function can be a judge as well: `LLMJudge.from_callable(f, name="mine", version="1")`.

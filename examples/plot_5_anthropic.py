@@ -1,22 +1,22 @@
 """
-Asking Claude, live and in batches, against a budget
-====================================================
+Asking Claude, live and in batches, within a budget
+===================================================
 
-What asking costs, what happens at the limit, and how to go on from there.
+What judging costs, what happens at the limit, and how to continue from there.
 
 .. note::
 
-   The judge, its requests and its accounts are the real ones. The service is not: so that this page
-   can be built without key and network, a small server on the same machine
-   (:download:`replay.py <../../../examples/replay.py>`) replays answers of a Claude model that were
-   recorded before. With a key, leave out ``base_url``.
+   The judge, its requests and its accounting are real, but the service is not: to build this page
+   without an API key or network access, a small local server
+   (:download:`replay.py <../../../examples/replay.py>`) replays recorded answers of a Claude model.
+   With an API key, leave out ``base_url``.
 """
 
 # %%
 # Slates
 # ------
-# Usually the estimator chooses what to ask. Here we ask about slates of which there is a record:
-# a user, what the user liked, and candidates, with their texts.
+# Usually the estimator selects the slates. Here we use the recorded ones: a user, the user's
+# history, and candidates, with their texts.
 from sklearn_selreg.datasets import load_movielens_coldstart
 from sklearn_selreg.judges import Slate
 
@@ -48,8 +48,8 @@ cache = Path(folder.name) / "answers.sqlite"  # by default a file in your cache 
 # %%
 # What would it cost?
 # -------------------
-# Each question is asked with its candidates in two orders. `max_cost` of the estimate is what
-# cannot be exceeded; the judge reserves that much of its budget.
+# Each question is asked with its candidates in two orders. `max_cost` of the estimate is an upper
+# bound, and the amount that the judge reserves from its budget.
 import pandas as pd
 
 from sklearn_selreg.judges import AnthropicJudge
@@ -60,8 +60,8 @@ pd.Series(vars(judge.estimate_cost(slates)), dtype=object)
 # %%
 # Live, until the budget is used up
 # ---------------------------------
-# Five cents do not pay for all. A request is sent only if its worst case still fits the budget;
-# then there is one warning, and the other slates are left without an answer.
+# Five cents are not enough for all slates. A request is sent only if its worst case fits the
+# remaining budget. Otherwise there is one warning, and the other slates remain unanswered.
 import warnings
 
 with warnings.catch_warnings(record=True) as caught:
@@ -80,8 +80,8 @@ live
 # %%
 # The rest in a batch, at half the price
 # --------------------------------------
-# The same file, so nothing is asked twice, and both limits count over everything in it. The Message
-# Batches API may take up to 24 hours; if this process ends, call it again later.
+# With the same cache, nothing is asked twice, and both limits apply to all its answers. The Message
+# Batches API may take up to 24 hours; if this process ends, call `rate` again later.
 batch_judge = AnthropicJudge(
     max_cost=2, cache=cache, base_url=address, batch=True, batch_poll=0.1
 )
@@ -92,7 +92,7 @@ ratings = batch_judge.rate(slates)
 pd.Series(batch_judge.stats_, dtype=object)
 
 # %%
-# What a thousand answers have cost:
+# The cost of a thousand answers:
 import matplotlib.pyplot as plt
 
 batch = {name: batch_judge.stats_[name] - live[name] for name in ("cost", "answers")}
@@ -106,8 +106,9 @@ _ = axes.set_xlabel("USD per 1,000 answers")
 # %%
 # Use the answers
 # ---------------
-# An export holds all answers, for any machine, without key. Fitting on it gives what the recorded
-# judge gives, but for ratings that were rounded to whole numbers from 0 to 99.
+# An export contains all answers and can be used on any machine without an API key. Fitting with it
+# gives the same results as with the recorded judge, except that ratings were rounded to integers
+# from 0 to 99.
 from sklearn_selreg import SelectiveLLMRegularizedMF
 from sklearn_selreg.judges import PrecomputedJudge
 
@@ -126,11 +127,11 @@ model.fit(data.train).judge_stats_
 # %%
 # In one step
 # -----------
-# Given to the estimator, a live judge is asked while fitting. What it would be asked, and the cost
-# of that, is known before:
+# A live judge passed to the estimator is queried during `fit`. The number of its questions and
+# their cost are known beforehand:
 model.set_params(judge=batch_judge, slates__max_slates=500)
 pd.Series(vars(model.plan_judging(data.train).estimate), dtype=object)
 
 # %%
-# ``model.fit(data.train)`` would now ask about these slates. (Our server cannot answer them: they
-# are not in the record.)
+# ``model.fit(data.train)`` would now ask about these slates. (The local server cannot answer them,
+# because they were not recorded.)

@@ -1,13 +1,13 @@
 """
-Pictures of a fitted model
+Displays of a fitted model
 ==========================
 
-Three displays, in the manner of scikit-learn's: where the gate trusts the judge, metrics by kind of
+Three displays in the style of scikit-learn: where the gate trusts the judge, metrics by kind of
 user and item, and the objective by sweep.
 """
 
 # %%
-# A world in which we know the truth: this judge knows rare items, and nothing of popular ones.
+# Synthetic data with known truth: this judge knows rare items, but not popular ones.
 import numpy as np
 
 from sklearn_selreg import ALS, SelectiveLLMRegularizedMF
@@ -38,21 +38,21 @@ model = SelectiveLLMRegularizedMF(judge=data.judge, **settings).fit(train)
 # Where the gate trusts the judge
 # -------------------------------
 # :class:`~sklearn_selreg.inspection.GateDisplay` averages the weights of the preferences in cells
-# of two context columns. The gate was told nothing of the rule above.
+# of two context columns. The gate does not know the rule above.
 from sklearn_selreg.inspection import GateDisplay
 
 display = GateDisplay.from_estimator(model)
 
 # %%
-# Can its probabilities be believed? The share of pairs in which the judge was right, against what
-# the gate had predicted, by cross-validation.
+# Are its probabilities calibrated? The fraction of pairs in which the judge was right, against the
+# cross-validated predictions of the gate.
 _ = display.plot(kind="calibration")
 
 # %%
 # Metrics by regime
 # -----------------
 # :class:`~sklearn_selreg.inspection.RegimeDisplay` shows several models side by side. With a
-# `reference` it draws paired differences, which tell whether one is better.
+# `reference`, it draws paired differences, which show whether a model is better.
 from sklearn_selreg.inspection import RegimeDisplay
 from sklearn_selreg.metrics import ranking_report
 
@@ -68,8 +68,8 @@ _ = RegimeDisplay.from_reports(reports, reference="without judge")
 # %%
 # The objective
 # -------------
-# With a judge, the last half of the sweeps is regularized by its preferences. Each one lowers the
-# objective, or it would not be what the sweeps minimize.
+# With a judge, the second half of the sweeps is regularized by its preferences. Each sweep lowers
+# the objective.
 from sklearn_selreg.inspection import LossDisplay
 
 _ = LossDisplay.from_estimator(model)

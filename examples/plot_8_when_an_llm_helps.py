@@ -2,17 +2,18 @@
 When an LLM helps, and when it does not
 =======================================
 
-Three domains, each with recorded answers of a language model. It knows films, and people with long
-histories of ratings like what it expects. People who post the film they saw last night like what
-is on, which it does not know. And of a shop's terse product descriptions nobody can tell what goes
-with what; purchases can. You need not know beforehand which of these your data are: fit with the
-answers and without, and look.
+Three domains, each with recorded answers of a language model. On MovieLens, the model knows the
+films, and people with long rating histories like what it expects. On MovieTweetings, people post
+the film they saw last night, and like what is currently showing, which the model does not know. On
+Online Retail, terse product descriptions do not show which products go together, but purchases do.
+You do not need to know beforehand which case applies to your data: fit with and without the
+answers, and compare.
 """
 
 # %%
 # Three domains
 # -------------
-# All have the same form: interactions in folds, what the items are, and a judge.
+# All have the same format: interactions in folds, a table of items, and a judge.
 from sklearn_selreg.datasets import (
     load_movielens_coldstart,
     load_movietweetings_coldstart,
@@ -28,11 +29,11 @@ for name, data in domains.items():
     print(f"{name}:", *data.item_data.iloc[1000, 1:])
 
 # %%
-# With the judge, and without
-# ---------------------------
-# With its defaults `fit` finds the settings of the factorization in the interactions. To save the
-# time we give what it has found here (`found_params()` returns it); nothing else is tuned. With
-# ``gate=None`` every preference counts, whether the judge has proved right or not.
+# With and without the judge
+# --------------------------
+# By default, `fit` tunes the settings of the factorization on the interactions. To save time, we
+# pass the values it has found here (as returned by `found_params()`); nothing else is tuned. With
+# ``gate=None``, every preference counts, whether or not the judge has proved right.
 from sklearn.base import clone
 
 from sklearn_selreg import SelectiveLLMRegularizedMF
@@ -67,8 +68,8 @@ for name, data in domains.items():
 # %%
 # What it adds
 # ------------
-# We look at the people whom the judge was asked about: for others hardly anything can change. Their
-# likes in other folds are no misses, so they are taken out of the list.
+# We evaluate on the judged users, since little can change for others. Their likes in other folds
+# are excluded from the ranking, because they are not errors.
 import pandas as pd
 
 from sklearn_selreg.metrics import compare_reports, ranking_report, users_needed
@@ -95,10 +96,10 @@ gains = pd.DataFrame(rows).T.sort_index()
 gains.round(4)
 
 # %%
-# NDCG@10 is about the top of the list, AUC about the whole of it. On MovieLens the LLM lifts the
-# top. On MovieTweetings it only helps below: what belongs at the top there is what is popular this
-# week, and whoever believes all that the LLM says pays dearly for it; selectively a little. On
-# Online Retail there is little to gain.
+# NDCG@10 evaluates the top of the list, AUC the whole list. On MovieLens, the LLM improves the top.
+# On MovieTweetings it helps only below: the top should contain what is popular this week, and using
+# all of the LLM's preferences costs much there, selective use a little. On Online Retail there is
+# little to gain.
 import matplotlib.pyplot as plt
 
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
@@ -121,12 +122,12 @@ panels[0].invert_yaxis()
 _ = figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
 
 # %%
-# How many judged people it takes to see a difference of .005 in 4 of 5 cases, and how many we have.
+# Number of judged users, and the number needed to detect a difference of .005 with a power of 80 %.
 pd.DataFrame(needed).T["NDCG@10"][["users", "needed"]].astype("Int64")
 
 # %%
-# What the model says
-# -------------------
-# You need none of this to find out: the gate has tried the judge on interactions it was not shown.
+# The model's own summary
+# -----------------------
+# None of this is required: the gate has tested the judge on interactions that were hidden from it.
 for name in domains:
     print(f"{name}: {models[name]['selective'].judge_summary_}")

@@ -1,4 +1,4 @@
-"""A server on this machine that speaks the Messages API and replays recorded ratings."""
+"""A local server that implements the Messages API and replays recorded ratings."""
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -6,7 +6,7 @@ from threading import Thread
 
 
 def start_replay_server(slates, ratings):
-    """Serve the recorded ratings of slates, live and in batches; return the address."""
+    """Serve the recorded ratings of slates, live and in batches; return the URL."""
     recorded = {
         (slate.history_texts, text): round(99 * rating)
         for slate, rated in zip(slates, ratings, strict=True)

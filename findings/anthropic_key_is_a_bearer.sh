@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# anthropic 2.14.0 sends an API key as "Authorization: Bearer KEY", and no header x-api-key: both the
-# one given as api_key and that of the environment variable ANTHROPIC_API_KEY. Gateways, proxies and
-# mock servers that look for x-api-key, as older clients sent it, answer 401 to a right key.
+# anthropic 2.14.0 sends API keys as "Authorization: Bearer KEY" without an x-api-key header, both for
+# the argument api_key and for the environment variable ANTHROPIC_API_KEY. Gateways, proxies and mock
+# servers that expect x-api-key, as sent by older clients, answer 401 to a valid key.
 # Seen: {'api_key=': ('Bearer sk-mine', None), 'ANTHROPIC_API_KEY': ('Bearer sk-mine', None)}
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# cmfrec 3.5.1.post14: the settings that its documentation calls those of `implicit` are others.
+# cmfrec 3.5.1.post14: the settings documented as equivalent to `implicit` are not equivalent.
 #
 # The docstring of CMF_implicit says that to match implicit "the corresponding hyperparameters here
 # would be use_cg=True, finalize_chol=False, k=100, lambda_=0.01, niter=15, use_float=True, alpha=1".
-# But a like weighs 1 + alpha * value in cmfrec, and alpha * value in implicit 0.7.3. With equal items
-# and alpha=1 in both, the users' factors differ by a quarter and more of the largest one; with
-# implicit's alpha=2 they are equal. So for likes of value 1, implicit's alpha is cmfrec's plus 1, and
-# for counts no alpha of implicit is cmfrec's.
+# But a like has weight 1 + alpha * value in cmfrec, and alpha * value in implicit 0.7.3. With equal
+# items and alpha=1 in both, user factors differ by more than a quarter of the largest one; with
+# alpha=2 in implicit they are equal. For likes of value 1, implicit's alpha is cmfrec's plus 1; for
+# counts, no alpha of implicit is equivalent to cmfrec's.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# cmfrec 3.5.1.post14: by default, users of a fitted CMF_implicit are far from what it solves anew.
+# cmfrec 3.5.1.post14: by default, user factors of a fitted CMF_implicit differ from `factors_warm`.
 #
-# `factors_warm` with the interactions that a user was fitted on gives other factors than `A_`, by
-# more than a third of the largest factor, and other top-10 lists. The documentation of use_cg (the
-# default) tells of "slightly different results ... due to differences in numerical precision"; more
-# iterations do not help (conjugate gradients stop after 3 steps). With finalize_chol=True or
-# use_cg=False both are the same to the last bits. Who saves items and computes users when they come
-# serves other lists than were evaluated.
+# `factors_warm` with the training interactions of a user differs from `A_` by more than a third of the
+# largest factor, and leads to other top-10 lists. The documentation of use_cg (the default) mentions
+# "slightly different results ... due to differences in numerical precision"; more iterations do not
+# help (conjugate gradients stop after 3 steps). With finalize_chol=True or use_cg=False, both agree to
+# the last bits. A service that stores only items and computes users on request thus serves other lists
+# than were evaluated.
 set -euo pipefail
 
 folder=$(mktemp -d)
@@ -52,7 +52,7 @@ def compare(**settings):
     return difference, shared
 
 
-print("cmfrec", version("cmfrec"), "fitted users against the same users solved anew")
+print("cmfrec", version("cmfrec"), "fitted users compared with factors_warm")
 for settings in ({}, {"niter": 50}):
     difference, shared = compare(**settings)
     assert difference > 0.3 and shared < 0.97

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# ibis 12.0.0 with duckdb 2.0.1, the pair that "pip install ibis-framework[duckdb]" gives: whole tables
-# can be read from ibis, batches cannot, and tables in memory cannot be stored.
+# ibis 12.0.0 with duckdb 2.0.1, the versions installed by "pip install ibis-framework[duckdb]": whole
+# tables can be read from ibis, but batches cannot, and in-memory tables cannot be stored.
 #
-# `to_pyarrow_batches` ends in "AttributeError: ... 'fetch_record_batch'", and `create_table(name,
-# table)` of a pyarrow Table in "Parser Error: syntax error at or near "EXISTS"" (of a statement DROP
-# VIEW IF EXISTS without a name). `to_pyarrow` works, and so does `memtable`. So queries of ibis are
-# collected by `to_pyarrow` (as narwhals does), never batch by batch, and our page makes its example of
-# a memtable.
+# `to_pyarrow_batches` raises "AttributeError: ... 'fetch_record_batch'", and `create_table(name,
+# table)` with a pyarrow Table raises "Parser Error: syntax error at or near "EXISTS"" (from a DROP
+# VIEW IF EXISTS statement without a name). `to_pyarrow` and `memtable` work. We therefore read ibis
+# queries with `to_pyarrow` (like narwhals), never in batches, and the example in our documentation
+# uses a memtable.
 set -euo pipefail
 
 folder=$(mktemp -d)
@@ -46,4 +46,4 @@ assert found["to_pyarrow"] == "2 rows", found
 assert "has no attribute 'fetch_record_batch'" in found["to_pyarrow_batches"], found
 assert 'syntax error at or near "EXISTS"' in found["create_table"], found
 PY
-echo "As found."
+echo "Reproduced."

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # implicit 0.7.3: precision_at_k does not divide by K, but by min(K, number of held-out items).
 #
-# A user with one held-out item that is found among 10 has a precision@10 of 1.0; by the usual
-# definition (trec_eval, ranx) it is 0.1. It is not recall either:
-# with more than K held-out items it divides by K. Users count by min(K, held-out items), too: hits of
-# all users over the sum of these, not the mean over users. So numbers of implicit's `precision`
+# A user with one held-out item that is among the top 10 has a precision@10 of 1.0; by the usual
+# definition (trec_eval, ranx) it is 0.1. It is not recall either: with more than K held-out items it
+# divides by K. In addition, users are weighted by min(K, held-out items): it is the hits of all users
+# over the sum of these numbers, not the mean over users. Values of implicit's `precision` therefore
 # cannot be compared with those of other packages.
 set -euo pipefail
 
@@ -34,4 +34,4 @@ print("implicit", version("implicit"))
 print(f"precision@{K}: {found}, by the usual definition {usual}")
 assert found == (1 + 4) / (1 + 4), found
 PY
-echo "As found."
+echo "Reproduced."

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# irspack 0.5.2: IALSRecommender takes `item_features`, but not with its own default of their penalty.
+# irspack 0.5.2: IALSRecommender accepts `item_features`, but not with the default of their penalty.
 #
-# `lambda_item_feature` is 0 by default, and training with features then ends in "ValueError: Feature
-# weight regularization must be positive." Any value above 0 works. Who compares with item features
-# has to pass one (our benchmark takes 1.0), and to tune it: there is no default to start from.
+# `lambda_item_feature` is 0 by default, and training with features then raises "ValueError: Feature
+# weight regularization must be positive." Any positive value works. Comparisons with item features
+# must pass one (our benchmark uses 1.0) and tune it: there is no default to start from.
 set -euo pipefail
 
 folder=$(mktemp -d)
@@ -39,4 +39,4 @@ for settings, result in found.items():
 assert found["default"] == "ValueError: Feature weight regularization must be positive.", found
 assert found["lambda_item_feature=1"] == "trained", found
 PY
-echo "As found."
+echo "Reproduced."

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# scikit-learn 1.9.1: ScoringMonitor refuses two of the ways to give `scoring` that its docstring lists.
+# scikit-learn 1.9.1: ScoringMonitor rejects two of the documented types of `scoring`.
 #
 # "None, the estimator's default evaluation criterion is used" and "a callable that returns a single
-# value" both end in "TypeError: 'float' object is not iterable", in the middle of the fit: only a
-# scorer that is wrapped under a name by the monitor, or by the user, gives the dict it expects. So our
-# pages and examples always pass a dict, {"NDCG@10": scorer}; also for the estimator's own `score`.
+# value" both raise "TypeError: 'float' object is not iterable" during fit: only a scorer under a name,
+# given by the monitor or by the user, returns the expected dict. Our documentation and examples
+# therefore always pass a dict, {"NDCG@10": scorer}, also for the estimator's own `score`.
 set -euo pipefail
 
 folder=$(mktemp -d)
@@ -49,4 +49,4 @@ assert found["None"] == found["a callable"] == wrong, found
 assert found["a string"] == found["a dict of a callable"], found
 assert found["a string"].endswith(" scores"), found
 PY
-echo "As found."
+echo "Reproduced."

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# scikit-learn 1.9.1: a warning that Python shows once a line comes once a FIT in a search.
+# scikit-learn 1.9.1: a warning that Python shows once per line is shown once per FIT in a search.
 #
-# Python's default filter shows the same warning of one line a single time. Within GridSearchCV it is
-# shown for each candidate and fold, as scikit-learn changes the filters around every fit, which makes
-# Python forget what it has shown. An estimator that warns of a setting repeats itself 3 x 5 times;
-# who wants to be heard once has to remember it himself (ours does: tests/estimator/test_warnings.py).
+# Python's default filter shows a warning from the same line only once. In GridSearchCV, it is shown
+# for each candidate and fold: scikit-learn changes the filters around each fit, which makes Python
+# forget what it has shown. An estimator that warns about a setting repeats itself 3 x 5 times. To warn
+# only once, it must remember that itself (ours does: tests/estimator/test_warnings.py).
 set -euo pipefail
 
 folder=$(mktemp -d)

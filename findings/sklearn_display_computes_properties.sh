@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# scikit-learn 1.9.1: showing a fitted estimator in a notebook computes all its properties, and prints them.
+# scikit-learn 1.9.1: the notebook display of a fitted estimator computes and prints all properties.
 #
-# Since 1.9 the HTML display of a fitted estimator has a table of fitted attributes. It reads every name
-# that ends in "_", properties included: a table that a property makes at each access is made for the
-# display, and what it returns is written into the page, as ids of persons are. So a notebook that ends a
-# cell in `model` may take long, and tell what nobody asked for. (Ours lists what is stored, and ids by
-# their number: tests/estimator/test_display.py.)
+# Since 1.9, the HTML display of a fitted estimator has a table of fitted attributes. It reads every
+# name that ends in "_", including properties: a table that is computed on access is computed for the
+# display, and its content, e.g. ids of persons, is written into the page. A notebook cell that ends in
+# `model` may therefore take long and reveal data unintentionally. (Ours shows stored attributes only,
+# and the number of ids: tests/estimator/test_display.py.)
 set -euo pipefail
 
 folder=$(mktemp -d)

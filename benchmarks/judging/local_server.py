@@ -1,8 +1,8 @@
-"""llama.cpp's server with a small model, in a process that may be killed; run by `local_models.py`.
+"""llama.cpp's server with a small model, as a process that can be killed by `local_models.py`.
 
     python local_server.py MODEL PORT N_SLOTS N_CONTEXT
 
-It needs `xllamacpp`. The context is shared out to the slots: each has `N_CONTEXT` tokens.
+Requires `xllamacpp`. The context is divided among the slots: each has `N_CONTEXT` tokens.
 """
 
 import signal
@@ -21,8 +21,10 @@ def main():
     params.port = port
     params.n_parallel = n_slots
     params.n_ctx = n_slots * n_context
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1  # two wait for each other
-    params.swa_full = True  # else a sliding-window model reads the system prompt anew each time
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = (
+        1  # more threads wait for each other
+    )
+    params.swa_full = True  # else a sliding-window model rereads the system prompt each time
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     signal.pause()

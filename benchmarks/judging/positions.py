@@ -1,8 +1,8 @@
-"""How often is a judge said to rate positions? Simulated judges over many seeds, good ones and bad.
+"""How often is a judge reported to rate positions? Good and bad simulated judges, many seeds.
 
-A judge's score of a candidate is so much times its quality, so much times the position shown, and
-so much chance, each of variance 1; ratings are its logistic function. Each judge is asked about 20
-slates, in an order and its reverse or in one order.
+A judge's score of a candidate is a weighted sum of its quality, its position in the prompt, and
+noise, each with variance 1; ratings are the logistic function of the score. Each judge rates 20
+slates, in one order or in an order and its reverse.
 
     python benchmarks/judging/positions.py [--seeds 500]
 
@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository
 from internals import PositionBias
 from tqdm.auto import tqdm
 
-# Of item, position and chance; ratings rounded to so many digits; part of them missing.
+# Weights of item, position and noise; digits of the ratings; fraction of missing ratings.
 JUDGES = {
     "knows items, errs half": (1, 0, 1, 2, 0),
     "the same, half of the ratings missing": (1, 0, 1, 2, 0.5),
@@ -40,7 +40,7 @@ N_SLATES = 20
 
 
 def answers(judge, size, n_orders, rng):
-    """Return what a judge answers to some slates, as `PositionBias.of` takes it."""
+    """Return a judge's answers to `N_SLATES` slates, as input of `PositionBias.of`."""
     item, position, chance, digits, missing = judge
     places = np.arange(size) - (size - 1) / 2
     places /= places.std()
@@ -57,7 +57,7 @@ def answers(judge, size, n_orders, rng):
 
 
 def share_accused(judge, size, n_orders, n_seeds):
-    """Return in which fraction of the seeds a judge is said to rate positions."""
+    """Fraction of the seeds in which a judge is reported to rate positions."""
     found = [
         PositionBias.of(answers(judge, size, n_orders, np.random.default_rng(seed)))
         for seed in range(n_seeds)
@@ -66,7 +66,7 @@ def share_accused(judge, size, n_orders, n_seeds):
 
 
 def as_table(results):
-    """Write the results as a table of Markdown."""
+    """Build the Markdown table."""
     titles = [f"{size} candidates, {'two' if n == 2 else 'one'}" for size, n in SHAPES]
     lines = ["| judge | " + " | ".join(titles) + " |", "|---" * (1 + len(titles)) + "|"]
     for name, row in results["accused"].items():
@@ -75,7 +75,7 @@ def as_table(results):
 
 
 def main():
-    """Run all, and write the results."""
+    """Run all judges, and store the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

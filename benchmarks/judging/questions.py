@@ -1,22 +1,24 @@
-"""Which questions to ask: the choice of the package against a random one, at equal budget.
+"""Which questions to ask: the package's choice compared with a random one, at equal budget.
 
-Run ``python benchmarks/judging/questions.py [--seeds 3]``. Writes
-``benchmarks/results/questions.json``. On MovieLens, with intervals over users (paired bootstrap):
+Run ``python benchmarks/judging/questions.py [--seeds 3] [--show]``. Writes
+``benchmarks/results/questions.json`` and the table in ``benchmarks/README.md``. On MovieLens, with
+95 % intervals (paired bootstrap over users). Settings are tuned once per seed, without a judge,
+and all compared models use them.
 
-- *recorded*: of the recorded supervision questions those of a quarter or half of the users are
-  asked, users with short histories first or at random; all calibration questions are asked.
-- *free*: `ContentJudge` answers 400 or 941 questions, by `sample_slates` or about random users
-  and random new films (as many of them calibration). It reads what films are; the model does not
-  (`item_encoder=None`), so that the judge has something to tell it. In *free, known*, the model has
-  the same texts as features.
+- *recorded*: the recorded supervision questions of a quarter or half of the users are asked, short
+  histories first or at random; all calibration questions are asked.
+- *free*: `ContentJudge` answers 400 or 941 questions, selected by `sample_slates` or about random
+  users and random new films (with the same number of calibration questions). It reads item texts
+  that the model does not have (``item_encoder=None``), so that its answers are informative. In
+  *free, known*, the model has the same texts as features.
 
-``--recipes`` compares recipes instead, by which candidates are drawn, and writes
-``benchmarks/results/recipes.json``: in made-up worlds, where a judge knows less of rare items and
-short histories, and with `ContentJudge` on MovieLens (*free*).
+``--recipes`` compares recipes for drawing candidates instead, and writes
+``benchmarks/results/recipes.json``: on synthetic data, where a judge knows less about rare items
+and short histories, and with `ContentJudge` on MovieLens (*free*), with fixed settings
+(``tuning=None``).
 """
 
 import argparse
-import json
 import sys
 import warnings
 from pathlib import Path
@@ -26,11 +28,12 @@ import pandas as pd
 from scipy.special import expit, softmax
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository  # isort: skip
 import data_sets
 import movielens as demo
+from formatting import interval, table
 from internals import (
     ChosenSlates,
     Recipe,
@@ -52,10 +55,13 @@ from sklearn_selreg.datasets import load_movielens_coldstart, make_interactions
 from sklearn_selreg.judges import ContentJudge, PrecomputedJudge
 from sklearn_selreg.metrics import compare_reports
 
+MAKER = "benchmarks/judging/questions.py"
+RESULTS = repository.RESULTS / "questions.json"
+RECIPE_RESULTS = repository.RESULTS / "recipes.json"
 FOLDS = ("valid", "test")
-N_FREE = (400, 941)  # 941: a supervision question for each user
+N_FREE = (400, 941)  # 941: one supervision question per user
 BEFORE = "13 of 100"
-# Of every 20 candidates.
+# Composition of 20 candidates.
 RECIPES = {
     BEFORE: Recipe(best=((100, 13),), popular=3, tail=4),
     "8 of 30, 5 of 100": Recipe(best=((30, 8), (100, 5)), popular=3, tail=4),
@@ -66,11 +72,11 @@ RECIPES = {
 GATES = {"gate": "auto", "no gate": None}
 N_SIMULATED = (400, 900)
 TOPS = (10, 30)
-_N_TESTED = 200  # users by whose best items all gates are compared
+_N_TESTED = 200  # users whose best items are used to compare the gates
 
 
 def priority(data, interactions, features):
-    """Return the user ids in the order in which they are asked about."""
+    """Return the user ids in the order of their selection."""
     n_users = len(interactions.users)
     chosen = sample_slates(
         interactions, features, max_slates=n_users, calibration_fraction=0, size=20
@@ -79,7 +85,7 @@ def priority(data, interactions, features):
 
 
 def recorded(data, users):
-    """Make a judge of the calibration questions and of the supervision questions of some users."""
+    """Return a judge with all calibration questions, and the supervision questions of `users`."""
     questions = data.judge.judged_slates()
     likes = data.train.groupby("user")["item"].agg(set).to_dict()
     made = demo.bad_judges.records(questions, questions.answers)
@@ -94,7 +100,7 @@ def recorded(data, users):
 
 
 def random_questions(interactions, like, random):
-    """Ask random users about random new films; as many hide likes as in another choice."""
+    """Draw random users and random new films, with as many calibration questions as `like`."""
     history, indptr = interactions.history, interactions.matrix.indptr
     lengths = np.diff(indptr)
     able = random.permutation(np.flatnonzero(lengths >= 4))[: like.calibrates.sum()]
@@ -113,26 +119,26 @@ def random_questions(interactions, like, random):
 
 
 def answered(questions, interactions, texts):
-    """Have `ContentJudge` answer, and return a judge of the answers."""
+    """Return a judge with the answers of `ContentJudge`."""
     slates = make_slates(questions, interactions, texts)
     judged = gather(slates, ContentJudge().answers(slates), interactions)
     return PrecomputedJudge(demo.bad_judges.records(judged, judged.answers))
 
 
 def compare(data, ours, theirs, seeds, **settings):
-    """Fit with two judges and without any for each seed, and compare."""
-    models = {
-        name: [demo.ours(data, seed, make(seed), **settings) for seed in range(seeds)]
-        for name, make in (("chosen", ours), ("random", theirs), ("no judge", lambda _: None))
-    }
-    table = {}
+    """Compare two judges and no judge for each seed, at the same settings."""
+    models = {"no judge": [demo.ours(data, seed, **settings) for seed in range(seeds)]}
+    tuned = [settings | model.found_params() for model in models["no judge"]]
+    for name, make in (("chosen", ours), ("random", theirs)):
+        models[name] = [demo.ours(data, seed, make(seed), **tuned[seed]) for seed in range(seeds)]
+    found = {}
     for fold in FOLDS:
         reports = {
             name: demo.average([demo.evaluate(m, data, fold)["all"] for m in fitted])
             for name, fitted in models.items()
         }
         compared = compare_reports(reports["chosen"], reports["random"])
-        table[fold] = {
+        found[fold] = {
             column: {
                 "chosen": demo.pick(reports["chosen"], column),
                 "random": demo.pick(reports["random"], column),
@@ -141,14 +147,14 @@ def compare(data, ours, theirs, seeds, **settings):
             }
             for column in demo.COLUMNS
         }
-    return table
+    return found
 
 
 # -- recipes -----------------------------------------------------------------------------------
 
 
 class Simulated:
-    """A made-up world: all interactions are fitted, and the truth is known."""
+    """Synthetic data: models are fitted to all interactions, and the truth is known."""
 
     def __init__(self, name, seed):
         self.world = make_interactions(
@@ -167,7 +173,7 @@ class Simulated:
 
     @property
     def items(self):
-        """Ids, in the order of the columns."""
+        """Item ids, in the order of the columns."""
         return self.interactions.items
 
     def fit(self, judge, gate):
@@ -183,12 +189,12 @@ class Simulated:
         ).fit(self.world.X)
 
     def answers(self, questions):
-        """Ask the judge, who needs no texts."""
+        """Query the judge, which needs no texts."""
         slates = make_slates(questions, self.interactions, np.full(len(self.items), "", object))
         return gather(slates, self.world.judge.answers(slates), self.interactions)
 
     def measure(self, model):
-        """Return what NDCG@10 and AUC of each user's next item are to be expected to be."""
+        """Expected NDCG@10 and AUC of each user's next item."""
         scores = np.where(self.new, ranked(model), -np.inf)
         rank = np.argsort(np.argsort(-scores, axis=1), axis=1)
         gain = np.where(rank < 10, 1 / np.log2(rank + 2), 0)
@@ -198,10 +204,9 @@ class Simulated:
         )
 
     def divergence(self, model, judged):
-        """Return how far the gate's probabilities of preferences are from the true ones, in nats.
+        """Mean Kullback-Leibler divergence of the gate's from the true preferences, in nats.
 
-        The mean Kullback-Leibler divergence over pairs, which weigh as much as it is likely that
-        the user's next item is one of the two.
+        Pairs are weighted by the probability that the user's next item is one of the two.
         """
         if model.gate_ is None:
             return np.nan
@@ -220,12 +225,12 @@ class Simulated:
 
 
 def ranked(model):
-    """Return the scores of all items for all users."""
+    """Scores of all items for all users."""
     return model.user_factors_ @ model.item_factors_.T
 
 
 def coverage(questions, interactions, model):
-    """Tell which share of a model's best new items is judged, of users who are asked about."""
+    """Fraction of a model's best new items that are judged, for the users with questions."""
     scores = np.where(interactions.matrix.toarray() > 0, -np.inf, ranked(model))
     asked = np.zeros(scores.shape, dtype=bool)
     supervises = np.flatnonzero(~questions.calibrates)
@@ -237,14 +242,14 @@ def coverage(questions, interactions, model):
 
 
 def hidden(questions, interactions):
-    """Return how many candidates calibration questions hide, on average."""
+    """Mean number of hidden candidates per calibration question."""
     which = np.flatnonzero(questions.calibrates)
     liked = interactions.matrix[questions.users[which]].toarray() > 0
     return np.mean([liked[n, questions.candidates[q]].sum() for n, q in enumerate(which)])
 
 
 def about_the_best(world, model, like):
-    """Ask about 20 of the 30 best new items, by a model, of users who are asked about."""
+    """Draw 20 of the 30 best new items of a model, for users with questions."""
     users = np.unique(like.users[~like.calibrates])[:_N_TESTED]
     random = np.random.default_rng(world.seed)
     best = np.argsort(-np.where(world.new, ranked(model), -np.inf)[users], axis=1)[:, :30]
@@ -255,12 +260,12 @@ def about_the_best(world, model, like):
 
 
 def simulate(name, seed, progress):
-    """Compare recipes in a world.
+    """Compare recipes on synthetic data.
 
     Returns
     -------
     users : DataFrame
-        Metrics of each user, by the names of a recipe and a gate.
+        Metrics of each user, with the names of the recipe and the gate.
     facts : list of dict
     """
     world = Simulated(name, seed)
@@ -298,9 +303,9 @@ def simulate(name, seed, progress):
 
 
 def summarize(users):
-    """Average the metrics, and their differences from the recipe before.
+    """Average the metrics, and their differences from the recipe `BEFORE`.
 
-    Each cell has the mean, the mean difference, and its standard error over users.
+    Each cell holds the mean, the mean difference, and its standard error over users.
     """
     rows = []
     key = ["seed", "user"]
@@ -360,11 +365,11 @@ def free(data, interactions, features, texts, seeds, progress):
     return rows
 
 
-def compare_recipes(data, interactions, features, texts, seeds):
-    """Run the comparison of recipes, and write the results."""
+def compare_recipes(data, interactions, features, texts, seeds, path):
+    """Compare recipes, and store the results."""
     names = ("dense", "sparse")
     n_fits = len(RECIPES) * len(GATES) * 2 * (len(names) * seeds + 2)
-    results = {"seeds": seeds}
+    results = {"made": repository.provenance(seeds=seeds)}
     with tqdm(total=n_fits) as progress:
         for name in names:
             made = [simulate(name, seed, progress) for seed in range(seeds)]
@@ -374,24 +379,24 @@ def compare_recipes(data, interactions, features, texts, seeds):
                 "facts": facts.round(5).to_dict("records"),
                 "metrics": summarize(pd.concat([users for users, _ in made])),
             }
-            write("recipes", results)
+            repository.save(path, results)
         results["movielens"] = free(data, interactions, features, texts, seeds, progress)
-    write("recipes", results)
+    repository.save(path, results)
 
 
-def compare_choices(data, interactions, features, texts, seeds):
-    """Compare the choice of the package with a random one, and write the results."""
+def compare_choices(data, interactions, features, texts, seeds, path):
+    """Compare the package's choice with a random one, and store the results."""
     order = priority(data, interactions, features)
-    results = {"seeds": seeds}
-    for share in (0.25, 0.5):
-        n_users = round(share * len(order))
+    results = {"made": repository.provenance(seeds=seeds)}
+    for fraction in (0.25, 0.5):
+        n_users = round(fraction * len(order))
         first = recorded(data, order[:n_users])
 
         def at_random(seed, n_users=n_users):
             users = np.random.default_rng(seed).permutation(order)[:n_users]
             return recorded(data, users)
 
-        results[f"recorded {share:.0%}"] = compare(data, lambda _, j=first: j, at_random, seeds)
+        results[f"recorded {fraction:.0%}"] = compare(data, lambda _, j=first: j, at_random, seeds)
     for n_questions in N_FREE:
         for name, known, settings in (
             ("free", None, {"item_encoder": None}),
@@ -407,36 +412,46 @@ def compare_choices(data, interactions, features, texts, seeds):
             results[f"{name} {n_questions}"] = compare(
                 data, lambda _, j=judge: j, at_random, seeds, **settings
             )
-    write("questions", results)
-    for name, folds in results.items():
-        if name != "seeds":
-            for fold, columns in folds.items():
-                for column, cell in columns.items():
-                    print(f"{name:16} {fold:6} {column:16}", cell)
+    repository.save(path, results)
 
 
-def write(name, results):
-    """Write results as JSON."""
-    text = json.dumps(results, indent=1)
-    (repository.RESULTS / f"{name}.json").write_text(text + "\n")
+def as_table(results):
+    """Build the Markdown table of the differences chosen - random."""
+    columns = sorted(demo.COLUMNS, key=lambda column: column.startswith("NDCG"))  # AUC first
+    rows = [
+        [name, fold, *(interval(cells[column]["difference"]) for column in columns)]
+        for name, folds in results.items()
+        if name != "made"
+        for fold, cells in folds.items()
+    ]
+    return table(["questions", "fold", *columns], rows, left=2)
+
+
+def run(compare_all, seeds, path):
+    """Prepare MovieLens, and run a comparison on it."""
+    warnings.simplefilter("ignore")
+    data = load_movielens_coldstart()
+    items = read_item_data(data.item_data, "item")
+    interactions = index_interactions(
+        data.train, **demo.ID_COLUMNS, time_col="time", extra_items=items.ids
+    )
+    features = encode_items("auto", items, interactions.items)[0]
+    texts = describe(interactions.items, items, None)
+    compare_all(data, interactions, features, texts, seeds, path)
 
 
 def main():
-    """Run all and write the results."""
+    """Run the comparison of choices or of recipes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--recipes", action="store_true")
+    parser.add_argument("--recipes", action="store_true", help="compare recipes instead")
+    repository.add_output_options(parser, None)
     args = parser.parse_args()
-    warnings.simplefilter("ignore")
-    data = load_movielens_coldstart()
-    table = read_item_data(data.item_data, "item")
-    interactions = index_interactions(
-        data.train, **demo.ID_COLUMNS, time_col="time", extra_items=table.ids
-    )
-    features = encode_items("auto", table, interactions.items)[0]
-    texts = describe(interactions.items, table, None)
-    run = compare_recipes if args.recipes else compare_choices
-    run(data, interactions, features, texts, args.seeds)
+    path = args.output or (RECIPE_RESULTS if args.recipes else RESULTS)
+    if not args.show:
+        run(compare_recipes if args.recipes else compare_choices, args.seeds, path)
+    if not args.recipes:
+        repository.show(MAKER, as_table(repository.load(path)), path == RESULTS)
 
 
 if __name__ == "__main__":

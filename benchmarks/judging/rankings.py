@@ -1,15 +1,15 @@
-"""What would it cost to ask for rankings instead of ratings? By the recorded answers, as rankings.
+"""What is lost by asking for rankings instead of ratings? Based on the recorded answers.
 
-Each recorded answer is turned into the ranking that it implies, equal ratings in random order, and
-read as a live judge with ``ask="ranking"`` reads one: ratings at equal steps from 1 to 0. For
-both forms, of the same answers: the fraction of pairs of a known positive and another candidate
-that is right, what the gate makes of it, and NDCG@10 on `valid` with the judge where the gate
-trusts it, less that without judge. It says what is lost by the form, not what a model would answer
-if it were asked to rank.
+Each recorded answer is converted to the ranking it implies, with ties in random order, and read
+like a ranking of a live judge with ``ask="ranking"``: as equally spaced ratings from 1 to 0. For
+both forms of the same answers: the accuracy on pairs of a known positive and another candidate,
+the results of the gate, and the difference in NDCG@10 on `valid` between selective use and no
+judge, with the fixed settings of `gate.py`. This measures the loss of the form, not how a model
+would answer if asked to rank.
 
     python benchmarks/judging/rankings.py [--jobs N] [--tokenizer http://127.0.0.1:8080]
 
-With the address of a server of llama.cpp tokens of an answer are counted by its model. Writes
+With the address of a llama.cpp server, the tokens of answers are counted with its model. Writes
 ``benchmarks/results/rankings.json`` and the table in ``docs/judges.md``.
 """
 
@@ -24,7 +24,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository  # isort: skip
 import bad_judges
@@ -38,11 +38,11 @@ from sklearn_selreg.judges import PrecomputedJudge
 
 FORMS = ("no judge", "ratings", "ranking")
 VIEWS = ("without_other_likes", "judged")
-SIZES = (5, 10, 20)  # candidates in answers whose tokens are counted
+SIZES = (5, 10, 20)  # candidates of the answers whose tokens are counted
 
 
 def ranked(ratings, random):
-    """Return the ratings of the ranking that some ratings imply: 1 the best, 0 the last."""
+    """Convert ratings to those of the implied ranking: from 1 for the first to 0 for the last."""
     known = np.flatnonzero(~np.isnan(ratings))
     shuffled = random.permutation(known)
     order = shuffled[np.argsort(-ratings[shuffled], kind="stable")]
@@ -52,7 +52,7 @@ def ranked(ratings, random):
 
 
 def ranking_judge(judge, seed):
-    """Return a judge that gave the same answers as rankings."""
+    """Return a judge with the same answers in the form of rankings."""
     slates, random = judge.judged_slates(), np.random.default_rng(seed)
     answers = slates.answers.copy()
     for start, stop in zip(slates.indptr[:-1], slates.indptr[1:], strict=True):
@@ -62,7 +62,7 @@ def ranking_judge(judge, seed):
 
 
 def measure(name, form, seed):
-    """Fit with a form of the answers; return reports of the views, and what the gate says."""
+    """Fit with a form of the answers; return reports of the views, and the gate's results."""
     data = domains.load(name)
     judge = {"no judge": None, "ratings": data.judge}.get(form, data.judge)
     if form == "ranking":
@@ -84,7 +84,7 @@ def measure(name, form, seed):
 
 
 def count_tokens(address):
-    """Return the mean tokens of random answers of each size and form, by a server's tokenizer."""
+    """Mean tokens of random answers of each size and form, counted by a server."""
     random, found = np.random.default_rng(0), {}
     for size in SIZES:
         counts = []
@@ -108,7 +108,7 @@ def _n_tokens(address, text):
 
 
 def gather(name, done):
-    """Average what was measured of a domain over the seeds."""
+    """Average the results of a domain over the seeds."""
     runs = {form: [result for f, result in done if f == form] for form in FORMS}
     means = {
         form: {view: reports.average([found[view] for found, _ in some]) for view in VIEWS}
@@ -132,7 +132,7 @@ def gather(name, done):
 
 
 def as_table(results):
-    """Write the results as a small table of Markdown."""
+    """Build the Markdown tables."""
     lines = [
         "| data | answers | pairs right | log-loss | used | NDCG@10 | less no judge |",
         "|---|---|---|---|---|---|---|",
@@ -153,12 +153,12 @@ def as_table(results):
 
 
 def main():
-    """Run all, and write the results."""
+    """Run all domains, and store the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--tokenizer", help="address of a server of llama.cpp")
+    parser.add_argument("--tokenizer", help="address of a llama.cpp server")
     args = parser.parse_args()
     tokens = count_tokens(args.tokenizer) if args.tokenizer else {}
     tasks = [(name, form, seed) for name, n in SEEDS.items() for form in FORMS for seed in range(n)]

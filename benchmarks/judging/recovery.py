@@ -1,36 +1,37 @@
-"""Does the gate find out where a judge is reliable? In made-up worlds, where that is known.
+"""Does the gate learn where a judge is reliable? On synthetic data, where this is known.
 
-For each world and seed: the rank correlation, over the preferences that regularize, of the gate's
-trust with the judge's true reliability (mean of the two items), at several values of the gate's
-`support`. 0 stands for a gate that trusts the judge alike in all contexts.
+For each judge and seed: the rank correlation, over the preferences that regularize, between the
+gate's trust and the judge's true reliability (mean of the two items), for several values of the
+gate's `support`. A correlation of 0 stands for a gate with the same trust in all contexts. All
+values of `support` are compared on the same fit, with fixed settings (``tuning=None``).
 
-    python benchmarks/judging/recovery.py [--seeds 10]
+    python benchmarks/judging/recovery.py [--seeds 10] [--show]
 
-Writes ``benchmarks/results/recovery.json``.
+Writes ``benchmarks/results/recovery.json`` and the table in ``benchmarks/README.md``.
 """
 
 import argparse
-import json
-import platform
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository
+from formatting import number, table
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
 from sklearn_selreg.datasets import make_interactions
 
-OUTPUT = repository.RESULTS / "recovery.json"
+MAKER = "benchmarks/judging/recovery.py"
+RESULTS = repository.RESULTS / "recovery.json"
 SIZES = {"n_users": 600, "n_items": 400, "n_interactions": 12_000}
 SUPPORTS = (2.0, 1.0, 0.5, 0.0)
-# The reliability at h items shown and n interactions of the item.
+HIGH = 0.8  # correlations above are counted
+# Reliability as a function of the history length h and the item's number of interactions n.
 WORLDS = {
     "rises with history": lambda h, n: 0.9 * h / 10,
     "falls with history": lambda h, n: 0.9 / h,
@@ -51,7 +52,7 @@ class Recorder(ReliabilityGate):
 
 
 def recover(reliability, seed):
-    """Return the rank correlation for each of `SUPPORTS`."""
+    """Return the rank correlation for each value of `SUPPORTS`."""
     data = make_interactions(
         **SIZES,
         judge_reliability=lambda h, n: reliability(np.clip(h, 1, 10), n),
@@ -82,35 +83,49 @@ def recover(reliability, seed):
     return np.round(found, 3).tolist()
 
 
+def as_table(results):
+    """Build the Markdown table: mean, minimum, and how often the correlation is high."""
+    default = ReliabilityGate().support
+    measured = results["rank_correlation"]
+    supports = [s for s in SUPPORTS if all(str(s) in found for found in measured.values())]
+    columns = [f"{s:g} (default)" if s == default else f"{s:g}" for s in supports]
+    rows = []
+    for name, by_support in measured.items():
+        found = [by_support[str(support)] for support in supports]
+        rows.append(
+            [
+                name,
+                *(
+                    f"{number(np.mean(values), 2)}, {number(min(values), 2)}, "
+                    f"{sum(value > HIGH for value in values)} of {len(values)}"
+                    for values in found
+                ),
+            ]
+        )
+    return table(["reliability of the judge", *columns], rows)
+
+
 def main():
-    """Run all worlds, and write and show the results."""
+    """Run all judges and seeds, and store the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=10, help="how many (default %(default)s)")
+    parser.add_argument("--seeds", type=int, default=10, help="number (default %(default)s)")
+    repository.add_output_options(parser, RESULTS)
     args = parser.parse_args()
-    results = {}
-    with tqdm(total=len(WORLDS) * args.seeds) as progress:
-        for name, reliability in WORLDS.items():
-            found = []
-            for seed in range(args.seeds):
-                found.append(recover(reliability, seed))
-                progress.update()
-            by_support = dict(zip(map(str, SUPPORTS), np.transpose(found).tolist(), strict=True))
-            results[name] = by_support
-            for support, values in by_support.items():
-                above = sum(value > 0.8 for value in values)
-                progress.write(
-                    f"{name:<30} support {support}: mean {np.mean(values):.2f}, min "
-                    f"{min(values):.2f}, above .8 in {above} of {args.seeds}"
-                )
-    packages = ("scikit-learn", "implicit", "numpy", "scipy", "pandas")
-    report = {
-        "sizes": SIZES,
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
-        "rank_correlation": results,
-    }
-    OUTPUT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if not args.show:
+        results = {}
+        with tqdm(total=len(WORLDS) * args.seeds) as progress:
+            for name, reliability in WORLDS.items():
+                found = []
+                for seed in range(args.seeds):
+                    found.append(recover(reliability, seed))
+                    progress.update()
+                by_support = np.transpose(found).tolist()
+                results[name] = dict(zip(map(str, SUPPORTS), by_support, strict=True))
+        made = repository.provenance(seeds=args.seeds, sizes=SIZES)
+        repository.save(args.output, {"made": made, "rank_correlation": results})
+    repository.show(MAKER, as_table(repository.load(args.output)), args.output == RESULTS)
 
 
 if __name__ == "__main__":

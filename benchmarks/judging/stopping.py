@@ -1,8 +1,8 @@
-"""Does `stop_if_useless` stop the right judges? Simulated ones, whose knowledge is known.
+"""Does `stop_if_useless` stop the right judges? Simulated judges of known reliability.
 
-For each judge and seed, in a world of `make_interactions`: whether asking would stop after the
-first 30 calibration slates, and for the first seeds what all slates would have led to: the part of
-the preferences that the gate uses, and by how much NDCG@10 on held-out interactions changes.
+For each judge and seed, on synthetic data (`make_interactions`): whether judging would stop after
+the first 30 calibration slates. For the first seeds also the result of judging all slates: the
+fraction of preferences that the gate uses, and the change in NDCG@10 on held-out interactions.
 
     python benchmarks/judging/stopping.py [--seeds 20] [--fits 3]
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository
 from internals import FIRST_SLATES, early_accuracy, gather, index_interactions
@@ -33,7 +33,7 @@ from sklearn_selreg.model_selection import LeaveLastOut
 SIZES = {"n_users": 600, "n_items": 400, "n_interactions": 12_000}
 COLUMNS = {"user_col": "user", "item_col": "item", "time_col": "time"}
 FIXED = {"tuning": None, "factors": 16, "random_state": 0}
-# Reliability, and what the judge knows.
+# Reliability, and kind of knowledge.
 JUDGES = {
     "noise": (0.0, "tastes"),
     "knows popularity only": (0.9, "popularity"),
@@ -46,7 +46,7 @@ JUDGES = {
 
 
 def fit(train, **settings):
-    """Fit a model of fixed settings."""
+    """Fit a model with fixed settings."""
     model = SelectiveLLMRegularizedMF(**COLUMNS, **FIXED, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GateWarning)
@@ -54,14 +54,14 @@ def fit(train, **settings):
 
 
 def split(seed):
-    """Return a world's interactions to fit and to evaluate on, and its judge."""
+    """Return training and held-out interactions of synthetic data, and its judge."""
     data = make_interactions(**SIZES, random_state=seed)
     train, test = next(LeaveLastOut(**COLUMNS).split(data.X))
     return data.X.iloc[train], data.X.iloc[test], data.judge
 
 
 def would_stop(train, judge):
-    """Return whether asking would stop after the first calibration slates."""
+    """Whether judging would stop after the first calibration slates."""
     plan = SelectiveLLMRegularizedMF(**COLUMNS, **FIXED, judge=judge).plan_judging(train)
     likes = train.groupby("user")["item"].agg(set)
     first = [s for s in plan.slates if likes[s.user] & set(s.candidates)][:FIRST_SLATES]
@@ -71,7 +71,7 @@ def would_stop(train, judge):
 
 
 def worth(train, test, judge):
-    """Return which part of the preferences the gate uses, and the change of NDCG@10."""
+    """Return the fraction of preferences that the gate uses, and the change in NDCG@10."""
     models = fit(train, judge=judge), fit(train)
     with_judge, without = (
         ranking_report(model, test, train=train, user_col="user", item_col="item")["NDCG@10"][
@@ -84,7 +84,7 @@ def worth(train, test, judge):
 
 
 def as_table(results):
-    """Write the results as a table of Markdown."""
+    """Build the Markdown table."""
     lines = [
         "| judge | stopped | preferences used otherwise | change of NDCG@10 otherwise |",
         "|---|---|---|---|",
@@ -99,7 +99,7 @@ def as_table(results):
 
 
 def main():
-    """Run all, and write the results."""
+    """Run all judges and seeds, and store the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,7 +1,7 @@
-"""What each part contributes: one part changed at a time, on MovieLens.
+"""Contribution of each part on MovieLens: one part is changed at a time.
 
-All other settings are the fixed ones (`tuning=None`), so that a change of one part does not change
-them. Differences are to these settings, except where the LLM's gain without a part is meant.
+All other settings are fixed (`tuning=None`), so that a change does not affect them. Differences are
+relative to the fixed settings, except for the LLM's gain without a part.
 """
 
 import data_sets
@@ -36,9 +36,9 @@ CHANGES = {
     "margin .2": {"margin": 0.2},
     "margin .8": {"margin": 0.8},
 }
-# Other losses of the margin.
+# Other margin losses.
 LOSSES = {"hinge, not squared": Hinge, "logistic": Logistic}
-LOSS_WEIGHT = 0.4  # of llm_weight: the slope of the squared hinge at half of the margin .4
+LOSS_WEIGHT = 0.4  # times llm_weight: slope of the squared hinge at half the margin of .4
 WITHOUT = {
     "": {},
     ", no feature prior": {"item_encoder": None},
@@ -47,7 +47,7 @@ WITHOUT = {
 
 
 def fit(name, seed):
-    """Report on the test fold with one change."""
+    """Evaluate one change on `test`."""
     data = data_sets.load("movielens")
     if name.startswith(NO_LLM):
         model = no_llm(data, seed, tuning=None, **WITHOUT[name.removeprefix(NO_LLM)])
@@ -61,7 +61,7 @@ def fit(name, seed):
 
 
 def main(seeds, n_jobs):
-    """Run all, and write the results."""
+    """Run all changes, and store the results."""
     data = data_sets.load("movielens")
     names = [*CHANGES, *LOSSES, *(NO_LLM + part for part in WITHOUT)]
     reports = evaluation.by_seed(fit, names, seeds, n_jobs, "ablations")

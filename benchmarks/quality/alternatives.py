@@ -1,7 +1,7 @@
-"""Other ways to use an LLM's answers, on our own backbone: those of the paper, and other losses.
+"""Other ways to use an LLM's answers on our backbone: those of the paper, and other losses.
 
-They differ from `SelectiveLLMRegularizedMF` in what regularizes its last sweeps, and in nothing
-else: features, biases, weights, number of sweeps and the last update of the users are the same.
+They differ from `SelectiveLLMRegularizedMF` only in the regularizer of the last sweeps: features,
+biases, weights, number of sweeps and the last update of the users are the same.
 """
 
 import sys
@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 from internals import (
     COLD_BELOW,
@@ -30,17 +30,17 @@ from internals import (
 
 from sklearn_selreg import ReliabilityGate, SelectiveLLMRegularizedMF
 
-_SMALLEST_HINGE = 0.1  # of the margin: below it a hinge is rounded off
+_SMALLEST_HINGE = 0.1  # times the margin; smaller hinges are smoothed
 
 
 # -- gates -------------------------------------------------------------------------------------
 
 
 class FixedRule(TransformerMixin, BaseEstimator):
-    """The paper's rule without learning: trust the LLM for cold users and tail items alone.
+    """The paper's rule without learning: trust the LLM only for cold users and tail items.
 
-    The weight of a pair is the mean over its items of "the user is cold, or the item is tail". To
-    be used by `FixedMarginMF`: in the paper's loss all pairs ask for the same margin.
+    The weight of a pair is the mean over its items of "the user is cold, or the item is tail". For
+    use in `FixedMarginMF`: in the paper's loss, all pairs have the same margin.
     """
 
     def fit(self, Z, y=None, groups=None):
@@ -55,15 +55,15 @@ class FixedRule(TransformerMixin, BaseEstimator):
 
 
 class RuleGate(TransformerMixin, BaseEstimator):
-    """Our gate with other rules, and without some of its evidence.
+    """Our gate with other rules, or without some of its evidence.
 
     Parameters
     ----------
     rule : str
-        What the weight is. The LLM's log-odds, where each of the three log-odds of
-        `ReliabilityGate` exceeds the threshold ("three"), the LLM's and the total ones ("two"), or
-        the LLM's alone ("own"); the "total" ones where they exceed it; the "probability" 2 p - 1 of
-        "three", or "one" where these count; the "gap" alone, without any calibration.
+        Definition of the weight: the LLM's log-odds if all three log-odds of `ReliabilityGate`
+        exceed the threshold ("three"), if the LLM's and the total ones do ("two"), or if the LLM's
+        do ("own"); the "total" log-odds if they exceed it; the "probability" 2 p - 1 of "three";
+        "one" if "three" is positive; or the "gap", without any calibration.
     drop : tuple of str
         Columns of evidence to leave out.
     threshold : float
@@ -75,7 +75,7 @@ class RuleGate(TransformerMixin, BaseEstimator):
         self.threshold = threshold
 
     def fit(self, Z, y, groups=None, sample_weight=None):
-        """Fit the gate on the evidence that is left."""
+        """Fit the gate on the remaining evidence."""
         kept = Z.drop(columns=list(self.drop))
         gate = ReliabilityGate(threshold=self.threshold)
         self.gate_ = gate.fit(kept, y, groups=groups, sample_weight=sample_weight)
@@ -103,21 +103,21 @@ class RuleGate(TransformerMixin, BaseEstimator):
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What a regularizer is made of.
+    """Input of a regularizer.
 
     Attributes
     ----------
     slates : Slates
-        All that was judged, with the answers.
+        All judged slates, with the answers.
     terms : SlateTerms
-        The preferences that the gate trusts.
+        Preferences that the gate trusts.
     matrix : csr_matrix of shape (n_users, n_items)
         Interactions.
     users, items : ndarrays of shape (n_users, k) and (n_items, k), float32
-        Factors without preferences, with columns of biases from `n_factors` on.
+        Factors fitted without preferences; columns from `n_factors` on are biases.
     n_factors : int
     weight : float
-        Of a preference, beside the confidences.
+        Weight of a preference, relative to the confidences.
     margin : float
     """
 
@@ -133,18 +133,18 @@ class Judged:
 
 @dataclass(frozen=True, eq=False)
 class _OtherLoss(PreferenceLoss):
-    """Preferences whose loss is that of a regularizer."""
+    """Preferences with the loss of a regularizer."""
 
     regularizer: object
 
 
 @dataclass(frozen=True)
 class _Backbone(ALSBackbone):
-    """Our backbone, whose problem a regularizer may make."""
+    """Our backbone, with a problem that a regularizer may replace."""
 
     @classmethod
     def like(cls, backbone):
-        """Return it with the settings of another backbone."""
+        """Create it with the settings of another backbone."""
         return cls(**{field.name: getattr(backbone, field.name) for field in fields(backbone)})
 
     def problem(self, matrix, features, factors, *, preferences=None, **options):
@@ -163,7 +163,7 @@ class _Backbone(ALSBackbone):
 
 
 class FixedMarginMF(SelectiveLLMRegularizedMF):
-    """Our estimator, with the same margin for all preferences, whatever their weight."""
+    """Our estimator with the same margin for all preferences, regardless of their weight."""
 
     def _make_losses(self, *args, margin, **options):
         losses = super()._make_losses(*args, margin=margin, **options)
@@ -179,19 +179,20 @@ class FixedMarginMF(SelectiveLLMRegularizedMF):
 class AlternativeMF(SelectiveLLMRegularizedMF):
     """Our estimator with `regularizer(judged)` instead of the pairs' squared hinge.
 
-    It is given what was `Judged`, and has the method `problem(backbone, make, terms, confidence,
-    features, factors)`, which returns what sweeps; `make(factors, preferences)` returns our own
-    problem, and `terms` are the preferences with the margins of the sweeps, or of the last update.
+    A regularizer receives `Judged` and has the method `problem(backbone, make, terms, confidence,
+    features, factors)`, which returns an object with `sweep`. `make(factors, preferences)` returns
+    our own problem; `terms` are the preferences, with the margins of the sweeps or of the last
+    update.
     """
 
     def with_regularizer(self, regularizer):
-        """Set the regularizer; returns self."""
+        """Set the regularizer and return self."""
         self._make_regularizer = regularizer
         return self
 
     @property
     def regularizer_(self):
-        """The regularizer of the fit."""
+        """Fitted regularizer."""
         return self._fitted.preferences.regularizer
 
     def _make_backbone(self, settings):
@@ -214,10 +215,10 @@ class AlternativeMF(SelectiveLLMRegularizedMF):
 
 
 class Pointwise:
-    """Squared error to the LLM's ratings, as distillation has it.
+    """Squared error on the LLM's ratings, as in distillation.
 
-    The pair (user, item) without interaction is missing with weight c and target 0; it gets the
-    weight c + mu and the target mu (rating - bias) / (c + mu).
+    A (user, item) pair without interaction has weight c and target 0. If judged, it gets the weight
+    c + mu and the target mu (rating - bias) / (c + mu).
     """
 
     def __init__(self, judged):
@@ -235,7 +236,7 @@ class Pointwise:
         self.bias = np.einsum("np,np->n", users[self.rows], items[self.columns])
 
     def problem(self, backbone, make, terms, confidence, features, factors):
-        """Return a least squares problem with more entries, of other targets."""
+        """Return a least squares problem with the judged entries and their targets."""
         missing = backbone.missing_weights(confidence.getnnz(axis=0))
         missing = np.ones(confidence.shape[1]) if missing is None else missing
         known = confidence.tocoo()
@@ -262,10 +263,10 @@ class Pointwise:
 
 
 class _TargetALS:
-    r"""Least squares whose entries have weights and targets of their own, each row solved exactly.
+    r"""Least squares with a weight and a target per entry; rows are solved exactly.
 
-    The objective of `RegularizedALS` without pairs, of which an observed entry has
-    :math:`w (t - x \cdot y)^2`; `rhs` holds w t.
+    The objective of `RegularizedALS` without pairs, with :math:`w (t - x \cdot y)^2` for observed
+    entries; `rhs` holds w t.
     """
 
     user_coefficients = None  # users have no features here
@@ -273,7 +274,7 @@ class _TargetALS:
     def __init__(self, weights, rhs, factors, missing, penalty, item_penalty, features):
         self.user_factors, self.item_factors = (np.array(of, dtype=np.float64) for of in factors)
         self._by_user, self._missing, self._penalty = (weights, rhs), missing, penalty
-        # The equations of an item are divided by the weight of its missing entries.
+        # Equations of items are divided by the weights of their missing entries.
         scale = sp.diags(1 / missing)
         self._by_item = [(matrix @ scale).T.tocsr() for matrix in (weights, rhs)]
         self._item_penalty, self._features = item_penalty, features
@@ -311,7 +312,7 @@ class _TargetALS:
 
 
 def _solve_rows(weights, rhs, others, missing, penalty, expected=0.0):
-    """Solve for the rows of a matrix, given the factors of its columns."""
+    """Solve for the row factors of a matrix, given its column factors."""
     k = others.shape[1]
     gram = others.T @ (missing[:, np.newaxis] * others) + penalty * np.eye(k)
     curvature = np.empty((weights.shape[0], k, k))
@@ -324,25 +325,25 @@ def _solve_rows(weights, rhs, others, missing, penalty, expected=0.0):
 
 
 class Hinge:
-    """The hinge, not squared, with weights given to each pair.
+    """The hinge, not squared, with a weight per pair.
 
-    It is majorized at the current factors by h^2 / (2 h0) + h0 / 2, a squared hinge of which the
-    weights change from sweep to sweep.
+    It is majorized at the current factors by h^2 / (2 h0) + h0 / 2: a squared hinge with weights
+    that are updated before each sweep.
     """
 
     def __init__(self, judged):
         self.weight, self.margin = judged.weight, judged.margin
 
     def problem(self, backbone, make, terms, confidence, features, factors):
-        """Return what sweeps with new weights each time."""
+        """Return a problem that updates the weights before each sweep."""
         return _Reweighted(self, make, terms, factors)
 
     def trust(self, terms, hinges):
-        """Return the weights of the pairs' hinges."""
+        """Return the weights of the hinges."""
         return terms.matrices()
 
     def weigh(self, terms, users, items):
-        """Return the pairs of the majorizer."""
+        """Return the preferences of the majorizer."""
         z = differences(terms, users, items)
         hinges = np.maximum(0, terms.margin_matrices() - z)
         floor = max(_SMALLEST_HINGE * self.margin, 1e-6)
@@ -352,7 +353,7 @@ class Hinge:
 
 
 def differences(terms, users, items):
-    """Return the differences of the candidates' scores, (n_slates, slate_size, slate_size)."""
+    """Return the candidates' score differences, (n_slates, slate_size, slate_size)."""
     scores = np.einsum("sk,sik->si", users[terms.users], items[terms.items])
     if terms.bias is not None:
         scores += terms.bias
@@ -360,7 +361,7 @@ def differences(terms, users, items):
 
 
 class _Reweighted:
-    """A problem made anew before each sweep, with weights from the current factors."""
+    """A problem rebuilt before each sweep, with weights from the current factors."""
 
     def __init__(self, regularizer, make, terms, factors):
         self._regularizer, self._make, self._terms = regularizer, make, terms
@@ -389,14 +390,14 @@ class _Reweighted:
 
 
 class Logistic(Hinge):
-    """The logistic loss T log(1 + exp((m - z) / T)), T being a quarter of the estimator's margin.
+    """The logistic loss T log(1 + exp((m - z) / T)), with T a quarter of the estimator's margin.
 
-    It is majorized at the current factors by a square (Jaakkola & Jordan 2000), with a weight and a
-    target for each pair. Beyond the target the square is cut off, which leaves it above the loss.
+    It is majorized at the current factors by a quadratic (Jaakkola & Jordan 2000), with a weight
+    and a target per pair. Beyond the target, the quadratic is cut off, and still bounds the loss.
     """
 
     def weigh(self, terms, users, items):
-        """Return the pairs of the majorizer, with targets as margins."""
+        """Return the preferences of the majorizer, with targets as margins."""
         temperature = self.margin / 4
         weights, margins = terms.weights, terms.margins
         first, second = np.triu_indices(terms.items.shape[1], 1)
@@ -414,12 +415,12 @@ class Logistic(Hinge):
 
 
 class JointGate(Hinge):
-    r"""The paper's gate: one layer, learned jointly with the recommender, on a hinge.
+    r"""The paper's gate: one layer, learned jointly with the recommender, on a hinge loss.
 
-    :math:`\alpha_{ui} = \sigma(w \cdot z_{ui} + b)` of "the user is cold", "the item is tail" and
-    the base model's uncertainty 2 (1 - max(p, 1 - p)), p the logistic of the score in standard
-    deviations; a pair has the mean of its items. After each sweep of the factors w and b take
-    `n_steps` steps of Adam on :math:`\sum \alpha h`, all pairs in one batch.
+    :math:`\alpha_{ui} = \sigma(w \cdot z_{ui} + b)`, where z contains "the user is cold", "the item
+    is tail" and the base model's uncertainty 2 (1 - max(p, 1 - p)), with p the logistic function of
+    the standardized score. A pair has the mean weight of its items. After each sweep, w and b are
+    updated by `n_steps` full-batch steps of Adam on :math:`\sum \alpha h`.
     """
 
     n_steps = 50
@@ -451,8 +452,8 @@ class JointGate(Hinge):
         return float(np.mean(alpha[slate, first] + alpha[slate, second]) / 2)
 
     def trust(self, terms, hinges):
-        """Take the gate's steps, and return the weights of the pairs."""
-        # The loss is linear in the weights: what matters of the hinges is their sum by item.
+        """Update the gate, and return the weights of the pairs."""
+        # The loss is linear in the weights, so only the sums of hinges by item matter.
         each = hinges * terms.matrices()
         slope = (each.sum(axis=2) + each.sum(axis=1)) / 2
         for _ in range(self.n_steps):

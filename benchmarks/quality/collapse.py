@@ -1,7 +1,8 @@
-"""The jointly learned gate collapses: its mean weight over training, beside ours.
+"""Collapse of the jointly learned gate: its mean weight during training, compared with ours.
 
-The slope of the paper's loss in a weight is the hinge, which is never negative. So training can
-only lower the weights, wherever the LLM is right. Ours are learned before, from held-out truth.
+The derivative of the paper's loss with respect to a weight is the hinge, which is never negative:
+training can only lower the weights, even where the LLM is right. Ours are learned beforehand from
+held-out interactions. The joint gate has its best settings on `valid`; ours has its defaults.
 """
 
 import warnings
@@ -15,7 +16,7 @@ RATES = (0.001, 0.01, 0.1)
 
 
 def main(chosen, seeds):
-    """Fit the joint gate with some learning rates, and write its weights."""
+    """Fit the joint gate with several learning rates, and store its mean weights."""
     data = data_sets.load("movielens")
     settings = dict(chosen["joint gate"][1])
     rates = dict.fromkeys((settings.pop("gate_rate"), *RATES))
@@ -35,7 +36,7 @@ def main(chosen, seeds):
     results = {
         "chosen rate": chosen["joint gate"][1]["gate_rate"],
         "joint gate": curves,
-        # Log-odds, which training does not change.
+        # Log-odds; constant during training.
         "ours": {
             "mean weight": round(float(ours["weight"].mean()), 5),
             "share above 0": round(float((ours["weight"] > 0).mean()), 5),

@@ -1,4 +1,4 @@
-"""The data of the quality benchmark: MovieLens, and made-up worlds in the same form."""
+"""Data of the quality benchmark: MovieLens, and synthetic data in the same format."""
 
 import sys
 from functools import lru_cache
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 from internals import COLD_BELOW
 
@@ -18,7 +18,7 @@ from sklearn_selreg.judges import PrecomputedJudge
 
 WORLDS = {
     "dense": {"n_users": 1000, "n_items": 500, "n_interactions": 20_000},
-    # As sparse as the reviews of Amazon: two thirds of the users have fewer than 3 for training.
+    # As sparse as Amazon reviews: two thirds of the users have fewer than 3 training interactions.
     "sparse": {"n_users": 3000, "n_items": 2000, "n_interactions": 15_000},
     "tiny": {"n_users": 120, "n_items": 80, "n_interactions": 1200},  # for tests
 }
@@ -26,7 +26,7 @@ DATASETS = ("movielens", "dense", "sparse")
 
 
 def knows_the_known(history_length, popularity):
-    """Reliability of the simulated judge: it knows less of rare items, and of short histories."""
+    """Reliability of the simulated judge: lower for rare items and short histories."""
     return 0.7 * history_length / (history_length + 1) * (popularity + 3) / (popularity + 12)
 
 
@@ -37,8 +37,8 @@ def load(name):
     Returns
     -------
     data : Bunch
-        With the keys of `load_movielens_coldstart`, and `features`, the csr_matrix that the item
-        encoder of our estimator makes: the peers are given the same.
+        With the keys of `load_movielens_coldstart`, and `features`: the csr_matrix of our item
+        encoder, which the peers receive as well.
     """
     data = load_movielens_coldstart() if name == "movielens" else _make(**WORLDS[name])
     described = data.item_data.drop(columns="item")
@@ -47,9 +47,9 @@ def load(name):
 
 
 def _make(**sizes):
-    """Make a world, hold out each user's last interactions, and record the judge's answers.
+    """Generate synthetic data, hold out each user's last interactions, and record the judge.
 
-    The newest one is `test`, the one before `valid` if there are at least three.
+    The latest interaction is `test`, and the one before is `valid` if there are at least three.
     """
     world = make_interactions(judge_reliability=knows_the_known, random_state=0, **sizes)
     age = world.X.groupby("user").cumcount(ascending=False)

@@ -1,19 +1,19 @@
 """How good the defaults are on other data, compared with tuned recommenders.
 
 Each data set is evaluated twice: with full histories, and with half of the users cold (they keep
-their newest 1 to 5 training interactions). Peers are fitted on the training rows with each of their
-settings; the best one by NDCG@10 on `valid` is refitted on both, as ours is (which sees no fold: it
-finds its settings in the rows it is given), and `test` is evaluated once. Differences to our
-defaults have 95 % intervals (paired bootstrap over users).
+their latest 1 to 5 training interactions). Peers are fitted on the training rows with each of their
+settings; the best one by NDCG@10 on `valid` is refitted on `train` and `valid`. Ours is fitted on
+`train` and `valid` and tuned within them, without knowing the folds. `test` is evaluated once.
+Differences from our defaults have 95 % intervals (paired bootstrap over users).
 
     python benchmarks/quality/defaults.py --data FOLDER [FOLDER ...]
 
 A folder holds `interactions.csv.gz` (`user,item[,time],fold,fold_cold`; the folds are `train`,
-`valid`, `test`, and `dropped` for what cold users lost) and `items.csv.gz` (`item` and features);
-`split.csv.gz` (`fold` with `dropped`, and `cohort`) and `products.csv.gz` or `movies.csv.gz` are
-read, too. `--worlds` adds the synthetic data of the quality benchmark. Writes
-`benchmarks/results/defaults.json`, and its tables into `benchmarks/README.md`; without data sets,
-only the tables.
+`valid`, `test`, and `dropped` for removed interactions of cold users) and `items.csv.gz` (`item`
+and features); `split.csv.gz` (`fold` with `dropped`, and `cohort`) with `products.csv.gz` or
+`movies.csv.gz` is also accepted. `--worlds` adds the synthetic data of the quality benchmark.
+Writes `benchmarks/results/defaults.json`, and its tables into `benchmarks/README.md`; without data
+sets, only the tables.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from implicit.als import AlternatingLeastSquares
 from implicit.nearest_neighbours import CosineRecommender
 from threadpoolctl import threadpool_limits
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository
 from formatting import number, table
@@ -49,11 +49,11 @@ BOOTSTRAPS = 2000
 MOST_USERS = 5000  # evaluated, drawn with seed 7
 RARE = 3  # fitted interactions of an item, at most
 COLD = 5  # fitted interactions of a user, at most
-EASE_ITEMS = 8000  # it inverts a matrix of items x items
+EASE_ITEMS = 8000  # EASE inverts an n_items x n_items matrix
 
 
 class Split(NamedTuple):
-    """Rows of a data set: fitted on, evaluated on, and left out of the candidates."""
+    """Rows of a data set: training, held-out, and excluded from the candidates."""
 
     fitted: pd.DataFrame
     held_out: pd.DataFrame
@@ -75,13 +75,13 @@ def load(folder):
     if "time" in rows and not pd.api.types.is_numeric_dtype(rows["time"]):
         rows["time"] = pd.to_datetime(rows["time"])
     for column in ("title", "description"):
-        if column in items and "genres" in items:  # peers would not read a title, either
+        if column in items and "genres" in items:  # peers do not read titles either
             items = items.drop(columns=column)
     return rows, items
 
 
 def splits(rows, items, fold, *, tuning):
-    """Return what to fit and to evaluate on: `valid` if `tuning`, else `test`."""
+    """Split for evaluation on `valid` if `tuning`, else on `test`."""
     fitted = ["train"] if tuning else ["train", "valid"]
     return Split(
         rows[rows[fold].isin(fitted)].reset_index(drop=True),
@@ -92,7 +92,7 @@ def splits(rows, items, fold, *, tuning):
 
 
 class Evaluation:
-    """Ranks the catalog for the users of a split, and averages over them."""
+    """Ranks the catalog for the users of a split, and computes metrics per user."""
 
     def __init__(self, split):
         self.catalog = np.sort(pd.unique(np.append(split.items["item"], split.fitted["item"])))
@@ -135,13 +135,13 @@ class Evaluation:
         above, level = (scores > own).sum(axis=1), (scores == own).sum(axis=1)
         rank = above + (level - 1) / 2
         n_candidates = np.isfinite(scores).sum()
-        # Ties at random: in expectation, a level block of w items shares its places.
+        # Ties are broken at random: in expectation, w tied items share w positions.
         places = np.arange(20)
         inside = (places >= above[:, None]) & (places < (above + level)[:, None])
         share = inside / level[:, None]
         gain = share[:, :10].sum(axis=0) @ (1 / np.log2(2 + np.arange(10)))
         ideal = np.sum(1 / np.log2(2 + np.arange(min(10, len(relevant)))))
-        # Among the user's negatives alone.
+        # Only among the user's negatives.
         better = (rank[:, None] > rank[None, :]).sum(axis=1)
         auc = 1 - (rank - better) / max(n_candidates - len(relevant), 1)
         rare = self.popularity[relevant] <= RARE
@@ -155,7 +155,7 @@ class Evaluation:
 
 
 class Table:
-    """A split as a matrix with the rows and columns of its ids."""
+    """The training interactions of a split as a matrix."""
 
     def __init__(self, split, catalog):
         self.users = np.unique(split.fitted["user"])
@@ -166,7 +166,7 @@ class Table:
         self.matrix.data[:] = 1
 
     def rows(self, users):
-        """Return the rows of users; those without have the row of zeros behind the others."""
+        """Return the rows of users; -1 for unknown users."""
         place = np.minimum(np.searchsorted(self.users, users), len(self.users) - 1)
         return np.where(self.users[place] == users, place, -1)
 
@@ -180,7 +180,7 @@ class Table:
 
 
 def features_of(split, catalog):
-    """Return the features that our encoder makes of the items, in the order of the catalog."""
+    """Item features from our encoder, in the order of the catalog."""
     described = split.items.set_index("item").reindex(catalog)
     return AutoItemEncoder().fit_transform(described).tocsr().astype(np.float32)
 
@@ -218,7 +218,7 @@ def knn(split, catalog, *, K):
 def ease(split, catalog, *, regularization):
     table = Table(split, catalog)
     count = table.matrix.getnnz(axis=0)
-    used = np.flatnonzero(count)  # what nobody has is level with the last
+    used = np.flatnonzero(count)  # items without interactions keep score 0
     known = table.matrix[:, used]
     gram = (known.T @ known).toarray().astype(np.float64)
     gram[np.diag_indices_from(gram)] += regularization
@@ -317,7 +317,7 @@ PEERS = {
 
 
 def evaluate_peer(name, rows, items, fold):
-    """Choose a peer's settings on `valid`, and return them with its results on `test`."""
+    """Select a peer's settings on `valid`; return its results on `test`."""
     fit, settings = PEERS[name]
     tuning = splits(rows, items, fold, tuning=True)
     on_valid = Evaluation(tuning)
@@ -333,7 +333,7 @@ def evaluate_peer(name, rows, items, fold):
 
 
 def finish(fit, settings, rows, items, fold, began):
-    """Fit on all but `test`, and evaluate there."""
+    """Fit on `train` and `valid`, and evaluate on `test`."""
     final = splits(rows, items, fold, tuning=False)
     on_test = Evaluation(final)
     scorer = fit(final, on_test.catalog, **settings)
@@ -352,7 +352,7 @@ def finish(fit, settings, rows, items, fold, began):
 
 
 def differences(ours, theirs):
-    """Return for each metric the mean difference over users, and its 95 % interval."""
+    """Mean difference over users and its 95 % interval, by metric."""
     found, rng = {}, np.random.default_rng(0)
     for metric in METRICS:
         difference = (ours[metric] - theirs[metric]).dropna().to_numpy()
@@ -364,7 +364,7 @@ def differences(ours, theirs):
 
 
 def front(trials):
-    """Return the trials on the hold-out that no other one beats in three metrics."""
+    """Return the Pareto-optimal trials on the hold-out, by three metrics."""
     values = trials[["NDCG@10", "AUC", "AUC rare"]].fillna(0).to_numpy()
     beaten = [((values >= row).all(1) & (values > row).any(1)).any() for row in values]
     kept = trials[~np.array(beaten)].sort_values("NDCG@10")
@@ -374,7 +374,7 @@ def front(trials):
 
 
 def world_rows(name):
-    """Return synthetic data in the form of a data set."""
+    """Return synthetic data in the format of a data set."""
     import data_sets
 
     data = data_sets.load(name)
@@ -384,7 +384,7 @@ def world_rows(name):
 
 
 def cell(row, metric):
-    """Write a metric, with + or = where ours is below or not distinguishable from it."""
+    """Format a metric; + or = marks methods above ours or indistinguishable from it."""
     mark = ""
     if metric in row.get(DIFFERENCE, {}):
         _, low, high = row[DIFFERENCE][metric]
@@ -393,7 +393,7 @@ def cell(row, metric):
 
 
 def as_table(results, metric):
-    """Return a Markdown table of one metric: a row per method, a column per data set."""
+    """Build the Markdown table of one metric: one row per method, one column per data set."""
     sets = [name for name in results if name != "made"]
     return table(
         [metric, *sets],
@@ -407,7 +407,7 @@ def as_table(results, metric):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="*", default=[], metavar="FOLDER")
-    parser.add_argument("--worlds", action="store_true", help="the synthetic data, too")
+    parser.add_argument("--worlds", action="store_true", help="add the synthetic data")
     parser.add_argument("--methods", nargs="*", default=[*OURS, *PEERS])
     parser.add_argument("--splits", nargs="*", default=["fold", "fold_cold"])
     parser.add_argument("--output", type=Path, default=RESULTS)

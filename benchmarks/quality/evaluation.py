@@ -1,4 +1,4 @@
-"""Evaluating by all regimes of the quality benchmark, and running many fits at a time."""
+"""Evaluation by all regimes of the quality benchmark, and parallel fits."""
 
 import json
 import platform
@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository  # isort: skip
 import movielens as demo
@@ -24,7 +24,7 @@ RESULTS = repository.RESULTS / "quality"
 
 average = demo.average
 METRICS = ("NDCG@10", "recall@10", "AUC")
-PAPER_REGIMES = {"cold": "cold <3", "tail": "tail 20%"}  # the paper's, as other columns
+PAPER_REGIMES = {"cold": "cold <3", "tail": "tail 20%"}  # of the paper, as further columns
 _TAIL_FRACTION = 0.2
 PACKAGES = [
     *("scikit-learn", "implicit", "numpy", "scipy", "pandas"),
@@ -33,7 +33,7 @@ PACKAGES = [
 
 
 def evaluate(model, data, fold):
-    """Report on a fold: a fitted estimator, or a function from user ids to scores of all items."""
+    """Evaluate an estimator, or a function from user ids to scores of all items, on a fold."""
     return ranking_report(
         model,
         data[fold],
@@ -45,10 +45,10 @@ def evaluate(model, data, fold):
 
 
 def by_paper(report, data):
-    """Report the same with the paper's cold users and tail items.
+    """Return the report for the paper's definitions of cold users and tail items.
 
-    Cold are users of fewer than 3 training interactions; tail are the least popular 20 % of the
-    items with training interactions, and all that are as popular as one of them.
+    Cold users have fewer than 3 training interactions. Tail items are the least popular 20 % of
+    the items with training interactions, including ties.
     """
     popularity = data.train["item"].value_counts()
     lengths = data.train["user"].value_counts()
@@ -61,7 +61,7 @@ def by_paper(report, data):
 
 
 def columns(report, data):
-    """Return a report as a dict: "AUC cold" -> number."""
+    """Convert a report to a dict: "AUC cold" -> number."""
     own = {f"{m} {r}": float(report.loc[r, m]) for m in METRICS for r in REGIMES}
     other = by_paper(report, data)
     paper = {f"{m} {n}": float(other.loc[r, m]) for m in METRICS for r, n in PAPER_REGIMES.items()}
@@ -69,7 +69,7 @@ def columns(report, data):
 
 
 def differences(a, b, data):
-    """Compare two reports: column -> difference, low and high end of the 95 % interval."""
+    """Compare two reports: column -> difference and bounds of its 95 % interval."""
     own, paper = compare_reports(a, b), compare_reports(by_paper(a, data), by_paper(b, data))
     picked = {f"{m} {r}": own.loc[r, m] for m in METRICS for r in REGIMES}
     picked |= {f"{m} {n}": paper.loc[r, m] for m in METRICS for r, n in PAPER_REGIMES.items()}
@@ -77,13 +77,13 @@ def differences(a, b, data):
 
 
 def objective(found):
-    """Return what is tuned for, as in `tune.py`: AUC counts most, and users of all kinds.
+    """Objective of tuning, as in `tune.py`: mostly AUC, over all kinds of users and items.
 
-    Differences of NDCG between settings are mostly noise.
+    Differences in NDCG between settings are mostly noise.
     """
     value = found["AUC overall"] + found["AUC cold"]
     halves = ("AUC tail", "AUC new", "NDCG@10 overall", "NDCG@10 cold")
-    # A world of which nothing is held out in a regime has NaN there.
+    # Regimes without held-out interactions are NaN.
     return value + sum(found[name] for name in halves if np.isfinite(found[name])) / 2
 
 
@@ -94,7 +94,7 @@ def _quietly(job, arguments):
 
 
 def run(job, tasks, n_jobs, label):
-    """Call `job(*task)` in processes of one thread each; yield (task, result) as they end."""
+    """Call `job(*task)` in single-threaded processes; yield (task, result) on completion."""
     done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
         delayed(_quietly)(job, task) for task in tasks
     )
@@ -102,7 +102,7 @@ def run(job, tasks, n_jobs, label):
 
 
 def by_seed(job, names, seeds, n_jobs, label):
-    """Run `job(name, seed)` for all seeds, and average the reports of each name."""
+    """Run `job(name, seed)` for all seeds, and average the reports by name."""
     tasks = [(name, seed) for seed in seeds for name in names]
     reports = {name: {} for name in names}
     for (name, seed), report in run(job, tasks, n_jobs, label):
@@ -111,7 +111,7 @@ def by_seed(job, names, seeds, n_jobs, label):
 
 
 def write(name, results, seeds):
-    """Write results as JSON, with what they were made with."""
+    """Store results as JSON, with date, seeds and versions."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     made = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -124,5 +124,5 @@ def write(name, results, seeds):
 
 
 def read(name):
-    """Read results that were written before."""
+    """Read stored results."""
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))

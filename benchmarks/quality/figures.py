@@ -1,4 +1,4 @@
-"""Figures of the quality benchmark, drawn from its JSON."""
+"""Figures of the quality benchmark, drawn from its JSON files."""
 
 import data_sets
 import matplotlib as mpl
@@ -17,7 +17,7 @@ def _save(figure, name):
 
 
 def quality(name):
-    """Draw a row of each method, with the trend where it has no item bias of its own."""
+    """Draw one row per method; methods without an item bias of their own get the trend."""
     results = read(name)["table"]
     rows = tables.best_form(results)
     figure = Figure(figsize=(12, 0.3 * len(rows) + 1.2), layout="constrained")
@@ -32,7 +32,7 @@ def quality(name):
 
 
 def robustness():
-    """Draw what bad judges do, with and without gate."""
+    """Draw the effect of bad judges, with and without a gate."""
     rows = read("robustness")["against no LLM"]
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     grid = figure.subplots(2, 2, sharex="col", width_ratios=(3, 2))
@@ -65,7 +65,7 @@ def learning():
                 points = [
                     (p["supervision questions"], p["against no LLM"][column][0])
                     for p in curve
-                    # All users are the same, however they are chosen.
+                    # The last point, with all users, is common to both choices.
                     if p["asked"] == asked
                     and (p["choice"] == choice or p["supervision questions"] > 1300)
                 ]
@@ -79,7 +79,7 @@ def learning():
 
 
 def collapse():
-    """Draw the weights of the joint gate over training, and of ours."""
+    """Draw the mean weights of the joint gate during training, and of ours."""
     results = read("collapse")
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -88,7 +88,7 @@ def collapse():
     for rate, color in zip(rates, shades, strict=True):
         weights = np.array(results["joint gate"][rate]["mean weight"])
         axes.plot(weights / weights[0], color=color, label=f"joint gate, Adam at {float(rate):.2g}")
-    axes.axhline(1, color=OURS, label="ours, calibrated before")
+    axes.axhline(1, color=OURS, label="ours, calibrated beforehand")
     axes.set(
         xlabel="regularized sweeps", ylabel="mean weight, relative to the start", ylim=(0, None)
     )
@@ -97,7 +97,7 @@ def collapse():
 
 
 def draw():
-    """Draw the figures of all results there are."""
+    """Draw the figures of all stored results."""
     there = {path.stem for path in RESULTS.glob("*.json")}
     for name in data_sets.DATASETS:
         if name in there:

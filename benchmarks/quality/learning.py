@@ -1,9 +1,9 @@
-"""How much asking pays: learning curves in the number of questions, and what a dollar buys.
+"""Learning curves in the number of questions, and the gain per dollar.
 
-On MovieLens with our default settings. Users are asked about in the order of the package (short
-histories and unsure models first) or in random order; each has two supervision questions. All
-calibration questions are asked, and paid for, as soon as there is one supervision question.
-Questions are asked once (the first recorded answer), or as recorded (933 of 1,627 in two orders).
+On MovieLens with our defaults, tuned without the judge. Users are selected in the order of the
+package (short histories and uncertain models first) or in random order; each has two supervision
+questions. All calibration questions are asked and paid for with the first supervision question.
+Questions are asked once (the first recorded answer) or as recorded (933 of 1,627 in two orders).
 """
 
 from functools import lru_cache
@@ -52,7 +52,7 @@ def _users(choice, share, seed):
 
 
 def subset(choice, share, asked, seed):
-    """Return the records of the questions asked, all calibration questions among them."""
+    """Return the records of the questions asked, including all calibration questions."""
     users, kept, seen = _users(choice, share, seed), [], set()
     for record in recorded():
         key = record["user"], tuple(record["history"]), frozenset(record["candidates"])
@@ -74,7 +74,7 @@ def fit(name, seed):
 
 
 def _price(records):
-    """Return the expected dollars of asking, by model, in single requests."""
+    """Return the expected cost in dollars by model, with single requests."""
     table = read_item_data(data_sets.load("movielens").item_data, "item")
     text = dict(zip(table.ids.tolist(), describe(table.ids, table, None), strict=True))
     slates = [
@@ -95,13 +95,13 @@ def _price(records):
 
 
 def within_slates(data, chosen, fit_method):
-    """Tell how well ratings and models order the candidates of supervision questions.
+    """Accuracy of ratings and models on pairs of candidates of supervision questions.
 
     Returns
     -------
     accuracy : dict
-        `pairs`: number of pairs of a test interaction and another candidate of one question; and
-        by method, the share of them that it orders rightly (ties count half).
+        `pairs`: number of pairs of a test interaction and another candidate of the same question;
+        `accuracy`: fraction of them that each method orders correctly (ties count half).
     """
     asked = data.judge.judged_slates()
     user = np.repeat(asked.user, np.diff(asked.indptr))
@@ -140,7 +140,7 @@ def within_slates(data, chosen, fit_method):
 
 
 def main(seeds, n_jobs):
-    """Run all, and write the results."""
+    """Run all points of the curves, and store the results."""
     data = data_sets.load("movielens")
     points = [
         (choice, share, asked)

@@ -1,4 +1,4 @@
-"""The methods of the quality benchmark, and the spaces their settings are drawn from."""
+"""Methods of the quality benchmark, and the search spaces of their settings."""
 
 import zlib
 from collections.abc import Callable
@@ -13,34 +13,34 @@ from sklearn_selreg import SelectiveLLMRegularizedMF
 
 
 def log_uniform(low, high):
-    """Draw between two numbers, their logarithms being uniform."""
+    """Sampler of a log-uniform number between two bounds."""
     return lambda rng: float(f"{np.exp(rng.uniform(np.log(low), np.log(high))):.4g}")
 
 
 def choice(*values):
-    """Draw one of some values."""
+    """Sampler of one of the given values."""
     return lambda rng: values[rng.integers(len(values))]
 
 
 def log_integer(low, high):
-    """Draw an integer, its logarithm being about uniform."""
+    """Sampler of an approximately log-uniform integer between two bounds."""
     return lambda rng: round(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method, and how to draw its settings.
+    """A method and the search space of its settings.
 
     Attributes
     ----------
     fit : callable
         `fit(data, seed, **settings)` -> a fitted estimator, or a function from user ids to scores.
     space : dict
-        Setting -> function of a Generator. Methods on our backbone draw the same for it.
+        Setting -> function of a Generator. Methods on our backbone share its settings.
     shared : str
-        Methods of the same name draw the same in the same trial.
+        Methods with the same value draw the same settings in the same trial.
     biased : bool
-        Whether an item bias is one of the settings; otherwise one is added to the scores.
+        Whether an item bias is among the settings; otherwise one is added to the scores.
     """
 
     fit: Callable
@@ -55,7 +55,7 @@ class Method:
 
 
 def _ours(data, seed, judge=None, estimator=SelectiveLLMRegularizedMF, gate="auto", **settings):
-    """Return an unfitted model; without settings it finds its own, else the others are fixed."""
+    """Return an unfitted model, tuned if no settings are given; else the others are fixed."""
     ratio = settings.pop("regularization_per_alpha", None)
     if ratio is not None:
         settings["regularization"] = ratio * settings["alpha"]
@@ -75,7 +75,9 @@ def _ours(data, seed, judge=None, estimator=SelectiveLLMRegularizedMF, gate="aut
 
 
 def no_llm(data, seed, **settings):
-    """Fit ours without LLM; the settings of the LLM's part are drawn, but do nothing."""
+    """Fit ours without the LLM, ignoring the settings of the LLM's part."""
+    if settings:  # fixed settings, as for the methods that use the LLM's part
+        settings.setdefault("tuning", None)
     unused = ("llm_weight", "margin", "gate_rate")
     settings = {name: value for name, value in settings.items() if name not in unused}
     return _ours(data, seed, **settings).fit(data.train)
@@ -88,19 +90,19 @@ def selective(data, seed, judge=None, **settings):
 
 
 def everywhere(data, seed, judge=None, **settings):
-    """Fit ours without gate."""
+    """Fit ours without a gate."""
     return selective(data, seed, judge, gate=None, **settings)
 
 
 def fixed_rule(data, seed, **settings):
-    """Fit ours with the paper's rule as gate."""
+    """Fit ours with the paper's rule as the gate."""
     settings.pop("gate_rate", None)
     model = _ours(data, seed, data.judge, FixedMarginMF, gate=FixedRule(), **settings)
     return model.fit(data.train)
 
 
 def pointwise(data, seed, **settings):
-    """Fit our backbone with squared errors to the LLM's ratings."""
+    """Fit our backbone with a squared error on the LLM's ratings."""
     settings.pop("gate_rate", None)
     model = _ours(data, seed, data.judge, AlternativeMF, gate=None, **settings)
     return model.with_regularizer(Pointwise).fit(data.train)
@@ -211,7 +213,7 @@ METHODS = {
     "fixed rule": _on_our_backbone(fixed_rule),
     SELECTIVE: _on_our_backbone(selective),
 }
-# The ways to use the LLM on the same backbone, that of `tuning=None`: only their own part is drawn.
+# Uses of the LLM on the same backbone, with `tuning=None`: only settings of the LLM are drawn.
 METHODS |= {
     name + ON_FIXED: Method(METHODS[name].fit, _LLM_PART, shared="ours, LLM", biased=True)
     for name in ("pointwise", GLOBAL, "joint gate", "fixed rule", SELECTIVE)

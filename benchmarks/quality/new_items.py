@@ -1,11 +1,11 @@
-"""How many new items enter lists, and what a shelf of them costs.
+"""How many new items are recommended, and what reserving positions for them costs.
 
-Run ``python benchmarks/quality/new_items.py [--output FILE]``. Models are fitted on the likes
-`train` of the cold-start MovieLens data, with their settings found there, and recommend 10 films to
-each user of the fold `test`, with and without ``min_new``. New are films nobody likes in `train`.
-Shown are the fraction of new films in all places of the lists, and of the users who get any; and
-NDCG@10 and recall@10 of the held-out likes, of all and of those of new films, with the difference
-that the shelf makes (95 % intervals of a paired bootstrap over users).
+Run ``python benchmarks/quality/new_items.py [--output FILE]``. Models are tuned and fitted on the
+fold `train` of the cold-start MovieLens data, and recommend 10 films to each user of `test`, with
+and without ``min_new``. New films have no interactions in `train`. Reported are the fraction of
+list positions with new films, the fraction of users who get any, and NDCG@10 and recall@10 on all
+held-out likes and on those of new films, with differences from ``min_new=0`` (95 % intervals,
+paired bootstrap over users).
 """
 
 import argparse
@@ -31,7 +31,7 @@ def fit(data, **how):
 
 
 def report_lists(model, data, lists):
-    """Report on lists: a score that falls with the rank, and the lowest one of all for the rest."""
+    """Evaluate lists: scores decrease with the rank; all other items share the lowest score."""
     catalog = model.items_
     column = {item: n for n, item in enumerate(catalog)}
     ranks = dict(list(lists.groupby("user")))
@@ -49,7 +49,7 @@ def report_lists(model, data, lists):
 
 
 def evaluate(model, data):
-    """Return a row for each length of the shelf."""
+    """Return one row per value of `min_new`."""
     users, known = data.test["user"].unique(), set(data.train["item"])
     reports, rows = [], []
     for min_new in SHELVES:

@@ -1,4 +1,4 @@
-"""Other recommenders, with one interface: `fit(data, seed, **settings)` -> scores of users."""
+"""Other recommenders with a common interface: `fit(data, seed, **settings)` -> scores of users."""
 
 import sys
 from pathlib import Path
@@ -12,23 +12,23 @@ from implicit.bpr import BayesianPersonalizedRanking
 from implicit.lmf import LogisticMatrixFactorization
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 from internals import PopularityOverTime, index_interactions, popularity_bias
 
-_PERIODS = 8  # as by default
+_PERIODS = 8  # our fixed value
 NEIGHBORS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
 
 
 class Table(NamedTuple):
-    """Training interactions as a matrix, with the user ids of its rows."""
+    """Training interactions as a matrix, and the user ids of its rows."""
 
     users: np.ndarray
     matrix: sp.csr_matrix
 
 
 def table(data):
-    """Return the training interactions, (n_users, n_items) float32, items as in `item_data`."""
+    """Return the training interactions, (n_users, n_items) float32; columns as in `item_data`."""
     users, items = np.unique(data.train["user"]), data.item_data["item"].to_numpy()
     rows = np.searchsorted(users, data.train["user"])
     columns = np.searchsorted(items, data.train["item"])
@@ -43,14 +43,14 @@ def popularity(data, seed):
 
 
 def trend_bias(data):
-    """Return what our estimator adds to scores with an `item_bias` of 1: popularity of the time.
+    """Return our time-dependent popularity bias, with an `item_bias` of 1.
 
     Returns
     -------
     users : ndarray of shape (n_users,)
-        Ids, sorted.
+        Sorted ids.
     gains : ndarray of shape (n_users, n_items), float32
-        Items as in `item_data`, in the period of each user's newest interaction.
+        Bias in the period of each user's latest interaction; columns as in `item_data`.
     """
     if "trend_bias" not in data:
         interactions = index_interactions(
@@ -66,7 +66,7 @@ def trend_bias(data):
 
 
 def popularity_of_the_time(data, seed):
-    """Score items by their popularity in the period of the user's newest interaction."""
+    """Score items by their popularity in the period of the user's latest interaction."""
     users, gains = trend_bias(data)
     return _scorer(users, lambda rows: gains[rows])
 
@@ -76,7 +76,7 @@ def _scorer(users, score_rows):
 
 
 def item_knn(data, seed, *, similarity, K):
-    """Score items by their similarity to those of the user."""
+    """Score items by their similarity to the user's items."""
     users, matrix = table(data)
     model = NEIGHBORS[similarity](K=K, num_threads=1)
     model.fit(matrix, show_progress=False)
@@ -85,10 +85,10 @@ def item_knn(data, seed, *, similarity, K):
 
 
 def ease(data, seed, *, regularization):
-    r"""Score by EASE (Steck 2019): the linear item-item model of zero diagonal, in closed form.
+    r"""Score by EASE (Steck 2019): a linear item-item model with zero diagonal, in closed form.
 
-    With :math:`P = (X^T X + \lambda I)^{-1}` the scores are :math:`X - X P / diag(P)`; by the
-    Woodbury identity only a matrix of users x users is inverted.
+    With :math:`P = (X^T X + \lambda I)^{-1}`, the scores are :math:`X - X P / diag(P)`; by the
+    Woodbury identity, only an n_users x n_users system is solved.
     """
     users, matrix = table(data)
     gram = (matrix @ matrix.T).toarray().astype(np.float64)
@@ -124,7 +124,7 @@ def lmf(data, seed, **settings):
 
 
 def lightfm(data, seed, *, epochs, features=False, **settings):
-    """Fit LightFM, with item features (and one of each item's own) or without."""
+    """Fit LightFM, optionally with item features in addition to an identity feature per item."""
     from lightfm import LightFM
 
     users, matrix = table(data)
@@ -134,7 +134,7 @@ def lightfm(data, seed, *, epochs, features=False, **settings):
     model = LightFM(random_state=seed, **settings)
     model.fit(matrix.tocoo(), item_features=described, epochs=epochs, num_threads=1)
     item_bias, items = model.get_item_representations(described)
-    _, factors = model.get_user_representations()  # a user's bias does not change a ranking
+    _, factors = model.get_user_representations()  # user biases do not affect rankings
     return _scorer(users, lambda rows: factors[rows] @ items.T + item_bias)
 
 
@@ -151,7 +151,7 @@ def cmfrec(data, seed, **settings):
     model = CMF_implicit(nthreads=1, random_state=seed, verbose=False, use_float=True, **settings)
     model.fit(matrix.tocoo(), I=data.features.tocoo())
     items = model.B_
-    # Items without interactions have factors from their features alone.
+    # Factors of items without interactions come from their features only.
     if len(items) < matrix.shape[1]:
         raise RuntimeError(f"cmfrec returned {len(items)} of {matrix.shape[1]} items.")
     return _scorer(users, lambda rows: model.A_[rows] @ items.T)
@@ -171,10 +171,10 @@ def irspack(data, seed, **settings):
 
 
 def llm_as_recommender(data, seed):
-    """Rank what the LLM was asked about by its ratings, and the rest below, by popularity.
+    """Rank judged candidates by the LLM's ratings, and all other items below, by popularity.
 
-    Users have few rated candidates, and other recommenders chose them: this is not a recommender
-    that one could compare to, but shows what the answers alone are worth.
+    Users have few rated candidates, which were selected by other recommenders: this is not a
+    comparable recommender, but shows what the answers by themselves are worth.
     """
     questions = data.judge.judged_slates()
     asked = np.repeat(questions.user, np.diff(questions.indptr))

@@ -1,10 +1,10 @@
-"""Quality against other recommenders, and against other ways to use an LLM.
+"""Ranking quality compared with other recommenders, and with other ways to use an LLM.
 
 Run ``make benchmark-quality``, or parts of it: ``python benchmarks/quality/quality.py PART...``,
 with the parts `tune`, `test` (both for each data set), `robustness`, `learning`, `ablations`,
-`collapse` and `show`. `tune` appends to logs of trials in ``benchmarks/tuning/quality`` and goes on
-where it was stopped; the others write ``benchmarks/results/quality``. Settings are chosen only
-on `valid`.
+`collapse` and `show`. `tune` appends to logs of trials in ``benchmarks/tuning/quality`` and resumes
+where it stopped; the others write ``benchmarks/results/quality``. Settings are selected on `valid`
+only.
 """
 
 import argparse
@@ -30,14 +30,14 @@ OBJECTIVE_COLUMNS = (
     *("NDCG@10 overall", "NDCG@10 cold"),
     *("AUC overall", "AUC cold", "AUC tail", "AUC new"),
 )
-# Popularity overall, and in the period of the user's newest interaction, as ours has it.
+# Overall popularity, and popularity in the period of the user's latest interaction, as in ours.
 BIASED, TREND = " + item bias", " + trend"
 DEFAULTS = {"ours, no LLM, defaults": NO_LLM, "ours, selective, defaults": SELECTIVE}
 AGAINST = (PLAIN_ALS, NO_LLM, GLOBAL, "ours, no LLM, defaults", GLOBAL + ON_FIXED)
 
 
 def with_item_bias(score, data, fold, bias, kind):
-    """Add to the scores of a fold's users what items gain by being popular, or popular then."""
+    """Add a popularity bias to the scores of a fold's users, overall or by period."""
     users = np.unique(data[fold]["user"])
     matrix = peers.table(data).matrix
     count = matrix.getnnz(axis=0)
@@ -57,7 +57,7 @@ def fit(dataset, method, seed, settings):
 
 
 def run_trial(dataset, method, trial):
-    """Fit with drawn settings, and return these and the results on `valid` by item bias."""
+    """Fit with sampled settings; return them and the results on `valid` by item bias."""
     data, settings = data_sets.load(dataset), METHODS[method].draw(method, trial)
     try:
         model = fit(dataset, method, 0, settings)
@@ -73,13 +73,13 @@ def run_trial(dataset, method, trial):
 
 
 def read_trials(dataset):
-    """Return what was tried, as dicts; none if there is no log."""
+    """Return the logged trials as dicts; empty without a log."""
     path = LOGS / f"{dataset}.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def tune(dataset, n_trials, n_jobs, names):
-    """Run the trials that are not in the log yet."""
+    """Run the trials that are not yet in the log."""
     LOGS.mkdir(parents=True, exist_ok=True)
     done = {(line["method"], line["trial"]) for line in read_trials(dataset)}
     tasks = [
@@ -87,7 +87,7 @@ def tune(dataset, n_trials, n_jobs, names):
         for trial in range(n_trials)
         for method in names
         if (method, trial) not in done
-        # Half as many where only three settings are drawn.
+        # Half as many trials for search spaces of three settings.
         and (not method.endswith(ON_FIXED) or trial < max(1, n_trials // 2))
         and (METHODS[method].space or trial == 0)
         # The fixed settings were chosen on MovieLens.
@@ -103,7 +103,7 @@ def tune(dataset, n_trials, n_jobs, names):
 
 
 def best(dataset, n_trials):
-    """Choose the settings of each method, and of each with an item bias.
+    """Select the settings of each method, with and without an item bias.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def best(dataset, n_trials):
 
 
 def report_row(dataset, row, chosen, seed, fold="test"):
-    """Fit the chosen settings of a row, and report on a fold."""
+    """Fit the selected settings of a row, and evaluate on a fold."""
     data = data_sets.load(dataset)
     method, settings, bias, kind = chosen[row]
     model = fit(dataset, method, seed, settings)
@@ -137,7 +137,7 @@ def report_row(dataset, row, chosen, seed, fold="test"):
 
 
 class _Row:
-    """`report_row` of some choice, to be called by name and seed in other processes."""
+    """`report_row` with given settings, as a picklable function of the name and the seed."""
 
     def __init__(self, dataset, chosen):
         self.dataset, self.chosen = dataset, chosen
@@ -147,7 +147,7 @@ class _Row:
 
 
 def test(dataset, n_trials, seeds, n_jobs):
-    """Report the chosen settings on `test`, with intervals against three of the rows."""
+    """Evaluate the selected settings on `test`, with intervals relative to rows in `AGAINST`."""
     data, chosen = data_sets.load(dataset), best(dataset, n_trials)
     chosen |= {row: (method, {}, 0.0, "") for row, method in DEFAULTS.items()}
     reports = evaluation.by_seed(_Row(dataset, chosen), list(chosen), seeds, n_jobs, dataset)
@@ -185,15 +185,15 @@ def main():
     parser.add_argument("parts", nargs="*", metavar="PART", default=parts)
     parser.add_argument("--datasets", nargs="+", default=data_sets.DATASETS)
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
-    parser.add_argument("--trials", type=int, default=24, help="of each method on MovieLens")
+    parser.add_argument("--trials", type=int, default=24, help="trials of each method on MovieLens")
     parser.add_argument(
-        "--world-trials", type=int, default=10, help="of each on the synthetic worlds"
+        "--world-trials", type=int, default=10, help="trials of each method on synthetic data"
     )
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--jobs", type=int, default=2, help="number of processes")
     args = parser.parse_args()
     if unknown := set(args.parts) - set(parts):
-        parser.error(f"unknown parts {sorted(unknown)}; there are {', '.join(parts)}")
+        parser.error(f"unknown parts {sorted(unknown)}; choose from {', '.join(parts)}")
     seeds = range(args.seeds)
     for dataset in args.datasets:
         n_trials = args.trials if dataset == "movielens" else args.world_trials

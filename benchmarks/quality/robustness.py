@@ -1,7 +1,8 @@
 """Bad judges: does the gate keep them from doing harm?
 
-The recorded questions of MovieLens, answered worse and worse. With our default settings, each judge
-is used selectively and everywhere (`gate=None`), and compared with no LLM.
+The recorded questions of MovieLens with increasingly bad answers. Each judge is used selectively
+and everywhere (`gate=None`), and compared with no LLM. All models use our defaults: their settings
+are tuned on `train` without the judge, so they are the same.
 """
 
 import gzip
@@ -25,13 +26,13 @@ USES = ("selective", "everywhere")
 
 @lru_cache
 def recorded():
-    """Return the recorded answers, each with the order in which the candidates were shown."""
+    """Return the recorded answers, with the candidates in the order shown."""
     with gzip.open(data_sets.load("movielens").judge.judgments, "rt") as lines:
         return [json.loads(line) for line in lines]
 
 
 def _by_position(ratings):
-    """Prefer what was shown first, whatever it is."""
+    """Prefer the first candidates shown."""
     first = np.linspace(1, 0, len(ratings))
     return POSITION_SHARE * first + (1 - POSITION_SHARE) * np.array(ratings)
 
@@ -42,11 +43,11 @@ def bad_judge(kind, seed):
     Parameters
     ----------
     kind : float or str
-        Probability with which a question's ratings are shuffled; "inverted": 1 - rating;
-        "constant": no preference at all; "popular": by number of training interactions; "position":
-        mostly by place in the list that was shown.
+        Probability that a question's ratings are shuffled; "inverted": 1 - rating; "constant": no
+        preference; "popular": by number of training interactions; "position": mostly by position
+        in the prompt.
     seed : int
-        Of the shuffles.
+        Seed for the shuffles.
     """
     data = data_sets.load("movielens")
     if not isinstance(kind, str):
@@ -74,7 +75,7 @@ def fit(name, seed):
 
 
 def main(seeds, n_jobs):
-    """Run all, and write the results."""
+    """Run all judges, and store the results."""
     data = data_sets.load("movielens")
     names = [NO_LLM, *((use, kind) for kind in (*SHUFFLED, *OTHERS) for use in USES)]
     reports = evaluation.by_seed(fit, names, seeds, n_jobs, "bad judges")

@@ -1,4 +1,4 @@
-"""Tables of the quality benchmark, from its JSON: all of them, and those of the README."""
+"""Tables of the quality benchmark from its JSON files, for `tables.md` and the README."""
 
 import data_sets
 import repository
@@ -21,7 +21,7 @@ TITLES = {
 
 
 def rows_table(rows, names, write, first=""):
-    """Return a Markdown table of rows: name -> dict of cells."""
+    """Format rows (name -> dict of cells) as a Markdown table."""
     cells = [[row, *(write(found[name]) for name in names)] for row, found in rows.items()]
     return table([first, *names], cells).rstrip()
 
@@ -40,10 +40,11 @@ def _quality(name):
         parts += [rows_table(rows, COMPARED, interval)]
     if "slates" in results:
         slates = results["slates"]
-        told = ", ".join(f"{who} {number(x)}" for who, x in slates["accuracy"].items())
+        accuracies = ", ".join(f"{who} {number(x)}" for who, x in slates["accuracy"].items())
         parts += [
             f"The LLM on its own supervision questions: of {slates['pairs']:,} pairs of a `test` "
-            f"interaction and another candidate of the same question, ordered rightly: {told}."
+            "interaction and another candidate of the same question, fraction ordered correctly: "
+            f"{accuracies}."
         ]
     return parts
 
@@ -65,15 +66,15 @@ def _learning():
     names = list(next(iter(rows.values())))
     return [
         "## Learning curve",
-        "Differences to no LLM by number of supervision questions, and what the answers cost "
-        "(calibration included; single requests, prices of the package). What one more dollar buys "
-        f"is the slope since the smaller number of questions, at the price of {CHEAPEST}:",
+        "Differences from no LLM by number of supervision questions, and the cost of the answers "
+        "(including calibration; single requests, the package's prices). The gain per dollar "
+        f"is the slope from the previous number of questions, at the price of {CHEAPEST}:",
         rows_table(rows, names, str, "questions"),
     ]
 
 
 def write():
-    """Write all tables to ``results/quality/tables.md``."""
+    """Write all tables into ``results/quality/tables.md``."""
     there = {path.stem for path in RESULTS.glob("*.json")}
     parts = ["# Results of `make benchmark-quality`"]
     for name in data_sets.DATASETS:
@@ -81,13 +82,13 @@ def write():
             parts += _quality(name)
     if "robustness" in there:
         rows = read("robustness")["against no LLM"]
-        parts += ["## Bad judges", "Differences to no LLM (use, judge):"]
+        parts += ["## Bad judges", "Differences from no LLM (use, judge):"]
         parts += [rows_table(rows, COMPARED, interval)]
     if "learning" in there:
         parts += _learning()
     if "ablations" in there:
         results = read("ablations")
-        parts += ["## Ablations", "Differences to the fixed settings (`tuning=None`):"]
+        parts += ["## Ablations", "Differences from the fixed settings (`tuning=None`):"]
         parts += [rows_table(results["against fixed settings"], COMPARED, interval)]
         parts += ["Gain of the LLM (selective - no LLM):"]
         parts += [rows_table(results["gain of the LLM"], COMPARED, interval)]
@@ -102,12 +103,12 @@ def write():
 
 
 def best_form(table):
-    """Return the rows of a table of methods, of each peer only its form with the trend."""
+    """Return the rows of a table of methods, with each peer only in its form with the trend."""
     return [row for row in table if f"{row} + trend" not in table and "+ item bias" not in row]
 
 
 def comparison(name):
-    """Return the README's table of a data set: all methods, two columns with differences."""
+    """Build the README's table of a data set: all methods, with differences in two columns."""
     results = read(name)
     against, rows = results["against"][AGAINST], {}
     for row in best_form(results["table"]):
@@ -125,7 +126,7 @@ def comparison(name):
 
 
 def fill_readme():
-    """Write the tables of the README between their marks."""
+    """Write the README's tables between their marks."""
     ablations = read("ablations")["against fixed settings"]
     bad = read("robustness")["against no LLM"]
     blocks = {

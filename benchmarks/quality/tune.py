@@ -1,14 +1,14 @@
-"""Random search of the defaults on MovieLens' `valid` fold; never looks at `test`.
+"""Random search for the defaults on the fold `valid` of MovieLens; `test` is never used.
 
-Each trial draws settings and fits three models with them: without LLM, with the LLM everywhere
-(`gate=None`) and selective. Trials are appended to a JSON Lines file, so that a search can be
-stopped, continued and sharded by seed.
+Each trial samples settings and fits three models with them: without the LLM, with the LLM
+everywhere (`gate=None`), and selective. Trials are appended to a JSON Lines file, so that a search
+can be stopped, resumed and sharded by seed.
 
     python benchmarks/quality/tune.py --trials 100 --seed 0 --output benchmarks/tuning/seed0.jsonl
     python benchmarks/quality/tune.py --around benchmarks/tuning/seed*.jsonl --output near.jsonl
     python benchmarks/quality/tune.py --show benchmarks/tuning/*.jsonl
 
-`--around` draws near the best trials so far, and fits the selective model alone.
+`--around` samples near the best trials so far, and fits only the selective model.
 """
 
 import argparse
@@ -30,7 +30,7 @@ METHODS = ("no LLM", "global", "selective")
 
 
 def draw(rng):
-    """Draw settings."""
+    """Sample settings."""
 
     def log_uniform(low, high):
         return round(float(np.exp(rng.uniform(np.log(low), np.log(high)))), 4)
@@ -53,7 +53,7 @@ def draw(rng):
 
 
 def draw_near(rng, best):
-    """Draw settings near one of the best."""
+    """Sample settings near one of the best."""
     settings, other = dict(best[rng.integers(len(best))]), best[rng.integers(len(best))]
     groups = [
         ["backbone__missing_power"],
@@ -71,7 +71,7 @@ def draw_near(rng, best):
 
 
 def evaluate(model, data):
-    """Return the six columns of a fitted model on `valid`."""
+    """Return the six columns for a fitted model on `valid`."""
     report = ranking_report(
         model, data.valid, train=data.train, cohort=data.cohort, user_col="user", item_col="item"
     )
@@ -81,7 +81,7 @@ def evaluate(model, data):
 
 
 def run_trial(settings, data, methods=METHODS, random_state=0):
-    """Return the columns of each method with these settings."""
+    """Fit each method with the given settings; return its columns."""
     options = {"no LLM": {}, "global": {"judge": data.judge, "gate": None}}
     options["selective"] = {"judge": data.judge}
     results = {}
@@ -101,7 +101,7 @@ def run_trial(settings, data, methods=METHODS, random_state=0):
 
 
 def rank(paths, method):
-    """Return settings, columns and objective of all trials of a method, the best first."""
+    """Return settings, columns and objective of all trials of a method, best first."""
     lines = "".join(Path(path).read_text() for path in paths).splitlines()
     trials = [json.loads(line) for line in lines]
     trials = [trial for trial in trials if method in trial["results"]]
@@ -125,8 +125,8 @@ def main():
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/tuning/seed0.jsonl"))
-    parser.add_argument("--show", nargs="+", metavar="FILE", help="print the best trials and stop")
-    parser.add_argument("--around", nargs="+", metavar="FILE", help="draw near the best of these")
+    parser.add_argument("--show", nargs="+", metavar="FILE", help="print the best trials and exit")
+    parser.add_argument("--around", nargs="+", metavar="FILE", help="sample near their best trials")
     arguments = parser.parse_args()
     if arguments.show:
         show(arguments.show)

@@ -1,9 +1,8 @@
-"""Time and memory of recommending to a million users, as a stream of record batches and at once.
+"""Time and memory of recommending to a million users, as a stream of batches and in one call.
 
-Run ``python benchmarks/speed/batches.py [--users N] [--items N] [--output FILE]``. The factors are
-random, 64 of them; each way writes the 10 best items of all users to a Parquet file, in a process
-of its own. Shown are the processor time, and the peak of resident memory beyond what model and ids
-take.
+Run ``python benchmarks/speed/batches.py [--users N] [--items N] [--output FILE]``. The 64 factors
+are random. Each way writes the 10 best items of all users to a Parquet file, in its own process.
+Reported are the CPU time, and the peak resident memory beyond the model and the ids.
 """
 
 import argparse
@@ -19,11 +18,11 @@ import numpy as np
 from sklearn_selreg import SelectiveLLMRegularizedMF
 
 FACTORS, LENGTH = 64, 10
-UNSEEN = {"filter_seen": False}  # given factors know of no interactions
+UNSEEN = {"filter_seen": False}  # given factors come without interactions
 
 
 def peak():
-    """Return the peak of resident memory since the last `forget_peak`, in MB (on Linux)."""
+    """Peak resident memory since the last `forget_peak`, in MB (on Linux)."""
     (line,) = (x for x in Path("/proc/self/status").read_text().split("\n") if "VmHWM" in x)
     return int(line.split()[1]) / 1024
 
@@ -49,7 +48,7 @@ WAYS = {"stream": stream, "at once": at_once}
 
 
 def measure(way, n_users, n_items, batch_size):
-    """Run one way in this process; return seconds and megabytes."""
+    """Run one way in this process; return its seconds and megabytes."""
     rng = np.random.default_rng(0)
     model = SelectiveLLMRegularizedMF.from_factors(
         np.char.add("user ", np.arange(n_users).astype(str)).astype(object),
@@ -79,7 +78,7 @@ def main():
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--only", nargs=2, help=argparse.SUPPRESS)  # in a process of its own
+    parser.add_argument("--only", nargs=2, help=argparse.SUPPRESS)  # in its own process
     args = parser.parse_args()
     if args.only:
         way, batch_size = args.only

@@ -1,14 +1,14 @@
-"""Judging and searching on a cluster of worker processes, of which one is killed in mid-run.
+"""Judging and searching on a cluster of worker processes, one of which is killed half way.
 
 Run ``python benchmarks/speed/cluster.py [PART ...]`` (needs ``distributed``). Updates
 ``benchmarks/results/cluster.json``. The parts:
 
-- `search`: the cluster is a `dask.distributed` one, a scheduler and separate worker processes that
-  talk over TCP on loopback as they would between machines. The LLM is the server of the tests, in a
-  process of its own; it counts how often each question is asked.
-- `blocks`: whether half-sweeps pay in processes. The rows of users are cut into blocks, each with
-  its part of the matrix in a process of joblib's, which is sent the items' factors and sends back
-  those of its users. They have one thread each, and together as many as the one call in this
+- `search`: a `dask.distributed` cluster of a scheduler and separate worker processes that
+  communicate over TCP on loopback, as between machines. The LLM is the server of the tests, in its
+  own process; it counts how often each question is asked.
+- `blocks`: whether half-sweeps pay off in processes. Users are divided into blocks, each with its
+  part of the matrix in a joblib process that receives the item factors and returns the factors of
+  its users. The processes have one thread each, and together as many as the single call in this
   process that they are compared with.
 """
 
@@ -31,7 +31,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sweeps import seconds_of, zipf_matrix
 from threadpoolctl import threadpool_limits
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository  # isort: skip
 from loopback import LLMServer
@@ -46,7 +46,7 @@ N_INTERACTIONS, FACTORS, ROUNDS = 2_000_000, 64, 5
 
 
 def make_model(world, judge):
-    """Return a small model of a world."""
+    """Return a small model for synthetic data."""
     return SelectiveLLMRegularizedMF(
         user_col="user", item_col="item", time_col="time", item_data=world.item_data, judge=judge,
         iterations=10, tuning=None, slates=SlateSampler(max_slates=150), random_state=0, n_jobs=1,
@@ -54,12 +54,12 @@ def make_model(world, judge):
 
 
 def search_with_a_killed_worker(folder):
-    """Search on a cluster, kill a worker after its first fit, and compare with this process."""
+    """Search on a cluster, kill a worker after its first fit, and compare with one process."""
     world = make_interactions(500, 300, 15_000, random_state=0)
     splits = list(KFold(3, shuffle=True, random_state=0).split(world.X))
     log = folder / "fits"
 
-    def score(model, X, y=None):  # local functions travel with their code
+    def score(model, X, y=None):  # local functions are pickled with their code
         value = model.score(X)
         with open(log, "a") as file:
             file.write(f"{os.getpid()}\n")
@@ -74,7 +74,7 @@ def search_with_a_killed_worker(folder):
         judge = AnthropicJudge(max_cost=10, cache=folder / "cache.sqlite", base_url=server.url)
         model = make_model(world, judge)
         plan = model.plan_judging(world.X, cv=splits)
-        model.set_params(judge=plan.ask())  # here, once, into the cache of this machine
+        model.set_params(judge=plan.ask())  # once, in this process, into the local cache
         search = GridSearchCV(model, GRID, cv=splits, scoring=score, refit=False)
         with (
             LocalCluster(
@@ -82,7 +82,7 @@ def search_with_a_killed_worker(folder):
             ) as cluster,
             Client(cluster) as client,
         ):
-            # Scattered data cannot be made again: each worker has to keep its copy.
+            # Scattered data cannot be recomputed, so each worker must keep its copy.
             client.amm.stop()
             killer = threading.Thread(target=kill, daemon=True)
             killer.start()
@@ -118,8 +118,7 @@ def solve(matrix, users, items, num_threads):
 def solve_block(matrix, users, items):
     """Solve for a block in one thread, and return its factors.
 
-    Its matrix and its old factors are mapped from files, which takes as little time as if they were
-    kept in the process.
+    Its matrix and old factors are memory-mapped, which is as fast as keeping them in the process.
     """
     users = np.load(users, mmap_mode="r+")
     solve(joblib.load(matrix, mmap_mode="c"), users, items, num_threads=1)
@@ -127,7 +126,7 @@ def solve_block(matrix, users, items):
 
 
 def blocks_of_a_half_sweep(folder):
-    """Compare one call with all threads to blocks in processes."""
+    """Compare one call with all threads and blocks in processes."""
     matrix = zipf_matrix(np.random.default_rng(0), N_INTERACTIONS) * np.float32(14)
     n_users, n_items = matrix.shape
     users, items = (
@@ -145,13 +144,13 @@ def blocks_of_a_half_sweep(folder):
     def one_call():
         solve(matrix, users, items, num_threads=0)
 
-    # Arguments go through a pipe, as they would to another machine, instead of shared memory.
+    # Arguments go through a pipe, as to another machine, instead of shared memory.
     with joblib.Parallel(n_blocks, max_nbytes=None) as parallel:
 
         def in_processes():
             return parallel(joblib.delayed(solve_block)(*paths, items) for paths in blocks)
 
-        in_processes()  # starts them
+        in_processes()  # starts the processes
         rounds = [(seconds_of(one_call), seconds_of(in_processes)) for _ in range(ROUNDS)]
     one, several = np.median(rounds, axis=0)
     return {
@@ -166,7 +165,7 @@ PARTS = {"search": search_with_a_killed_worker, "blocks": blocks_of_a_half_sweep
 
 
 def main():
-    """Run the parts, and update the file of results."""
+    """Run the parts, and update the results."""
     os.environ["ANTHROPIC_API_KEY"] = "none"
     path = repository.RESULTS / "cluster.json"
     results = json.loads(path.read_text()) if path.exists() else {}

@@ -1,8 +1,8 @@
-"""What a default fit of MovieLens with judge and gate takes, by version of the package.
+"""Time of a default fit of MovieLens with judge and gate, by version of the package.
 
 ``python benchmarks/speed/default_fit.py before=CHECKOUT now=.`` fits with each checkout in turn, in
-a process of its own, and writes the processor and wall times. The search for settings is left out
-(``tuning=None``). What a checkout needs and this environment lacks may be on PYTHONPATH.
+its own process, and stores CPU and wall times. Tuning is excluded (``tuning=None``). Further
+dependencies of a checkout can be added to PYTHONPATH.
 """
 
 import argparse
@@ -20,14 +20,14 @@ RESULTS = Path(__file__).parents[1] / "results" / "default_fit.json"
 
 
 def serve():
-    """Fit once for each line of the standard input, and print the seconds."""
+    """Fit once per line of the standard input, and print the seconds."""
     from sklearn_selreg import SelectiveLLMRegularizedMF
     from sklearn_selreg.datasets import load_movielens_coldstart
 
     warnings.simplefilter("ignore")
     data = load_movielens_coldstart()
     names = inspect.signature(SelectiveLLMRegularizedMF).parameters
-    settings = {"tuning": None} if "tuning" in names else {}  # older versions did not search
+    settings = {"tuning": None} if "tuning" in names else {}  # older versions have no tuning
     for _ in sys.stdin:
         model = SelectiveLLMRegularizedMF(
             user_col="user", item_col="item", time_col="time", item_data=data.item_data,
@@ -50,7 +50,7 @@ def start(checkout):
 
 
 def fit(process):
-    """Return the processor and wall seconds of one fit."""
+    """Return the CPU and wall seconds of one fit."""
     process.stdin.write("\n")
     process.stdin.flush()
     return json.loads(process.stdout.readline())
@@ -68,7 +68,7 @@ def main():
     named = dict(entry.split("=", 1) for entry in options.checkouts)
     processes = {name: start(checkout) for name, checkout in named.items()}
     for process in processes.values():
-        fit(process)  # compiles and reads, and is not counted
+        fit(process)  # compiles and reads; not counted
     times = {name: [] for name in processes}
     for _ in range(options.rounds):
         for name, process in processes.items():

@@ -1,9 +1,9 @@
 """Time and peak memory of indexing a table of interactions.
 
 Run ``python benchmarks/speed/indexing.py [--rows 10000000] [--containers pandas polars ...]``. Each
-container is measured in a process of its own, on int64 columns user, item and time. Peak memory is
-what the process holds at most while indexing, the columns themselves included, in multiples of
-their 3 x 8 bytes per row. Needs the module ``resource`` (Linux, macOS).
+container is measured in its own process, on int64 columns user, item and time. Peak memory includes
+the columns, and is given as a multiple of their 3 x 8 bytes per row. Requires the module
+``resource`` (Linux, macOS).
 """
 
 import argparse
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 from internals import index_interactions
 
@@ -27,7 +27,7 @@ CONTAINERS = ("pandas", "polars", "array")
 
 
 def make_table(container, n_rows, n_users, random_state=0):
-    """Make int64 columns: uniform users, items of geometric popularity, random times."""
+    """Create int64 columns: uniform users, items with geometric popularity, random times."""
     rng = np.random.default_rng(random_state)
     columns = {
         "user": lambda: rng.integers(10**9, 10**9 + n_users, n_rows),
@@ -44,18 +44,18 @@ def make_table(container, n_rows, n_users, random_state=0):
 
 
 def peak_memory():
-    """Return the largest memory this process has held so far, in bytes."""
+    """Peak memory of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def measure(container, n_rows, n_users, with_time):
-    """Index one table; return seconds, peak memory per bytes of the columns, and the matrix."""
+    """Index one table; return seconds, peak memory per byte of the columns, and the matrix."""
     columns = {"user_col": 0, "item_col": 1, "time_col": 2 if with_time else None}
     index = partial(index_interactions, **columns)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # without a time column, one is not used
-        index(make_table(container, 10, 3))  # leaves imports out of account
+        warnings.simplefilter("ignore")  # about the unused time column
+        index(make_table(container, 10, 3))  # excludes imports
         X = make_table(container, n_rows, n_users)
         before, start = peak_memory(), time.perf_counter()
         matrix = index(X).matrix
@@ -78,7 +78,7 @@ def main():
     print(f"{'container':<10}{'time_col':<10}{'seconds':>8}{'memory':>8}  matrix")
     for container in args.containers:
         for with_time in (False, True):
-            # A fresh process each, as the peak of a process never falls.
+            # A new process each, as the peak of a process never decreases.
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 seconds, memory, matrix = pool.apply(
                     measure, (container, args.rows, args.users, with_time)

@@ -1,7 +1,7 @@
-"""What judging costs in time: throughput, reading the cache, and a fully cached judge in a fit.
+"""Time of judging: live throughput, reading the cache, and a fully cached judge in a fit.
 
 Run ``python benchmarks/speed/judging.py``. Writes ``benchmarks/results/judging.json``. The service
-is the server of the tests on loopback, in a process of its own; it answers after 50 ms.
+is the server of the tests on loopback, in its own process; it answers after 50 ms.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository  # isort: skip
 from loopback import LLMServer
@@ -28,7 +28,7 @@ N_INTERACTIONS, N_SLATES = 1_000_000, 1_000
 
 
 def slates(n_slates):
-    """Make slates of 10 shown items and 20 candidates, with texts as of films."""
+    """Create slates of 10 history items and 20 candidates, with texts like those of films."""
     random = np.random.default_rng(0)
     texts = [f"title: A film about number {item}; year: {1950 + item % 70}" for item in range(5000)]
     made = []
@@ -40,7 +40,7 @@ def slates(n_slates):
 
 
 def throughput():
-    """Ask live, and compare with the number of answers that the delay allows."""
+    """Query the service, and compare with the throughput that the delay allows."""
     with LLMServer(delay=DELAY) as server, tempfile.TemporaryDirectory() as folder:
         judge = AnthropicJudge(
             max_cost=100,
@@ -63,7 +63,7 @@ def throughput():
 
 
 def cached():
-    """Read answers that are in the file."""
+    """Write answers to the cache, and read them."""
     with tempfile.TemporaryDirectory() as folder:
         judge = LLMJudge.from_callable(
             lambda slate: [0.5] * len(slate.candidates),
@@ -81,7 +81,7 @@ def cached():
 
 
 def overhead():
-    """Fit with a judge that has all answers, and time what the judge itself takes."""
+    """Fit with a fully cached judge, and time the judge's part."""
     random = np.random.default_rng(0)
     n_users, n_items = 50_000, 10_000
     weights = 1 / np.arange(1, n_items + 1) ** 0.7
@@ -129,7 +129,7 @@ def overhead():
 
 
 def main():
-    """Run all and write the results."""
+    """Run all parts, and store the results."""
     os.environ["ANTHROPIC_API_KEY"] = "none"
     results = {"throughput": throughput(), "cached": cached(), "overhead": overhead()}
     text = json.dumps(results, indent=1, default=lambda x: round(float(x), 4))

@@ -1,23 +1,29 @@
-"""Time of recommending against `implicit`'s own top-k, side by side.
+"""Time of recommending compared with `implicit`'s own top-k, side by side.
 
-Run ``python benchmarks/speed/recommending.py [--repeat 15] [--output FILE]``. Both have the same
-factors and the same seen items, and find the 10 best unseen items in batches of 10,000 users. In
-each round both run once, in turn; shown are the median time over the rounds, and the median of the
-rounds' ratios to `implicit`'s `AlternatingLeastSquares.recommend` (its BLAS limited to one thread,
-as it asks for). What `implicit` is given are row numbers and the rows of the seen matrix; ours are
-given ids, and the conversions are counted. Goal: at most 1.1x. The last section is one call for
-100,000 users, with its memory by tracemalloc beyond what it returns.
+Run ``python benchmarks/speed/recommending.py [--repeat 15] [--show]``. Writes
+``benchmarks/results/recommending.json`` and the table in ``benchmarks/README.md``. Both have the
+same factors and the same seen items, and find the 10 best unseen items for batches of 10,000 users.
+In each round, each variant runs once, in turn. Reported are the median time over the rounds, and
+the median of the rounds' ratios to `implicit`'s `AlternatingLeastSquares.recommend` (its BLAS
+limited to one thread, as it recommends). `implicit` receives row numbers and the rows of the seen
+matrix; ours receives ids, and the conversion is included. Goal: at most 1.1x. One section is a
+single call for 100,000 users, with the memory it allocates (tracemalloc; result included).
 """
 
 import argparse
-import json
 import os
 import platform
+import sys
 import tracemalloc
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
+
+import repository  # isort: skip
+from formatting import table
 from implicit.cpu.als import AlternatingLeastSquares
 from sweeps import REFERENCE, measure, seconds_of, zipf_matrix
 from threadpoolctl import threadpool_limits
@@ -25,13 +31,15 @@ from threadpoolctl import threadpool_limits
 from sklearn_selreg import SelectiveLLMRegularizedMF, interactions_from_sparse
 from sklearn_selreg.datasets import load_movielens_coldstart
 
+MAKER = "benchmarks/speed/recommending.py"
+RESULTS = repository.RESULTS / "recommending.json"
 GOAL = 1.1
 BATCH = 10_000
 FITTED = {"factors": 64, "iterations": 1, "tuning": None, "random_state": 0}
 
 
 def compare(title, model, users, repeat):
-    """Compare batches of users; what `implicit` gets is prepared beforehand."""
+    """Compare variants on a batch of users; the input of `implicit` is prepared beforehand."""
     with threadpool_limits(1, "blas"):
         reference = AlternatingLeastSquares(factors=model.item_factors_.shape[1])
     reference.user_factors, reference.item_factors = model.user_factors_, model.item_factors_
@@ -62,7 +70,7 @@ def compare(title, model, users, repeat):
 
 
 def movielens(repeat):
-    """Recommend films; 10,000 users are drawn from the few there are."""
+    """Recommend films to 10,000 users, drawn with replacement."""
     data = load_movielens_coldstart()
     columns = {"user_col": "user", "item_col": "item", "time_col": "time"}
     model = SelectiveLLMRegularizedMF(item_data=data.item_data, **columns, **FITTED)
@@ -72,7 +80,7 @@ def movielens(repeat):
 
 
 def synthetic(n_interactions, repeat, *, strings):
-    """Recommend from many items to some of many users, with ids of numbers or strings."""
+    """Recommend from a large catalog, with integer or string ids."""
     rng = np.random.default_rng(0)
     X, y = interactions_from_sparse(zipf_matrix(rng, n_interactions))
     if strings:
@@ -84,7 +92,7 @@ def synthetic(n_interactions, repeat, *, strings):
 
 
 def many(model):
-    """Recommend to 100,000 users in one call, and measure time and memory."""
+    """Measure time and memory of recommending to 100,000 users in one call."""
     users = np.random.default_rng(0).choice(model.users_, 100_000)
     seconds = seconds_of(partial(model.recommend, users))
     tracemalloc.start()
@@ -104,24 +112,40 @@ def many(model):
     return row
 
 
+def as_table(results):
+    """Build the Markdown table: one row per section and variant."""
+    columns = ["data", "variant", "seconds", "ratio", "goal", "peak, MB"]
+    rows = []
+    for row in results["rows"]:
+        ratio = f"{row['ratio']:.2f}x" if "ratio" in row else ""
+        goal = f"{row['goal']:.1f}x" if row.get("goal") else ""
+        peak = f"{row['peak_mb']:.0f}" if "peak_mb" in row else ""
+        variant = row.get("variant", "ours, one call")
+        rows.append([row["section"], variant, f"{row['seconds']:.2f}", ratio, goal, peak])
+    return table(columns, rows, left=2)
+
+
 def main():
-    """Measure, print, and write what was measured."""
+    """Measure, and store the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeat", type=int, default=15, help="rounds")
-    parser.add_argument("--interactions", type=int, default=5_000_000, help="of the synthetic one")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
+    parser.add_argument(
+        "--interactions", type=int, default=5_000_000, help="size of the synthetic data"
+    )
+    repository.add_output_options(parser, RESULTS)
     args = parser.parse_args()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {FITTED['factors']} factors")
-    rows = movielens(args.repeat)
-    by_number, model = synthetic(args.interactions, args.repeat, strings=False)
-    rows += by_number
-    rows.append(many(model))
-    rows += synthetic(args.interactions, args.repeat, strings=True)[0]
-    if args.output is not None:
-        results = {"cores": os.cpu_count(), "repeat": args.repeat, "rows": rows}
-        args.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    if not args.show:
+        print(f"{platform.machine()}, {os.cpu_count()} cores, {FITTED['factors']} factors")
+        rows = movielens(args.repeat)
+        by_number, model = synthetic(args.interactions, args.repeat, strings=False)
+        rows += by_number
+        rows.append(many(model))
+        rows += synthetic(args.interactions, args.repeat, strings=True)[0]
+        made = repository.provenance(seed=0, cores=os.cpu_count(), repeat=args.repeat)
+        repository.save(args.output, {"made": made, "rows": rows})
+    repository.show(MAKER, as_table(repository.load(args.output)), args.output == RESULTS)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""What the machine could do, what a sweep makes of it, and which parts of it are serial.
+"""Limits of the machine, the fraction that a sweep reaches, and its serial parts.
 
     python benchmarks/speed/roofline.py [--interactions 20000000] [--factors 64]
 
-All on one thread, in processor time. Prints, and adds to ``benchmarks/results/speed.json``:
+All on one thread, in CPU time. Prints, and adds to ``benchmarks/results/speed.json``:
 
-- the machine: the largest rate of a product of matrices (float32), and the bandwidth at which
-  random rows are gathered from tables that fit into caches of several sizes, or into none;
-- a sweep part by part, on a matrix of items whose popularity falls like 1 / rank, with features and
-  weights of missing entries: what runs in blocks on all threads, into how many blocks it is cut,
-  and what share of the half-sweep the longest of them is; and what is left, which is serial.
+- the machine: the peak rate of a matrix product (float32), and the bandwidth of gathering random
+  rows from tables that fit into caches of several sizes, or into none;
+- a sweep part by part, on a matrix with item popularity proportional to 1 / rank, with features and
+  weights of missing entries: the parts that run in blocks on all threads, their numbers of blocks
+  and longest block, and the serial remainder.
 """
 
 import argparse
@@ -26,18 +26,18 @@ from speed import ALPHA, REGULARIZATION, RESULTS
 from sweeps import zipf_matrix
 from threadpoolctl import threadpool_limits
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 from internals import RegularizedALS, gather_rows
 
 TABLES = (4, 16, 64, 256)  # MB
 SWEEPS = 2
 ROW = 50
-STEPS_FLOPS = 2 * (2 + 2 + 1)  # of an entry, by factor: first residual, a step, the last step
+STEPS_FLOPS = 2 * (2 + 2 + 1)  # per entry and factor: first residual, one step, last step
 
 
 def fastest(call, repeat=5):
-    """Return the processor seconds of the fastest call."""
+    """CPU seconds of the fastest call."""
     seconds = []
     for _ in range(repeat):
         start = time.thread_time()
@@ -48,13 +48,13 @@ def fastest(call, repeat=5):
 
 @njit
 def gather(table, indices, out):
-    """Gather rows into the same few places, as the rows of a user."""
+    """Gather rows into the same small buffer, like the rows of a user."""
     for start in range(0, len(indices) - ROW + 1, ROW):
         gather_rows(table, indices, start, ROW, out, 0)
 
 
 def machine(factors, size=1500):
-    """Return the peak of a matrix product, GFlop/s, and the bandwidth of gathering, GB/s."""
+    """Peak rate of a matrix product, in GFlop/s, and bandwidth of gathering rows, in GB/s."""
     rng = np.random.default_rng(0)
     a, b = (rng.random((size, size), dtype=np.float32) for _ in range(2))
     found = {"product, GFlop/s": 2 * size**3 / fastest(lambda: a @ b) / 1e9}
@@ -68,7 +68,7 @@ def machine(factors, size=1500):
 
 
 class Timed:
-    """Runs blocks as `threads` does, and keeps how long each took, by the call it belongs to."""
+    """Runs blocks as `threads` does, and records the seconds of each block by call."""
 
     def __init__(self):
         self.calls = []
@@ -84,7 +84,7 @@ class Timed:
 
 
 def parts(n_interactions, factors):
-    """Return rows of the parts of a sweep."""
+    """Measure the parts of a sweep; return one row per part."""
     rng = np.random.default_rng(0)
     matrix = zipf_matrix(rng, n_interactions)
     n_users, n_items = matrix.shape
@@ -136,7 +136,7 @@ def parts(n_interactions, factors):
 
 
 def main():
-    """Measure, print and write."""
+    """Measure, print, and store the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--interactions", type=int, default=20_000_000)
     parser.add_argument("--factors", type=int, default=64)
@@ -151,7 +151,7 @@ def main():
     share = found["share of the product's peak"]
     print(
         f"\na sweep of {found['interactions']:,} interactions: {found['sweep, s']:.2f} s, "
-        f"{found['GFlop/s']:.1f} GFlop/s, {share:.0%} of the product's"
+        f"{found['GFlop/s']:.1f} GFlop/s, {share:.0%} of the product's peak"
     )
     print(f"{'part':<12}{'s':>8}{'share':>8}{'calls':>7}{'blocks':>8}{'longest, s':>12}")
     for row in found["parts"]:

@@ -1,16 +1,16 @@
-"""Spark's ALS beside this package: the same lists, the same users folded in, and a judge on top.
+"""Spark's ALS and this package: the same lists, the same folded-in users, and a judge on top.
 
-Run ``python benchmarks/speed/spark.py [--interactions 1000000]`` with Java 17 on the path: pyspark
-is installed in an environment of its own, and runs in local mode. Writes
-``benchmarks/results/spark.json``. On MovieLens with its recorded answers, and on made-up
-interactions with a simulated judge: Spark fits, its factors come in as ``docs/given_factors.md``
-has it, and then
+Run ``python benchmarks/speed/spark.py [--interactions 1000000]`` with Java 17 on the path; pyspark
+is installed into a separate environment, and runs in local mode. Writes
+``benchmarks/results/spark.json``. On MovieLens with its recorded answers, and on synthetic data
+with a simulated judge, Spark's ALS is fitted and its factors are imported as in
+``docs/given_factors.md``. Then
 
-- the ten best items of users are compared with those of ``recommendForUserSubset``,
+- users' ten best items are compared with those of ``recommendForUserSubset``,
 - users are folded in from their interactions, and compared with Spark's own factors,
-- the judge's preferences act (`refine`), and held-out items are ranked before and after, on
-  MovieLens also by a `fit` of this package,
-- Spark's workers recommend to all users (``mapInPandas``), and are compared with `recommend`.
+- the model is refined with the judge's preferences (`refine`), and held-out items are ranked before
+  and after, on MovieLens also by a `fit` of this package with fixed settings (``tuning=None``),
+- Spark's workers recommend to all users (``mapInPandas``), compared with `recommend`.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository  # isort: skip
 import environment
@@ -50,7 +50,7 @@ class Laps:
 
 
 def start_spark():
-    """Return a session in local mode, which talks to this machine alone."""
+    """Start a session in local mode, restricted to this machine."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -71,7 +71,7 @@ def start_spark():
 
 
 def fit(spark, X):
-    """Fit Spark's ALS on interactions that all count alike."""
+    """Fit Spark's ALS to interactions of equal strength."""
     from pyspark.ml.recommendation import ALS
 
     als = ALS(
@@ -82,7 +82,7 @@ def fit(spark, X):
 
 
 def convert(als, als_model, X, **settings):
-    """Return a model of Spark's factors."""
+    """Build a model from Spark's factors."""
     from sklearn_selreg import SelectiveLLMRegularizedMF
 
     users, items = als_model.userFactors.toPandas(), als_model.itemFactors.toPandas()
@@ -94,7 +94,7 @@ def convert(als, als_model, X, **settings):
 
 
 def compare_lists(spark, als_model, given):
-    """Return the share of the users whose ten best items are Spark's, in the same order."""
+    """Fraction of users with the same ten best items in the same order; number of users."""
     some = given.users_[:: -(-len(given.users_) // N_COMPARED)]
     asked = spark.createDataFrame([(int(user),) for user in some], ["user"])
     theirs = als_model.recommendForUserSubset(asked, 10)
@@ -104,7 +104,7 @@ def compare_lists(spark, als_model, given):
 
 
 def compare_users(given, X):
-    """Return by how much folded-in users differ, relative to the largest of Spark's factors."""
+    """Largest difference of folded-in users, relative to Spark's largest factor."""
     own, shift = given.user_vectors(given.users_), int(X["user"].max()) + 1
     ids = given.users_ + shift
     given.fold_in(X[["user", "item"]].assign(user=X["user"] + shift))
@@ -112,7 +112,7 @@ def compare_users(given, X):
 
 
 def recommend_to_all(spark, als_model, given):
-    """Have Spark's workers recommend to all users; return whether the lists are `recommend`'s."""
+    """Recommend to all users on Spark's workers; return whether the lists equal `recommend`."""
     given.set_params(n_jobs=1, judge=None)
     shared = spark.sparkContext.broadcast(given)
 
@@ -129,7 +129,7 @@ def recommend_to_all(spark, als_model, given):
 
 
 def judge_pays(given, X, held_out, fitted=None, **known):
-    """Refine, and return metrics before and after, and of a fit; with the difference in AUC."""
+    """Refine; return metrics before and after, and of a fit, with the difference in AUC."""
     from sklearn_selreg.metrics import compare_reports, ranking_report
 
     held_out = held_out[held_out["item"].isin(given.items_)]
@@ -183,12 +183,12 @@ def run(spark, name, X, held_out, judge, item_data, fitted=None, **known):
 
 
 def main():
-    """Run MovieLens and the made-up world."""
+    """Run MovieLens and the synthetic data."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--interactions", type=int, default=1_000_000)
     args = parser.parse_args()
     if shutil.which("java") is None:
-        raise SystemExit("Spark needs Java 17: install it, such as Debian's openjdk-17-jre.")
+        raise SystemExit("Spark requires Java 17; install it, e.g. openjdk-17-jre on Debian.")
     environment.run_with(*PACKAGES)
     warnings.simplefilter("ignore")
     from sklearn_selreg import SelectiveLLMRegularizedMF
@@ -208,7 +208,7 @@ def main():
     rest = world.X.drop(newest.index)
     newest = newest[newest["user"].isin(rest["user"])]
     judge = world.judge.set_params(cache=None)
-    rows.append(run(spark, "made up", rest, newest, judge, world.item_data))
+    rows.append(run(spark, "synthetic", rest, newest, judge, world.item_data))
     spark.stop()
     result = {"pyspark": version("pyspark"), "runs": rows}
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")

@@ -1,30 +1,30 @@
-"""Time and memory against other recommenders, side by side.
+"""Time and memory compared with other recommenders, side by side.
 
 Run ``make benchmark-speed``, or ``python benchmarks/speed/speed.py [SIZE ...] [--factors K ...]``
-for some numbers of interactions only. Updates ``benchmarks/results/speed.json`` size by size, and
-the tables in ``benchmarks/README.md`` (with ``--show`` only these). What the machine could do, and
-which parts of a sweep are serial, is measured by ``benchmarks/speed/roofline.py``.
+for given numbers of interactions. Updates ``benchmarks/results/speed.json`` size by size, and the
+tables in ``benchmarks/README.md`` (with ``--show`` only the tables). Limits of the machine and
+serial parts of a sweep are measured by ``benchmarks/speed/roofline.py``.
 
-Each method runs in a process of its own, on the same matrix of a world of `make_interactions` (50
-interactions a user on average, 5 users an item, popularity falling like 1 / rank), with the same
-number of factors. In each round every method does one sweep, in turn; shown are the medians over
-the rounds, and the medians of the rounds' ratios to `implicit`. A first round, which lays out
-matrices, does not count. All have all cores; BLAS is limited to one thread where `implicit` asks
-for that.
+Each method runs in its own process, on the same matrix of synthetic data (`make_interactions`; on
+average 50 interactions per user and 5 users per item, popularity proportional to 1 / rank), with
+the same number of factors. In each round, each method performs one sweep, in turn. Reported are the
+medians over the rounds, and the medians of the rounds' ratios to `implicit`. A first round, which
+lays out matrices, is not counted. All methods use all cores; BLAS is limited to one thread where
+`implicit` recommends it.
 
 - *fit*: from a CSR matrix (and the table of items) to factors, with 5 sweeps (2 and 1 at 5 and 20
-  million). Ours is
-  `SelectiveLLMRegularizedMF.fit` without item bias, weights of missing entries and recency, which
-  `implicit` does not have. With slates it is the regularized problem, from matrix and slates of 20
-  items to factors; what judge, gate and calibration take is in ``judging.py``.
-- *peak memory* of the process (resident), from its start to the end of the fit: with the imports,
-  and with the matrix that the caller holds.
-- *time to the objective*: how long ours and `implicit` take to the objective that `implicit` has
-  after `OBJECTIVE_SWEEPS` sweeps (others have other objectives).
-- *time to the best*: each learns until NDCG@10 on held-out interactions has not risen for
-  `PATIENCE` sweeps or epochs; shown is how long each takes to the lowest of these bests (evaluation
-  not counted), with the settings of this table and, for ours, with the defaults. None was tuned for
-  these worlds.
+  million). Ours is `SelectiveLLMRegularizedMF.fit` without tuning (``tuning=None``), item bias,
+  weights of missing entries and recency, which `implicit` does not have. With slates, it is the
+  regularized problem, from the matrix and slates of 20 items to factors; judge, gate and
+  calibration are measured in ``judging.py``.
+- *peak memory* of the process (resident), from its start to the end of the fit, including imports
+  and the caller's matrix.
+- *time to the objective*: the time ours and `implicit` take to reach the objective of `implicit`
+  after `OBJECTIVE_SWEEPS` sweeps (other methods have other objectives).
+- *time to the best*: each method is trained until NDCG@10 on held-out interactions has not improved
+  for `PATIENCE` sweeps or epochs. Reported is the time to reach the lowest of the methods' best
+  values (without evaluation), with the settings of this table and, for ours, with the fixed ones.
+  None was tuned on these data.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository
 from formatting import table
@@ -51,8 +51,8 @@ from formatting import table
 RESULTS = repository.RESULTS / "speed.json"
 SIZES = (100_000, 1_000_000, 5_000_000, 20_000_000)
 ROUNDS = {100_000: 15, 1_000_000: 7, 5_000_000: 3, 20_000_000: 2}
-RACES = (100_000, 1_000_000)  # sizes at which the times to an objective and a best are measured
-MOST_FOR_PEERS = 5_000_000  # above, LightFM and cmfrec would take half of the time
+RACES = (100_000, 1_000_000)  # sizes for the times to an objective and to the best
+MOST_FOR_PEERS = 5_000_000  # above, LightFM and cmfrec would take half of the run time
 ALPHA, REGULARIZATION = 14.0, 60.0
 FACTORS = int(os.environ.get("SPEED_FACTORS", 64))
 FIT_SWEEPS = {100_000: 5, 1_000_000: 5, 5_000_000: 2, 20_000_000: 1}
@@ -73,11 +73,11 @@ NAMES = {"user_col": "user", "item_col": "item"}
 PLAIN = {"item_bias": 0, "backbone__missing_power": 0, "backbone__recency_power": 0}
 
 
-# -- what runs in a process of its own -----------------------------------------------------------
+# -- child processes ------------------------------------------------------------------------------
 
 
 def make_world(folder, n_interactions):
-    """Write a world's matrix, the held-out part and the item data into a folder."""
+    """Write training matrix, held-out part and item data of synthetic data into a folder."""
     import scipy.sparse as sp
 
     from sklearn_selreg.datasets import make_interactions
@@ -97,7 +97,7 @@ def make_world(folder, n_interactions):
 
 
 def peak_memory():
-    """Return the largest resident size of this process so far, in MB."""
+    """Peak resident memory of this process so far, in MB."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM"):
@@ -111,7 +111,7 @@ def peak_memory():
 
 
 class Method:
-    """A method in its process: `fit`, then `sweep`, `recommend` and `race` as they are asked."""
+    """A method in its process: `fit`, then `sweep`, `recommend` and `race` as requested."""
 
     def __init__(self, folder):
         import scipy.sparse as sp
@@ -122,20 +122,20 @@ class Method:
         self.fit_sweeps = FIT_SWEEPS.get(self.matrix.nnz, 5)  # races hold out a part
 
     def ready(self):
-        """Do nothing: who has an answer knows that all is loaded."""
+        """Do nothing; an answer shows that everything is loaded."""
 
     def sweep(self):
-        """Do one more sweep, and return its seconds, and those of all processors."""
+        """Perform one more sweep; return its wall and CPU seconds."""
         start = time.perf_counter(), time.process_time()
         self.step()
         return time.perf_counter() - start[0], time.process_time() - start[1]
 
     def race(self):
-        """Learn until NDCG@10 has not risen for a while.
+        """Train until NDCG@10 has not improved for `PATIENCE` sweeps.
 
         Returns
         -------
-        course : list of tuples (seconds, processor seconds, NDCG@10)
+        course : list of tuples (seconds, CPU seconds, NDCG@10)
             After each sweep.
         """
         import scipy.sparse as sp
@@ -153,11 +153,11 @@ class Method:
         return course
 
     def descend(self, goal=None):
-        """Do sweeps until the objective is reached, None: as many as are to be compared with.
+        """Sweep until the objective `goal` is reached; if None, `OBJECTIVE_SWEEPS` times.
 
         Returns
         -------
-        result : tuple (seconds, processor seconds, sweeps, objective)
+        result : tuple (seconds, CPU seconds, sweeps, objective)
         """
         from internals import RegularizedALS
 
@@ -194,7 +194,7 @@ class Implicit(Method):
         return time.perf_counter() - start
 
     def step(self):
-        """Do what `fit` of implicit does in an iteration, without making the matrices anew."""
+        """Perform one iteration of implicit's `fit`, without rebuilding the matrices."""
         model = self.model
         if not hasattr(self, "sides"):
             self.sides = ALPHA * self.matrix, (ALPHA * self.matrix).T.tocsr()
@@ -227,7 +227,7 @@ class Ours(Method):
     def __init__(self, folder):
         from internals import compiled
 
-        compiled()  # from the cache; it counts as an import
+        compiled()  # from the cache; counts as an import
         super().__init__(folder)
 
     def _item_data(self):
@@ -286,13 +286,13 @@ class Features(Ours):
 
 
 class Weighted(Features):
-    """With weights of missing entries, too."""
+    """Features and weights of missing entries."""
 
     terms = {"backbone__missing_power": 0.5}  # noqa: RUF012
 
 
 class Defaults(Features):
-    """In races alone: our defaults, with weights of missing entries and item bias."""
+    """Our fixed settings, with weights of missing entries and item bias; only for races."""
 
     def begin(self):
         from internals import encode_items, read_item_data, with_bias
@@ -324,7 +324,7 @@ class Slates(Ours):
         start = time.perf_counter()
         rng = np.random.default_rng(SEED)
         factors = (rng.random((n, FACTORS), dtype=np.float32) * 0.01 for n in self.matrix.shape)
-        # As the estimator makes it: indices are shared.
+        # Shares its indices, as in the estimator.
         matrix = self.matrix
         parts = np.float32(ALPHA) * matrix.data, matrix.indices, matrix.indptr
         confidence = sp.csr_matrix(parts, matrix.shape)
@@ -338,7 +338,7 @@ class Slates(Ours):
 
 
 class Irspack(Method):
-    """Its implicit ALS by conjugate gradients, the fastest of its solvers."""
+    """irspack's implicit ALS with conjugate gradients, its fastest solver."""
 
     def begin(self):
         from irspack import IALSRecommender
@@ -365,7 +365,7 @@ class Irspack(Method):
 
 
 class LightFM(Method):
-    """WARP, with features in races; its matrix is COO, and each epoch shuffles it."""
+    """WARP, with features in races; each epoch shuffles its COO matrix."""
 
     def begin(self, features=True):
         import scipy.sparse as sp
@@ -406,7 +406,7 @@ class LightFM(Method):
 
 
 class Cmfrec(Method):
-    """Its implicit model, by conjugate gradients as all; it cannot go on from where it was."""
+    """cmfrec's implicit model with conjugate gradients; it cannot resume training."""
 
     def fit(self, iterations=None):
         from cmfrec import CMF_implicit
@@ -433,15 +433,15 @@ MODULES = {
 
 
 def installed(names):
-    """Return the methods whose packages are there, and say which are not."""
+    """Return the methods with installed packages, and report the others."""
     found = [n for n in names if find_spec(MODULES.get(n, "sklearn_selreg").split(".")[0])]
     for name in set(names) - set(found):
-        print(f"{name} is not installed: left out", flush=True)
+        print(f"{name} is not installed and is skipped", flush=True)
     return found
 
 
 def make_method(name, folder):
-    """Return a method by its name, after the imports it needs."""
+    """Create a method by name, after its imports."""
     import_module(MODULES.get(name, "sklearn_selreg"))
     if name in SHARES:
         return Slates(folder, SHARES[name])
@@ -453,7 +453,7 @@ def make_method(name, folder):
 
 
 def ndcg(user_factors, item_factors, seen, valid, n=10, most_users=5000):
-    """Return the mean NDCG@10 of unseen items, over users with held-out ones."""
+    """Mean NDCG@10 of unseen items, over users with held-out items."""
     users = np.flatnonzero(np.diff(valid.indptr))[:most_users]
     discounts = 1 / np.log2(np.arange(2, n + 2))
     total = 0.0
@@ -472,7 +472,7 @@ def ndcg(user_factors, item_factors, seen, valid, n=10, most_users=5000):
 
 
 def serve(name, folder):
-    """Do what is asked on the standard input, a line each, until it ends."""
+    """Execute the commands on the standard input, one per line."""
     method = make_method(name, folder)
     for line in sys.stdin:
         command, *arguments = json.loads(line)
@@ -481,11 +481,11 @@ def serve(name, folder):
         print(json.dumps(result), flush=True)
 
 
-# -- what asks -----------------------------------------------------------------------------------
+# -- parent process -------------------------------------------------------------------------------
 
 
 class Child:
-    """A process with a method."""
+    """A child process with a method."""
 
     def __init__(self, name, folder):
         self.name = name
@@ -493,14 +493,14 @@ class Child:
         self.process = subprocess.Popen(
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.ask("ready")  # not to load beside what others measure
+        self.ask("ready")  # do not load while others are measured
 
     def ask(self, *command):
-        """Have a method called, and return its answer and the peak memory."""
+        """Call a method of the child; return its answer and the peak memory."""
         print(json.dumps(command), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.name} has died of {command}.")
+            raise RuntimeError(f"The process of {self.name} terminated during {command}.")
         return json.loads(line)
 
     def __enter__(self):
@@ -513,7 +513,7 @@ class Child:
 
 
 def measure(size, folder):
-    """Measure all methods at one size, and return the rows of the table."""
+    """Measure all methods at one size; return the rows of the table."""
     from contextlib import ExitStack
 
     names = installed(METHODS if size <= MOST_FOR_PEERS else OF_LARGEST)
@@ -556,7 +556,7 @@ def measure(size, folder):
 
 
 def race(size, folder):
-    """Measure how long methods take to the lowest of the best NDCG@10 that each reaches."""
+    """Measure the time of each method to the lowest of the methods' best NDCG@10."""
     courses, rows = {}, []
     for name in installed(RACERS):
         with Child(name, folder) as child:
@@ -573,7 +573,7 @@ def race(size, folder):
 
 
 def descend(size, folder):
-    """Measure how long ours takes to the objective of `implicit`."""
+    """Measure the time of ours and `implicit` to the objective of `implicit`."""
     rows, goal = [], None
     for name in (REFERENCE, "ours, plain"):
         with Child(name, folder) as child:
@@ -586,7 +586,7 @@ def descend(size, folder):
 
 
 def versions():
-    """Return the versions of what was measured."""
+    """Return the versions of the measured packages."""
     found = {"python": platform.python_version()}
     for name in (
         "implicit",
@@ -606,9 +606,9 @@ def versions():
 
 
 def as_tables(results):
-    """Return the tables of the README."""
+    """Build the tables of the README."""
     columns = (
-        *("", "processor s / sweep", "ratio", "ratio, wall", "ns / interaction"),
+        *("", "CPU s / sweep", "ratio", "ratio, wall", "ns / interaction"),
         *("fit, s", "ratio", "peak, MB", "beyond imports"),
     )
     parts = []
@@ -627,13 +627,13 @@ def as_tables(results):
          f"{r['recommend_ratio']:.2f}x"]
         for r in results["rows"] if "recommend_ratio" in r and r["method"] != REFERENCE
     ])]  # fmt: skip
-    parts += [f"Time to the objective that `implicit` has after {OBJECTIVE_SWEEPS} sweeps:"]
-    parts += [table(("interactions", "", "seconds", "processor s", "sweeps"), [
+    parts += [f"Time to reach the objective of `implicit` after {OBJECTIVE_SWEEPS} sweeps:"]
+    parts += [table(("interactions", "", "seconds", "CPU s", "sweeps"), [
         [f"{r['size']:,}", r["method"], f"{r['seconds']:.2f}", f"{r['cpu']:.2f}", str(r["sweeps"])]
         for r in results["objectives"]
     ])]  # fmt: skip
-    parts += ["Time to the lowest of the methods' best NDCG@10:"]
-    parts += [table(("interactions", "", "seconds", "processor s", "sweeps", "its own best"), [
+    parts += ["Time to reach the lowest of the methods' best NDCG@10:"]
+    parts += [table(("interactions", "", "seconds", "CPU s", "sweeps", "own best"), [
         [f"{r['size']:,}", r["method"], f"{r['seconds']:.2f}", f"{r['cpu']:.2f}",
          str(r["sweeps"]), f"{r['best']:.4f}"]
         for r in results["races"]
@@ -642,14 +642,14 @@ def as_tables(results):
 
 
 def main():
-    """Measure, and update the file of results."""
+    """Measure, and update the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("sizes", nargs="*", type=int, help=f"of {SIZES}; none: all")
+    parser.add_argument("sizes", nargs="*", type=int, help=f"subset of {SIZES} (default: all)")
     parser.add_argument("--factors", nargs="+", type=int, default=[64, 128])
     parser.add_argument("--output", type=Path, default=RESULTS, help="JSON file to update")
-    parser.add_argument("--show", action="store_true", help="only write the tables")
+    parser.add_argument("--show", action="store_true", help="write the tables; measure nothing")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--make", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -670,12 +670,12 @@ def main():
 
 
 def run(size, factors, results):
-    """Measure at one size, and put what is found in the place of what there is."""
+    """Measure at one size, and replace its results."""
     global FACTORS
     FACTORS = factors
     os.environ["SPEED_FACTORS"] = str(factors)  # for the children
     with tempfile.TemporaryDirectory() as folder:
-        # This process stays small: on Linux a child's peak begins with its parent's size.
+        # Keep this process small: on Linux, a child's peak starts at its parent's size.
         command = [sys.executable, __file__, "--make", str(size), "--folder", folder]
         subprocess.run(command, check=True)
         found = {"rows": measure(size, folder)}

@@ -1,10 +1,10 @@
-"""Time of sweeps and fits against plain `implicit`, measured side by side.
+"""Time of sweeps and fits compared with plain `implicit`, side by side.
 
 Run ``python benchmarks/speed/sweeps.py [--repeat 15] [--interactions 5000000] [--output FILE]``. In
-each round every variant runs once, in turn; shown are the median time over the rounds, and the
+each round, each variant runs once, in turn. Reported are the median time over the rounds, and the
 median of the rounds' ratios to `implicit`'s own `AlternatingLeastSquares` (its BLAS limited to one
-thread, as it asks for). Goals: a sweep with a slate of 20 films for each user of MovieLens at most
-2x a plain one, with slates for 5 % of the users of the synthetic matrix at most 1.2x.
+thread, as it recommends). Goals: at most 2x a plain sweep with a slate of 20 films for each user of
+MovieLens, and at most 1.2x with slates for 5 % of the users of a synthetic matrix.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import scipy.sparse as sp
 from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 from internals import (
     RegularizedALS,
@@ -45,14 +45,14 @@ COLUMNS = {"user_col": "user", "item_col": "item"}
 
 
 def implicit_sweep(confidence):
-    """Return a function that does one sweep of `implicit` and returns its seconds."""
+    """Return a function that performs one sweep of `implicit` and returns its seconds."""
     seconds = []
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(**SETTINGS, iterations=1, random_state=0)
 
     def sweep():
         with threadpool_limits(1, "blas"):
-            model.fit(  # goes on from the factors it has
+            model.fit(  # continues from its current factors
                 confidence,
                 show_progress=False,
                 callback=lambda _, elapsed, __: seconds.append(elapsed),
@@ -63,7 +63,7 @@ def implicit_sweep(confidence):
 
 
 def our_sweep(confidence, **terms):
-    """Return a function that does one sweep of ours and returns its seconds."""
+    """Return a function that performs one of our sweeps and returns its seconds."""
     rng = np.random.default_rng(0)
     start = (
         rng.random((n, SETTINGS["factors"]), dtype=np.float32) * 0.01 for n in confidence.shape
@@ -73,28 +73,28 @@ def our_sweep(confidence, **terms):
 
 
 def seconds_of(call):
-    """Call a function and return how long it took."""
+    """Call a function; return its wall seconds."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def measure(section, variants, repeat, goals=()):
-    """Run the variants in turn, `repeat` rounds after a first one that does not count.
+    """Run the variants in turn, for `repeat` rounds after a warm-up round.
 
     Parameters
     ----------
     section : str
     variants : dict of str to callable
-        Each returns its seconds; `REFERENCE` is among them.
+        Functions that return their seconds, including `REFERENCE`.
     repeat : int
     goals : dict of str to float
-        Largest ratios that are good enough.
+        Largest acceptable ratios.
 
     Returns
     -------
     rows : list of dict
-        One a variant; printed as well.
+        One per variant; also printed.
     """
     rounds = [{name: run() for name, run in variants.items()} for _ in range(repeat + 1)][1:]
     print(f"\n{section}\n{'':<34}{'seconds':>10}{'ratio':>8}{'goal':>8}")
@@ -165,7 +165,7 @@ def synthetic_sweeps(n_interactions, repeat):
 
 
 def zipf_matrix(rng, n_interactions):
-    """Make 50 interactions a user on average, with items whose popularity falls as 1 / rank."""
+    """Draw 50 interactions per user on average, with popularity proportional to 1 / rank."""
     n_users = max(n_interactions // 50, 1000)
     n_items = max(n_interactions // 250, 1000)
     share = np.cumsum(1 / np.arange(1, n_items + 1))
@@ -180,7 +180,7 @@ def zipf_matrix(rng, n_interactions):
 
 
 def random_slates(rng, n_users, n_items, n_slates):
-    """Make slates of random users, whose candidates span all popularities; weights are gaps."""
+    """Draw slates of random users with candidates of all popularities; weights are gaps."""
     users = np.sort(rng.choice(n_users, n_slates, replace=False))
     width = n_items // SLATE_SIZE
     places = (n_slates, SLATE_SIZE)
@@ -194,7 +194,7 @@ def random_slates(rng, n_users, n_items, n_slates):
 
 
 def movielens_fits(data, repeat):
-    """Fits from the table of interactions to the factors; that of `implicit`, from a matrix."""
+    """Fits from a table of interactions, with fixed settings; `implicit` fits a matrix."""
     matrix = index_interactions(data.train, **COLUMNS, time_col="time").matrix
     plain = {"item_bias": 0, "backbone__missing_power": 0, "backbone__recency_power": 0}
 
@@ -211,7 +211,7 @@ def movielens_fits(data, repeat):
             random_state=0, tuning=None,
         ).set_params(**parameters)  # fmt: skip
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of slates that are dropped
+            warnings.simplefilter("ignore")  # about dropped slates
             model.fit(data.train)
 
     fits = {
@@ -226,12 +226,14 @@ def movielens_fits(data, repeat):
 
 
 def main():
-    """Measure, print, and write what was measured."""
+    """Measure, print, and store the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeat", type=int, default=15, help="rounds; a third of them for fits")
-    parser.add_argument("--interactions", type=int, default=5_000_000, help="of the synthetic one")
+    parser.add_argument("--repeat", type=int, default=15, help="rounds; a third for fits")
+    parser.add_argument(
+        "--interactions", type=int, default=5_000_000, help="synthetic interactions"
+    )
     parser.add_argument("--output", type=Path, help="JSON file to write")
     args = parser.parse_args()
     data = load_movielens_coldstart()

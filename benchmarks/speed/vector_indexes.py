@@ -1,10 +1,10 @@
-"""How well approximate indexes find what `recommend` does, and which settings that takes.
+"""Recall of approximate indexes relative to `recommend`, and the settings it requires.
 
-Run ``python benchmarks/speed/vector_indexes.py [--items 20000]``: usearch, faiss, hnswlib and
-voyager are installed in an environment of its own. Writes
+Run ``python benchmarks/speed/vector_indexes.py [--items 20000]``; usearch, faiss, hnswlib and
+voyager are installed into a separate environment. Writes
 ``benchmarks/results/vector_indexes.json`` and prints the tables of ``docs/vector_indexes.md``.
-Recall is the share of the ten best items by inner product that an index finds. Times are processor
-time on one thread.
+Recall is the fraction of the ten best items by inner product that an index finds. Times are CPU
+times on one thread.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # of what all benchmarks share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # shared by all benchmarks
 
 import repository  # isort: skip
 import environment
@@ -103,7 +103,7 @@ class Voyager:
 
 
 def fitted(X, item_data, **settings):
-    """Return a fitted model, with biases, and some of its users."""
+    """Return a fitted model with biases, and a sample of its users."""
     from sklearn_selreg import SelectiveLLMRegularizedMF
 
     model = SelectiveLLMRegularizedMF(
@@ -114,7 +114,7 @@ def fitted(X, item_data, **settings):
 
 
 def catalogs(n_items):
-    """Yield what there is to find: a name, a model, and users."""
+    """Yield name, model and users of each catalog."""
     from sklearn_selreg.datasets import load_movielens_coldstart, make_interactions
 
     films = load_movielens_coldstart()
@@ -122,11 +122,11 @@ def catalogs(n_items):
     yield "MovieLens, LMF", *fitted(films.train, films.item_data, backbone="lmf")
     world = make_interactions(**WORLD, random_state=0)
     yield "synthetic", *fitted(world.X, None, popularity_periods=1)
-    yield "a few long vectors", *made_up(n_items)
+    yield "a few long vectors", *long_vectors(n_items)
 
 
-def made_up(n_items):
-    """Return a model of made-up factors: tastes, lengths that follow popularity, and biases."""
+def long_vectors(n_items):
+    """Return a model with synthetic factors: tastes, norms that follow popularity, and biases."""
     from sklearn_selreg import SelectiveLLMRegularizedMF
 
     rng = np.random.default_rng(0)
@@ -145,7 +145,7 @@ def made_up(n_items):
 
 
 def measure(kind, model, users, exact, equal_norms):
-    """Return what one library does by one kind of vectors."""
+    """Measure one library on one kind of vectors."""
     items = model.item_vectors(equal_norms=equal_norms)
     queries = model.user_vectors(users, equal_norms=equal_norms)
 
@@ -172,13 +172,13 @@ def measure(kind, model, users, exact, equal_norms):
 
 
 def cell(row):
-    """Return the recall with the defaults, and how many candidates reach the wanted one."""
+    """Format the recall with the defaults, and the candidates needed for the wanted recall."""
     reached = row["ef"] if row["recall"] >= WANTED else f"no: {row['recall']:.3f} by {row['ef']}"
     return f"{row['recall, defaults']:.3f}; {reached}"
 
 
 def table(results, equal_norms):
-    """Return the results of one kind of vectors as a table in Markdown."""
+    """Build the Markdown table for one kind of vectors."""
     rows = [[row for row in r["indexes"] if row["equal norms"] == equal_norms] for r in results]
     lines = [["", *(r["catalog"] for r in results)], ["---", *["--:"] * len(results)]]
     lines.append(["items x columns", *("{:,} x {}".format(*r["shape"]) for r in results)])

@@ -1,4 +1,4 @@
-"""The check of the built documentation finds what it is for."""
+"""The check of the built documentation finds problems."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ def test_a_fine_site_passes(tmp_path):
         '<p style="background: url(https://example.org/a.png)">',
         '<script type="module">import x from "https://example.org/x.js";</script>',
         '<a href="missing.html">no such page</a>',
-        '<a href="other.html#nowhere">no such place</a>',
+        '<a href="other.html#nowhere">no such anchor</a>',
         '<img src="missing.png" alt="a">',
         '<img src="data:image/png;base64,AA">',
         '<img src="data:image/png;base64,AA" alt="data:image/png;base64,AA">',

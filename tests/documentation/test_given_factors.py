@@ -1,4 +1,4 @@
-"""The examples of "Factors you have": the lists and the users of the libraries themselves."""
+"""The examples of "Factors you have" reproduce lists and users of the libraries."""
 
 import os
 import re
@@ -20,7 +20,7 @@ N_USERS, N_ITEMS, N_GROUPS = 150, 60, 4
 
 @pytest.fixture(scope="module")
 def likes():
-    """Users like the items of their group, mostly."""
+    """Users who mostly like the items of their group."""
     rng, rows = np.random.default_rng(0), []
     for user in range(N_USERS):
         weight = np.where(np.arange(N_ITEMS) % N_GROUPS == user % N_GROUPS, 4.0, 1.0)
@@ -36,7 +36,7 @@ def code_of(library):
 
 
 def run(library, likes, **known):
-    """Run the example of a library, and return its names."""
+    """Run the example of a library; return its namespace."""
     names = {"likes": likes, **known}
     with threadpool_limits(1, "blas"):
         exec(SETUP, names)
@@ -45,9 +45,9 @@ def run(library, likes, **known):
 
 
 def check_scores(given, scores, users, items):
-    """Compare the lists with those by a library's scores, (n_users, n_items), its seen items -inf.
+    """Compare lists with a library's scores, (n_users, n_items), with -inf for seen items.
 
-    Each item must have the score that its place has: equal scores may be in another order.
+    Scores must match by rank: tied items may be in another order.
     """
     found, _ = given.recommend(users, 10)
     columns = pd.Index(items).get_indexer(found.ravel()).reshape(found.shape)
@@ -67,7 +67,7 @@ def without_seen(scores, likes, users, items):
 
 
 def check_users(given, likes, users, factors, rtol=2e-4):
-    """Fold the users in as new ones, and compare with what a library makes of their likes."""
+    """Fold users in as new ones, and compare with a library's factors for their likes."""
     new = likes.assign(user=likes["user"] + 10_000)
     folded = given.fold_in(new).user_vectors(np.asarray(users) + 10_000)
     np.testing.assert_allclose(folded, factors, atol=rtol * np.abs(factors).max())
@@ -191,7 +191,7 @@ def test_spark_has_a_penalty_by_row(likes, monkeypatch):
 
 
 def test_the_normal_equations_of_spark(likes):
-    """Solved in numpy as Spark 4.3 has them, with counts; its users are the solution, given items.
+    """Compare with the equations of Spark 4.3, with counts, solved in numpy for given items.
 
     A = Y'Y + sum of alpha r y y', b = sum of (1 + alpha r) y, and regParam times the number of
     ratings above 0 on the diagonal.

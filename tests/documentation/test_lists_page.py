@@ -1,4 +1,4 @@
-"""The table of new items in lists is what was measured."""
+"""The table of new items in lists matches the measurements."""
 
 import json
 from pathlib import Path

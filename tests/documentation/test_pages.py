@@ -1,4 +1,4 @@
-"""Code of the documentation that is not run while it is built."""
+"""Code of the documentation that is not executed by its build."""
 
 import zlib
 
@@ -28,7 +28,7 @@ def test_each_library_finds_three_films_that_ann_has_not_seen(library, code):
 
 
 def test_judges_of_ones_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # one of them keeps its answers in a file
+    monkeypatch.chdir(tmp_path)  # one of them caches its answers in a file
     code = page_code("judges.md")
     asked = []
 

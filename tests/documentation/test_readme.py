@@ -1,4 +1,4 @@
-"""The README tells the truth: its examples run, its numbers are measured, its files exist."""
+"""The README is correct: its examples run, its numbers are measured, its files exist."""
 
 import json
 import re
@@ -48,7 +48,7 @@ def test_examples_run(tmp_path, monkeypatch, movielens, capsys):
 
     exec(plan, namespace)
     assert re.match(r"JudgingPlan\(about \$0\.\d+", capsys.readouterr().out)
-    namespace["model"].set_params(judge=ContentJudge())  # in place of one that costs money
+    namespace["model"].set_params(judge=ContentJudge())  # instead of a paid one
     exec(code("py")[0], namespace)
     summary, table = capsys.readouterr().out.split("\n", 1)
     assert "calibration pairs the judge is right on" in summary
@@ -65,8 +65,8 @@ def test_results_are_those_of_the_report(page, write, n_numbers, monkeypatch):
     text = (ROOT / page).read_text(encoding="utf-8")
     tables = getattr(presentation, write)(read(ROOT / "demo" / "report.json"))
     made = presentation.with_results(text, tables)
-    # `make demo` renews the report, and the last digits depend on the machine. So do numbers of
-    # users, and which column of several is the worst.
+    # `make demo` updates the report, and the last digits depend on the machine, as do numbers of
+    # users and the worst of several columns.
     other = re.compile(
         r"(?<=\| )(-|[\d,]+)(?= \|$)|(?<=[a-z] \| )(none|(NDCG|AUC).*)", re.MULTILINE
     )

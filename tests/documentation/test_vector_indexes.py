@@ -1,4 +1,4 @@
-"""The examples of "Vector indexes": the same lists as `recommend`."""
+"""The examples of "Vector indexes" return the same lists as `recommend`."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ BLOCKS = re.findall(
 
 
 def run(code, names):
-    """Run an example, and return the value of its last line."""
+    """Run an example; return the value of its last line."""
     statements, _, last = code.strip().rpartition("\n")
     exec(statements, names)
     return eval(last, names)

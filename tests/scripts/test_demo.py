@@ -1,4 +1,4 @@
-"""What the demo does to judges and reports before it fits and averages."""
+"""How the demo modifies judges, and averages and shows reports."""
 
 import json
 from importlib import import_module
@@ -62,7 +62,7 @@ def test_shuffled_judge_permutes_all_answers_to_a_question_alike(demo):
     for question, (a, b) in original.items():
         new_a, new_b = shuffled[question]
         assert sorted(new_a.values()) == sorted(a.values())
-        # Whose rating each candidate has now is the same in both answers.
+        # Both answers are permuted in the same way.
         source_a = {i: next(j for j in a if a[j] == new_a[i]) for i in a}
         source_b = {i: next(j for j in b if b[j] == new_b[i]) for i in b}
         assert source_a == source_b
@@ -99,7 +99,7 @@ def test_other_bad_judges(demo, data):
     np.testing.assert_allclose(inverted.ratings, 1 - original.ratings)
     popular = bad_judges.make("by popularity", data, 0).judged_slates()
     np.testing.assert_array_equal(popular.candidates, original.candidates)
-    # Of what the asked user has in `train` it knows nothing: that would give away what is hidden.
+    # The judged user's own interactions are not counted: they would reveal hidden items.
     users = np.repeat(original.user, np.diff(original.indptr))
     others = data.train.groupby("item")["user"].agg(set).reindex(original.candidates)
     pairs = zip(others, users.tolist(), strict=True)
@@ -124,11 +124,11 @@ def test_views_hold_what_they_say(demo, data):
     likes = pd.concat([data.valid, data.test, data.dropped])
     for name, (relevant, others) in views.items():
         users = relevant["user"].unique()
-        if name != "all":  # each like is relevant or left out
+        if name != "all":  # each like is relevant or excluded
             union = pd.concat([relevant, others]).query("user in @users")
             assert len(union) == likes["user"].isin(users).sum()
             assert not union.duplicated(["user", "item"]).any()
-    # Where settings are chosen nothing of `test` is relevant.
+    # Nothing of `test` is relevant when settings are selected.
     test = pd.MultiIndex.from_frame(data.test[["user", "item"]])
     for relevant, _ in demo("reports").views(data, "valid").values():
         assert not pd.MultiIndex.from_frame(relevant[["user", "item"]]).isin(test).any()
@@ -176,7 +176,7 @@ def test_average_of_reports_is_the_mean_and_can_be_compared(demo, data):
     reports = [report(seed) for seed in range(3)]
     mean = demo("reports").average(reports)
     np.testing.assert_allclose(mean, np.mean(reports, axis=0), rtol=1e-12)
-    # What the bootstrap starts from is what the table says.
+    # The bootstrap uses the values of the table.
     difference = compare_reports(mean, reports[0], n_bootstrap=10).xs("difference", axis=1, level=1)
     np.testing.assert_allclose(difference, (mean - reports[0])[difference.columns], atol=1e-12)
     power = demo("reports").power(mean, reports[0])
@@ -205,7 +205,7 @@ def test_comparison_shows_what_was_measured(demo, report, tmp_path):
     comparison = demo("comparison")
     new_films = comparison.by_regime()["new films (no likes)"]
     assert new_films["ours + LLM"] == report["tables"]["all"]["ours, LLM selective"]["AUC new"]
-    # Methods of two files are side by side: what both have must be measured on the same fold.
+    # Methods of two files are compared, so common ones must come from the same fold.
     for column, title in comparison.REGIMES.items():
         popularity = report["tables"]["all"]["popularity"][column]
         assert comparison.by_regime()[title]["popularity"] == pytest.approx(popularity, abs=1e-5)

@@ -1,4 +1,4 @@
-"""The quality benchmark: its baselines against plain numpy, and a run at the smallest size."""
+"""The quality benchmark: its baselines compared with plain numpy, and a small run."""
 
 import json
 from importlib import import_module
@@ -27,7 +27,7 @@ def tiny(load):
 
 
 def test_ease_is_the_constrained_ridge_regression(load, tiny):
-    """Against Steck's formula with the matrix of items inverted, and its zero diagonal."""
+    """Compare with Steck's closed form in item space, with a zero diagonal."""
     peers = load("peers")
     users, matrix = peers.table(tiny)
     X = matrix.toarray().astype(float)
@@ -39,7 +39,7 @@ def test_ease_is_the_constrained_ridge_regression(load, tiny):
 
 
 def test_pointwise_solves_for_the_ratings(load, tiny):
-    """The users' last update is the ridge regression with the LLM's ratings as targets."""
+    """The last user update is a ridge regression with the LLM's ratings as targets."""
     methods = load("methods")
     settings = {"alpha": 5.0, "regularization": 20.0, "iterations": 4, "factors": 8}
     model = methods.pointwise(tiny, 0, llm_weight=0.6, backbone__recency_power=0.5, **settings)
@@ -57,7 +57,7 @@ def test_pointwise_solves_for_the_ratings(load, tiny):
     assert judged.any() and not (judged & (confidence > 0)).any()
     rating = np.zeros_like(target)
     rating[extra.rows, extra.columns] = extra.ratings
-    # c z^2 + mu (z + bias - rating)^2, as one square.
+    # c z^2 + mu (z + bias - rating)^2, completed to one square.
     target = np.where(judged, 3 * (rating - bias) / (c + 3), target)
     weight = np.where(judged, c + 3, weight)
     for user in (0, 17, 60):
@@ -68,7 +68,7 @@ def test_pointwise_solves_for_the_ratings(load, tiny):
 
 
 def test_a_sweep_with_targets_solves_for_items_and_features(load):
-    """The gradient of the items vanishes, with coefficients of the features of the items before."""
+    """The item gradient vanishes, with the feature coefficients of the previous items."""
     rng = np.random.default_rng(0)
     weights = sp.random(30, 20, 0.3, format="csr", random_state=rng)
     targets = weights.copy()
@@ -95,7 +95,7 @@ def test_joint_gate_lowers_its_weights(load, tiny):
 
 
 def rounded_hinge(short, margin):
-    """Below a tenth of the margin it is rounded off."""
+    """The hinge is smoothed below a tenth of the margin."""
     hinges, floor = np.maximum(0, short), 0.1 * margin
     return np.where(hinges > floor, hinges, (hinges**2 / floor + floor) / 2)
 
@@ -106,7 +106,7 @@ def logistic(short, margin):
 
 @pytest.mark.parametrize("name, loss", [("Hinge", rounded_hinge), ("Logistic", logistic)])
 def test_other_losses_fall_in_each_sweep(load, tiny, name, loss):
-    """The majorizer lowers the objective with the loss itself, computed here."""
+    """The majorizer lowers the objective of the original loss, computed here."""
     alternatives = load("alternatives")
     losses = []
 
@@ -192,7 +192,7 @@ def test_learning_asks_for_the_shares_and_the_calibration(load):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ours, no LLM", "pointwise", "joint gate", "fixed rule"])
 def test_drawn_settings_are_those_of_the_method(load, tiny, name):
-    """The settings that are drawn are what the model has, whatever its part of the LLM."""
+    """All methods pass the sampled settings to the model."""
     method = load("methods").METHODS[name]
     drawn = method.draw(name, 0) | {"iterations": 2, "factors": 8}
     settings = method.fit(tiny, 0, **drawn).get_params()
@@ -204,7 +204,7 @@ def test_drawn_settings_are_those_of_the_method(load, tiny, name):
 
 
 def test_recipes_are_compared_by_expected_metrics(load, monkeypatch):
-    """NDCG and AUC of the next item are expectations over all that it may be."""
+    """NDCG and AUC are expectations over all possible next items."""
     questions = load("questions")
     monkeypatch.setattr(questions, "N_SIMULATED", (60,))
     monkeypatch.setattr(questions, "RECIPES", {questions.BEFORE: questions.RECIPES["13 of 100"]})
@@ -234,7 +234,7 @@ def test_smallest_run_is_resumed_and_reported(load, monkeypatch, tmp_path):
     names = ["popularity", "EASE", "ALS", "ours, no LLM", "global pairwise", "ours, selective"]
     quality.tune("tiny", 1, 1, names)
     log = (tmp_path / "tiny.jsonl").read_text()
-    quality.tune("tiny", 1, 1, names)  # all are there: nothing is added
+    quality.tune("tiny", 1, 1, names)  # all trials exist: nothing is added
     assert (tmp_path / "tiny.jsonl").read_text() == log
     quality.test("tiny", 1, range(1), 1)
     results = json.loads((tmp_path / "tiny.json").read_text())
@@ -244,7 +244,7 @@ def test_smallest_run_is_resumed_and_reported(load, monkeypatch, tmp_path):
     assert list(results["table"]) == [*rows, *quality.DEFAULTS]
     for row in ("ALS", "ours, no LLM", "global pairwise", "ours, no LLM, defaults"):
         assert results["against"][row].keys() == results["table"].keys() - {row}
-    # What is chosen is the best of the trials, at the best bias.
+    # The best trial is selected, at its best bias.
     line = next(li for li in map(json.loads, log.splitlines()) if li["method"] == "EASE")
     values = {b: evaluation.objective(r) for b, r in line["results"].items()}
     for variant in variants:

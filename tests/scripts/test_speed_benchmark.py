@@ -1,4 +1,4 @@
-"""A small run of the time and memory benchmark: all of its processes answer."""
+"""A small run of the speed benchmark: all processes answer."""
 
 import sys
 from pathlib import Path
