@@ -19,7 +19,7 @@ from sklearn_selreg.judges import PrecomputedJudge
 
 POSITION_SHARE = 0.7  # of a position-biased rating; the rest is the recorded one
 SHUFFLED = (0.0, 0.25, 0.5, 0.75, 0.9)
-OTHERS = ("inverted", "constant", "popular", "position")
+OTHERS = ("inverted", "constant", "popular", "leaking", "position")
 NO_LLM = "no LLM"
 USES = ("selective", "everywhere")
 
@@ -44,19 +44,22 @@ def bad_judge(kind, seed):
     ----------
     kind : float or str
         Probability that a question's ratings are shuffled; "inverted": 1 - rating; "constant": no
-        preference; "popular": by number of training interactions; "position": mostly by position
-        in the prompt.
+        preference; "popular": by number of other users with the item; "leaking": by number of users
+        with the item in the same table, the likes hidden from the judge included; "position":
+        mostly by position in the prompt.
     seed : int
         Seed for the shuffles.
     """
     data = data_sets.load("movielens")
     if not isinstance(kind, str):
         return demo.bad_judges.shuffled_judge(data.judge, kind, seed) if kind else data.judge
+    if kind == "popular":
+        return demo.bad_judges.popular_judge(data.judge, data.train)
     count = data.train["item"].value_counts()
     answer = {
         "inverted": lambda record: 1 - np.array(record["ratings"]),
         "constant": lambda record: np.full(len(record["ratings"]), 0.5),
-        "popular": lambda record: (
+        "leaking": lambda record: (
             (n := count.reindex(record["candidates"], fill_value=0).to_numpy()) / (n + 10)
         ),
         "position": lambda record: _by_position(record["ratings"]),
