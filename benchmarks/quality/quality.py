@@ -32,8 +32,17 @@ OBJECTIVE_COLUMNS = (
 )
 # Overall popularity, and popularity in the period of the user's latest interaction, as in ours.
 BIASED, TREND = " + item bias", " + trend"
-DEFAULTS = {"ours, no LLM, defaults": NO_LLM, "ours, selective, defaults": SELECTIVE}
-AGAINST = (PLAIN_ALS, NO_LLM, GLOBAL, "ours, no LLM, defaults", GLOBAL + ON_FIXED)
+# Row -> method and settings. Without settings, ours is tuned on `train`; the uses of the LLM on the
+# fixed backbone are compared with no LLM on the same backbone.
+DEFAULTS = {
+    "ours, no LLM, defaults": (NO_LLM, {}),
+    NO_LLM + ON_FIXED: (NO_LLM, {"tuning": None}),
+    "ours, selective, defaults": (SELECTIVE, {}),
+}
+AGAINST = (
+    *(PLAIN_ALS, NO_LLM, GLOBAL, "ours, no LLM, defaults"),
+    *(NO_LLM + ON_FIXED, GLOBAL + ON_FIXED),
+)
 
 
 def with_item_bias(score, data, fold, bias, kind):
@@ -149,7 +158,7 @@ class _Row:
 def test(dataset, n_trials, seeds, n_jobs):
     """Evaluate the selected settings on `test`, with intervals relative to rows in `AGAINST`."""
     data, chosen = data_sets.load(dataset), best(dataset, n_trials)
-    chosen |= {row: (method, {}, 0.0, "") for row, method in DEFAULTS.items()}
+    chosen |= {row: (*of_row, 0.0, "") for row, of_row in DEFAULTS.items()}
     reports = evaluation.by_seed(_Row(dataset, chosen), list(chosen), seeds, n_jobs, dataset)
     against = {
         other: {

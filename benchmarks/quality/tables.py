@@ -4,6 +4,7 @@ import data_sets
 import repository
 from evaluation import RESULTS, read
 from formatting import interval, number, table
+from methods import NO_LLM, ON_FIXED
 
 SHOWN = (
     *("NDCG@10 overall", "NDCG@10 cold", "recall@10 overall"),
@@ -111,11 +112,13 @@ def comparison(name):
     """Build the README's table of a data set: all methods, with differences in two columns."""
     results = read(name)
     against, rows = results["against"][AGAINST], {}
+    # Uses of the LLM on the fixed backbone are compared with no LLM on the same backbone.
+    on_fixed = results["against"].get(NO_LLM + ON_FIXED, against)
     for row in best_form(results["table"]):
         cells = results["table"][row]
         found = {column.replace(" overall", ""): number(cells[column]) for column in COMPARED}
         for metric in ("NDCG@10", "AUC"):
-            other = against.get(row)
+            other = (on_fixed if row.endswith(ON_FIXED) else against).get(row)
             found[f"{metric}, difference"] = interval(other[f"{metric} overall"]) if other else ""
         rows[row] = found
     columns = ("NDCG@10", "NDCG@10, difference", "AUC", "AUC, difference")
