@@ -181,7 +181,7 @@ def test_bad_judges_say_what_they_should(load):
     # Without the user's own like: what is hidden from a judge does not show.
     users = np.repeat(popular.user, np.diff(popular.indptr))
     pairs = pd.MultiIndex.from_arrays([users, popular.candidates])
-    n -= pairs.isin(pd.MultiIndex.from_frame(train[["user", "item"]]))
+    n = n - pairs.isin(pd.MultiIndex.from_frame(train[["user", "item"]]))
     np.testing.assert_allclose(popular.ratings, n / (n + 10))
 
 
