@@ -166,6 +166,7 @@ def differences(reports):
         }
     tuned = reports[TUNED]
     compared[RECORDED] |= {
+        "no LLM - plain ALS": difference(without, reports[ALS]),
         "selective - tuned": difference(reports[SELECTIVE], tuned),
         "tuned - no LLM": difference(tuned, without),
     }

@@ -48,7 +48,7 @@ SUMMARY_METHODS = {
     "ours, LLM selective": "ours + LLM",
 }
 SUMMARY_DIFFERENCES = {
-    "selective - plain ALS": "ours + LLM vs. implicit",
+    "no LLM - plain ALS": "ours, no LLM vs. implicit",
     "selective - no LLM": "LLM vs. no LLM",
 }
 OF_DOMAINS = {"NDCG@10 overall": "NDCG@10", JUDGED: "judged", **COLUMNS}
