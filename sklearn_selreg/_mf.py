@@ -1213,9 +1213,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             `gate_.summary` for the preferences that the gate weighs (a subset if there are more
             than 2,048 slates): on how many pairs with a known outcome the judge, popularity and the
             model are right, and how many all three together; for how many preferences the judge is
-            used, and for which kind most.
+            used, and for which kind most. If the judge's ratings did not allow calibration, the
+            sentence says so.
         """
         check_is_fitted(self)
+        if self._supervision is not None and self._supervision.is_undecided:
+            return self._supervision.summary()
         if self._supervision is None or not isinstance(self.gate_, ReliabilityGate):
             raise AttributeError(
                 "judge_summary_ is not available: the model was fitted without a judge, with "

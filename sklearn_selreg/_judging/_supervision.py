@@ -53,6 +53,11 @@ class Supervision:
     stats: dict
     why_stopped: str = ""
 
+    @property
+    def is_undecided(self):
+        """Whether the gate could not be calibrated, so that no preference is used."""
+        return self.gate is None and not self.trusts_all
+
     def pairs(self, which=slice(None)):
         """Pairs of the selected slates that may regularize, and their weights, (n_pairs,)."""
         pairs = compare_candidates(self.slates[which], self.standing[which])
@@ -103,6 +108,11 @@ class Supervision:
 
     def _summary(self):
         """Summary by the gate of what the judge adds, on a subsample of many slates."""
+        if self.is_undecided:
+            return (
+                "The judge could not be checked against known interactions, so none of its "
+                f"{self.stats['pairs']:,} preferences is used."
+            )
         step = -(-len(self.slates) // _SLATES_PER_CHUNK)
         evidence = compare_candidates(self.slates[::step], self.standing[::step]).evidence
         if evidence.empty:

@@ -69,6 +69,7 @@ class AskingRun:
         self._lock = threading.Lock()
         self._throttle = Throttle(judge.concurrency)
         self._outage = Outage(judge.max_wait)
+        self._told_pause = False
         self.progress = Progress(
             f"asking {judge.model}", len(todo), unit="prompt", verbose=judge.verbose
         )
@@ -249,7 +250,15 @@ class AskingRun:
             before_retry()
 
     def _tell_waiting(self):
-        """Warn once while waiting for an unavailable service."""
+        """Warn once while waiting for an unavailable service, or for one that asks for a pause."""
+        pause = self._throttle.pause_left
+        if pause > _TELL_AFTER and not self._told_pause:
+            self._told_pause = True
+            warn(
+                f"{self.judge.model} asks for a pause of {pause:.0f} s (Retry-After). Answers so "
+                "far are stored: to stop now and resume later, interrupt and run this again.",
+                JudgmentWarning,
+            )
         if self._outage.lasts(min(_TELL_AFTER, self.judge.max_wait / 2)) and not self._outage.told:
             self._outage.told = True
             self.progress.note(f"waiting for {self.address}")

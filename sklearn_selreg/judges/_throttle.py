@@ -26,6 +26,11 @@ class Throttle:
         self._not_before = 0.0
         self._condition = threading.Condition()
 
+    @property
+    def pause_left(self):
+        """Seconds until the service accepts requests again."""
+        return max(0.0, self._not_before - time.monotonic())
+
     def enter(self, stop):
         """Wait until a request may be sent."""
         with self._condition:

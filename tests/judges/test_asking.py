@@ -151,6 +151,19 @@ def test_a_guessing_judge_is_stopped_and_a_later_fit_asks_the_rest(world):
     assert "(stop_if_useless)" not in model.judge_summary_
 
 
+def test_a_judge_with_equal_ratings_has_a_summary(world):
+    def equal(slate):
+        return [0.5] * len(slate.candidates)
+
+    model = stopping_model(world, function(equal, []))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(world[0])
+    assert model.gate_ is None
+    assert "could not be checked" in model.judge_summary_
+    assert "(stop_if_useless)" in model.judge_summary_
+
+
 def test_a_judge_without_opinions_is_stopped(world):
     asked = []
     model = stopping_model(world, function(lambda slate: [np.nan] * len(slate.candidates), asked))

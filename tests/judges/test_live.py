@@ -268,6 +268,14 @@ def test_retry_after_is_heeded(server):
     assert time.monotonic() - start >= 1.1  # without it, at most 1
 
 
+@pytest.mark.slow
+def test_a_long_pause_that_a_service_asks_for_is_reported(server):
+    server.configure(script=["429"], retry_after=7)
+    with pytest.warns(JudgmentWarning, match=r"a pause of [67] s \(Retry-After\).*interrupt"):
+        claude(server, n_orders=1).rate(make_slates(1))
+    assert n_asked(server) == 2
+
+
 @pytest.mark.parametrize("make", [claude, gpt])
 @pytest.mark.parametrize("kind", ["400", "401", "403", "404"])
 def test_other_failures_stop_at_once(server, make, kind):
