@@ -26,6 +26,7 @@ PEERS = {
     "popularity": "popularity",
     "ALS": "implicit ALS",
     "LightFM + features + item bias": "LightFM, features",
+    "irspack + features + item bias": "irspack, features",
 }
 OURS = {"ours, no LLM": "ours, no LLM", "ours, LLM selective": "ours + LLM"}
 # Bottom row: NDCG@10 on other data, with the better of two sizes of implicit's ALS.
@@ -37,6 +38,7 @@ DATA = {
 }
 TUNED = {
     "popularity": ["popularity"],
+    "EASE": ["EASE"],
     "implicit ALS": ["ALS", "ALS, 256 factors"],
     "LightFM, features": ["LightFM, features"],
     "irspack, features": ["irspack iALS, features"],
@@ -104,9 +106,9 @@ def draw(path=PICTURE):
         ("NDCG@10 on other data, without LLM: others tuned, ours with its defaults", by_data()),
     )
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.3, 4.2), layout="constrained")
+        figure = Figure(figsize=(6.3, 4.7), layout="constrained")
         for part, (title, panels) in zip(
-            figure.subfigures(2, 1, hspace=0.06, height_ratios=[1.06, 1]), rows, strict=True
+            figure.subfigures(2, 1, hspace=0.06, height_ratios=[1.02, 1]), rows, strict=True
         ):
             part.suptitle(title, x=0.01, ha="left", size=9.5)
             every = part.subplots(1, len(panels))
