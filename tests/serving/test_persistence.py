@@ -273,7 +273,9 @@ def test_ids_that_cannot_be_saved(bad, tmp_path):
     model = SelectiveLLMRegularizedMF(factors=2, iterations=2).fit([["a", 1], ["b", 2]])
     users = np.array(["a", None], dtype=object)
     users[1] = bad
-    model._fitted = replace(model._fitted, users=users)
+    model._fitted = replace(
+        model._fitted, user_table=replace(model._fitted.user_table, ids=users)
+    )
     (tmp_path / "model").write_text("old")
     with pytest.raises(ValueError, match=r"users_ contains .* pickle the model instead"):
         model.save(tmp_path / "model")
