@@ -25,6 +25,7 @@ half-sweep is one call of ``_half_sweep``.
 from functools import cached_property
 
 import numpy as np
+import scipy.sparse as sp
 
 from .._data._csr import transposed
 from .._data._finite import are_finite, quiet
@@ -72,6 +73,9 @@ class RegularizedALS:
         Conjugate gradient steps per half-sweep.
     relaxation : float
         Step length of rows in a half-sweep, relative to the solution; between 0 and 2.
+    item_gram : ndarray of shape (k, k), float64, or None
+        Gram matrix of the items with `missing_weights`, which may include others than
+        `item_factors`: those that no user has. If None, it is computed.
 
     Notes
     -----
@@ -98,6 +102,7 @@ class RegularizedALS:
         num_threads=0,
         cg_steps=CG_STEPS,
         relaxation=RELAXATION,
+        item_gram=None,
     ):
         self.regularization = regularization
         self.item_regularization = item_regularization or regularization
@@ -116,7 +121,7 @@ class RegularizedALS:
             self._of_users, self._of_items = kernel_terms(slates, llm_weight, *confidence.shape)
         self._x, self._y = aligned(user_factors), aligned(item_factors)
         # The stored factors are rotated by the accumulated eigenvectors of Gram matrices.
-        self._basis, self._gram = None, None
+        self._basis, self._gram = None, item_gram
 
     @cached_property
     def _user_half(self):
@@ -257,6 +262,7 @@ def fold_in(
     num_threads=0,
     start=None,
     cg_steps=None,
+    cache=None,
 ):
     """Solve for the factors of users, given their interactions and fixed items.
 
@@ -276,11 +282,22 @@ def fold_in(
         Starting point. If None, zeros.
     cg_steps : int or None
         Number of conjugate gradient steps. If None, solve to convergence.
+    cache : dict or None
+        Holds the Gram matrix of the items for later calls with the same items and weights. The time
+        for a few interactions then does not depend on the number of items.
 
     Returns
     -------
     user_factors : ndarray of shape (n_users, k), float32
     """
+    gram = None
+    if cache is not None and 0 < confidence.nnz < len(item_factors):
+        gram = _cached_gram(cache, item_factors, missing_weights)
+        used, column = np.unique(confidence.indices, return_inverse=True)
+        shape = confidence.shape[0], len(used)
+        confidence = sp.csr_matrix((confidence.data, column, confidence.indptr), shape)
+        item_factors = item_factors[used]
+        missing_weights = None if missing_weights is None else missing_weights[used]
     if start is None:
         start = np.zeros((confidence.shape[0], item_factors.shape[1]), dtype=np.float32)
     solver = RegularizedALS(
@@ -291,8 +308,17 @@ def fold_in(
         missing_weights=missing_weights,
         user_prior=prior,
         num_threads=num_threads,
+        item_gram=gram,
     )
     return solver.solve_users(cg_steps, last=True)
+
+
+def _cached_gram(cache, item_factors, missing_weights):
+    if "fold-in gram" not in cache:
+        weights = None if missing_weights is None else missing_weights.astype(np.float32)
+        with threads(1) as run, quiet():
+            cache["fold-in gram"] = weighted_gram(aligned(item_factors), weights, run)
+    return cache["fold-in gram"]
 
 
 def _expected(prior, rows, run):

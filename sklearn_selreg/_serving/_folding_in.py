@@ -247,14 +247,17 @@ def _solve(model, rows, before, after, weights, features):
     backbone, weigh = model.backbone, model.scale.apply
     fixed = Factors(None, model.item_factors[:, : backbone.factors], None, gain=model.fold_in_scale)
     matrix = weigh(after.matrix)
-    factors = backbone.solve_users(matrix, fixed, model.popularity, after.recency_rank, prior=prior)
+    cache = model.item_cache
+    factors = backbone.solve_users(
+        matrix, fixed, model.popularity, after.recency_rank, prior=prior, cache=cache
+    )
     by_equations = isinstance(backbone, ALSBackbone) and model.given is None
     if before is not None and not by_equations:
         moved = np.flatnonzero((rows >= 0) & (np.diff(before.matrix.indptr) > 0))
         old = before[moved]
         solved = backbone.solve_users(
             weigh(old.matrix), fixed, model.popularity, old.recency_rank,
-            prior=_prior(model, _features(model, rows[moved], None, None)),
+            prior=_prior(model, _features(model, rows[moved], None, None)), cache=cache,
         )  # fmt: skip
         factors[moved] += model.user_table.factors_of(rows[moved])[:, : backbone.factors] - solved
     elif before is not None:

@@ -194,6 +194,7 @@ class FoldedUsers:
     histories = property(lambda self: self.whole.histories)
     features = property(lambda self: self.whole.features)
     are_finite = property(lambda self: self.whole.are_finite)
+    mean = property(lambda self: self.whole.mean)
     cache = property(lambda self: self.whole.cache)
 
     @property
@@ -269,11 +270,3 @@ class FoldedUsers:
 
     def as_of(self, n_users):
         return self.base if self.at[0] >= n_users else self.whole
-
-    @cached_property
-    def mean(self):
-        base, total = self.base, len(self.base) * self.base.mean.astype(np.float64)
-        known = self.at[self.at < len(base)]
-        changes = self.own.factors.sum(axis=0, dtype=np.float64)
-        changes -= base.factors[known].sum(axis=0, dtype=np.float64)
-        return ((total + changes) / len(self)).astype(np.float32)
