@@ -222,7 +222,7 @@ class FittedModel:
         """Mask of users (-1: new) that have given factors but no interactions, (n,) bool."""
         if self.given is None:
             return np.zeros(len(rows), dtype=bool)
-        return (rows >= 0) & (np.diff(self.seen_by(rows).indptr) == 0)
+        return (rows >= 0) & ~self.user_table.has_history(rows)
 
     def is_judged(self, rows):
         """Mask of users (-1: new) affected by a judge's preferences, (n,) bool."""

@@ -95,6 +95,11 @@ class UserTable(UserRows):
         """Return histories by row; empty for -1."""
         return self.histories[rows]
 
+    def has_history(self, rows):
+        """Return a mask of users with interactions, (n,) bool; arbitrary for -1."""
+        indptr = self.histories.matrix.indptr
+        return indptr[rows + 1] > indptr[rows]
+
     def features_of(self, rows):
         """Return features by row, zeros for -1; None without features."""
         return None if self.features is None else pick_rows(self.features, rows)
@@ -243,6 +248,13 @@ class FoldedUsers:
         source = np.arange(len(rows))
         source[inside] = len(rows) + np.arange(len(where))
         return histories.stack(self.own.histories[where])[source]
+
+    def has_history(self, rows):
+        inside, where = self._own(rows)
+        found = self.base.has_history(self._in_base(rows))
+        indptr = self.own.histories.matrix.indptr
+        found[inside] = indptr[where + 1] > indptr[where]
+        return found
 
     def features_of(self, rows):
         if self.base.features is None:
