@@ -4,8 +4,8 @@
 # No error, no warning: `limit(limits=1, user_api="blas")` in a second thread leaves the number as it
 # is. With 3.6.0 the last one who sets it has it. Who fits models in several threads, each of which
 # limits BLAS for the time of its loops (as implicit asks for), therefore gets other threads, and
-# other last bits, than with a single fit. We set the one limit of the process in a thread that ends
-# at once, and count who is inside.
+# other last bits, than with a single fit. We set the one limit of the process, count who is inside,
+# and release the tie at once (`clear_controlling_thread`).
 set -euo pipefail
 
 folder=$(mktemp -d)

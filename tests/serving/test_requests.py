@@ -135,6 +135,18 @@ def test_rows_that_are_kept_aside_are_rows_of_the_whole(make, tmp_path):
             np.testing.assert_array_equal(found, expected)
 
 
+def test_folding_in_continues_from_the_whole_if_there_is_one():
+    model, other = given(FEW), given(FEW)
+    for user, item in ((VISITOR, 3), (7, 200), (-2, 5), (7, 11)):
+        assert len(model.fold_in([[user, item]], known="append").users_) >= FEW + 1
+        other.fold_in([[user, item]], known="append")
+    np.testing.assert_array_equal(model.users_, other.users_)
+    np.testing.assert_array_equal(model.user_factors_, other.user_factors_)
+    np.testing.assert_array_equal(
+        model._fitted.matrix.toarray()[-5:], other._fitted.matrix.toarray()[-5:]
+    )
+
+
 def test_requests_leave_nothing_to_pickle():
     model = fitted(FEW)
     before = len(pickle.dumps(model))
