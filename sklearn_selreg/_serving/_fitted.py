@@ -130,7 +130,7 @@ class FittedModel:
 
     def seen_by(self, rows):
         """Return the strengths of some users, csr_matrix of shape (n, n_items); empty for -1."""
-        return self.user_table.histories_of(rows).matrix
+        return self.user_table.seen_by(rows)
 
     @property
     def mean_user(self):

@@ -95,6 +95,12 @@ class UserTable(UserRows):
         """Return histories by row; empty for -1."""
         return self.histories[rows]
 
+    def seen_by(self, rows):
+        """Return the strengths of users' items, csr_matrix of shape (n, n_items); empty for -1."""
+        if (rows < 0).any():
+            return self.histories_of(rows).matrix
+        return self.histories.matrix[rows]
+
     def has_history(self, rows):
         """Return a mask of users with interactions, (n,) bool; arbitrary for -1."""
         indptr = self.histories.matrix.indptr
@@ -250,6 +256,9 @@ class FoldedUsers:
         source = np.arange(len(rows))
         source[inside] = len(rows) + np.arange(len(where))
         return histories.stack(self.own.histories[where])[source]
+
+    def seen_by(self, rows):
+        return self.histories_of(rows).matrix
 
     def has_history(self, rows):
         inside, where = self._own(rows)
