@@ -30,7 +30,7 @@ import scipy.sparse as sp
 from .._data._csr import transposed
 from .._data._finite import are_finite, quiet
 from ._feature_prior import FeaturePrior
-from ._half_sweep import HalfSweep, aligned, rotate, weighted_gram
+from ._half_sweep import HalfSweep, aligned, eigenbasis, rotate, weighted_gram
 from ._slate_terms import kernel_terms, pair_loss
 from ._threads import single_threaded_blas, threads, useful_threads
 
@@ -73,9 +73,9 @@ class RegularizedALS:
         Conjugate gradient steps per half-sweep.
     relaxation : float
         Step length of rows in a half-sweep, relative to the solution; between 0 and 2.
-    item_gram : ndarray of shape (k, k), float64, or None
-        Gram matrix of the items with `missing_weights`, which may include others than
-        `item_factors`: those that no user has. If None, it is computed.
+    item_gram : tuple or None
+        As from `cached_gram`; it may include items that no user has, besides `item_factors`. If
+        None, it is computed.
 
     Notes
     -----
@@ -121,7 +121,8 @@ class RegularizedALS:
             self._of_users, self._of_items = kernel_terms(slates, llm_weight, *confidence.shape)
         self._x, self._y = aligned(user_factors), aligned(item_factors)
         # The stored factors are rotated by the accumulated eigenvectors of Gram matrices.
-        self._basis, self._gram = None, item_gram
+        self._basis = None
+        self._gram, self._first_basis = (None, None) if item_gram is None else item_gram
 
     @cached_property
     def _user_half(self):
@@ -221,7 +222,8 @@ class RegularizedALS:
         if self._gram is None:
             self._gram = weighted_gram(self._y, self._weights, run)
         half = self._user_half
-        gram, q = half.solve(self._x, self._y, self._gram, prior=prior, run=run, **how)
+        basis, self._first_basis = self._first_basis, None
+        gram, q = half.solve(self._x, self._y, self._gram, basis=basis, prior=prior, run=run, **how)
         self._basis = q if self._basis is None else self._basis @ q
         return gram, q
 
@@ -292,7 +294,7 @@ def fold_in(
     """
     gram = None
     if cache is not None and 0 < confidence.nnz < len(item_factors):
-        gram = _cached_gram(cache, item_factors, missing_weights)
+        gram = cached_gram(cache, item_factors, missing_weights)
         used, column = np.unique(confidence.indices, return_inverse=True)
         shape = confidence.shape[0], len(used)
         confidence = sp.csr_matrix((confidence.data, column, confidence.indptr), shape)
@@ -313,11 +315,13 @@ def fold_in(
     return solver.solve_users(cg_steps, last=True)
 
 
-def _cached_gram(cache, item_factors, missing_weights):
+def cached_gram(cache, item_factors, missing_weights):
+    """Return the weighted Gram matrix of items and its `eigenbasis`, kept in a dict."""
     if "fold-in gram" not in cache:
         weights = None if missing_weights is None else missing_weights.astype(np.float32)
         with threads(1) as run, quiet():
-            cache["fold-in gram"] = weighted_gram(aligned(item_factors), weights, run)
+            gram = weighted_gram(aligned(item_factors), weights, run)
+            cache["fold-in gram"] = gram, eigenbasis(gram)
     return cache["fold-in gram"]
 
 
