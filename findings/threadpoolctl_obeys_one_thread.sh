@@ -4,8 +4,8 @@
 # There is no error or warning: `limit(limits=1, user_api="blas")` in a second thread leaves the number
 # unchanged. With 3.6.0, the last limit wins. Fitting models in several threads that each limit BLAS
 # during their loops (as implicit recommends) therefore uses other numbers of threads, with other last
-# bits, than a single fit. We set the limit of the process in a thread that ends immediately, and count
-# its users.
+# bits, than a single fit. We set one limit for the process, count
+# its users, and release the tie to the thread immediately (`clear_controlling_thread`).
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._data._collected import collect
 from ._data._csr import count_interactions
-from ._data._ids import encode, pick_ids
+from ._data._ids import pick_ids
 from ._data._interactions import index_interactions, of_active_users
 from ._data._item_columns import ItemColumns
 from ._data._item_encoder import AutoItemEncoder
@@ -40,7 +40,7 @@ from ._judging._plan import JudgingPlan
 from ._judging._slate_sampler import SlateSampler
 from ._judging._weighing import try_gate
 from ._serving._arrow import import_pyarrow, stream_lists
-from ._serving._explain import explain
+from ._serving._explain import check_explainable, explain
 from ._serving._fitted import FittedModel
 from ._serving._folding_in import (
     check_foldable,
@@ -1344,7 +1344,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         else:
             check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
             users, items, _ = read_columns(X, **self._id_columns)
-        rows, columns = encode(model.users, users), encode(model.items, items)
+        rows, columns = model.find_users(users), model.find_items(items)
         self._warn_of_foreign(users[rows < 0], len(rows))
         lowest = (
             "they get each user's lowest score, which looks like any other score. To identify "
@@ -1368,15 +1368,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         return scores
 
     def _warn_of_foreign(self, unknown, n_ids):
-        """Warn about unknown users only if their ids differ in type: new users are expected."""
-        warn_of_unknown(
-            "users",
-            unknown,
-            n_ids,
-            self.users_,
-            "they are treated as the mean user",
-            tolerated="same type",
-        )
+        so = "they are treated as the mean user"
+        self._fitted.warn_of_foreign_users("users", unknown, n_ids, so)
 
     def score(self, X: Table, y: Any = None) -> float:
         """Mean NDCG@10 over the users in X.
@@ -1412,15 +1405,16 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         check_same_columns(self, X, user_col=self.user_col, item_col=self.item_col)
         held_out = _index_table(X, y, **self._id_columns, negatives=self.negatives)
         model = self._fitted
-        rows, columns = encode(model.users, held_out.users), encode(model.items, held_out.items)
+        rows, columns = model.find_users(held_out.users), model.find_items(held_out.items)
         warn_of_unknown_ids(held_out, rows, columns, model.users, model.items)
         warn_of_unknown_histories(model, rows, "it is ranked among the candidates")
-        check_finite_model(model.user_factors, model.item_factors)
+        model.check_users_finite()
+        model.check_items_finite()
         return mean_ndcg(
             lambda part: model.score(rows[part]),
             held_out.matrix,
             columns,
-            seen=model.seen[rows],
+            seen=model.seen_by(rows),
             verbose=self.verbose,
         )
 
@@ -1602,16 +1596,16 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         """Read users and rules; return the user ids to show and the `ListMaker`."""
         check_is_fitted(self)
         model = self._fitted
-        users = read_ids(users, "users", model.users)
+        users = read_ids(users, "users", model.user_table.ids_to_read_by)
         check_integer("n_items", n_items, 1)
         rules = read_rules(model, users, n_items, self._id_columns, **rules)
-        rows = encode(model.users, users)
+        rows = model.find_users(users)
         self._warn_of_foreign(users[rows < 0], len(rows))
         if rules.filter_seen:
             warn_of_unknown_histories(model, rows, "it may be recommended to them")
         how = {"num_threads": self._num_threads, "verbose": self.verbose}
         # If all users are known, return the fitted ids: the same dtype makes joins safe.
-        shown = model.users[rows] if (rows >= 0).all() else users
+        shown = model.user_table.ids_of(rows) if (rows >= 0).all() else users
         return shown, ListMaker(model, rows, rules, n_items, **how)
 
     def similar_items(
@@ -1716,16 +1710,14 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         known = (model.users, model.items)[side]
         ids = read_ids(ids, f"{of}s", known)
         check_integer(f"n_{of}s", n, 1)
-        rows = find_known(known, ids, of)
-        factors, candidates = model.plain_factors[side], None
-        check_finite_model((model.user_factors, model.item_factors)[side])
-        if of == "user" and model.is_nobody.any():
-            candidates = np.flatnonzero(~model.is_nobody)
+        rows = find_known(known, ids, of, (model.find_users, model.find_items)[side])
+        (model.check_users_finite, model.check_items_finite)[side]()
         columns, scores = similar_rows(
-            factors,
+            model.plain_factors[side],
+            model.norms_of(of),
             rows,
             n,
-            candidates=candidates,
+            candidates=model.known_users if of == "user" else None,
             num_threads=self._num_threads,
             verbose=self.verbose,
         )
@@ -1769,7 +1761,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         """
         check_is_fitted(self)
         vectors = self.item_factors_
-        check_finite_model(vectors)
+        self._fitted.check_items_finite()
         return with_equal_norms(vectors) if equal_norms else vectors.copy()
 
     def item_rows(self, items: Any) -> np.ndarray:
@@ -1792,7 +1784,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             If `items` is not 1-D.
         """
         check_is_fitted(self)
-        return find_known(self.items_, read_ids(items, "items", self.items_), "item")
+        ids = read_ids(items, "items", self.items_)
+        return find_known(self.items_, ids, "item", self._fitted.find_items)
 
     def user_vectors(self, users: Any, *, equal_norms: bool = False) -> np.ndarray:
         """Return the vectors of users, to query an index of :meth:`item_vectors`.
@@ -1819,8 +1812,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             If unknown user ids have a different type from the fitted ones.
         """
         check_is_fitted(self)
-        users = read_ids(users, "users", self.users_)
-        rows = encode(self.users_, users)
+        users = read_ids(users, "users", self._fitted.user_table.ids_to_read_by)
+        rows = self._fitted.find_users(users)
         self._warn_of_foreign(users[rows < 0], len(rows))
         vectors = self._fitted.user_rows(rows)
         check_finite_model(vectors)
@@ -1904,11 +1897,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         True
         """
         model = self._explainable()
-        user, item = read_id(user, "user", model.users), read_id(item, "item", model.items)
-        (row,), (column,) = encode(model.users, user), find_known(model.items, item, "item")
+        user = read_id(user, "user", model.user_table.ids_to_read_by)
+        item = read_id(item, "item", model.items)
+        (row,) = model.find_users(user)
+        (column,) = find_known(model.items, item, "item", model.find_items)
         if row < 0:
             self._warn_of_foreign(user, 1)
-        check_finite_model(model.user_factors, model.item_factors)
+        check_explainable(model)
         return explain(model, row, column, by_feature=by_feature)
 
     def _explainable(self):
@@ -1983,9 +1978,10 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         columns, names = self._id_columns, model.id_names
         X = collect_pairs(X, names, columns)
         users, items = read_pairs(X, names, columns, "X")
-        rows, columns = encode(model.users, users), find_known(model.items, items, "item")
+        rows = model.find_users(users)
+        columns = find_known(model.items, items, "item", model.find_items)
         self._warn_of_foreign(users[rows < 0], len(rows))
-        check_finite_model(model.user_factors, model.item_factors)
+        check_explainable(model)
         if {"title", "reason"} & set(names):
             names = DEFAULT_NAMES
         return pd.DataFrame(
@@ -2154,7 +2150,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         check_foldable(model.features, self.item_encoder_, "fold_in_items", "item")
         name = self._id_name("item", getattr(self, "feature_names_in_", ()))
         table = read_item_data(item_data, name)
-        new = encode(model.items, table.ids) < 0
+        new = model.find_items(table.ids) < 0
         if not new.any():
             warn(f"All {len(new)} items of item_data are already known, so nothing changes.")
             return self

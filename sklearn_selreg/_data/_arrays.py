@@ -9,15 +9,19 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
+# Kinds of objects, missing values aside, that cannot be infinite.
+_FINITE = "string", "bytes", "integer", "boolean", "date", "datetime", "empty"
 LEAVE_OUT = "Drop such rows, e.g. with dropna, or fill in the values."
 
 
 def to_numpy(values: Any) -> np.ndarray:
     """Convert a series of any library, or an array-like, to an array in native byte order."""
-    values = nw.from_native(values, series_only=True, pass_through=True)
-    # polars would return fixed-width strings, as wide as the longest one.
-    is_text = isinstance(values, nw.Series) and values.dtype == nw.String
-    array = np.asarray(values, dtype=object if is_text else None)
+    array = values
+    if not isinstance(values, np.ndarray):
+        values = nw.from_native(values, series_only=True, pass_through=True)
+        # polars would return fixed-width strings, as wide as the longest one.
+        is_text = isinstance(values, nw.Series) and values.dtype == nw.String
+        array = np.asarray(values, dtype=object if is_text else None)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
@@ -40,7 +44,7 @@ def check_no_missing(values: np.ndarray, label: str, remedy: str = LEAVE_OUT) ->
     missing = pd.isna(values)
     if values.dtype.kind == "f":
         missing |= np.isinf(values)
-    elif values.dtype == object:
+    elif values.dtype == object and pd.api.types.infer_dtype(values) not in _FINITE:
         missing |= to_index(values).isin([np.inf, -np.inf])
     if missing.any():
         raise ValueError(

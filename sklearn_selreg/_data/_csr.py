@@ -41,7 +41,7 @@ def select_rows(matrix: sp.csr_matrix, rows: np.ndarray) -> tuple[np.ndarray, np
         Positions in ``matrix.data``.
     indptr : ndarray of shape (n_rows + 1,), int
     """
-    lengths = np.where(rows >= 0, np.diff(matrix.indptr)[rows], 0)
+    lengths = np.where(rows >= 0, matrix.indptr[rows + 1] - matrix.indptr[rows], 0)
     indptr = np.append(0, np.cumsum(lengths))
     first = np.repeat(matrix.indptr[rows] - indptr[:-1], lengths)
     return first + np.arange(indptr[-1]), indptr

@@ -58,6 +58,11 @@ def align_numbers(ids: np.ndarray, more: np.ndarray) -> tuple[np.ndarray, np.nda
     return ids, more
 
 
+def has_floats(ids: np.ndarray) -> bool:
+    """Return whether any of the ids is a float."""
+    return bool(_find_floats(ids).any())
+
+
 def _id_kind(ids, others):
     """Return "integer" or "float" for numeric ids; None if the kind is irrelevant.
 

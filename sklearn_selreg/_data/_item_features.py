@@ -90,7 +90,8 @@ def encode_items(
 
 def pick_rows(features: sparse.csr_matrix, position: np.ndarray) -> sparse.csr_matrix:
     """Return the features at the given positions; zeros for -1."""
-    if is_dense(features) and np.array_equal(position, np.arange(features.shape[0])):
+    n_rows = features.shape[0]
+    if len(position) == n_rows and is_dense(features) and (position == np.arange(n_rows)).all():
         return features  # dense features are large: avoid a copy
     known = np.flatnonzero(position >= 0)
     pick = sparse.csr_matrix(

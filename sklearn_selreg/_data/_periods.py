@@ -160,10 +160,16 @@ def mean_user(
     ndarray of shape (k,), float32
     """
     mean = user_factors.mean(axis=0, where=True if counts is None else counts[:, np.newaxis])
+    return in_last_period(mean, n_periods)
+
+
+def in_last_period(factors: np.ndarray, n_periods: int) -> np.ndarray:
+    """Return the factors of a user, (k,), in the last period; see `mean_user`."""
+    factors = factors.copy()
     if n_periods > 1:
-        mean[-n_periods:] = 0
-        mean[-1] = 1
-    return mean
+        factors[-n_periods:] = 0
+        factors[-1] = 1
+    return factors
 
 
 def times_to_numbers(times: np.ndarray) -> np.ndarray:

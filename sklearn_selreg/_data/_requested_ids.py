@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, KeysView, Mapping, Set, ValuesView
+from collections.abc import Callable, Hashable, Iterator, KeysView, Mapping, Set, ValuesView
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,6 @@ from .._utils._params import name_kind
 from .._utils._warn import warn
 from ._arrays import example_of
 from ._exact_ids import check_ids
-from ._ids import encode
 
 _CHECK_TYPE = "Check the id type: 1 and '1' are different ids."
 
@@ -111,7 +110,9 @@ def describe_shape(array: np.ndarray) -> str:
     return f"{array.item()!r}. Pass a list, [{array.item()!r}]"
 
 
-def find_known(known: np.ndarray, ids: np.ndarray, what: str) -> np.ndarray:
+def find_known(
+    known: np.ndarray, ids: np.ndarray, what: str, find: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
     """Look up ids, all of which must be known.
 
     Parameters
@@ -119,6 +120,8 @@ def find_known(known: np.ndarray, ids: np.ndarray, what: str) -> np.ndarray:
     known, ids : ndarrays of shape (n_known,) and (n_ids,)
     what : str
         Kind of the ids for the error message, e.g. "item".
+    find : callable
+        Returns the position of each id; -1 if unknown.
 
     Returns
     -------
@@ -129,7 +132,7 @@ def find_known(known: np.ndarray, ids: np.ndarray, what: str) -> np.ndarray:
     KeyError
         If any id is unknown.
     """
-    positions = encode(known, ids)
+    positions = find(ids)
     unknown = ids[positions < 0].tolist()
     if unknown:
         examples = ", ".join(map(repr, unknown[:5]))
@@ -190,15 +193,7 @@ def warn_of_unknown(
     """
     if not len(unknown) or (tolerated == "half" and len(unknown) <= n_ids / 2):
         return
-    unknown = unknown.tolist()
-    to_compare = known if known.dtype == object else known[:1].tolist()
-    # `all` stops at the first known id of the type, usually the first of all.
-    foreign_types = {
-        kind
-        for kind in set(map(_comparable_type, unknown))
-        if all(_comparable_type(id_) != kind for id_ in to_compare)
-    }
-    foreign = [id_ for id_ in unknown if _comparable_type(id_) in foreign_types]
+    foreign, unknown = foreign_ids(unknown, known), unknown.tolist()
     if tolerated == "same type" and not foreign:
         return
     example, hint = unknown[0], f"Known ids look like {example_of(known)}."
@@ -208,6 +203,19 @@ def warn_of_unknown(
         f"{len(unknown)} of {n_ids} {what} are unknown to the model (e.g. {example!r}); "
         f"{consequence}. {hint}"
     )
+
+
+def foreign_ids(unknown: np.ndarray, known: np.ndarray) -> list[Any]:
+    """Return the unknown ids of a type that occurs among no known ids."""
+    values = unknown.tolist()
+    to_compare = known if known.dtype == object else known[:1].tolist()
+    # `all` stops at the first known id of the type, usually the first of all.
+    foreign_types = {
+        kind
+        for kind in set(map(_comparable_type, values))
+        if all(_comparable_type(id_) != kind for id_ in to_compare)
+    }
+    return [value for value in values if _comparable_type(value) in foreign_types]
 
 
 def _comparable_type(value):

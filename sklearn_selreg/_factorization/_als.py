@@ -25,11 +25,12 @@ half-sweep is one call of ``_half_sweep``.
 from functools import cached_property
 
 import numpy as np
+import scipy.sparse as sp
 
 from .._data._csr import transposed
 from .._data._finite import are_finite, quiet
 from ._feature_prior import FeaturePrior
-from ._half_sweep import HalfSweep, aligned, rotate, weighted_gram
+from ._half_sweep import HalfSweep, aligned, eigenbasis, rotate, weighted_gram
 from ._slate_terms import kernel_terms, pair_loss
 from ._threads import single_threaded_blas, threads, useful_threads
 
@@ -72,6 +73,9 @@ class RegularizedALS:
         Conjugate gradient steps per half-sweep.
     relaxation : float
         Step length of rows in a half-sweep, relative to the solution; between 0 and 2.
+    item_gram : tuple or None
+        As from `cached_gram`; it may include items that no user has, besides `item_factors`. If
+        None, it is computed.
 
     Notes
     -----
@@ -98,6 +102,7 @@ class RegularizedALS:
         num_threads=0,
         cg_steps=CG_STEPS,
         relaxation=RELAXATION,
+        item_gram=None,
     ):
         self.regularization = regularization
         self.item_regularization = item_regularization or regularization
@@ -116,7 +121,8 @@ class RegularizedALS:
             self._of_users, self._of_items = kernel_terms(slates, llm_weight, *confidence.shape)
         self._x, self._y = aligned(user_factors), aligned(item_factors)
         # The stored factors are rotated by the accumulated eigenvectors of Gram matrices.
-        self._basis, self._gram = None, None
+        self._basis = None
+        self._gram, self._first_basis = (None, None) if item_gram is None else item_gram
 
     @cached_property
     def _user_half(self):
@@ -216,7 +222,8 @@ class RegularizedALS:
         if self._gram is None:
             self._gram = weighted_gram(self._y, self._weights, run)
         half = self._user_half
-        gram, q = half.solve(self._x, self._y, self._gram, prior=prior, run=run, **how)
+        basis, self._first_basis = self._first_basis, None
+        gram, q = half.solve(self._x, self._y, self._gram, basis=basis, prior=prior, run=run, **how)
         self._basis = q if self._basis is None else self._basis @ q
         return gram, q
 
@@ -257,6 +264,7 @@ def fold_in(
     num_threads=0,
     start=None,
     cg_steps=None,
+    cache=None,
 ):
     """Solve for the factors of users, given their interactions and fixed items.
 
@@ -276,11 +284,22 @@ def fold_in(
         Starting point. If None, zeros.
     cg_steps : int or None
         Number of conjugate gradient steps. If None, solve to convergence.
+    cache : dict or None
+        Holds the Gram matrix of the items for later calls with the same items and weights. The time
+        for a few interactions then does not depend on the number of items.
 
     Returns
     -------
     user_factors : ndarray of shape (n_users, k), float32
     """
+    gram = None
+    if cache is not None and 0 < confidence.nnz < len(item_factors):
+        gram = cached_gram(cache, item_factors, missing_weights)
+        used, column = np.unique(confidence.indices, return_inverse=True)
+        shape = confidence.shape[0], len(used)
+        confidence = sp.csr_matrix((confidence.data, column, confidence.indptr), shape)
+        item_factors = item_factors[used]
+        missing_weights = None if missing_weights is None else missing_weights[used]
     if start is None:
         start = np.zeros((confidence.shape[0], item_factors.shape[1]), dtype=np.float32)
     solver = RegularizedALS(
@@ -291,8 +310,19 @@ def fold_in(
         missing_weights=missing_weights,
         user_prior=prior,
         num_threads=num_threads,
+        item_gram=gram,
     )
     return solver.solve_users(cg_steps, last=True)
+
+
+def cached_gram(cache, item_factors, missing_weights):
+    """Return the weighted Gram matrix of items and its `eigenbasis`, kept in a dict."""
+    if "fold-in gram" not in cache:
+        weights = None if missing_weights is None else missing_weights.astype(np.float32)
+        with threads(1) as run, quiet():
+            gram = weighted_gram(aligned(item_factors), weights, run)
+            cache["fold-in gram"] = gram, eigenbasis(gram)
+    return cache["fold-in gram"]
 
 
 def _expected(prior, rows, run):

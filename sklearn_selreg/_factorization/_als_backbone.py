@@ -302,7 +302,9 @@ class ALSBackbone:
         )
         return factors._replace(users=problem.solve_users(last=True))
 
-    def solve_users(self, matrix, factors, popularity, age=None, *, prior=None, cg_steps=None):
+    def solve_users(
+        self, matrix, factors, popularity, age=None, *, prior=None, cg_steps=None, cache=None
+    ):
         """Solve for users with fixed items.
 
         Parameters
@@ -319,6 +321,8 @@ class ALSBackbone:
             Prior mean of the users from their features; None without user features.
         cg_steps : int or None
             Number of conjugate gradient steps. If None, solve to convergence from 0.
+        cache : dict or None
+            As in ``_als.fold_in``.
 
         Returns
         -------
@@ -328,7 +332,7 @@ class ALSBackbone:
         if age is not None:
             confidence = self.recent_confidence(matrix, age)
         start = None if cg_steps is None else factors.users
-        solver = {"prior": prior, "start": start, "cg_steps": cg_steps}
+        solver = {"prior": prior, "start": start, "cg_steps": cg_steps, "cache": cache}
         return self.fold_in(confidence, factors.items, popularity, **solver)
 
     def solve_judged(self, matrix, age, users, items, popularity, preferences, prior=None):
@@ -405,7 +409,7 @@ class ALSBackbone:
         popularity : ndarray of shape (n_items,), int
             Popularity of the items in the fit.
         **solver
-            `prior`, `start` and `cg_steps` of ``_als.fold_in``.
+            `prior`, `start`, `cg_steps` and `cache` of ``_als.fold_in``.
 
         Returns
         -------

@@ -103,7 +103,9 @@ class HalfSweep:
         self._long, self._cost = np.flatnonzero(is_long), np.where(is_long, _ROW, cost)
         self._bounds = None
 
-    def solve(self, x, y, gram=None, *, prior=None, steps, tolerance=0.0, relaxation=1.0, run):
+    def solve(
+        self, x, y, gram=None, *, basis=None, prior=None, steps, tolerance=0.0, relaxation=1.0, run
+    ):
         """Update the rows in place, warm-started; both sides are rotated in place.
 
         Parameters
@@ -112,6 +114,8 @@ class HalfSweep:
             The rows to solve for, and those of the other side.
         gram : ndarray of shape (k, k), float64, or None
             Gram matrix of `y` with the weights of missing entries. If None, 0 without rotation.
+        basis : tuple or None
+            ``eigenbasis(gram)`` if it is known.
         prior : ndarray of shape (n_rows, k), float32, or None
             Prior mean, rotated in place. If None, 0.
         steps : int
@@ -131,7 +135,9 @@ class HalfSweep:
             Matrix by which both sides were multiplied.
         """
         k = x.shape[1]
-        values, rotation = (np.zeros(k, _F), None) if gram is None else _eigenbasis(gram)
+        values, rotation = np.zeros(k, _F), None
+        if gram is not None:
+            values, rotation = eigenbasis(gram) if basis is None else basis
 
         def rotate(rows):
             if rotation is not None:
@@ -228,7 +234,7 @@ def rotate(rows, by, run):
     run(do, _equal(*rows.shape))
 
 
-def _eigenbasis(gram):
+def eigenbasis(gram):
     """Eigenvalues (float32) and eigenvectors of a Gram matrix; NaN and identity if not finite."""
     if not np.isfinite(gram).all():
         return np.full(len(gram), np.nan, np.float32), np.eye(len(gram))

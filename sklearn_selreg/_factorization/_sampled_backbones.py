@@ -198,7 +198,7 @@ class SampledBackbone:
         """Return the factors unchanged: these models have no recency weighting."""
         return factors
 
-    def solve_users(self, matrix, factors, popularity, age=None, *, prior=None):
+    def solve_users(self, matrix, factors, popularity, age=None, *, prior=None, cache=None):
         """Solve for users with fixed items, as `ALSBackbone.solve_users`.
 
         The models have no fold-in of their own. Users are computed by least squares as in ALS (1
@@ -211,6 +211,7 @@ class SampledBackbone:
             factors.items,
             regularization=float(energy) or 1.0,
             num_threads=self.num_threads,
+            cache=cache,
         )
         users = np.float32(factors.gain) * users
         if prior is None:

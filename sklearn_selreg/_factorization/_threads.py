@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import scipy.linalg  # noqa: F401  implicit uses its BLAS; the controller finds only loaded ones
 from threadpoolctl import ThreadpoolController
 
-_POOLS = ThreadpoolController()  # finding the libraries takes milliseconds, so do it once
+# Finding the libraries takes milliseconds, so do it once.
+_POOLS = ThreadpoolController().select(user_api="blas").lib_controllers
 _PRODUCTS_WORTH_THREADS = 2**20  # a few milliseconds; waking threads may take longer
 
 
@@ -32,7 +33,7 @@ class _SingleThreaded:
     """
 
     def __init__(self):
-        self._limiter = None
+        self._limited = []  # libraries and their numbers of threads before
         self._reset()
         if hasattr(os, "register_at_fork"):  # another thread may hold the lock during the fork
             os.register_at_fork(after_in_child=self._reset)
@@ -43,27 +44,49 @@ class _SingleThreaded:
     def __enter__(self):
         with self._lock:
             if not self._inside:
-                _in_passing(self._limit)
+                _set_threads(self._limit)
             self._inside += 1
 
     def __exit__(self, *error):
         with self._lock:
             self._inside -= 1
             if not self._inside:
-                _in_passing(self._lift)
+                _set_threads(self._lift)
 
     def _limit(self):
         self._lift()
-        self._limiter = _POOLS.limit(limits=1, user_api="blas")
+        for pool in _POOLS:
+            number = pool.get_num_threads()
+            if number != 1:
+                self._limited.append((pool, number))
+                pool.set_num_threads(1)
 
     def _lift(self):
-        limiter, self._limiter = self._limiter, None
-        if limiter is not None:
-            limiter.restore_original_limits()
+        while self._limited:
+            pool, number = self._limited[-1]
+            pool.set_num_threads(number)
+            self._limited.pop()
+
+
+def _set_threads(call):
+    """Call a function that sets numbers of threads, so that any thread may set them afterwards.
+
+    threadpoolctl 3.8 ties OpenBLAS to the thread that sets its number, until that is released; and
+    OpenBLAS with OpenMP has a number per thread.
+    """
+    if any(getattr(pool, "threading_layer", None) == "openmp" for pool in _POOLS):
+        _in_passing(call)
+        return
+    try:
+        call()
+    finally:
+        for pool in _POOLS:
+            if hasattr(pool, "clear_controlling_thread"):
+                pool.clear_controlling_thread()
 
 
 def _in_passing(call):
-    """Call in a short-lived thread: threadpoolctl 3.8 ties a limit to the thread that set it."""
+    """Call in a short-lived thread."""
     thread = threading.Thread(target=call)
     thread.start()
     try:

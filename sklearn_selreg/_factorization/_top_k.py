@@ -8,7 +8,7 @@ from implicit.cpu.topk import topk
 from ._threads import single_threaded_blas, useful_threads
 
 
-def top_k(user_factors, item_factors, k, *, seen=None, num_threads=0):
+def top_k(user_factors, item_factors, k, *, seen=None, norms=None, num_threads=0):
     """Find the highest-scored items of each user with implicit's compiled top-k.
 
     Parameters
@@ -18,6 +18,8 @@ def top_k(user_factors, item_factors, k, *, seen=None, num_threads=0):
         At most the number of items.
     seen : csr_matrix of shape (n_users, n_items) or None
         Items to exclude for each user.
+    norms : ndarray of shape (n_items,), float32, or None
+        Divisors of the scores of the items. If None, 1.
     num_threads : int
 
     Returns
@@ -31,7 +33,12 @@ def top_k(user_factors, item_factors, k, *, seen=None, num_threads=0):
     num_threads = useful_threads(num_threads, len(user_factors) * item_factors.size)
     with single_threaded_blas():
         items, scores = topk(
-            item_factors, user_factors, k, filter_query_items=rows, num_threads=num_threads
+            item_factors,
+            user_factors,
+            k,
+            item_norms=norms,
+            filter_query_items=rows,
+            num_threads=num_threads,
         )
     missing = scores == -np.finfo(np.float32).max  # implicit's score of excluded items
     return np.where(missing, -1, items), np.where(missing, np.float32(np.nan), scores)

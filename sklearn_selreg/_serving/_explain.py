@@ -27,11 +27,20 @@ import pandas as pd
 import scipy.linalg
 
 from .._data._arrays import as_objects
-from .._data._csr import gram
+from .._data._csr import gram, row_chunks
 from .._factorization._feature_prior import FEATURE_RIDGE
+from .._factorization._finite import check_finite_model
 
 _ITEMS_KEPT = 512  # items whose parts are cached
 _SMALLEST_MOVE = 1e-3  # relative singular value; smaller ones are numerical noise
+
+
+def check_explainable(model):
+    """Raise a ValueError if factors that explanations refer to are not finite."""
+    model.check_items_finite()
+    fitted = model.user_table.as_of(len(model.as_of_fit))
+    if not fitted.are_finite:
+        check_finite_model(fitted.factors)
 
 
 def explain(model, row, column, *, by_feature):
@@ -88,28 +97,49 @@ class Explainer:
     """
 
     def __init__(self, model):
-        self.model, self.weighted = model, model.weighted
-        users, items = model.plain_factors
-        self.items = items.astype(np.float64)
-        self.users = users[: len(model.as_of_fit)].astype(np.float64)
-        if model.user_features is not None:  # without interactions: not used in updates of items
-            self.users[np.diff(self.weighted.indptr[: len(self.users) + 1]) == 0] = 0
+        self.model, self.n_fitted = model, len(model.as_of_fit)
+        self.fitted = model.user_table.as_of(self.n_fitted)
+        self.items = model.item_factors[:, : model.backbone.factors]
         self.weights = _missing_weights(model)
         self.of_user = lru_cache(maxsize=1)(self._of_user)  # pairs are sorted by user
         self.of_item = lru_cache(maxsize=_ITEMS_KEPT)(self._of_item)
 
+    def _users(self, rows):
+        """Factors of fitted users in the updates of items, (n, k) float64."""
+        users = self.fitted.factors[rows, : self.items.shape[1]].astype(np.float64)
+        if self.model.user_coefficients is not None:  # without interactions: not in the updates
+            users[~self._is_active[rows]] = 0
+        return users
+
     @cached_property
+    def _is_active(self):
+        return np.diff(self.fitted.histories.matrix.indptr[: self.n_fitted + 1]) > 0
+
+    @property
     def _confidence(self):
-        """Confidence of the interactions of fitted users, as a csc_matrix."""
-        return self.model.backbone.confidence(self.weighted[: len(self.users)]).tocsc()
+        """Confidence of the interactions of fitted users, as a csc_matrix; cached."""
+        cache = self.fitted.cache
+        if "confidence" not in cache:
+            weighted = self.model.scale.apply(self.fitted.histories.matrix[: self.n_fitted])
+            cache["confidence"] = self.model.backbone.confidence(weighted).tocsc()
+        return cache["confidence"]
 
-    @cached_property
+    @property
     def _item_gram(self):
-        return (self.weights[:, np.newaxis] * self.items).T @ self.items
+        cache = self.model.item_cache
+        if "gram" not in cache:
+            items = self.items.astype(np.float64)
+            cache["gram"] = (self.weights[:, np.newaxis] * items).T @ items
+        return cache["gram"].copy()
 
-    @cached_property
+    @property
     def _user_gram(self):
-        return self.users.T @ self.users
+        cache = self.fitted.cache
+        if "gram" not in cache:
+            rows = np.arange(self.n_fitted)
+            parts = (self._users(rows[chunk]) for chunk in row_chunks(len(rows)))
+            cache["gram"] = sum(part.T @ part for part in parts)
+        return cache["gram"]
 
     def score(self, row, column):
         """Return the score of a pair."""
@@ -157,24 +187,25 @@ class Explainer:
         preferred : ndarray of shape (n_preferred, k)
             Contribution of each candidate.
         """
-        model, items, matrix = self.model, self.items, self.weighted
+        model, items = self.model, self.items
         user = model.user_rows(np.array([row]))[0, : items.shape[1]].astype(np.float64)
-        nobody = np.empty(0, dtype=np.intp)
+        nobody, nothing = np.empty(0, dtype=np.intp), np.empty((0, items.shape[1]))
         told, prior = _described(model, row)
-        span = slice(0, 0) if row < 0 else slice(*matrix.indptr[row : row + 2])
-        history = matrix.indices[span]
+        histories = model.user_table.histories_of(np.array([row]))
+        history = histories.matrix.indices
         is_judged = model.is_judged(np.array([row]))[0]
         if not len(history) and not len(told):
             row_of_mean = np.array([-1]), user[np.newaxis]
-            return "mean_user", *row_of_mean, told, prior, nobody, items[nobody]
+            return "mean_user", *row_of_mean, told, prior, nobody, nothing
         if not len(history) and not is_judged:
-            return "history", history, items[nobody], told, prior, nobody, items[nobody]
+            return "history", history, nothing, told, prior, nobody, nothing
         confidence = model.backbone.recent_confidence(
-            matrix[row], model.histories.recency_rank[span]
+            model.scale.apply(histories.matrix), histories.recency_rank
         ).data
         penalty = model.backbone.regularization
         more = confidence - self.weights[history]
-        system = self._item_gram + (more[:, np.newaxis] * items[history]).T @ items[history]
+        liked = items[history].astype(np.float64)
+        system = self._item_gram + (more[:, np.newaxis] * liked).T @ liked
         system[np.diag_indices_from(system)] += penalty
         candidates, push = nobody, np.empty(0)
         if is_judged:
@@ -183,7 +214,7 @@ class Explainer:
             has_pairs = model.preferences.slates.weighted(which)
             candidates, place = np.unique(places[has_pairs], return_inverse=True)
             push = np.bincount(place, weights=pushes[has_pairs])
-        terms = [confidence[:, np.newaxis] * items[history], penalty * prior, items[candidates]]
+        terms = [confidence[:, np.newaxis] * liked, penalty * prior, items[candidates]]
         ends = np.cumsum([len(history), len(told)])
         own, by_told, moves = np.split(_solve(system, np.vstack(terms)), ends)
         if len(candidates):
@@ -208,34 +239,35 @@ class Explainer:
         judged : ndarray of shape (k,)
             Contribution of the preferences of all users' slates.
         """
-        model, users, weight = self.model, self.users, self.weights[column]
+        model, weight, k = self.model, self.weights[column], self.items.shape[1]
         span = slice(*self._confidence.indptr[column : column + 2])
         rows, confidence = self._confidence.indices[span], self._confidence.data[span]
         regularization = model.backbone.regularization
-        features, prior = np.empty(0, dtype=np.intp), np.empty((0, users.shape[1]))
+        users = self._users(rows)
+        features, prior = np.empty(0, dtype=np.intp), np.empty((0, k))
         if model.features is not None:
             regularization *= model.backbone.prior_strength
             described = model.features[[column]]
             features = described.indices
             prior = described.data[:, np.newaxis] * feature_coefficients(model)[features]
-        more = (confidence - weight)[:, np.newaxis] * users[rows]
-        system = weight * self._user_gram + more.T @ users[rows]
+        more = (confidence - weight)[:, np.newaxis] * users
+        system = weight * self._user_gram + more.T @ users
         system[np.diag_indices_from(system)] += regularization * weight
-        pull = np.zeros(users.shape[1])
+        pull = np.zeros(k)
         if model.preferences is not None:
             which = (model.preferences.slates.items == column).any(axis=1)
             judged_users, places, pushes = _pushes(model, which)
-            pull = np.where(places == column, pushes, 0).sum(axis=1) @ users[judged_users]
-        terms = [confidence @ users[rows], pull]
+            pull = np.where(places == column, pushes, 0).sum(axis=1) @ self._users(judged_users)
+        terms = [confidence @ users, pull]
         solved = _solve(system, np.vstack([*terms, regularization * weight * prior]))
         return solved[0], features, solved[2:], solved[1]
 
 
 def _described(model, row):
     """Return the columns of a user's features, and their prior means, (n, k) float64."""
-    if model.user_features is None or row < 0:
+    if model.user_coefficients is None or row < 0:
         return np.empty(0, dtype=np.intp), np.empty((0, model.backbone.factors))
-    features = model.user_features[[row]]
+    features = model.user_table.features_of(np.array([row]))
     told = features.indices
     return told, features.data[:, np.newaxis] * model.user_coefficients[told].astype(np.float64)
 
@@ -257,8 +289,10 @@ def _pushes(model, which):
     """
     slates = model.preferences.slates
     users, items = slates.users[which], slates.items[which]
-    user_factors, item_factors = model.plain_factors
-    scores = np.einsum("sk,snk->sn", user_factors[users], item_factors[items], dtype=np.float64)
+    k = model.backbone.factors
+    user_factors = model.user_table.factors_of(users)[:, :k]
+    item_factors = model.item_factors[items, :k]
+    scores = np.einsum("sk,snk->sn", user_factors, item_factors, dtype=np.float64)
     if slates.bias is not None:
         scores += slates.bias[which]
     differences = scores[:, :, np.newaxis] - scores[:, np.newaxis]
@@ -278,7 +312,7 @@ def feature_coefficients(model):
     They are cached, as they take seconds for many features.
     """
     if "coefficients" not in model.item_cache:
-        items = model.plain_factors[1].astype(np.float64)
+        items = model.item_factors[:, : model.backbone.factors].astype(np.float64)
         found = _ridge(model.features, items, _missing_weights(model))
         model.item_cache["coefficients"] = found
     return model.item_cache["coefficients"]

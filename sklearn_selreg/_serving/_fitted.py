@@ -1,20 +1,23 @@
 """The fitted model: a single object for recommending, folding in, explaining and saving."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
 
-from .._data._histories import Histories
 from .._data._ids import concatenate_ids
 from .._data._item_columns import ItemColumns
-from .._data._periods import mean_user
+from .._data._known_ids import KnownIds
+from .._data._periods import in_last_period
+from .._data._requested_ids import warn_of_unknown
 from .._data._strengths import StrengthScale
 from .._factorization._als_backbone import ALSBackbone
+from .._factorization._finite import check_finite_model
 from .._factorization._preferences import PreferenceLoss
 from .._factorization._sampled_backbones import SampledBackbone
 from ._given import GivenFactors
+from ._user_table import FoldedUsers, UserTable
 
 _SCORES_PER_CHUNK = 2**24  # 64 MB of float32
 _PAIRS_PER_CHUNK = 2**18
@@ -26,12 +29,13 @@ class FittedModel:
 
     Attributes
     ----------
-    users, items : ndarrays of shape (n_users,) and (n_items,)
-        Ids; folded-in users come after fitted users.
-    user_factors, item_factors : ndarrays of shape (n_users, k) and (n_items, k), float32
-        `backbone.factors` columns, followed by bias columns.
-    histories : Histories
-        Interactions of the users.
+    user_table : UserTable or FoldedUsers
+        Ids, factors, interactions and features of the users; also the properties `users`,
+        `user_factors`, `histories` and `user_features`. Methods for some users do not read all.
+    items : ndarray of shape (n_items,)
+        Ids.
+    item_factors : ndarray of shape (n_items, k), float32
+        Like those of users: `backbone.factors` columns, followed by bias columns.
     popularity : ndarray of shape (n_items,), int
         Number of interactions of each item in the fit.
     backbone : ALSBackbone or SampledBackbone
@@ -62,19 +66,16 @@ class FittedModel:
         Whether a user's factors are still those of the fit.
     given : GivenFactors or None
         None if the factors were fitted by the estimator.
-    user_features : csr_matrix of shape (n_users, n_user_features), float32, or None
     user_feature_names : ndarray of shape (n_user_features,), object
     user_coefficients : ndarray of shape (n_user_features, k), float32, or None
         Coefficients of the prior means of users given their features.
     item_cache : dict
-        Cache of slow computations on items.
+        Cache of slow computations on items; not pickled.
     """
 
-    users: np.ndarray
+    user_table: UserTable | FoldedUsers
     items: np.ndarray
-    user_factors: np.ndarray
     item_factors: np.ndarray
-    histories: Histories
     popularity: np.ndarray
     backbone: ALSBackbone | SampledBackbone
     scale: StrengthScale
@@ -92,10 +93,19 @@ class FittedModel:
     preferences: PreferenceLoss | None = None
     as_of_fit: np.ndarray = field(default_factory=partial(np.empty, 0, bool))
     given: GivenFactors | None = None
-    user_features: sp.csr_matrix | None = None
     user_feature_names: np.ndarray = field(default_factory=partial(np.empty, 0, object))
     user_coefficients: np.ndarray | None = None
     item_cache: dict = field(default_factory=dict)
+
+    users = property(lambda self: self.user_table.ids)
+    user_factors = property(lambda self: self.user_table.factors)
+    histories = property(lambda self: self.user_table.histories)
+    user_features = property(lambda self: self.user_table.features)
+
+    def __getstate__(self):
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {
+            "item_cache": {}
+        }
 
     @property
     def matrix(self):
@@ -118,17 +128,41 @@ class FittedModel:
         """Item biases by period, (n_items, n_periods); with 0 columns if there are no biases."""
         return self.item_factors[:, self.backbone.factors :]
 
-    @property
-    def seen(self):
-        """The matrix with an additional empty row for unknown users (-1)."""
-        indptr = np.append(self.matrix.indptr, self.matrix.indptr[-1])
-        shape = self.matrix.shape[0] + 1, self.matrix.shape[1]
-        return sp.csr_matrix((self.matrix.data, self.matrix.indices, indptr), shape)
+    def seen_by(self, rows):
+        """Return the strengths of some users, csr_matrix of shape (n, n_items); empty for -1."""
+        return self.user_table.seen_by(rows)
 
     @property
     def mean_user(self):
         """Factors of an unknown user."""
-        return mean_user(self.user_factors, len(self.periods))
+        return in_last_period(self.user_table.mean, len(self.periods))
+
+    def find_users(self, ids):
+        """Return the rows of users, (n,) intp; -1 if unknown."""
+        return self.user_table.find(ids)
+
+    def find_items(self, ids):
+        """Return the columns of items, (n,) intp; -1 if unknown."""
+        if "ids" not in self.item_cache:
+            self.item_cache["ids"] = KnownIds(self.items)
+        return self.item_cache["ids"].find(ids)
+
+    def warn_of_foreign_users(self, what, unknown, n_ids, consequence):
+        """Warn about unknown users only if their ids differ in type: new users are expected."""
+        if len(unknown):
+            known = self.user_table.ids_to_compare(unknown)
+            warn_of_unknown(what, unknown, n_ids, known, consequence, tolerated="same type")
+
+    def check_items_finite(self):
+        """Raise a ValueError if item factors are not finite; they are read only once."""
+        if not self.item_cache.get("are finite"):
+            check_finite_model(self.item_factors)
+            self.item_cache["are finite"] = True
+
+    def check_users_finite(self):
+        """Do the same for all users."""
+        if not self.user_table.are_finite:
+            check_finite_model(self.user_factors)
 
     @property
     def is_nobody(self):
@@ -140,9 +174,26 @@ class FittedModel:
             nobody &= np.diff(self.user_features.indptr) == 0
         return nobody
 
+    @property
+    def known_users(self):
+        """Rows of the users that are not `is_nobody`; None for all users."""
+        cache = self.user_table.cache
+        if "known" not in cache:
+            nobody = self.is_nobody
+            cache["known"] = np.flatnonzero(~nobody) if nobody.any() else None
+        return cache["known"]
+
+    def norms_of(self, of):
+        """Norms of the factors of users or items without bias columns, 1 instead of 0."""
+        cache = self.item_cache if of == "item" else self.user_table.cache
+        if "norms" not in cache:
+            norms = np.linalg.norm(self.plain_factors[int(of == "item")], axis=1)
+            cache["norms"] = np.where(norms > 0, norms, np.float32(1))
+        return cache["norms"]
+
     def user_rows(self, rows):
         """Return factors by row; -1 for the mean user."""
-        factors = self.user_factors[rows]
+        factors = self.user_table.factors_of(rows)
         if (rows < 0).any():
             factors[rows < 0] = self.mean_user
         return factors
@@ -171,8 +222,7 @@ class FittedModel:
         """Mask of users (-1: new) that have given factors but no interactions, (n,) bool."""
         if self.given is None:
             return np.zeros(len(rows), dtype=bool)
-        indptr = self.matrix.indptr
-        return (rows >= 0) & (indptr[rows + 1] == indptr[rows])
+        return (rows >= 0) & ~self.user_table.has_history(rows)
 
     def is_judged(self, rows):
         """Mask of users (-1: new) affected by a judge's preferences, (n,) bool."""
@@ -184,7 +234,9 @@ class FittedModel:
 
     def with_items(self, ids, factors, own_bias, features, columns):
         """Return the model with additional items, without interactions."""
-        n_new, matrix = len(ids), self.matrix
+        n_new, matrix, table = len(ids), self.matrix, self.user_table
+        if isinstance(table, FoldedUsers):
+            table = table.whole
         shape = matrix.shape[0], matrix.shape[1] + n_new
         wider = sp.csr_matrix((matrix.data, matrix.indices, matrix.indptr), shape)
         return replace(
@@ -194,7 +246,7 @@ class FittedModel:
             own_bias=None if own_bias is None else np.concatenate([self.own_bias, own_bias]),
             popularity=np.pad(self.popularity, (0, n_new)),
             features=sp.vstack([self.features, features], format="csr"),
-            histories=replace(self.histories, matrix=wider),
+            user_table=replace(table, histories=replace(table.histories, matrix=wider)),
             item_columns=self.item_columns.append(columns),
             item_cache={},
         )

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._data._histories import lose_strength
-from .._data._ids import concatenate_ids, encode
+from .._data._ids import encode
 from .._data._item_features import pick_rows, transform_items
 from .._data._item_table import read_item_data
 from .._data._periods import latest_positions, period_weights
@@ -17,6 +17,9 @@ from .._factorization._factors import Factors
 from .._factorization._finite import check_finite_factors
 from .._utils._warn import warn
 from ._given import GivenFactors
+from ._user_table import UserRows
+
+_ADDED = "they are added as new users"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +41,9 @@ class DescribedUsers:
 
 def describe_users(model, encoder, user_data, user_name):
     """Read user data passed after the fit; return `DescribedUsers`."""
-    check_foldable(model.user_features, encoder, "fold_in", "user")
+    check_foldable(model.user_coefficients, encoder, "fold_in", "user")
     table = read_item_data(user_data, user_name, of="user")
-    n_features = model.user_features.shape[1]
+    n_features = len(model.user_coefficients)
     return DescribedUsers(table.ids, transform_items(encoder, table, n_features, of="user"))
 
 
@@ -77,12 +80,12 @@ def fold_in_users(model, added, known, time_col, described=None):
     -------
     model : FittedModel
     """
-    columns, rows = encode(model.items, added.items), encode(model.users, added.users)
+    columns, rows = model.find_items(added.items), model.find_users(added.users)
     new = rows < 0
     _warn_of_new_ids(model, added, columns, new)
     _warn_of_times(model, added, known, time_col)
     more = added.select_items(columns, len(model.items))
-    before, after = model.histories[rows], more
+    before, after = model.user_table.histories_of(rows), more
     if known == "append":
         _check_appendable(model, added.users, rows)
         after = before.add(more)
@@ -99,10 +102,10 @@ def fold_in_users(model, added, known, time_col, described=None):
         same = (rows >= 0) & (np.diff(more.matrix.indptr) == 0)
         if described is not None:
             same &= encode(described.ids, added.users) < 0
-        factors[same] = model.user_factors[rows[same]]
-    else:
+        factors[same] = model.user_table.factors_of(rows[same])
+    elif (replaced := ~new & (rows < len(as_of_fit))).any():
         as_of_fit = as_of_fit.copy()
-        as_of_fit[rows[~new & (rows < len(as_of_fit))]] = False
+        as_of_fit[rows[replaced]] = False
     model = replace(
         model,
         as_of_fit=as_of_fit,
@@ -130,8 +133,8 @@ def fold_in_described(model, described, added):
         raise ValueError("fold_in needs X, user_data or both; got None for both.")
     if added is not None:
         described = described[encode(added.users, described.ids) < 0]
-    rows = encode(model.users, described.ids)
-    before = pick_rows(model.user_features, rows)
+    rows = model.find_users(described.ids)
+    before = model.user_table.features_of(rows)
     changes = (rows < 0) | (np.asarray(abs(described.features - before).sum(axis=1)).ravel() > 0)
     if not changes.any():
         if added is None:
@@ -141,45 +144,31 @@ def fold_in_described(model, described, added):
             )
         return model
     rows, described = rows[changes], described[changes]
-    warn_of_unknown(
-        "users", described.ids[rows < 0], len(rows), model.users, "they are added as new users",
-        tolerated="same type",
-    )  # fmt: skip
-    n_periods, histories = len(model.periods), model.histories[rows]
+    model.warn_of_foreign_users("users", described.ids[rows < 0], len(rows), _ADDED)
+    n_periods, histories = len(model.periods), model.user_table.histories_of(rows)
     weights = period_weights(np.full(len(rows), n_periods - 1, dtype=np.float32), n_periods)
     if model.bias.shape[1]:
-        weights[rows >= 0] = model.user_factors[rows[rows >= 0], model.backbone.factors :]
+        known = model.user_table.factors_of(rows[rows >= 0])
+        weights[rows >= 0] = known[:, model.backbone.factors :]
     factors = _solve(model, rows, histories, histories, weights, described.features)
     return _place(model, described.ids, rows, factors, histories, described.features)
 
 
 def _features(model, rows, users, described):
     """Return the features of users: new ones if given, else known ones, else none."""
-    if model.user_features is None:
-        return None
     if described is None:
-        return pick_rows(model.user_features, rows)
+        return model.user_table.features_of(rows)
     position = encode(described.ids, users)
     new = pick_rows(described.features, position)
-    return new + pick_rows(model.user_features, np.where(position < 0, rows, -1))
+    return new + model.user_table.features_of(np.where(position < 0, rows, -1))
 
 
 def _place(model, users, rows, factors, histories, features):
     """Return the model with replaced rows of users; users of row -1 are appended."""
-    n_known, new = len(model.users), rows < 0
-    rows = np.where(new, n_known - 1 + np.cumsum(new), rows)
-    source = np.arange(n_known + np.sum(new))  # source of each user's row
-    source[rows] = n_known + np.arange(len(rows))
-    described = model.user_features
-    if features is not None:
-        described = sp.vstack([described, features], format="csr")[source]
-    return replace(
-        model,
-        users=concatenate_ids(model.users, users[new]),
-        user_factors=np.concatenate([model.user_factors, factors])[source],
-        histories=model.histories.stack(histories)[source],
-        user_features=described,
-    )
+    table, new = model.user_table, rows < 0
+    rows = np.where(new, len(table) - 1 + np.cumsum(new), rows)
+    own = UserRows(factors=factors, histories=histories, features=features)
+    return replace(model, user_table=table.place(rows, users[new], own))
 
 
 def _warn_of_new_ids(model, added, columns, new):
@@ -187,14 +176,7 @@ def _warn_of_new_ids(model, added, columns, new):
     unknown = columns < 0
     left_out = "their interactions are ignored"
     warn_of_unknown("items", added.items[unknown], len(columns), model.items, left_out)
-    warn_of_unknown(
-        "users",
-        added.users[new],
-        len(new),
-        model.users,
-        "they are added as new users",
-        tolerated="same type",
-    )
+    model.warn_of_foreign_users("users", added.users[new], len(new), _ADDED)
 
 
 def _warn_of_times(model, added, known, time_col):
@@ -263,18 +245,21 @@ def _solve(model, rows, before, after, weights, features):
     """
     prior = _prior(model, features)
     backbone, weigh = model.backbone, model.scale.apply
-    fixed = Factors(None, model.plain_factors[1], None, gain=model.fold_in_scale)
+    fixed = Factors(None, model.item_factors[:, : backbone.factors], None, gain=model.fold_in_scale)
     matrix = weigh(after.matrix)
-    factors = backbone.solve_users(matrix, fixed, model.popularity, after.recency_rank, prior=prior)
+    cache = model.item_cache
+    factors = backbone.solve_users(
+        matrix, fixed, model.popularity, after.recency_rank, prior=prior, cache=cache
+    )
     by_equations = isinstance(backbone, ALSBackbone) and model.given is None
     if before is not None and not by_equations:
         moved = np.flatnonzero((rows >= 0) & (np.diff(before.matrix.indptr) > 0))
         old = before[moved]
         solved = backbone.solve_users(
             weigh(old.matrix), fixed, model.popularity, old.recency_rank,
-            prior=_prior(model, _features(model, rows[moved], None, None)),
+            prior=_prior(model, _features(model, rows[moved], None, None)), cache=cache,
         )  # fmt: skip
-        factors[moved] += model.plain_factors[0][rows[moved]] - solved
+        factors[moved] += model.user_table.factors_of(rows[moved])[:, : backbone.factors] - solved
     elif before is not None:
         _solve_judged(model, rows, after, weights, factors, prior)
     check_finite_factors(backbone, matrix.data, factors)
@@ -283,7 +268,8 @@ def _solve(model, rows, before, after, weights, features):
     nobody = np.diff(after.matrix.indptr) == 0
     if features is not None:
         nobody &= np.diff(features.indptr) == 0
-    factors[nobody] = model.mean_user
+    if nobody.any():
+        factors[nobody] = model.mean_user
     return factors
 
 
@@ -299,7 +285,7 @@ def _solve_judged(model, rows, after, weights, factors, prior):
         model.scale.apply(some.matrix),
         some.recency_rank,
         factors[judged],
-        model.plain_factors[1],
+        model.item_factors[:, : model.backbone.factors],
         model.popularity,
         replace(model.preferences, slates=slates),
         None if prior is None else prior[judged],

@@ -79,6 +79,6 @@ def warn_of_unknown_histories(model, rows, so):
     if lacking.any() and not model.popularity.any():  # else an empty history is really empty
         warn(
             f"What {lacking.sum()} of {len(rows)} users (e.g. "
-            f"{model.users[rows[lacking]][:1].tolist()[0]!r}) have seen is unknown: {so}. Pass "
+            f"{model.users[rows[lacking][:1]].tolist()[0]!r}) have seen is unknown: {so}. Pass "
             "interactions= to from_factors, or set filter_seen=False to confirm."
         )

@@ -35,7 +35,7 @@ class ListMaker:
     """
 
     def __init__(self, model, rows, rules, n_items, *, num_threads, verbose=0):
-        check_finite_model(model.item_factors)
+        model.check_items_finite()
         self.model, self.rows, self.rules, self.n_items = model, rows, rules, n_items
         self.num_threads, self.verbose = num_threads, verbose
         self.n_short = 0
@@ -163,7 +163,7 @@ class Ranking:
 
     def _barred(self, users):
         """Return the items that must not be recommended to the given users, or None."""
-        own = self.model.seen[self.rows[users]] if self.rules.filter_seen else None
+        own = self.model.seen_by(self.rows[users]) if self.rules.filter_seen else None
         excluded = None if self.rules.excluded is None else self.rules.excluded[users]
         if own is None or excluded is None:
             return own if excluded is None else excluded

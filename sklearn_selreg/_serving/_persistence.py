@@ -35,6 +35,7 @@ from ._fitted import FittedModel
 from ._given import GivenFactors
 from ._saved_ids import pack_ids, take_ids
 from ._saved_parameters import as_python, parameters_to_json, read_parameters
+from ._user_table import UserTable
 
 FORMAT = "sklearn_selreg model"
 FORMAT_VERSION = 5
@@ -332,11 +333,14 @@ def _take_model(arrays, lists, about):
         size = len(user_names), backbone.factors
         coefficients = take(arrays, "user_coefficients", size, "f4")
     return FittedModel(
-        users=users,
+        user_table=UserTable(
+            ids=users,
+            factors=take(arrays, "user_factors", (shape[0], width), "f4"),
+            histories=_take_histories(arrays, shape),
+            features=user_features,
+        ),
         items=items,
-        user_factors=take(arrays, "user_factors", (shape[0], width), "f4"),
         item_factors=take(arrays, "item_factors", (shape[1], width), "f4"),
-        histories=_take_histories(arrays, shape),
         popularity=popularity,
         backbone=backbone,
         scale=_take_scale(about),
@@ -353,7 +357,6 @@ def _take_model(arrays, lists, about):
         fold_in_scale=fold_in_scale,
         preferences=_take_preferences(arrays, about, *shape),
         as_of_fit=as_of_fit,
-        user_features=user_features,
         user_feature_names=np.array(user_names, dtype=object),
         user_coefficients=coefficients,
         given=GivenFactors() if typed(about["from_factors"], bool, "from_factors") else None,

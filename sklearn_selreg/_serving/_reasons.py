@@ -31,7 +31,7 @@ def reasons(model, rows, columns, names, n_sources):
     """
     explainer = Explainer(model)
     called = {"history": names, "feature": model.feature_names}
-    if model.user_features is not None:
+    if model.user_coefficients is not None:
         called["user_feature"] = model.user_feature_names
     readable = {kind: readable_features(of) for kind, of in called.items() if kind != "history"}
     sentences = np.full(len(rows), None, dtype=object)

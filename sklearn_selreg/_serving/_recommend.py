@@ -37,6 +37,7 @@ def best_items(
     *,
     barred,
     candidates=None,
+    norms=None,
     num_threads,
     verbose=0,
 ):
@@ -54,6 +55,8 @@ def best_items(
         Returns the items excluded for a slice of the users, (n, n_all_items) csr_matrix, or None.
     candidates : ndarray of int or None
         Columns of the items to rank, sorted. If None, all items are ranked.
+    norms : ndarray of shape (n_all_items,), float32, or None
+        Divisors of the scores of the items. If None, 1.
     num_threads : int
     verbose : int, default=0
         If > 0, show a progress bar for several chunks of users.
@@ -71,6 +74,7 @@ def best_items(
     scores = np.full((n_users, n_items), np.nan, dtype=np.float32)
     if candidates is not None:
         item_factors = item_factors[candidates]
+        norms = None if norms is None else norms[candidates]
     k = min(n_items, len(item_factors))
     if not k:
         return columns, scores
@@ -81,7 +85,7 @@ def best_items(
         if seen is not None and candidates is not None:
             seen = seen[:, candidates]
         found, scores[part, :k] = top_k(
-            user_rows(part), item_factors, k, seen=seen, num_threads=num_threads
+            user_rows(part), item_factors, k, seen=seen, norms=norms, num_threads=num_threads
         )
         if candidates is not None:
             found = np.where(found < 0, -1, candidates[found])
@@ -111,10 +115,9 @@ def recommend_rows(model, rows, n_items, *, filter_seen, pairs, candidates, num_
     columns, scores : ndarrays
         As from `best_items`.
     """
-    seen = model.seen
 
     def barred(part):
-        own = seen[rows[part]] if filter_seen else None
+        own = model.seen_by(rows[part]) if filter_seen else None
         if pairs is None:
             return own
         return pairs[part] if own is None else own + pairs[part]
@@ -124,7 +127,7 @@ def recommend_rows(model, rows, n_items, *, filter_seen, pairs, candidates, num_
         check_finite_model(factors)
         return factors
 
-    check_finite_model(model.item_factors)
+    model.check_items_finite()
     return best_items(
         user_rows,
         len(rows),
@@ -137,13 +140,15 @@ def recommend_rows(model, rows, n_items, *, filter_seen, pairs, candidates, num_
     )
 
 
-def similar_rows(item_factors, rows, n_items, *, candidates=None, num_threads, verbose=0):
+def similar_rows(item_factors, norms, rows, n_items, *, candidates=None, num_threads, verbose=0):
     """Find the items (or users) with the largest cosine similarity, excluding the query itself.
 
     Parameters
     ----------
     item_factors : ndarray of shape (n_all_items, k), float32
         Factors without bias columns; a row of zeros has cosine similarity 0.
+    norms : ndarray of shape (n_all_items,), float32
+        Norms of the rows; 1 for rows of zeros.
     rows : ndarray of shape (n_queries,), int
     n_items, candidates, num_threads, verbose
         As in `best_items`.
@@ -153,30 +158,28 @@ def similar_rows(item_factors, rows, n_items, *, candidates=None, num_threads, v
     columns, scores : ndarrays of shape (n_queries, n_items)
         As from `best_items`.
     """
-    norms = np.linalg.norm(item_factors, axis=1, keepdims=True)
-    directions = item_factors / np.where(norms > 0, norms, 1)
     shape = len(rows), len(item_factors)
     entries = np.ones(len(rows), dtype=np.float32), rows, np.arange(len(rows) + 1)
     itself = sp.csr_matrix(entries, shape=shape)
     return best_items(
-        lambda part: directions[rows[part]],
+        lambda part: item_factors[rows[part]] / norms[rows[part], np.newaxis],
         len(rows),
-        directions,
+        item_factors,
         n_items,
         barred=lambda part: itself[part],
         candidates=candidates,
+        norms=norms,
         num_threads=num_threads,
         verbose=verbose,
     )
 
 
-def find_candidates(known, items):
+def find_candidates(model, items):
     """Find the columns of the items to rank.
 
     Parameters
     ----------
-    known : ndarray of shape (n_all_items,)
-        Ids of all items.
+    model : FittedModel
     items : array-like of shape (n_candidates,) or set
         Ids of the items to rank; may contain duplicates.
 
@@ -195,12 +198,13 @@ def find_candidates(known, items):
     DataWarning
         If some of the ids are unknown.
     """
+    known = model.items
     ids = read_ids(items, "items", known)
     if not len(ids):
         raise ValueError(
             "items must contain at least one item id, or be None for all items; got none."
         )
-    columns = encode(known, ids)
+    columns = model.find_items(ids)
     unknown = ids[columns < 0]
     if len(unknown) == len(ids):
         raise ValueError(message_none_known(ids, known))
@@ -252,20 +256,17 @@ def is_list_table(table, names):
     return {*names, "rank", "score"} <= set(column_names(table))
 
 
-def read_excluded(exclude, known, users, known_users, names, columns):
+def read_excluded(exclude, model, users, columns):
     """Read the items that must not be recommended.
 
     Parameters
     ----------
     exclude : array-like of shape (n,), set, or table of shape (n, n_columns), or None
         Item ids to exclude for all users, or (user, item) pairs.
-    known : ndarray of shape (n_all_items,)
-        Ids of all items.
+    model : FittedModel
     users : ndarray of shape (n_users,)
         Ids of the requested users; may contain unknown ids and duplicates.
-    known_users : ndarray of shape (n_all_users,)
-        Ids of the users of the model.
-    names, columns
+    columns
         As in `read_pairs`, if `exclude` is a frame.
 
     Returns
@@ -284,6 +285,7 @@ def read_excluded(exclude, known, users, known_users, names, columns):
     nothing = np.empty(0, dtype=np.intp)
     if exclude is None:
         return nothing, None
+    known, names = model.items, model.id_names
     exclude = collect_pairs(exclude, names, columns)
     if not hasattr(exclude, "columns"):
         exclude = _as_excluded(exclude, known)
@@ -295,25 +297,25 @@ def read_excluded(exclude, known, users, known_users, names, columns):
             )
         if exclude.ndim == 1:
             check_single(exclude, "exclude")
-            excluded = encode(known, exclude)
+            excluded = model.find_items(exclude)
             _warn_of_not_excluded(exclude[excluded < 0], len(exclude), known)
             return excluded[excluded >= 0], None
         columns = {}
     if not len(exclude):
         return nothing, None
     user_ids, item_ids = read_pairs(exclude, names, columns, "exclude")
-    item = encode(known, item_ids)
+    item = model.find_items(item_ids)
     asked, pairs = pair_matrix(user_ids, item, users, len(known))
     _warn_of_not_excluded(item_ids[item < 0], len(item_ids), known)
-    warn_of_strangers("exclude", user_ids, asked, known_users, "their pairs have no effect")
+    warn_of_strangers("exclude", user_ids, asked, model, "their pairs have no effect")
     return nothing, pairs
 
 
-def warn_of_strangers(argument, user_ids, asked, known_users, consequence):
+def warn_of_strangers(argument, user_ids, asked, model, consequence):
     """Warn about users in pairs whose id type occurs neither in the model nor in the request."""
-    strangers = user_ids[(asked < 0) & (encode(known_users, user_ids) < 0)]
-    what = f"users of {argument}"
-    warn_of_unknown(what, strangers, len(user_ids), known_users, consequence, tolerated="same type")
+    others = user_ids[asked < 0]
+    strangers = others[model.find_users(others) < 0]
+    model.warn_of_foreign_users(f"users of {argument}", strangers, len(user_ids), consequence)
 
 
 def pair_matrix(user_ids, item, users, n_items):

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from .._data._ids import encode
 from .._data._requested_ids import as_id_array, check_single, warn_of_unknown
 from .._utils._params import check_integer, name_kind
 from .._utils._warn import warn
@@ -98,10 +97,8 @@ def read_rules(
     """
     groups, quotas = _read_quotas(max_per_group, model.item_columns)
     _check_min_new(min_new, n_items, model)
-    everywhere, excluded = read_excluded(
-        exclude, model.items, users, model.users, model.id_names, columns
-    )
-    candidates = None if items is None else find_candidates(model.items, items)
+    everywhere, excluded = read_excluded(exclude, model, users, columns)
+    candidates = None if items is None else find_candidates(model, items)
     if len(everywhere):
         everything = np.arange(len(model.items)) if candidates is None else candidates
         candidates = np.setdiff1d(everything, everywhere)
@@ -159,11 +156,11 @@ def _read_allowed(per_user_items, model, users, columns):
     """Read the allowed (user, item) pairs, (n_users, n_items) csr_matrix."""
     known = model.items
     user_ids, item_ids = _read_listed(per_user_items, known, model.id_names, columns)
-    item = encode(known, item_ids)
+    item = model.find_items(item_ids)
     consequence = "they are ignored"
     warn_of_unknown("items of per_user_items", item_ids[item < 0], len(item), known, consequence)
     asked, allowed = pair_matrix(user_ids, item, users, len(known))
-    warn_of_strangers("per_user_items", user_ids, asked, model.users, "their items are ignored")
+    warn_of_strangers("per_user_items", user_ids, asked, model, "their items are ignored")
     n_without = np.count_nonzero(np.diff(allowed.indptr) == 0)
     if n_without:
         warn(

@@ -19,6 +19,7 @@ from .._judging._design import Standing
 from .._judging._standing import FOLDS, cross_fitted_standing, rank_items
 from .._judging._supervision import Supervision, stats_without_opinion, supervise
 from .._serving._fitted import FittedModel
+from .._serving._user_table import UserTable
 from .._utils._progress import Progress
 from .._utils._warn import warn
 from ..exceptions import ParameterWarning
@@ -263,11 +264,14 @@ class _Training:
         user_factors[nobody] = mean_user(user_factors, len(periods), ~empty)
         times = interactions.times
         return FittedModel(
-            users=interactions.users,
+            user_table=UserTable(
+                ids=interactions.users,
+                factors=user_factors,
+                histories=Histories(interactions.matrix, self.recency_rank, times),
+                features=data.user_features,
+            ),
             items=interactions.items,
-            user_factors=user_factors,
             item_factors=item_factors,
-            histories=Histories(interactions.matrix, self.recency_rank, times),
             popularity=self.popularity,
             backbone=backbone,
             scale=self.scale,
@@ -284,7 +288,6 @@ class _Training:
             fold_in_scale=factors.gain,
             preferences=preferences,
             as_of_fit=np.ones(len(interactions.users), dtype=bool),
-            user_features=data.user_features,
             user_feature_names=data.user_feature_names,
             user_coefficients=factors.user_coefficients,
         )

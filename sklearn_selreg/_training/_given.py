@@ -14,6 +14,7 @@ from .._data._item_columns import ItemColumns
 from .._data._strengths import StrengthScale
 from .._serving._fitted import FittedModel
 from .._serving._given import GivenFactors
+from .._serving._user_table import UserTable
 
 
 def read_factors(ids, factors, name, *, copy):
@@ -186,11 +187,11 @@ def make_given_model(
     """
     plain = {"missing_power": 0.0, "recency_power": 0.0, "item_bias": 0.0}
     return FittedModel(
-        users=users,
+        user_table=UserTable(
+            ids=users, factors=user_factors, histories=Histories.empty(len(users), len(items))
+        ),
         items=items,
-        user_factors=user_factors,
         item_factors=item_factors,
-        histories=Histories.empty(len(users), len(items)),
         popularity=np.zeros(len(items), dtype=np.int64),
         backbone=replace(backbone, factors=user_factors.shape[1], **plain),
         scale=StrengthScale(strengths),

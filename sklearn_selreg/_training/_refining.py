@@ -107,7 +107,8 @@ def train_given(model, answers, located, settings):
         with SweepWatch("sweeps", n_sweeps, settings, model.weighted.data, losses=losses) as watch:
             moved = _sweep(model, located, preferences, n_sweeps, watch)
         given = GivenFactors(Replaced.all_by(moved))
-    model = replace(model, given=given)
+    # Whatever was computed on demand from the factors is outdated.
+    model = replace(model, given=given, user_table=replace(model.user_table), item_cache={})
     return Trained(model, supervision, supervision.stats, losses, n_sweeps)
 
 
