@@ -21,8 +21,8 @@ from ._task import read_task
 def compare_baselines(
     model: Any,
     X: Any,
-    *,
     y: ArrayLike | None = None,
+    *,
     cohort: pd.Series | Mapping | None = None,
     exclude: Any = None,
     k: int = 10,
