@@ -206,7 +206,7 @@ def test_bad_tables_are_named(table):
         next(LeaveLastOut(user_col="who").split(table))
     with pytest.raises(TypeError, match="interactions_from_sparse"):
         next(LeaveLastOut().split(sp.eye(3, format="csr")))
-    with pytest.raises(ValueError, match="strengths >= 0"):
+    with pytest.raises(ValueError, match="must have a sum > 0"):
         next(LeaveLastOut(**BY_NAME).split(table, -np.ones(len(table))))
 
 

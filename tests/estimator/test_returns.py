@@ -134,6 +134,10 @@ def test_reports_of_popularity_on_netted_rows_are_comparable(orders, netted):
         warnings.simplefilter("ignore")  # training interactions
         own = ranking_report(fitted, later[["user", "item"]], later["quantity"])
         popular = ranking_report("popularity", left[["user", "item"]], **how)
+        bought = later.loc[later["quantity"] > 0, ["user", "item"]]
+        naive = ranking_report("popularity", bought, **how)
+    with pytest.raises(ValueError, match=r'interactions of .* negatives="net" drops pairs'):
+        compare_reports(own, naive)
     assert own.loc["overall", "interactions"] == len(left)
     differences = compare_reports(own, popular, n_bootstrap=10)
     expected = own.loc["overall", "AUC"] - popular.loc["overall", "AUC"]
