@@ -589,8 +589,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         GateWarning
             If the gate has too little data to learn from, or finds that the judge adds nothing.
         DataWarning
-            If ids or columns look unintended, or if a loaded model lacks parameters that it had
-            when it was saved.
+            If ids or columns look unintended; if more than 5 % of the items with interactions are
+            not in `item_data`; if the index of `y` has the labels of X in another order; or if a
+            loaded model lacks parameters that it had when it was saved.
         ParameterWarning
             If `regularization` is so large that all users get nearly the same recommendations; if
             no settings rank as well as popularity and plain `implicit`; if a search repeats the
