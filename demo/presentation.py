@@ -26,11 +26,11 @@ ROOT = REPORT.parents[1]
 # Columns of the report and their titles in tables. The AUC of warm users is only in the figure.
 COLUMNS = {
     "NDCG@10 overall": "NDCG@10",
-    "NDCG@10 cold": "cold",
+    "NDCG@10 cold": "NDCG@10 cold",
     "AUC overall": "AUC",
-    "AUC cold": "cold",
-    "AUC tail": "tail",
-    "AUC new": "new",
+    "AUC cold": "AUC cold",
+    "AUC tail": "AUC tail",
+    "AUC new": "AUC new",
 }
 # Rows of the summary. Cold users have at most five likes, tail films at most three.
 SUMMARY_ROWS = {
@@ -88,6 +88,8 @@ STYLE = {
     "figure.titlesize": 13,
     "figure.titleweight": "bold",
 }
+
+_SPACES_OF_INTERVALS = re.compile(r"(?<=\d) (?=\[)|(?<=\d,) (?=[+-])")
 
 
 # -- tables ------------------------------------------------------------------------------------
@@ -214,6 +216,11 @@ def markdown(rows):
     return "\n".join([head, "|---|" + "--:|" * (len(rows[0]) - 1), *body])
 
 
+def unbroken(rows):
+    """Lay out rows as a Markdown table whose intervals stay on one line."""
+    return markdown([[_SPACES_OF_INTERVALS.sub("&nbsp;", cell) for cell in row] for row in rows])
+
+
 # -- text --------------------------------------------------------------------------------------
 
 
@@ -259,7 +266,7 @@ def domains_text(report):
     )
 
 
-BAD_JUDGES = "Bad judges, used selectively: the column that loses most for its interval"
+BAD_JUDGES = "Bad judges, used selectively: the column with the clearest loss"
 POWER = "Users needed to see .005 of NDCG@10, selective - no LLM (95% interval, power 80%)"
 
 
@@ -326,7 +333,7 @@ def results(report):
     """Format the tables of `docs/results.md`."""
     title = f"MovieLens, {heading(report)}. {CANDIDATES['all']}."
     return "\n\n".join(
-        [title, markdown(methods_table(report, "all")), *blocks(report, markdown, [AGAINST])]
+        [title, markdown(methods_table(report, "all")), *blocks(report, unbroken, [AGAINST])]
     )
 
 

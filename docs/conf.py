@@ -45,7 +45,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_in_temp = True  # cells may write files
 nb_execution_raise_on_error = True
-nb_execution_timeout = 240
+nb_execution_timeout = 600
 nb_output_stderr = "warn"  # pages show no warnings; warnings are errors
 nb_merge_streams = True
 # Kernels should be quiet and independent of the local configuration.

@@ -23,10 +23,16 @@ from ._data._interactions import index_interactions, of_active_users
 from ._data._item_columns import ItemColumns
 from ._data._item_encoder import AutoItemEncoder
 from ._data._item_features import encode_items, feature_names, transform_items
-from ._data._item_table import read_item_data, warn_of_better_ids
+from ._data._item_table import read_item_data, warn_of_better_ids, warn_of_undescribed
 from ._data._requested_ids import find_known, read_id, read_ids, warn_of_unknown
 from ._data._strengths import KINDS
-from ._data._tables import check_same_columns, column_names, describe_columns, read_columns
+from ._data._tables import (
+    check_same_columns,
+    column_names,
+    describe_columns,
+    has_no_rows,
+    read_columns,
+)
 from ._factorization._als_backbone import ALSBackbone
 from ._factorization._factors import Factors
 from ._factorization._finite import check_finite_model
@@ -583,8 +589,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         GateWarning
             If the gate has too little data to learn from, or finds that the judge adds nothing.
         DataWarning
-            If ids or columns look unintended, or if a loaded model lacks parameters that it had
-            when it was saved.
+            If ids or columns look unintended; if more than 5 % of the items with interactions are
+            not in `item_data`; if the index of `y` has the labels of X in another order; or if a
+            loaded model lacks parameters that it had when it was saved.
         ParameterWarning
             If `regularization` is so large that all users get nearly the same recommendations; if
             no settings rank as well as popularity and plain `implicit`; if a search repeats the
@@ -905,9 +912,11 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         if of == "user":
             encoder, ids = "auto", interactions.users
         data, name = getattr(self, f"{of}_data"), self._id_name(of, column_names(X))
-        if isinstance(data, pd.DataFrame) and name not in data:
-            counts = np.diff(matrix.indptr) if of == "user" else count_interactions(matrix)
-            warn_of_better_ids(table, ids[counts > 0], name, of=of)
+        counts = np.diff(matrix.indptr) if of == "user" else count_interactions(matrix)
+        used, by_index = ids[counts > 0], isinstance(data, pd.DataFrame) and name not in data
+        warned = by_index and warn_of_better_ids(table, used, name, of=of)
+        if of == "item" and encoder is not None and not warned:
+            warn_of_undescribed(table, used)
         return (None, None) if encoder is None else encode_items(encoder, table, ids, of=of)
 
     # -- precomputed factors -----------------------------------------------------------------------
@@ -1258,7 +1267,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         -------
         params : dict of str to object
             Tuned or fixed values, to pass to `set_params` of an estimator with the same `backbone`:
-            fitting it on the same data gives the same model without a search.
+            fitting it on the same data gives the same model without a search. `prior_strength` is
+            omitted without item features, and `popularity_periods` without times.
 
         Raises
         ------
@@ -1275,7 +1285,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         """
         check_is_fitted(self)
         given = self._given_settings()
-        return used_settings(self, {n: value for n, value in given.items() if is_auto(value)})
+        free = {name for name, value in given.items() if is_auto(value)}
+        if self._fitted.features is None:
+            free -= {"prior_strength"}
+        if self.time_col is None:
+            free -= {"popularity_periods"}
+        return used_settings(self, {name: given[name] for name in given if name in free})
 
     @property
     def tuning_(self) -> pd.DataFrame:
@@ -1464,8 +1479,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Returns
         -------
         items : ndarray of shape (n_users, n_items)
-            Item ids, best first; None where there are not enough candidates. The width is capped at
-            1,000 above the number of items.
+            Item ids, best first; None where there are not enough candidates. The width is at most
+            the number of items.
         scores : ndarray of shape (n_users, n_items), float32
             Their scores, as returned by `predict`; NaN where the item is None.
         table : DataFrame or pyarrow.Table of shape (<= n_users * n_items, 4)
@@ -1932,7 +1947,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             Maximum number of history items, and of features, per sentence, >= 1.
         title_col : str or None, default=None
             Column of the fitted item data with the titles to show. If None, a column called "title"
-            or "name" (ignoring case), if any. Items without a title are shown by id.
+            or "name" (ignoring case), else the first text column whose values are nearly all
+            different and mostly of several words. Items without a title are shown by id.
 
         Returns
         -------
@@ -2041,10 +2057,11 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Warns
         -----
         DataWarning
-            If `known` is None and information about users is replaced; if items are unknown; if
-            unknown user ids have a different type from the known ones; if all times of a user are
-            far from those in `fit`; if X is None and `user_data` has nothing new; if values of
-            `user_data` do not match the type of their column in `fit`, and are treated as missing.
+            If X is empty; if `known` is None and information about users is replaced; if items are
+            unknown; if unknown user ids have a different type from the known ones; if all times of
+            a user are far from those in `fit`; if X is None and `user_data` has nothing new; if
+            values of `user_data` do not match the type of their column in `fit`, and are treated as
+            missing.
 
         Notes
         -----
@@ -2080,6 +2097,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         if X is None:
             return self._assign({"_fitted": fold_in_described(model, described, added=None)})
         X = self._collect(X, y)
+        if has_no_rows(X, y):
+            return self._fold_in_nothing(described)
         check_same_columns(self, X, **self._columns)
         # Returns may be subtracted from known interactions.
         signed = known == "append" and self.negatives == "net"
@@ -2094,6 +2113,13 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         if described is not None:
             model = fold_in_described(model, described, added)
         return self._assign({"_fitted": model})
+
+    def _fold_in_nothing(self, described):
+        """Fold in a table without rows, and `described` users, if any."""
+        if described is None:
+            warn("X is empty, so fold_in changes nothing.")
+            return self
+        return self._assign({"_fitted": fold_in_described(self._fitted, described, added=None)})
 
     def fold_in_items(self, item_data: Any) -> Self:
         """Add new items by their features, with users fixed.

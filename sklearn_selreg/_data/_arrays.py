@@ -70,11 +70,13 @@ def as_numeric(values: np.ndarray, kinds: str, label: str) -> np.ndarray:
         with suppress(TypeError, ValueError):  # outside the range of nanoseconds
             values = np.array([np.datetime64(value, "us") for value in values])
     if values.dtype.kind not in kinds:
+        is_text = values.dtype.kind in "OSTU" and pd.api.types.infer_dtype(values) == "string"
         expected, hint = "numbers", ""
         if "M" in kinds:
-            expected, hint = "numbers or datetimes", " Convert it, e.g. with pandas.to_datetime."
+            expected, hint = "numbers or datetimes", " Convert it, e.g. with pandas.to_datetime"
+            hint += "; pass dayfirst=True or format= if the day comes first." if is_text else "."
         raise TypeError(
-            f"{label} must contain {expected}; got dtype {values.dtype} (e.g. "
-            f"{example_of(values)}).{hint}"
+            f"{label} must contain {expected}; got {'text' if is_text else f'dtype {values.dtype}'}"
+            f" (e.g. {example_of(values)}).{hint}"
         )
     return values

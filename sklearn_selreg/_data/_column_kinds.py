@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from .._utils._warn import warn
 from ._column_values import content_type, dates_to_numbers, read_numbers, read_strings
 from ._numbers import is_number, read_number
 from ._vectors import as_vectors, reason_not_vectors
@@ -27,6 +28,9 @@ _WITH_POINT = _WRITTEN_NUMBER.format(thousands=",", decimal=r"\.")
 _WITH_COMMA = _WRITTEN_NUMBER.format(thousands=r"\.", decimal=",")
 # Lists of decimal numbers, as lists and arrays appear in CSV files.
 _WRITTEN_VECTOR = r"(?s)\s*[\[(](?=.*[.e])[-+.,\d\se]+[\])]\s*"
+# Prices such as "12,50", without currency or thousands separator.
+_PRICE = re.compile(r"\s*[-+]?(\d+),\d{2}\s*")
+_PRICE_OR_WHOLE = r"\s*[-+]?\d+(?:,\d{2})?\s*"
 # Without any of these, numbers may be codes or lists of codes.
 _SIGNS_OF_POINT, _SIGNS_OF_COMMA = r"[.,$€£¥%A-Z]", r"\..*,|[$€£¥%A-Z]"
 # Text is a category if repeated values fill at least this fraction of the rows.
@@ -137,6 +141,12 @@ def _written_kind(strings, common):
     if _all_match(_WRITTEN_VECTOR, strings.dropna()):
         return ColumnKind("dropped", "vectors written as text: parse them by .map(json.loads)")
     separator, decimal = _separator(strings, common), _decimal_separator(strings)
+    if separator == "," and decimal is None and _are_mostly_prices(strings.dropna()):
+        warn(
+            f"Column {strings.name!r} looks like numbers with decimal commas, but is read as lists "
+            "of numbers, because not all of its values have this form. If they are numbers, "
+            "convert the column first, e.g. by .str.replace(',', '.').astype(float)."
+        )
     if decimal is not None and not (separator == "," and _are_codes_of_three(strings)):
         return ColumnKind(_category_or_number(strings), decimal)
     return None if separator is None else ColumnKind("list", separator)
@@ -202,8 +212,8 @@ def _are_row_numbers(numbers):
 def _decimal_separator(strings):
     """Return the decimal separator of numbers written as text; None for other text.
 
-    Plain integers do not count, nor does "4,50" unless other values have a currency or thousands
-    separator.
+    Plain integers do not count, nor does "4,5" unless other values have a currency or thousands
+    separator; "4,50" does if most values are such prices.
     """
     present = strings.dropna()
     for decimal, form, signs in (
@@ -212,7 +222,14 @@ def _decimal_separator(strings):
     ):
         if _all_match(form, present) and present.str.contains(signs, regex=True).any():
             return decimal
-    return None
+    return "," if _are_mostly_prices(present) and _all_match(_PRICE_OR_WHOLE, present) else None
+
+
+def _are_mostly_prices(strings):
+    """Return whether most strings are prices such as "12,50", of different lengths."""
+    prices = [price for price in map(_PRICE.fullmatch, strings) if price]
+    # Two numbers of equal length could also be codes.
+    return len(prices) > len(strings) / 2 and len({len(price[1]) for price in prices}) > 1
 
 
 def is_written_number(text: str, decimal: str) -> bool:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from .._utils._params import name_kind
 from .._utils._typing import Column, Table
 from .._utils._warn import warn
-from ._arrays import example_of, to_numpy
+from ._arrays import as_objects, example_of, to_numpy
 from ._collected import collect
 from ._csr import with_data
 from ._exact_ids import align_numbers, check_ids
@@ -59,6 +60,7 @@ def index_interactions(
     extra_users: np.ndarray | None = None,
     usual_width: int | None = None,
     negatives: Negatives = "error",
+    name: str = "X",
 ) -> Interactions:
     """Index a table of interactions, or a user-item matrix.
 
@@ -89,6 +91,9 @@ def index_interactions(
         pair whose sum is not positive is dropped ("net"), or keeps its sum, so that `matrix` may
         have negative entries ("keep"). Negative strengths do not make a pair newer.
 
+    name : str, default="X"
+        Name of the argument, for messages.
+
     Returns
     -------
     interactions : Interactions
@@ -102,19 +107,25 @@ def index_interactions(
     Warns
     -----
     DataWarning
-        If `X` shares no item ids with `extra_items`, or no user ids with `extra_users`; and as in
-        `read_columns`.
+        If `X` shares no item ids with `extra_items`, or no user ids with `extra_users`; if the
+        index of `y` has the labels of `X` in another order; and as in `read_columns`.
     """
     if sp.issparse(X):
         return _index_sparse(X, y, extra_items, extra_users, negatives)
     X = collect(X, aligned=None, user_col=user_col, item_col=item_col, time_col=time_col)
     user_ids, item_ids, times = read_columns(
-        X, user_col=user_col, item_col=item_col, time_col=time_col, usual_width=usual_width
+        X,
+        user_col=user_col,
+        item_col=item_col,
+        time_col=time_col,
+        usual_width=usual_width,
+        name=name,
     )
     kind = None
     if times is not None:
         kind, times = time_kind(times), times_to_numbers(times)
-    columns = column_labels(X, user_col, item_col)
+    columns = column_labels(X, user_col, item_col, *([] if time_col is None else [time_col]))
+    _warn_of_other_order(X, y)
     strengths = read_strengths(y, len(user_ids), negatives, columns)
     users, user_codes = factorize(user_ids)
     items, item_codes = factorize(item_ids)
@@ -150,6 +161,18 @@ def index_interactions(
     )
 
 
+def _warn_of_other_order(X, y):
+    """Warn if a pandas `y` has the row labels of `X` in another order."""
+    if not isinstance(X, pd.DataFrame) or not isinstance(y, pd.Series) or len(X) != len(y):
+        return
+    if not y.index.equals(X.index) and y.index.isin(X.index).all() and X.index.isin(y.index).all():
+        warn(
+            "The index of y has the same labels as that of X, but in another order. Rows are "
+            "paired by position, as in scikit-learn. Pass y.loc[X.index] to pair them by label, "
+            "or y.to_numpy() if the positions are right."
+        )
+
+
 def of_active_users(interactions: Interactions) -> Interactions:
     """Drop users without interactions."""
     rows = np.flatnonzero(np.diff(interactions.matrix.indptr))
@@ -174,7 +197,7 @@ def _message_no_interaction(n_rows, negatives):
 
 
 def interactions_from_sparse(
-    csr: sp.spmatrix | sp.sparray,
+    csr: sp.spmatrix | sp.sparray, *, users: Any = None, items: Any = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Convert a user-item matrix to a table of interactions with strengths.
 
@@ -182,11 +205,16 @@ def interactions_from_sparse(
     ----------
     csr : scipy sparse matrix or array of shape (n_users, n_items)
         Strengths >= 0, in any sparse format. Explicit zeros are ignored.
+    users : array-like of shape (n_users,), default=None
+        Ids of the rows. If None, their numbers. Needed for some rows of a larger matrix.
+    items : array-like of shape (n_items,), default=None
+        Ids of the columns. If None, their numbers.
 
     Returns
     -------
-    X : ndarray of shape (nnz, 2), int64
-        Row and column number of each interaction, sorted.
+    X : ndarray of shape (nnz, 2), int64 or the dtype of the ids
+        User and item id of each interaction, by row and column; of dtype object if users and items
+        have different types.
     y : ndarray of shape (nnz,), float32
         Strength of each interaction, > 0.
 
@@ -195,7 +223,8 @@ def interactions_from_sparse(
     TypeError
         If `csr` is not sparse.
     ValueError
-        If a strength is negative or not finite, or none is positive.
+        If a strength is negative or not finite, or none is positive; if there is not one id for
+        each row or column.
 
     Examples
     --------
@@ -209,11 +238,40 @@ def interactions_from_sparse(
            [1, 2]])
     >>> y
     array([2., 1., 3.], dtype=float32)
+
+    A single row of a larger matrix, with its user id:
+
+    >>> interactions_from_sparse(csr_array(np.array([[1, 0, 3]])), users=[42])[0]
+    array([[42,  0],
+           [42,  2]])
     """
     if not sp.issparse(csr):
         raise TypeError(f"csr must be a scipy sparse matrix or array; got {name_kind(csr)}.")
     pairs = index_interactions(csr).matrix.tocoo()
-    return np.column_stack((pairs.row, pairs.col)).astype(np.int64), pairs.data
+    columns = [
+        _name_positions(positions.astype(np.int64), ids, length, name)
+        for positions, ids, length, name in (
+            (pairs.row, users, csr.shape[0], "users"),
+            (pairs.col, items, csr.shape[1], "items"),
+        )
+    ]
+    if columns[0].dtype.kind != columns[1].dtype.kind:  # no common dtype that keeps both
+        columns = [as_objects(column) for column in columns]
+    return np.column_stack(columns), pairs.data
+
+
+def _name_positions(positions, ids, length, name):
+    """Return the ids at the given positions, or the positions if there are no ids."""
+    if ids is None:
+        return positions
+    ids = to_numpy(ids)
+    if ids.shape != (length,):
+        what = "row" if name == "users" else "column"
+        raise ValueError(
+            f"{name} must have one id for each of the {length} {what}s of csr; got shape "
+            f"{ids.shape}."
+        )
+    return ids[positions]
 
 
 def _index_sparse(X, y, extra_items, extra_users, negatives):

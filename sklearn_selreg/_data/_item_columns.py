@@ -18,6 +18,7 @@ _NONE_KEPT = (
     "id column, or pass a Series indexed by item id."
 )
 _TITLES = ("title", "name")
+_MIN_DISTINCT = 0.8  # fraction of the values that differ in a column of titles
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +98,15 @@ class ItemColumns:
         Parameters
         ----------
         name : str or None
-            Name of the column. If None, the column "title" or "name" is used if present.
+            Name of the column. If None, the column "title" or "name" is used if present, else
+            the first descriptive text.
         ids : ndarray of shape (n_items,)
             Item ids, which replace missing titles.
         """
         lower = [own.lower() for own in self.names]
         if name is None:
-            name = next((self.names[lower.index(n)] for n in _TITLES if n in lower), None)
+            found = (self.names[lower.index(n)] for n in _TITLES if n in lower)
+            name = next(found, None) or self._descriptive()
         titles = as_objects(ids).copy()
         if name is not None:
             place = self.find(name, "title_col")
@@ -111,6 +114,16 @@ class ItemColumns:
             values[:] = self.values[place]
             titles[code >= 0] = values[code[code >= 0]]
         return titles
+
+    def _descriptive(self):
+        """Name of the first column of nearly distinct texts of several words, or None."""
+        for name, codes, values in zip(self.names, self.codes, self.values, strict=True):
+            if not all(isinstance(value, str) for value in values):
+                continue
+            n_worded = sum(" " in value.strip() for value in values)
+            if n_worded > len(values) / 2 and len(values) >= _MIN_DISTINCT * (codes >= 0).sum():
+                return name
+        return None
 
     def append(self, more: ItemColumns) -> ItemColumns:
         """Append the columns of additional items; columns absent there are missing values."""

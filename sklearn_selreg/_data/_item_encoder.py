@@ -70,7 +70,7 @@ class AutoItemEncoder(  # type: ignore[call-arg]
       integers, such as row numbers), and unsupported values.
 
     Columns that only contain text such as "4.50", "1,023.50", "1.023,50", "US$ 20" or "3.5%" are
-    read as numbers.
+    read as numbers; so are whole numbers and prices such as "12,50" if most values are prices.
 
     Each block is then divided by the root mean square of the Euclidean norms of its nonzero rows,
     so that all columns of the table have about equal weight under a common ridge penalty. There is

@@ -13,11 +13,13 @@ import pandas as pd
 
 from .._utils._params import how_to_read, name_kind
 from .._utils._warn import warn
-from ._arrays import to_numpy
+from ._arrays import example_of, to_numpy
 from ._collected import collect_all
 from ._exact_ids import READ_AS_INTEGERS
 from ._ids import encode
 from ._vectors import flatten_entries
+
+_MOST_UNDESCRIBED = 0.05  # fraction of the items that may be missing from item_data
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def warn_of_better_ids(
     item_name: Hashable,
     *,
     of: Literal["item", "user"] = "item",
-) -> None:
+) -> bool:
     """Warn if a column of the table matches more of the item ids than its index.
 
     This happens if the ids were taken from an index that only numbers the rows.
@@ -130,6 +132,11 @@ def warn_of_better_ids(
     of : {"item", "user"}, default="item"
         Entity described by the rows.
 
+    Returns
+    -------
+    bool
+        Whether a warning was issued.
+
     Warns
     -----
     DataWarning
@@ -137,7 +144,7 @@ def warn_of_better_ids(
     """
     n_known = np.sum(encode(table.ids, items) >= 0)
     if n_known == len(items):
-        return
+        return False
     for name in table.frame:
         column = table.frame[name]
         try:
@@ -150,7 +157,19 @@ def warn_of_better_ids(
                 f"{len(items)} {of}s of X; its column {name!r} contains {n_found}. If that is the "
                 f"id column, rename it to {item_name!r}, or pass {of}_data.set_index({name!r})."
             )
-            return
+            return True
+    return False
+
+
+def warn_of_undescribed(table: ItemTable, items: np.ndarray) -> None:
+    """Warn if more than 5 % of the items with interactions, but not all, are not in the table."""
+    missing = items[encode(table.ids, items) < 0]
+    if _MOST_UNDESCRIBED * len(items) < len(missing) < len(items):
+        warn(
+            f"{len(missing)} of {len(items)} items with interactions are not in item_data (e.g. "
+            f"{example_of(missing)}); they get no features. If they should be there, check that "
+            "the ids are written alike: case, blanks and leading zeros matter."
+        )
 
 
 def _dict_to_frame(item_data, of):

@@ -20,9 +20,9 @@ KINDS = ("raw", "log", "binary")
 COMPRESSED = ("log", "binary")
 _HOW_TO_NET = """ \
 Negative values in data may be returns: set negatives="net" to subtract them, or do it yourself:
-    net = X.assign(y=y).groupby({columns}, as_index=False).agg({{"y": "sum"}})
+    net = X.assign(y=y).groupby({columns}, as_index=False).agg({aggregated})
     net = net[net["y"] > 0]
-    model.fit(net[{columns}], net["y"])
+    model.fit(net[{kept}], net["y"])
 If they are dislikes, drop these rows: items without interactions rank low anyway."""
 
 
@@ -42,8 +42,8 @@ def read_strengths(
         Number of rows of X.
     negatives : {"error", "net", "keep"}, default="error"
         If "error", negative strengths raise an error.
-    columns : (hashable, hashable), default=("user", "item")
-        Labels of the id columns, for the error message.
+    columns : sequence of int or str, default=("user", "item")
+        Labels of the id columns and of the time column, if any, for the error message.
 
     Returns
     -------
@@ -62,7 +62,9 @@ def read_strengths(
     values = to_numpy(y)
     if values.shape != (n_samples,):
         hint = ""
-        if values.shape == (n_samples, 1):
+        if isinstance(y, str):
+            hint = f" Pass the strengths themselves instead of the name of a column: y=X[{y!r}]."
+        elif values.shape == (n_samples, 1):
             hint = " Pass its column: y[:, 0], or y.iloc[:, 0] of a pandas DataFrame."
         raise ValueError(
             f"y must be 1-D with one strength for each of the {n_samples} rows of X; got shape "
@@ -97,13 +99,21 @@ def as_strengths(
         expected, hint = "strengths", ""
         if negatives == "error":
             expected = "strengths >= 0"
-            hint = _HOW_TO_NET.format(columns=list(columns)) if (values < 0).any() else ""
+            hint = _how_to_net(columns) if (values < 0).any() else ""
         wrong = values[~is_valid]
+        kind = "negative" if (wrong < 0).all() and hint else "invalid"
         raise ValueError(
-            f"{label} must contain {expected} in the range of float32; got {len(wrong)} invalid "
+            f"{label} must contain {expected} in the range of float32; got {len(wrong)} {kind} "
             f"values (e.g. {example_of(wrong)}).{hint}"
         )
     return strengths
+
+
+def _how_to_net(columns):
+    """Code that nets negative strengths; a third column holds times."""
+    aggregated = {"y": "sum"} | dict.fromkeys(columns[2:], "max")
+    text = str(aggregated).replace("'", '"')
+    return _HOW_TO_NET.format(columns=list(columns[:2]), aggregated=text, kept=list(columns))
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,9 @@ def read_columns(
     if sp.issparse(X):
         raise TypeError(
             "A sparse matrix X is only accepted by `fit`, because its rows do not identify users. "
-            "Pass a table of (user, item) rows: "
-            "`X, y = interactions_from_sparse(csr)` creates one."
+            "Pass a table of (user, item) rows: `X, y = interactions_from_sparse(csr)` creates "
+            "one, with row numbers as user ids. For some rows of a larger matrix, name the users: "
+            "`interactions_from_sparse(csr[42:43], users=[42])`."
         )
     columns = {"user_col": user_col, "item_col": item_col}
     if time_col is not None:
@@ -88,7 +89,8 @@ def read_columns(
     positions = _find_columns(columns, names, table.shape, _index_hint(X))
     if table.shape[0] == 0:
         raise ValueError(
-            f"Found array with 0 sample(s) (shape={table.shape}) while a minimum of 1 is required."
+            f"{name} is empty: found 0 sample(s) (shape={table.shape}) while a minimum of 1 is "
+            "required."
         )
     width = table.shape[1]
     if (user_col, item_col) == (0, 1) and width > len(positions) and width != usual_width:
@@ -103,6 +105,14 @@ def read_columns(
         else:
             check_ids(values[parameter], label)
     return values["user_col"], values["item_col"], values.get("time_col")
+
+
+def has_no_rows(X: Any, y: Any = None) -> bool:
+    """Return whether a table (and `y`, if given) is empty."""
+    is_table = hasattr(X, "shape") or isinstance(X, list | tuple)
+    if sp.issparse(X) or not is_table or (y is not None and np.size(to_numpy(y))):
+        return False
+    return (len(X) if isinstance(X, list | tuple) else X.shape[0]) == 0
 
 
 def time_kind(times: np.ndarray) -> TimeKind:

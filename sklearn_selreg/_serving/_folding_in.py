@@ -203,10 +203,10 @@ def _warn_of_replaced(users, replaced):
     if replaced.any():
         warn(
             f"{replaced.sum()} of {len(users)} users of X are already known (e.g. "
-            f"{users[replaced].tolist()[0]!r}), and replacing their data loses information that "
-            "X does not contain: interactions (these items may be recommended again), strengths, "
-            "a judge's preferences, or given factors. Pass known='append' to add X to the known "
-            "data, or known='replace' to confirm."
+            f"{users[replaced].tolist()[0]!r}), and X has replaced what the model knew about them: "
+            "interactions that X lacks are lost, and their items may be recommended again, as are "
+            "larger strengths, a judge's preferences and given factors. Pass known='append' to add "
+            "X to the known interactions, or known='replace' to replace them without this warning."
         )
 
 

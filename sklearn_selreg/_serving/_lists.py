@@ -9,7 +9,7 @@ from .._factorization._choose import choose, order_rows
 from .._factorization._finite import check_finite_model
 from .._utils._progress import tracked
 from .._utils._warn import warn
-from ._recommend import MOST_PADDING, best_items, recommend_rows
+from ._recommend import best_items, recommend_rows
 
 _USERS_PER_CHUNK = 10_000
 _ENTRIES = 2**23  # entries of rankings at a time: 64 MB
@@ -62,12 +62,7 @@ class ListMaker:
         for start in tracked(starts, "recommending", verbose=self.verbose and len(starts) > 1):
             chunk = slice(start, start + _USERS_PER_CHUNK)
             self._choose(self.rows[part][chunk], rules[chunk], columns[chunk], scores[chunk])
-        return self._pad(columns, -1), self._pad(scores, np.nan)
-
-    def _pad(self, array, value):
-        n_items = min(self.n_items, len(self.model.items) + MOST_PADDING)
-        wider = [(0, 0), (0, n_items - array.shape[1])]
-        return np.pad(array, wider, constant_values=value)
+        return columns, scores
 
     def _choose(self, rows, rules, columns, scores):
         """Fill in the lists of the given users."""

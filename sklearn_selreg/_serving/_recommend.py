@@ -25,7 +25,6 @@ from .._utils._progress import tracked
 from ._frames import make_frame
 
 DEFAULT_NAMES = "user", "item"
-MOST_PADDING = 1000
 _USERS_PER_CHUNK = 10_000
 
 
@@ -64,12 +63,12 @@ def best_items(
     Returns
     -------
     columns : ndarray of shape (n_users, n_items), int32
-        Best first; padded with -1 for users with too few candidates. At most `MOST_PADDING`
-        columns more than there are items, as huge values of `n_items` mean "all".
+        Best first; padded with -1 for users with too few candidates. `n_items` is at most the
+        number of items.
     scores : ndarray of shape (n_users, n_items), float32
         Scores of the items, padded with NaN.
     """
-    n_items = min(n_items, len(item_factors) + MOST_PADDING)
+    n_items = min(n_items, len(item_factors))
     columns = np.full((n_users, n_items), -1, dtype=np.int32)
     scores = np.full((n_users, n_items), np.nan, dtype=np.float32)
     if candidates is not None:

@@ -81,6 +81,10 @@ class Interval(_Interval):
         """Return whether a value is a number in the range."""
         return not isinstance(val, bool | np.bool_) and super().is_satisfied_by(val)
 
+    def __str__(self):
+        unbounded = self.left is None and self.right is None
+        return "an int" if unbounded and self.type is Integral else super().__str__()
+
 
 INTEGER = Interval(Integral, None, None, closed="neither")
 

@@ -160,9 +160,9 @@ class RegimeDisplay:
         cls,
         estimator: Any,
         X: Any,
+        y: ArrayLike | None = None,
         *,
         train: Any = None,
-        y: ArrayLike | None = None,
         cohort: pd.Series | Mapping | None = None,
         exclude: Any = None,
         user_segments: pd.Series | Mapping | None = None,
@@ -182,7 +182,7 @@ class RegimeDisplay:
         ----------
         estimator : estimator, or Pipeline or search with one
             Fitted model.
-        X, train, y, cohort, exclude, user_segments, item_segments
+        X, y, train, cohort, exclude, user_segments, item_segments
             Held-out and training interactions as in `ranking_report`, which does not need `train`
             if the model keeps its interactions. Segments are additional regimes.
         metric : str, default="AUC"

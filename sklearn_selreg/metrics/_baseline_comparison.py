@@ -21,8 +21,8 @@ from ._task import read_task
 def compare_baselines(
     model: Any,
     X: Any,
-    *,
     y: ArrayLike | None = None,
+    *,
     cohort: pd.Series | Mapping | None = None,
     exclude: Any = None,
     k: int = 10,
@@ -34,7 +34,8 @@ def compare_baselines(
     """Compare a fitted model with simple baselines fitted on the same interactions.
 
     This is the first check after `fit`: a model that does not beat a popularity list is not worth
-    deploying.
+    deploying. The page "My model loses to popularity: what now?" of the user guide lists what to
+    try.
 
     Parameters
     ----------

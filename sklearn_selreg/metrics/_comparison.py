@@ -103,14 +103,18 @@ def check_comparable(a, b):
     if regime_names(a.details) != regime_names(b.details) or not np.array_equal(
         a.details[same].to_numpy(), b.details[same].to_numpy()
     ):
+        sizes = " and ".join(
+            f"{len(r.details)} interactions of {r.details['user'].nunique()} users" for r in (a, b)
+        )
+        hint = ""
+        if len(a.details) != len(b.details):
+            hint = (
+                ' A model with negatives="net" drops pairs that were returned: for other reports, '
+                "sum the strengths per user and item, in X and train, and drop sums <= 0."
+            )
         raise ValueError(
             "The reports must be on the same held-out interactions and regimes (the same X, "
-            "train, cohort and segments); got "
-            + " and ".join(
-                f"{len(r.details)} interactions of {r.details['user'].nunique()} users"
-                for r in (a, b)
-            )
-            + "."
+            f"train, cohort and segments); got {sizes}.{hint}"
         )
     warn_of_other_catalog(a, b)
 

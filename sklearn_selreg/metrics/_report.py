@@ -139,9 +139,9 @@ class RankingReport(pd.DataFrame):
 def ranking_report(
     model: Any,
     X: Any,
+    y: ArrayLike | None = None,
     *,
     train: Any = None,
-    y: ArrayLike | None = None,
     cohort: pd.Series | Mapping | None = None,
     items: ArrayLike | None = None,
     exclude: Any = None,
@@ -176,13 +176,14 @@ def ranking_report(
         Held-out interactions: pandas or polars DataFrame, or 2-D array. Repeated rows count once.
         Items that a user also has in `train` (e.g. repeat purchases) count as relevant: drop these
         rows if only new items are to be recommended.
+    y : array-like of shape (n_rows,), default=None
+        Strengths of `X`; rows with 0 are not relevant. If None, all rows are relevant. Negative
+        strengths require an estimator with ``negatives="net"``.
     train : table, sparse matrix or None, default=None
         Interactions that the model was fitted on. If None, those kept by a fitted
         :class:`~sklearn_selreg.SelectiveLLMRegularizedMF`. Every row of a table counts as a
         positive: omit `train` if the model was fitted on returns (``negatives="net"``) and keeps
         its interactions; otherwise returned items would count as owned.
-    y : array-like of shape (n_rows,), default=None
-        Strengths of `X`; rows with 0 are not relevant. If None, all rows are relevant.
     cohort : Series or dict, default=None
         Mapping from user id to `"cold"` or `"warm"`; users without an entry are in neither regime.
         If None, users with fewer than 3 items in `train` are cold.

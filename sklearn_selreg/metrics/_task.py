@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from .._data._arrays import to_numpy
 from .._data._ids import encode
 from .._data._interactions import index_interactions
 from .._utils._params import name_kind
@@ -126,6 +127,8 @@ def read_task(
         "item_col": view.item_col if item_col is None else item_col,
         "usual_width": view.n_columns,  # fit has already warned
     }
+    if view.users is None:
+        _check_netted(y)
     held_out = index_interactions(X, y, **columns, negatives=view.negatives)
     training = _read_training(model, view, train, columns)
     if view.users is not None:
@@ -137,6 +140,19 @@ def read_task(
     segments = (user_segments, item_segments)
     task = _make_task(held_out, training, others, catalog, cohort, segments, context)
     return task, popularity_scorer(training, catalog) if score is None else score, view
+
+
+def _check_netted(y):
+    """Raise a ValueError for negative strengths, which only an estimator can net."""
+    strengths = np.empty(0) if y is None else to_numpy(y)
+    n_negative = np.sum(strengths < 0) if strengths.dtype.kind in "if" else 0
+    if n_negative:
+        raise ValueError(
+            'y must be >= 0 for "popularity" and for functions, which do not net returns; got '
+            f"{n_negative} negative values. Sum y per user and item, drop sums <= 0, and pass the "
+            'result as X without y; do the same with train. An estimator with negatives="net" '
+            "evaluates on the same pairs, so that their reports can be compared."
+        )
 
 
 def _read_training(model, view, train, columns):
@@ -156,7 +172,7 @@ def _read_training(model, view, train, columns):
 def _index_other(name, table, columns):
     """Index a table of interactions other than X, and mention its name in errors."""
     try:
-        return index_interactions(table, **columns)
+        return index_interactions(table, **columns, name=name)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name} must be a table of the same form as X. {error}") from error

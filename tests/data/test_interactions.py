@@ -677,7 +677,8 @@ def test_no_strengths_are_ones():
         ([[1], [2], [3]], ValueError, r"1-D .* got shape \(3, 1\)"),
         (pd.DataFrame({"y": [1, 2, 3]}), ValueError, "1-D"),
         (1.0, ValueError, r"shape \(\)"),
-        ([1, -2, -3], ValueError, r"got 2 invalid values \(e.g. -2"),
+        ("likes", ValueError, r"got shape \(\)\. .* y=X\['likes'\]"),
+        ([1, -2, -3], ValueError, r"got 2 negative values \(e.g. -2"),
         ([1, np.nan, 1], ValueError, "y must not .* got 1 .* row 1"),
         ([1, None, 1], ValueError, "y must not contain missing .* got 1"),
         (pd.Series([1, None, 1], dtype="Int64"), ValueError, "y must not contain missing .* got 1"),
@@ -685,7 +686,7 @@ def test_no_strengths_are_ones():
         ([1, 1, np.inf], ValueError, "y must not contain missing or infinite .* got 1"),
         ([1, 1, 1e300], ValueError, "range of float32"),
         ([1, 1, 1j], ValueError, "Complex"),
-        (["1", "2", "3"], TypeError, "numbers; got dtype .*'1'"),
+        (["1", "2", "3"], TypeError, "numbers; got text .*'1'"),
         (np.array(["1", 2, 3], dtype=object), TypeError, "numbers; got dtype object"),
         (np.array([1, 2, 3], dtype="M8[s]"), TypeError, "numbers"),
     ],
@@ -796,3 +797,94 @@ def test_interactions_are_counted_in_chunks(monkeypatch):
     matrix = sp.hstack([matrix, sp.csr_matrix((20, 2))], format="csr")  # without interactions
     np.testing.assert_array_equal(count_interactions(matrix), (matrix.toarray() > 0).sum(axis=0))
     np.testing.assert_array_equal(count_interactions(matrix[:0]), np.zeros(11))
+
+
+# Advice that can be pasted
+
+
+@pytest.mark.parametrize("time_col", [None, "date"])
+def test_the_advice_on_returns_runs(time_col):
+    X = pd.DataFrame({"who": list("aabb"), "what": list("xyxy"), "date": [1, 2, 3, 4]})
+    y = np.array([2, -1, -1, 3])
+    columns = {"user_col": "who", "item_col": "what", "time_col": time_col}
+    with pytest.raises(ValueError, match="got 2 negative values") as error:
+        index_interactions(X, y, **columns)
+    code = [line[4:] for line in str(error.value).splitlines() if line.startswith("    ")]
+    fitted = []
+
+    class Model:
+        def fit(self, X, y):
+            fitted.append(index_interactions(X, y, **columns))
+
+    exec("\n".join(code), {"X": X, "y": y, "model": Model()})
+    expected = index_interactions(X, y, **columns, negatives="net")
+    (found,) = fitted
+    assert found.users.tolist() == expected.users.tolist()
+    np.testing.assert_array_equal(found.matrix.toarray(), expected.matrix.toarray())
+    assert (found.times is None) == (time_col is None)
+
+
+@pytest.mark.parametrize("order", [[1, 0, 2], [2, 1, 0]])
+def test_strengths_in_another_order_are_noticed(order):
+    X = pd.DataFrame({"user": [1, 2, 3], "item": [4, 5, 6]}, index=[7, 8, 9])
+    y = pd.Series([1.0, 2.0, 3.0], index=X.index)
+    with pytest.warns(UserWarning, match="paired by position"):
+        found = index_interactions(X, y.iloc[order])
+    assert found.matrix.data.tolist() == y.iloc[order].tolist()
+
+
+@pytest.mark.parametrize("index", [[7, 8, 9], [0, 1, 2], [7, 8, 10]])
+def test_strengths_in_order_or_of_other_labels_are_taken_by_position(index):
+    X = pd.DataFrame({"user": [1, 2, 3], "item": [4, 5, 6]}, index=[7, 8, 9])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = index_interactions(X, pd.Series([1.0, 2.0, 3.0], index=index))
+    assert found.matrix.data.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pd.Series(["01/12/2010", "31/12/2010"], dtype=object),
+        pd.Series(["01/12/2010", "31/12/2010"], dtype="string"),
+        pl.Series(["01/12/2010", "31/12/2010"]).to_pandas(),
+    ],
+)
+def test_dates_as_text_name_the_column_and_the_remedy(texts):
+    X = pd.DataFrame({"user": [1, 2], "item": [1, 2], "day": texts})
+    message = r"Column 'day' of X \(time_col\) .* got text \(e.g. '01/12/2010'\).* dayfirst=True"
+    with pytest.raises(TypeError, match=message):
+        read_columns(X, time_col="day")
+
+
+# Rows of a matrix under their ids
+
+
+@pytest.mark.parametrize(
+    ("users", "items"),
+    [
+        ([42, 7], None),
+        (None, ["x", "y", "z"]),
+        (["ann", "bob"], ["x", "y", "z"]),
+        (np.array([42, 7]), pd.Index(["x", "y", "z"])),
+        (pd.Series(["ann", "bob"]), [3, 1, 2]),
+    ],
+)
+def test_interactions_of_named_rows_and_columns(users, items):
+    dense = np.array([[0, 2, 0], [1, 0, 3]])
+    X, y = interactions_from_sparse(sp.csr_array(dense), users=users, items=items)
+    users = [0, 1] if users is None else list(users)
+    items = [0, 1, 2] if items is None else list(items)
+    assert X.tolist() == [[users[0], items[1]], [users[1], items[0]], [users[1], items[2]]]
+    assert y.tolist() == [2, 1, 3]
+    found = index_interactions(X, y)
+    assert set(found.users.tolist()) == set(users)
+    assert set(found.items.tolist()) == set(items)
+
+
+def test_names_of_the_wrong_number():
+    matrix = sp.csr_array(np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"users must have one id for each of the 2 rows"):
+        interactions_from_sparse(matrix, users=[1, 2, 3])
+    with pytest.raises(ValueError, match=r"items must have one id for each of the 3 columns"):
+        interactions_from_sparse(matrix, items=[[1, 2, 3]])

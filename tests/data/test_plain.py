@@ -594,3 +594,34 @@ def test_many_dates_are_plain_numbers(rng):
     np.testing.assert_allclose(encoder.transform(frame[4:6]).toarray(), features[4:6], atol=1e-6)
     few = AutoItemEncoder().fit(frame.iloc[:, :3])
     assert set(few.column_kinds_.values()) == {"number"}
+
+
+# Decimal commas
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_prices_with_decimal_commas_are_numbers(whole):
+    prices = [round(0.95 + 7.35 * (k % 17), 2) for k in range(N)]
+    written = [f"{price:.2f}".replace(".", ",") for price in prices]
+    if whole:  # some without cents
+        prices[::4] = [int(price) for price in prices[::4]]
+        written[::4] = [str(price) for price in prices[::4]]
+    frame = pd.DataFrame({"price": written})
+    encoder = AutoItemEncoder().fit(frame)
+    assert encoder.column_kinds_ == {"price": "number"}
+    expected = AutoItemEncoder().fit_transform(pd.DataFrame({"price": prices}))
+    np.testing.assert_allclose(encoder.transform(frame).toarray(), expected.toarray(), atol=1e-6)
+
+
+def test_prices_among_other_texts_are_noticed():
+    written = ["4,50", "12,50", "1,50", "12,95", "on request, 50"] * (N // 5)
+    with pytest.warns(UserWarning, match="'price' looks like numbers with decimal commas"):
+        AutoItemEncoder().fit(pd.DataFrame({"price": written}))
+
+
+def test_lists_of_codes_are_neither_prices_nor_noticed():
+    written = [["28,12", "12,80,28", "80,12", "28,80"][k % 4] for k in range(N)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoder = AutoItemEncoder().fit(pd.DataFrame({"codes": written}))
+    assert encoder.column_kinds_ == {"codes": "list"}

@@ -7,7 +7,7 @@ from pages import DOCS, page_code
 
 from sklearn_selreg.judges import Slate
 
-TABLES, *LIBRARIES = page_code("coming_from.md")
+KEEP, TABLES, *LIBRARIES = page_code("coming_from.md")
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,17 @@ def test_each_library_finds_three_films_that_ann_has_not_seen(library, code):
     films = [film for row in [eval(last, namespace)] for film in getattr(row, "flat", row)]
     assert len(set(films)) == 3
     assert set(films) <= set(genres) - set(likes.loc[likes["user"] == "ann", "film"])
+
+
+def test_a_kept_model_recommends_what_it_did():
+    pytest.importorskip("implicit")
+    namespace = {}
+    for code in (TABLES, LIBRARIES[1]):
+        exec(code, namespace)
+    statements, _, last = KEEP.strip().rpartition("\n")
+    exec(statements, namespace)
+    items, _ = eval(last, namespace)
+    assert items.tolist() == [namespace["films"][namespace["ids"]].tolist()]
 
 
 def test_judges_of_ones_own(tmp_path, monkeypatch):

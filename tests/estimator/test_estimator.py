@@ -314,7 +314,7 @@ def test_score_warns_if_most_users_are_unknown(world, model):
 def test_recommend_is_the_ranking_of_a_loop(world, model, filter_seen, n_items):
     users = [5, 0, 31, 5]
     items, scores = model.recommend(users, n_items, filter_seen=filter_seen)
-    assert items.shape == scores.shape == (4, n_items)
+    assert items.shape == scores.shape == (4, min(n_items, N_ITEMS))
     assert scores.dtype == np.float32
     for user, row, values in zip(users, items, scores, strict=True):
         seen = set(world.train["item"][world.train["user"] == user]) if filter_seen else set()
@@ -1031,7 +1031,7 @@ RECORD = {"user": 0, "history": [], "candidates": [1, 2], "ratings": [0.5, 1]}
         ({}, replaced("item", 3, pd.NaT), None, "the first in row 3"),
         ({}, replaced("item", 3, np.inf), None, "missing or infinite values"),
         ({}, pl.DataFrame({"user": [1, None], "item": [1, 2]}), None, "the first in row 1"),
-        ({}, None, -1.0, "y must contain strengths >= 0 in the range of float32; got 1 invalid"),
+        ({}, None, -1.0, "y must contain strengths >= 0 in the range of float32; got 1 negative"),
         ({}, None, np.nan, "y must not contain missing or infinite values"),
         ({}, None, np.inf, "y must not contain missing or infinite values"),
         ({"user_col": "who"}, None, None, "no column for user_col='who'. The columns of X are ["),
@@ -1114,7 +1114,13 @@ def test_bad_input_to_fit_is_named(world, settings, X, y, message):
         ({"item_data": 3}, None, None, "item_data"),
         ({}, np.ones((3, 2)), None, "user_col='user' is a column name, but X is an array"),
         ({}, replaced("user", 3, [1, 2]), None, "hashable"),
-        ({}, None, "strong", "y must contain numbers; got dtype"),
+        ({}, None, "strong", "y must contain numbers; got text (e.g. 'strong')"),
+        (
+            {"user_col": ["user"]},
+            None,
+            None,
+            "'user_col' parameter of SelectiveLLMRegularizedMF must be an int or an",
+        ),
     ],
 )
 def test_input_of_a_wrong_kind_is_named(world, settings, X, y, message):
@@ -1148,8 +1154,11 @@ def test_bad_input_to_a_fitted_model_is_named(world, model):
             ValueError, match=r"Column 'user' of X .* must not .* missing .* got 2 "
         ):
             method(world.test.astype(float).replace({"user": {3: np.nan}}))
-        with pytest.raises(ValueError, match="minimum of 1 is required"):
+    for method in (model.predict, model.score):
+        with pytest.raises(ValueError, match=r"X is empty: .* minimum of 1 is required"):
             method(world.test.iloc[:0])
+    with pytest.raises(TypeError, match=r"interactions_from_sparse\(csr\[42:43\], users=\[42\]\)"):
+        model.fold_in(sp.eye(3, format="csr"))
     for method in (model.score, model.fold_in):
         with pytest.raises(ValueError, match="strength for each of the 80 rows"):
             method(world.test, [1.0])

@@ -536,3 +536,30 @@ def test_files_with_wrong_times_are_refused(log, tmp_path, damage):
             new.writestr(name, content)
     with pytest.raises(ValueError, match="damaged"):
         SelectiveLLMRegularizedMF.load(tmp_path / "new.npz")
+
+
+# A day without events
+
+
+@pytest.mark.parametrize("known", [None, "append", "replace"])
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
+def test_an_empty_table_changes_nothing(log, known, kind):
+    model = make_model().fit(log[["user", "item"]])
+    before = model.user_factors_.copy()
+    with pytest.warns(DataWarning, match="X is empty, so fold_in changes nothing"):
+        model.fold_in(kind(log[["user", "item"]].iloc[:0].to_dict("list")), known=known)
+    np.testing.assert_array_equal(model.user_factors_, before)
+    with pytest.warns(DataWarning, match="X is empty"):
+        model.fold_in(log[["user", "item"]].iloc[:0], [], known=known)
+    with pytest.raises(ValueError, match="X is empty"):
+        model.fold_in(log[["user", "item"]].iloc[:0], [1.0], known=known)
+
+
+def test_described_users_next_to_an_empty_table(log):
+    ages = {user: {"age": 20 + user % 15} for user in range(N_USERS)}
+    X = log[["user", "item"]]
+    one, two = (make_model(user_data=ages).fit(X) for _ in range(2))
+    one.fold_in(user_data={99: {"age": 25}})
+    two.fold_in(X.iloc[:0], user_data={99: {"age": 25}})
+    assert 99 in two.users_
+    np.testing.assert_array_equal(one.user_factors_, two.user_factors_)

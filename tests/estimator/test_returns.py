@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from sklearn_selreg.exceptions import ParameterWarning
 from sklearn_selreg.judges import LLMJudge
-from sklearn_selreg.metrics import auc_scorer, ranking_report
+from sklearn_selreg.metrics import auc_scorer, compare_reports, ranking_report
 from sklearn_selreg.model_selection import ColdStartSplit, LeaveLastOut
 
 COLUMNS = {"user_col": "user", "item_col": "item"}
@@ -118,3 +118,27 @@ def test_the_remedy_has_the_names_of_the_columns(orders):
         exec("\n".join(line.strip() for line in code), names)
         expected = model().set_params(**columns).fit(names["X"], names["y"])
         assert (shop._fitted.matrix != expected._fitted.matrix).nnz == 0
+
+
+def test_reports_of_popularity_on_netted_rows_are_comparable(orders, netted):
+    X, y = orders[["user", "item"]], orders["quantity"]
+    later = orders.sample(200, random_state=2)
+    fitted = model().fit(X, y)
+    how = {"train": netted[["user", "item"]], "items": fitted.items_, **COLUMNS}
+    for other in ("popularity", lambda users: np.zeros((len(users), len(fitted.items_)))):
+        with pytest.raises(ValueError, match=r"got \d+ negative values\. Sum y per user and item"):
+            ranking_report(other, later[["user", "item"]], later["quantity"], **how)
+    left = later.groupby(["user", "item"], as_index=False)["quantity"].sum()
+    left = left[left["quantity"] > 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # training interactions
+        own = ranking_report(fitted, later[["user", "item"]], later["quantity"])
+        popular = ranking_report("popularity", left[["user", "item"]], **how)
+        bought = later.loc[later["quantity"] > 0, ["user", "item"]]
+        naive = ranking_report("popularity", bought, **how)
+    with pytest.raises(ValueError, match=r'interactions of .* negatives="net" drops pairs'):
+        compare_reports(own, naive)
+    assert own.loc["overall", "interactions"] == len(left)
+    differences = compare_reports(own, popular, n_bootstrap=10)
+    expected = own.loc["overall", "AUC"] - popular.loc["overall", "AUC"]
+    assert differences.loc["overall", ("AUC", "difference")] == pytest.approx(expected)

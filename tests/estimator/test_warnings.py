@@ -265,3 +265,32 @@ def test_a_search_tells_each_setting_once(search):
         for r, a in itertools.product(("1e+06", "1e+08"), (5, 7)):
             assert sum(f"regularization={r}, alpha={a}." in t for t in texts) == 1
         assert {warning.filename for warning in told} == {__file__}
+
+
+# -- items that item_data lacks ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_missing", [0, 2, 3, 39, 40])
+def test_items_without_data_are_counted(n_missing):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"user": np.repeat(np.arange(60), 4), "item": rng.permutation(240) % 40})
+    data = pd.DataFrame(
+        {"item": np.arange(n_missing, 50), "kind": (list("abcde") * 10)[n_missing:]}
+    )
+    model = make_estimator(
+        factors=2, iterations=2, user_col="user", item_col="item", item_data=data, random_state=0
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X)
+    told = [str(w.message) for w in caught if "get no features" in str(w.message)]
+    if 0.05 * 40 < n_missing < 40:
+        (message,) = told
+        assert f"{n_missing} of 40 items with interactions are not in item_data" in message
+    else:
+        assert not told
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(item_encoder=None, item_data=data.iloc[:20] if n_missing < 21 else data)
+        if n_missing < 40:
+            model.fit(X)  # no features are wanted

@@ -168,3 +168,10 @@ def test_a_model_without_interactions_is_refused():
     model = SelectiveLLMRegularizedMF.from_factors([1, 2], [3, 4], np.eye(2), np.eye(2))
     with pytest.raises(ValueError, match="must keep the interactions"):
         compare_baselines(model, [[1, 3]])
+
+
+def test_strengths_by_position_as_in_fit(model, split):
+    X, y = split[1], np.arange(len(split[1])) % 2
+    by_name = compare_baselines(model, X, y=y, n_bootstrap=10)
+    pd.testing.assert_frame_equal(compare_baselines(model, X, y, n_bootstrap=10), by_name)
+    pd.testing.assert_frame_equal(ranking_report(model, X, y), ranking_report(model, X, y=y))

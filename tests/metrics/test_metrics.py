@@ -625,7 +625,7 @@ def test_reports_that_do_not_compare():
         (
             {"train": [[1, None]]},
             ValueError,
-            "train must be a table of the same form as X. Column 1 of X",
+            "train must be a table of the same form as X. Column 1 of train",
         ),
         (
             {"train": "x.csv"},

@@ -128,3 +128,26 @@ def test_what_cannot_be_explained(model, lists, movies):
     bpr = SelectiveLLMRegularizedMF(**SETTINGS, backbone="bpr", iterations=1).fit(movies.train)
     with pytest.raises(ValueError, match="requires factors fitted with backbone='als'"):
         bpr.explain_lists(lists)
+
+
+def test_descriptions_serve_as_titles():
+    likes = pd.DataFrame({"user": [1, 1, 2, 2, 3, 3], "sku": list("abbcac")})
+    described = {"a": "red mug", "b": "blue mug", "c": "green lamp"}
+    data = pd.DataFrame(
+        {
+            "sku": list("abc"),
+            "shelf": ["back room", "back room", "back room"],  # repeated
+            "code": ["x1", "x2", "x3"],  # one word
+            "description": described.values(),
+        }
+    )
+    settings = {"user_col": "user", "item_col": "sku", "tuning": None, "random_state": 0}
+    model = SelectiveLLMRegularizedMF(
+        factors=2, regularization=1, item_data=data, item_encoder=None, **settings
+    ).fit(likes)
+    told = model.explain_lists(pd.DataFrame({"user": [1, 2, 3], "sku": ["c", "a", "b"]}))
+    assert told["title"].tolist() == [described[item] for item in "cab"]
+    by_code = model.explain_lists(told[["user", "sku"]], title_col="code")
+    assert by_code["title"].tolist() == ["x3", "x1", "x2"]
+    model.set_params(item_data=data[["sku", "shelf", "code"]]).fit(likes)
+    assert model.explain_lists(told[["user", "sku"]])["title"].tolist() == ["c", "a", "b"]

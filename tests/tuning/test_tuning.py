@@ -301,6 +301,15 @@ def test_a_fit_with_what_was_found_is_the_same(log, kinds, found):
         _ = again.tuning_
 
 
+def test_settings_without_effect_are_not_found(log):
+    columns = {"user_col": "user", "item_col": "item"}
+    model = make_estimator(**columns, random_state=0, tuning=None).fit(log)
+    found = model.found_params()
+    assert set(FIXED) - set(found) == {"prior_strength", "popularity_periods"}
+    again = clone(model).set_params(**found).fit(log)
+    np.testing.assert_array_equal(again.item_factors_, model.item_factors_)
+
+
 @pytest.mark.parametrize("change", [{"random_state": 1}, {"n_jobs": 1}, {"n_jobs": 2}], ids=str)
 def test_what_is_found_depends_on_the_data_only(log, kinds, found, change):
     model = make_model(item_data=kinds, **change).fit(log)
@@ -327,7 +336,7 @@ def test_too_little_to_hold_out_is_told(caplog):
     log = make_log()[0].query("user < 199")
     model = make_model().fit(log)
     assert "Fewer than 200 interactions can be held out" in caplog.text
-    assert model.found_params() == FIXED
+    assert model.found_params() == {k: v for k, v in FIXED.items() if k != "prior_strength"}
     users = make_log()[0].query("user < 200")
     assert "Found" not in caplog.text
     make_model().fit(users)
