@@ -134,7 +134,7 @@ def gather(name, done):
 def as_table(results):
     """Build the Markdown tables."""
     lines = [
-        "| data | answers | pairs right | log-loss | used | NDCG@10 | less no judge |",
+        "| data | answers | pairs right | log-loss | used | NDCG@10 | minus no judge |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, found in results["domains"].items():
