@@ -5,7 +5,8 @@ interactions. Shown is the shortest of many calls, in processor time, since what
 overhead of a call; BLAS has one thread, as `implicit` recommends. Ours takes ids, `implicit` row
 numbers and rows of the matrix of interactions. A visitor is folded in to a shallow copy of the
 model; `implicit` recomputes the user of a given row (`recalculate_user`). Writes
-``benchmarks/results/single_requests.json`` and the table in ``docs/serving.md``. Goal: the same time whatever the number of users.
+``benchmarks/results/single_requests.json`` and the table in ``docs/serving.md``. Goal: the same
+time whatever the number of users.
 """
 
 import copy
