@@ -930,7 +930,10 @@ def test_items_without_text_are_counted(server, world):
         # Ids that are words are used as texts.
         words = likes.assign(film=likes["film"].map(dict(enumerate(WORDS))))
         model.set_params(item_data=None).plan_judging(words)
-        model.set_params(item_data={w: w[0] for w in WORDS[::2]}).plan_judging(words)
+    half = {w: w[0] for w in WORDS[::2]}
+    with pytest.warns(DataWarning) as caught:
+        model.set_params(item_data=half).plan_judging(words)
+    assert ["not in item_data" in str(warning.message) for warning in caught] == [True]
 
 
 def test_a_plan_tells_what_the_budget_allows(server, world, tmp_path):
@@ -1025,7 +1028,7 @@ def test_equal_ratings_are_named_as_what_keeps_the_gate_from_learning(world):
     def constant(slate):
         return [0.5] * len(slate.candidates)
 
-    with pytest.warns(GateWarning, match="In all 18 calibration slates .* equal ratings"):
+    with pytest.warns(GateWarning, match="In all 18 calibration slates, .* equal ratings"):
         fit_function(world, constant)
     with pytest.warns(GateWarning, match="No calibration .* calibration_fraction > 0"):
         fit_function(world, constant, slates__calibration_fraction=0.0)
