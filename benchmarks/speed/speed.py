@@ -68,7 +68,7 @@ METHODS = (
     *("irspack", "LightFM", "cmfrec"),
 )
 OF_LARGEST = (REFERENCE, "ours, plain", "ours, features", "irspack")  # at 20 million
-RACERS = ("LightFM", REFERENCE, "irspack", "ours, plain", "ours, features", "ours, defaults")
+RACERS = ("LightFM", REFERENCE, "irspack", "ours, plain", "ours, features", "ours, fixed settings")
 NAMES = {"user_col": "user", "item_col": "item"}
 PLAIN = {"item_bias": 0, "backbone__missing_power": 0, "backbone__recency_power": 0}
 
@@ -447,7 +447,7 @@ def make_method(name, folder):
         return Slates(folder, SHARES[name])
     return {
         REFERENCE: Implicit, "ours, plain": Ours, "ours, features": Features,
-        "ours, features and weights": Weighted, "ours, defaults": Defaults,
+        "ours, features and weights": Weighted, "ours, fixed settings": Defaults,
         "irspack": Irspack, "LightFM": LightFM, "cmfrec": Cmfrec,
     }[name](folder)  # fmt: skip
 
