@@ -155,8 +155,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
     ALS on implicit feedback, with item factors shrunk toward a linear prediction from item
     features. Pairwise preferences from an LLM, collected offline, act as an additional regularizer
-    wherever a calibrated gate expects them to be correct: typically for users with short histories,
-    for rare items, and where the model itself is uncertain. Predictions do not use the LLM.
+    wherever a calibrated gate expects them to add something to popularity and the model: often for
+    rare items. Predictions do not use the LLM.
 
     Each sample is one interaction: a row with a user id and an item id. Ids can be any hashable
     scalars.
@@ -165,11 +165,11 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     ----------
     factors : "auto", int or None, default="auto"
         Number of latent factors. If "auto", it is tuned (see `tuning`). If None, or if nothing is
-        tuned, a fixed value is used: 64 for ALS and BPR, 16 for LMF. Likewise for all settings
-        below that can be "auto".
+        tuned, a fixed value is used: 64 for ALS and BPR, 16 for LMF. All settings below that can be
+        "auto" have such a value; those that accept None say so.
     regularization : "auto", float or None, default="auto"
-        L2 penalty :math:`\lambda` > 0 on the factors. The best value grows with the number of users
-        and with `alpha`. Fixed value: 85 for ALS, 0.05 for BPR, 6 for LMF.
+        L2 penalty :math:`\lambda` > 0 on the factors. The best value grows with `alpha`. Fixed
+        value: 85 for ALS, 0.05 for BPR, 6 for LMF.
     alpha : "auto", float or None, default="auto"
         Confidence > 0 of an interaction per unit of strength. Fixed value: 50 for ALS, 10 for LMF.
         BPR ignores strengths and has no `alpha`.
@@ -196,8 +196,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         How to treat negative strengths. If "net", they are returns and are subtracted from the
         user's purchases of the item; pairs with nothing left are not interactions.
     item_data : table, Series, dict or None, default=None
-        Item metadata. Tables of any library hold the ids in a column with the same name as the item
-        column of `X`; pandas objects may have them in the index. A dict maps ids to text, numbers
+        Item metadata. Tables of any library have the ids in a column named like the item column of
+        `X`; pandas objects may have them in the index. A dict maps ids to text, numbers
         or dicts of columns. Items without interactions can be recommended if they are listed here.
     item_encoder : "auto", transformer or None, default="auto"
         Scikit-learn transformer that computes features from the columns of `item_data`. If "auto",
@@ -222,7 +222,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         value: 8.
     popularity_at : "user" or "last", default="user"
         Period whose popularity counts: that of the user's newest interaction, or the last one.
-        Tuning always uses "user", because held-out interactions precede the last period.
+        Tuning always uses "user", because most held-out interactions are from earlier periods.
     judge : judge of `sklearn_selreg.judges` or None, default=None
         Source of preferences. A `PrecomputedJudge` is used as is; any other judge is queried on
         slates selected by the estimator. If None, no judge is used.
@@ -242,13 +242,15 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Largest score difference >= 0 that a preference asks for; once it is reached, the preference
         has no effect. With a gate, a preference asks for the difference of the model without judge
         plus what its log-odds are worth, up to `margin`. Without a gate, it always asks for
-        `margin`. Since BPR and LMF scores have another scale, their unit of `margin` and
-        `item_bias` is 10 standard deviations of a user's scores, which is comparable to ALS.
+        `margin`. As scores of BPR and LMF have a different scale, the unit of `margin` is there 10
+        standard deviations of a user's scores, comparable to ALS, and that of `item_bias` 20,
+        because their training removes popularity; for given factors, the unit of `margin` is 1
+        standard deviation.
     tuning : "fast", "thorough" or None, default="fast"
         How to tune the settings that are "auto". "fast" holds out the last interaction of each user
-        and compares about 15 small models by how they rank it; see Notes. "thorough" passes over
-        the settings up to three times and uses more interactions. If None, or with fewer than 200
-        users to hold out interactions of, the fixed values are used.
+        and compares about 15 models, most with few factors and sweeps, by how they rank it; see
+        Notes. "thorough" passes over the settings up to three times and uses more interactions. If
+        None, or if fewer than 200 users have two items or more, the fixed values are used.
     warm_start : bool, default=False
         If True, `fit` resumes from the factors of the previous `fit`, matched by id. New users are
         folded in, new items start at their prediction from features (else at random), and ids no
@@ -306,7 +308,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Fitted encoder of `user_data`.
     loss_curve_ : list of float
         If the backbone has ``compute_loss=True``: the objective after each regularized sweep
-        (without a judge, after every sweep). It never increases.
+        (without a judge, after every sweep). It never increases within the sweeps of one objective.
     n_iter_ : int
         Number of sweeps, plus epochs for BPR and LMF.
     n_features_in_ : int
@@ -347,8 +349,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     >>> genres = {"Alien": "SciFi|Horror", "Heat": "Crime", "Aliens": "SciFi|Horror"}
     >>> model = SelectiveLLMRegularizedMF(factors=2, item_data=genres, random_state=0).fit(X)
     >>> items, scores = model.recommend(["cat"], n_items=2)
-    >>> items.shape, scores.dtype
-    ((1, 2), dtype('float32'))
+    >>> items.tolist()  # nobody has seen Aliens: recommended for its genre
+    [['Heat', 'Aliens']]
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012 (scikit-learn's own protocol)
@@ -574,9 +576,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             If a parameter is out of range; if the table is empty or has missing or infinite ids; if
             strengths are negative, not finite, or never positive; if ids in `item_data` or
             `user_data` are duplicated; if no recorded slate matches the interactions; if the judge
-            reads texts, but there is no `item_data` and the ids are numbers.
+            reads texts, but there is no `item_data` and the ids are numbers; with `warm_start`, if
+            `factors` or the kind of `backbone` changed.
         JudgeError
             If the judge's service refuses to answer.
+        CacheError
+            If the judge's cache cannot be created or read.
 
         Warns
         -----
@@ -587,11 +592,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         BudgetWarning
             If the judge's budget is exhausted.
         GateWarning
-            If the gate has too little data to learn from, or finds that the judge adds nothing.
+            If the gate has too little data to learn from, finds that the judge adds nothing, or
+            finds preferences that are implausibly certain (the judge may know hidden interactions).
         DataWarning
             If ids or columns look unintended; if more than 5 % of the items with interactions are
             not in `item_data`; if the index of `y` has the labels of X in another order; or if a
-            loaded model lacks parameters that it had when it was saved.
+            loaded model is refitted without parameters that it had when it was saved.
         ParameterWarning
             If `regularization` is so large that all users get nearly the same recommendations; if
             no settings rank as well as popularity and plain `implicit`; if a search repeats the
@@ -703,7 +709,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         if not is_auto(power) and power > _LARGEST_RECENCY_POWER:
             warn(
                 f"recency_power={power!r} leaves hardly more than the newest interaction of each "
-                f"user: the one before it counts 2**{power:g} times less. Use a value below 2.",
+                f"user: the second newest counts 1/{2**power:.0f} as much. Use a value below 2.",
                 ParameterWarning,
             )
 
@@ -783,7 +789,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         if lost:
             warn(
                 f"The model was loaded from a file, which does not hold {', '.join(lost)}; it is "
-                "fitted without, so the result will differ. To restore them, call set_params("
+                "fitted without them, so the result will differ. To restore them, call set_params("
                 f"{', '.join(f'{p}=...' for p in lost)}) before fit."
             )
 
@@ -799,8 +805,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         if self.llm_weight > _LARGEST_LLM_WEIGHT:
             warn(
                 f"llm_weight={self.llm_weight!r} makes each preference count as much as "
-                f"{self.llm_weight:g} interactions, since it is relative to alpha. Typical values "
-                "are around 0.16.",
+                f"{self.llm_weight:g} interactions, because llm_weight is relative to alpha. "
+                "Typical values are around 0.16.",
                 ParameterWarning,
             )
         if self.gate is not None and not isinstance(self.gate, str) and not self.judge.is_recorded:
@@ -979,9 +985,9 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         ------
         ValueError
             If factors and ids have inconsistent shapes; if ids are repeated; if factors are not
-            finite, or read-only with ``copy=False``; if `factors` is not their number of columns;
-            if `backbone` is not "als"; for interactions as in `fit`; if another number is out of
-            range.
+            finite; if they are read-only and ``copy=False``; if `factors` differs from their number
+            of columns; if `backbone` is not "als"; for interactions as in `fit`; if another number
+            is out of range.
 
         Warns
         -----
@@ -1072,10 +1078,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            If the model is not fitted.
         ValueError
             As in `fit`; if there is no judge; if the model was not built by :meth:`from_factors`;
             if X is None and the model has no interactions.
-        TypeError, JudgeError
+        TypeError, JudgeError, CacheError
             As in `fit`.
 
         Warns
@@ -1201,7 +1209,18 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Returns
         -------
         preferences : DataFrame of shape (n_pairs, 13)
-            Ids of `user`, `preferred` and `other`, the gate's evidence, and `weight` >= 0.
+            Columns: the ids `user`, `preferred` and `other`; the gate's evidence `gap`,
+            `prior_popularity`, `prior_model`, `history_length`, `popularity_rarer`,
+            `popularity_commoner`, `model_uncertainty`, `agreement` and `offset`; and `weight` >= 0,
+            in log-odds.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        AttributeError
+            If there are no preferences: without a judge, without any opinion of the judge, or if
+            the model was loaded from a file.
         """
         check_is_fitted(self)
         if self._supervision is None:
@@ -1224,6 +1243,14 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             model are right, and how many all three together; for how many preferences the judge is
             used, and for which kind most. If the judge's ratings did not allow calibration, the
             sentence says so.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        AttributeError
+            If there is nothing to summarize: without a judge, without any opinion of the judge,
+            with ``gate=None`` or a custom gate, or if the model was loaded from a file.
         """
         check_is_fitted(self)
         if self._supervision is not None and self._supervision.is_undecided:
@@ -1299,10 +1326,18 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Returns
         -------
         table : DataFrame of shape (n_trials, n_settings + 6)
-            One row per fit: the settings, whether they were `chosen`, NDCG@10 and AUC on held-out
-            interactions, AUC on those of rare items (NaN if there are too few), the criterion, and
-            the CPU time in seconds. Comparisons use small `factors` and `iterations`, even if these
-            are given.
+            One row per fit. Columns: the settings, by name; `chosen`, whether they were selected
+            (bool); `NDCG@10` and `AUC` on held-out interactions; `AUC rare`, that on those of rare
+            items (NaN if there are too few); `criterion`; and `seconds` of CPU time. Given
+            `factors` are compared with at most 32 (16 for LMF), and given `iterations` of ALS with
+            at most 6 sweeps (8 if "thorough").
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        AttributeError
+            If nothing was tuned, or if the model was loaded from a file.
         """
         check_is_fitted(self)
         if self._found is None:
@@ -1322,7 +1357,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n_samples, n_columns)
+        X : table or array of shape (n_samples, n_columns)
             User and item ids, in the columns `user_col` and `item_col`; or a table returned by
             :meth:`recommend`.
         unknown_items : "lowest" or "nan", default="lowest"
@@ -1337,6 +1372,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         TypeError
             For a sparse matrix, whose rows do not identify users.
         ValueError
@@ -1391,7 +1428,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n_samples, n_columns)
+        X : table or array of shape (n_samples, n_columns)
             Held-out interactions.
         y : array-like of shape (n_samples,), default=None
             Strengths; rows with y > 0 are relevant. If None, all rows are.
@@ -1401,10 +1438,12 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         ndcg : float
             Value in [0, 1]. For each user, `items_` are ranked, except for items that the user was
             fitted on and that are not in X. Relevant items not in `items_` count as misses. Unknown
-            users are ranked for as the mean user.
+            users are treated as the mean user.
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         TypeError, ValueError
             As in `predict`; for strengths, as in `fit`.
 
@@ -1471,8 +1510,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             value in a list. Items with missing values belong to no group. See Notes.
         min_new : int, default=0
             Minimum number of items per list that had no interactions in `fit`, chosen such that the
-            sum of scores decreases least. They are placed by their scores, mostly last. If there
-            are too few, all of them are included, with a warning.
+            sum of scores decreases as little as possible. They are placed by their scores, mostly
+            last. If there are too few, all of them are included, with a warning.
         as_frame : bool, "pandas", "polars" or "pyarrow", default=False
             If set, return a table of this library; True stands for "pandas".
 
@@ -1490,6 +1529,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         ValueError
             If `users` is not 1-D or has missing ids; if `n_items` is not an integer >= 1; if
             `items` is not 1-D, is empty or contains only unknown ids; if `exclude` or
@@ -1554,7 +1595,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         The lists equal those of :meth:`recommend` but are computed while they are read: memory
         grows with `batch_size`, not with the number of users. Requires pyarrow
-        (``sklearn_selreg[arrow]``).
+        (``pip install pyarrow``).
 
         Parameters
         ----------
@@ -1577,6 +1618,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         ImportError
             If pyarrow is not installed.
         TypeError
@@ -1654,6 +1697,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         KeyError
             If an item is unknown.
         ValueError
@@ -1661,6 +1706,19 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             :meth:`recommend`.
         ImportError
             If the library of `as_frame` is not installed.
+
+        See Also
+        --------
+        similar_users : The same for users.
+
+        Examples
+        --------
+        >>> from sklearn_selreg import SelectiveLLMRegularizedMF
+        >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Up"], ["cat", "Heat"],
+        ...          ["cat", "Alien"], ["dan", "Up"], ["dan", "Coco"], ["bob", "Coco"]]
+        >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
+        >>> model.similar_items(["Alien", "Up"], n_items=1)[0].tolist()
+        [['Heat'], ['Coco']]
         """
         return self._similar("item", items, n_items, as_frame)
 
@@ -1695,6 +1753,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         KeyError
             If a user is unknown.
         ValueError
@@ -1761,6 +1821,11 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             by :meth:`fold_in_items` come last and leave other rows unchanged, except for the
             column of `equal_norms` if an added item has the largest norm.
 
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+
         See Also
         --------
         item_rows : Row numbers of items.
@@ -1793,6 +1858,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         KeyError
             If an item is unknown.
         ValueError
@@ -1818,6 +1885,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         ValueError
             If `users` is not 1-D or has missing ids.
 
@@ -1866,8 +1935,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             - `item_preference`: this item, preferred or rejected by the judge for any user.
             - `bias`: the item bias in the user's period.
             - `remainder`: the residual of the sweeps, and the change by the final update of users
-              (`recency_power`). It is large after too few iterations, or after many fitted users
-              were folded in again.
+              (`recency_power`). It is large after too few iterations, or if many users of the fit
+              have been folded in again.
 
             `source` contains item ids, or feature names from `get_feature_names_out()` of
             `item_encoder_` and `user_encoder_`: ``genres=Crime`` is the category or word *Crime* in
@@ -1877,6 +1946,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         KeyError
             If the item is unknown.
         ValueError
@@ -1886,8 +1957,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         Notes
         -----
         The influence of preferences and features through *other* items and users is included but
-        not listed separately. Folded-in users have no preferences. The equations are in
-        ``sklearn_selreg._serving._explain``.
+        not listed separately. Folded-in users have no preferences. The equations are in the user
+        guide, under "The method".
 
         References
         ----------
@@ -1940,7 +2011,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n_pairs, n_columns)
+        X : table or array of shape (n_pairs, n_columns)
             User and item ids: a table returned by :meth:`recommend`, or in the columns `user_col`
             and `item_col`.
         n_sources : int, default=2
@@ -1960,6 +2031,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         KeyError
             If an item is unknown.
         TypeError, ValueError
@@ -2025,7 +2098,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n_samples, n_columns), or None, default=None
+        X : table or array of shape (n_samples, n_columns), or None, default=None
             Interactions of these users. Rows with unknown items are ignored. If None, only
             `user_data` is used.
         y : array-like of shape (n_samples,), default=None
@@ -2046,6 +2119,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         TypeError
             As in `predict`; if times have a different type from those in `fit`.
         ValueError
@@ -2065,8 +2140,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Notes
         -----
-        For BPR, LMF and given factors, least squares with fixed items determines by how much a
-        known user moves; the difference between the current factors and their least-squares
+        For BPR, LMF and given factors, a known user moves by the difference that the new
+        interactions make to the least-squares solution; the offset of the current factors from that
         solution, due to the fit and the judge, is kept.
 
         Examples
@@ -2076,8 +2151,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         >>> model = SelectiveLLMRegularizedMF(factors=2, random_state=0).fit(likes)
         >>> model.fold_in([["bob", "Up"], ["dan", "Heat"]], known="append").users_.tolist()
         ['ann', 'bob', 'cat', 'dan']
-        >>> model.recommend(["bob"], 1)[0].tolist()
-        [['Heat']]
+        >>> model.recommend(["bob"], 3)[0].tolist()  # neither Alien nor Up again
+        [['Heat', None, None]]
 
         A user with nothing but `user_data`:
 
@@ -2141,6 +2216,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         ValueError
             If the model has no item features or (when loaded from a file) no `item_encoder_`; for
             item data as in `fit`.
@@ -2213,6 +2290,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         ValueError
             If ids cannot be stored (supported are str, int, float, bool, bytes, date, datetime,
             UUID, Decimal, tuples of these, and mixtures); if `backbone` or `slates` is a subclass

@@ -60,11 +60,12 @@ class EarlyStopping:
 
     Notes
     -----
-    After each sweep, user factors are computed and the held-out users are ranked for, which may
-    take longer than the sweep itself. With a judge, the sweeps before and those with its
-    preferences may both stop early. `tuning` takes place before; the resulting `iterations` is the
-    maximum number of sweeps. BPR and LMF stop after an epoch. The model after the last sweep is
-    kept, not the one with the best score. `n_iter_` is the number of sweeps.
+    After each sweep, user factors are computed and all items are ranked for the held-out users,
+    which may take longer than the sweep itself. With a judge, both the sweeps without and those
+    with its preferences may stop early. Settings are tuned beforehand; the resulting `iterations`
+    is the maximum number of sweeps. BPR and LMF stop after an epoch. The model after the last sweep
+    is kept, not the one with the best score. `n_iter_` is the number of sweeps (plus epochs for BPR
+    and LMF).
 
     Clones may share an instance, as in a search; they are then all scored on `X_val`.
 
@@ -259,8 +260,8 @@ def validation_scorer(
 ) -> ValidationScorer:
     """Make a scorer on fixed held-out rows, for callbacks.
 
-    :class:`sklearn.callback.ScoringMonitor` passes the training rows to its scorers, whose ranking
-    always improves; this scorer uses `X_val` instead.
+    :class:`sklearn.callback.ScoringMonitor` passes the training rows to its scorers, and their
+    ranking nearly always improves; this scorer uses `X_val` instead.
 
     Parameters
     ----------
@@ -286,11 +287,14 @@ def validation_scorer(
     >>> from sklearn.callback import ScoringMonitor
     >>> from sklearn_selreg import SelectiveLLMRegularizedMF
     >>> from sklearn_selreg.callback import validation_scorer
-    >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Alien"], ["cat", "Up"]]
-    >>> monitor = ScoringMonitor(scoring={"NDCG@10": validation_scorer([["bob", "Heat"]])})
-    >>> model = SelectiveLLMRegularizedMF(factors=2, iterations=3, tuning=None, random_state=0)
-    >>> model = model.set_callbacks(monitor).fit(likes)
-    >>> [row["NDCG@10"] for row in monitor.get_logs().data if row["task_name"] == "sweep"]
-    [1.0, 1.0, 1.0]
+    >>> from sklearn_selreg.datasets import make_interactions
+    >>> X = make_interactions(200, 100, 2000, random_state=0).X[["user", "item"]]
+    >>> train, held_out = X[X.index % 5 > 0], X[X.index % 5 == 0]
+    >>> monitor = ScoringMonitor(scoring={"NDCG@10": validation_scorer(held_out)})
+    >>> model = SelectiveLLMRegularizedMF(factors=8, iterations=4, tuning=None, random_state=0)
+    >>> model = model.set_callbacks(monitor).fit(train)
+    >>> sweeps = [row for row in monitor.get_logs().data if row["task_name"] == "sweep"]
+    >>> bool(sweeps[-1]["NDCG@10"] == model.score(held_out) < model.score(train))
+    True
     """
     return ValidationScorer(X_val, y_val, scoring)

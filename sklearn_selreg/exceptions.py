@@ -2,7 +2,7 @@
 
 
 class JudgeError(RuntimeError):
-    """A service refuses to answer any request: wrong key, unknown model, or no response.
+    """A service refuses requests, e.g. due to a wrong key or an unknown model, or does not respond.
 
     Examples
     --------
@@ -49,11 +49,18 @@ class CacheWarning(UserWarning):
     --------
     Ignore it, e.g. for a file that a group shares on purpose:
 
-    >>> import warnings
+    >>> import pathlib, tempfile, warnings
     >>> from sklearn_selreg.exceptions import CacheWarning
-    >>> with warnings.catch_warnings():
+    >>> from sklearn_selreg.judges import LLMJudge, Slate
+    >>> def rate(slate):
+    ...     return [0.75] * len(slate.candidates)
+    >>> with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
     ...     warnings.simplefilter("ignore", CacheWarning)
-    ...     # here a model is fitted
+    ...     path = pathlib.Path(folder, "answers.sqlite")
+    ...     path.touch(0o660)  # readable by the group
+    ...     judge = LLMJudge.from_callable(rate, name="x", version="1", cache=path)
+    ...     judge.rate([Slate(7, [1], [2, 3])])
+    [array([0.75, 0.75])]
     """
 
 
@@ -68,10 +75,16 @@ class DataWarning(UserWarning):
     Turn it into an error:
 
     >>> import warnings
+    >>> from sklearn_selreg import SelectiveLLMRegularizedMF
     >>> from sklearn_selreg.exceptions import DataWarning
+    >>> model = SelectiveLLMRegularizedMF(factors=2, item_data={"7": "SciFi", "8": "Crime"})
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("error", DataWarning)
-    ...     # here a model is fitted
+    ...     try:
+    ...         model.fit([["ann", 7], ["bob", 8]])
+    ...     except DataWarning as error:
+    ...         print(str(error).partition(" (")[0])
+    No item id of X is in item_data
     """
 
 
@@ -87,15 +100,24 @@ class JudgmentWarning(UserWarning):
     Ignore it, e.g. in a search with recorded answers, many of which match no fold:
 
     >>> import warnings
+    >>> from sklearn_selreg import SelectiveLLMRegularizedMF
     >>> from sklearn_selreg.exceptions import JudgmentWarning
+    >>> from sklearn_selreg.judges import PrecomputedJudge
+    >>> judge = PrecomputedJudge([
+    ...     {"user": "ann", "history": ["Alien"], "candidates": ["Up", "Heat"], "ratings": [0, 1]},
+    ...     {"user": "bob", "history": ["Coco"], "candidates": ["Alien"], "ratings": [1]},
+    ... ])
+    >>> model = SelectiveLLMRegularizedMF(factors=2, judge=judge, gate=None, random_state=0)
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("ignore", JudgmentWarning)
-    ...     # here a model is fitted
+    ...     model = model.fit([["ann", "Alien"], ["bob", "Heat"], ["bob", "Up"]])
+    >>> model.judge_stats_["slates"], model.judge_stats_["slates_used"]
+    (2, 1)
     """
 
 
 class BudgetWarning(JudgmentWarning):
-    """A judge's budget is, or would be, exhausted before all slates are sent.
+    """A judge's budget is, or would be, exhausted before all prompts are sent.
 
     The fit continues with the available answers. Raise `max_requests` or `max_cost`, or reduce
     `max_slates`.
@@ -105,19 +127,29 @@ class BudgetWarning(JudgmentWarning):
     Fail rather than fit with incomplete answers:
 
     >>> import warnings
+    >>> from sklearn_selreg import SelectiveLLMRegularizedMF, SlateSampler
     >>> from sklearn_selreg.exceptions import BudgetWarning
+    >>> from sklearn_selreg.judges import AnthropicJudge
+    >>> judge = AnthropicJudge(max_requests=1, cache=None)
+    >>> model = SelectiveLLMRegularizedMF(judge=judge, slates=SlateSampler(size=2))
+    >>> likes = [["ann", "Alien"], ["ann", "Heat"], ["bob", "Up"], ["bob", "Coco"]]
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("error", BudgetWarning)
-    ...     # here a model is fitted
+    ...     try:
+    ...         plan = model.plan_judging(likes)  # sends no request
+    ...     except BudgetWarning as error:
+    ...         print(str(error).partition(",")[0])
+    The plan needs 4 requests
     """
 
 
 class GateWarning(UserWarning):
-    """A judge is trusted less, or adds nothing.
+    """A judge cannot be calibrated, adds nothing, or is implausibly certain.
 
     If the gate has too little data to learn from, send more slates (`max_slates`,
-    `calibration_share`), or set ``gate=None`` to trust all preferences equally. If it found that
-    the judge adds nothing to popularity and the model, inspect the judge's ratings, or remove it.
+    `calibration_fraction`). If it found that the judge adds nothing to popularity and the model,
+    inspect the judge's ratings, or remove it. If preferences are implausibly certain, make sure
+    that the judge knows nothing but what it is shown.
 
     Examples
     --------
@@ -144,7 +176,7 @@ class ParameterWarning(UserWarning):
     >>> import warnings
     >>> from sklearn_selreg import SelectiveLLMRegularizedMF
     >>> from sklearn_selreg.exceptions import ParameterWarning
-    >>> model = SelectiveLLMRegularizedMF(factors=2, negatives="net")  # but no strengths below
+    >>> model = SelectiveLLMRegularizedMF(factors=2, negatives="net")  # but y is not given below
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
     ...     _ = model.fit([["ann", "Alien"], ["bob", "Heat"]])
@@ -160,11 +192,17 @@ class ModelVersionWarning(UserWarning):
     --------
     Turn it into an error:
 
-    >>> import warnings
-    >>> from sklearn_selreg import ModelVersionWarning
+    >>> import copy, warnings
+    >>> from sklearn_selreg import ModelVersionWarning, SelectiveLLMRegularizedMF
+    >>> model = SelectiveLLMRegularizedMF(factors=2).fit([["ann", "Alien"], ["bob", "Heat"]])
+    >>> make, arguments, state = model.__reduce_ex__(5)  # what a pickle contains
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("error", ModelVersionWarning)
-    ...     # here a model is loaded
+    ...     try:
+    ...         make(*arguments).__setstate__({**state, "_version": "0.0.1"})
+    ...     except ModelVersionWarning as error:
+    ...         print("0.0.1" in str(error))
+    True
     """
 
 

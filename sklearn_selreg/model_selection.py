@@ -26,8 +26,8 @@ class _HistorySplit(BaseCrossValidator):
     """Base of the splitters that look at each user's history.
 
     A history holds each item once, at the position of its latest interaction, and all rows of a
-    pair of user and item go to the same side. Rows of strength 0 are not interactions: they stay in
-    the training rows, unless other rows of the same pair are held out.
+    user-item pair go to the same part. Rows of strength 0 are not interactions: they stay in the
+    training rows, unless other rows of the same pair are held out.
     """
 
     user_col: Column
@@ -117,8 +117,8 @@ def _warn_of_sorted_rows(user: np.ndarray, columns: dict[str, Any]) -> None:
             end = "largest" if steps.sum() > 0 else "smallest"
             warn(
                 f"Without time_col, the last rows of a user are assumed to be the newest, but the "
-                f"rows of each user are sorted by {what}, so the {end} {what} would be held out. "
-                "Set time_col or, if times are unknown, shuffle the rows, e.g. by "
+                f"rows of each user are sorted by {what}, so the items with the {end} {what} would "
+                "be held out. Set time_col or, if times are unknown, shuffle the rows, e.g. by "
                 "X.sample(frac=1, random_state=0)."
             )
 

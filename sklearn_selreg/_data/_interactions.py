@@ -90,7 +90,6 @@ def index_interactions(
         Handling of negative strengths: raise an error, or add them to the sum of their pair. A
         pair whose sum is not positive is dropped ("net"), or keeps its sum, so that `matrix` may
         have negative entries ("keep"). Negative strengths do not make a pair newer.
-
     name : str, default="X"
         Name of the argument, for messages.
 
@@ -353,11 +352,11 @@ def _append_ids(ids, extra, what):
     new = encode(ids, extra) < 0
     if new.any() and new.all():
         warn(
-            f"No {what} id of X is in {data}: {what} ids of X look like {example_of(ids)}, "
-            f"those of {data} like {example_of(extra)}. If their types differ, convert one of "
-            "them: 1 is not '1', and a numpy array such as np.array([['ann', 1]]) holds only "
-            "strings. Numbers lose leading zeros; pd.read_csv(path, dtype=str) keeps them. The "
-            f"ids of a pandas {data} are its index, unless a column has the name of the {what} "
-            "column of X."
+            f"No {what} id of X is in {data} ({what} ids of X look like {example_of(ids)}, those "
+            f"of {data} like {example_of(extra)}). If their types differ, convert one of them to "
+            "the type of the other: 1 is not '1', and a numpy array such as "
+            "np.array([['ann', 1]]) holds only strings. Numbers lose leading zeros; "
+            "pd.read_csv(path, dtype=str) keeps them. The ids of a pandas "
+            f"{data} are its index, unless a column has the name of the {what} column of X."
         )
     return concatenate_ids(ids, extra[new]) if new.any() else ids

@@ -256,10 +256,7 @@ def _why_not_calibrated(n_slates, is_recorded):
             "These slates require users with at least 4 interactions, calibration_fraction > 0 and "
             "answers of the judge. Provide more of them"
         )
-    return (
-        f"{why}. The gate therefore cannot be calibrated and trusts no preference. {what}, or set "
-        "gate=None to trust all preferences equally."
-    )
+    return f"{why}. The gate therefore cannot be calibrated and trusts no preference. {what}."
 
 
 def _warn_of_judge(supervision, largest):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-_EXTRA = "pip install sklearn_selreg[arrow]"
+_EXTRA = "pip install pyarrow"
 
 
 def import_pyarrow(what):

@@ -193,8 +193,8 @@ def _check_appendable(model, users, rows):
     if blank.any():
         raise ValueError(
             "known='append' adds to known interactions, but from_factors was given none for "
-            f"{blank.sum()} users of X (e.g. {users[blank].tolist()[0]!r}). Pass all of their "
-            "interactions, with known='replace'."
+            f"{blank.sum()} users of X (e.g. {users[blank].tolist()[0]!r}). Pass their full "
+            "history with known='replace'."
         )
 
 
@@ -203,10 +203,11 @@ def _warn_of_replaced(users, replaced):
     if replaced.any():
         warn(
             f"{replaced.sum()} of {len(users)} users of X are already known (e.g. "
-            f"{users[replaced].tolist()[0]!r}), and X has replaced what the model knew about them: "
-            "interactions that X lacks are lost, and their items may be recommended again, as are "
-            "larger strengths, a judge's preferences and given factors. Pass known='append' to add "
-            "X to the known interactions, or known='replace' to replace them without this warning."
+            f"{users[replaced].tolist()[0]!r}), and X has replaced what the model knew about them. "
+            "Interactions that X lacks are lost, as are larger strengths, a judge's preferences "
+            "and given factors; the items of lost interactions may be recommended again. Pass "
+            "known='append' to add X to the known interactions, or known='replace' to replace them "
+            "without this warning."
         )
 
 

@@ -291,8 +291,8 @@ def read_excluded(exclude, model, users, columns):
         if exclude.ndim not in (1, 2):
             raise ValueError(
                 "exclude must be a 1-D array of item ids, or a table with a user and an item in "
-                f"each row; got {describe_shape(exclude)}. (To convert a dict of lists to such a "
-                "table: pd.Series(exclude).explode().reset_index().to_numpy().)"
+                f"each row; got {describe_shape(exclude)}. To convert a dict of lists to such a "
+                "table: pd.Series(exclude).explode().reset_index().to_numpy()."
             )
         if exclude.ndim == 1:
             check_single(exclude, "exclude")

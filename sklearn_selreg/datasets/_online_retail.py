@@ -35,7 +35,7 @@ codes must not be used as features.
 
 **Domain.** Many customers are wholesalers with long and varied histories. Descriptions are terse
 ("doggy rubber"), so purchases are more informative than what an LLM can infer from them: expect its
-preferences to add little here, but to do no harm.
+preferences to add little here.
 
 **Evaluation.** Fit only on `train`. For each user, rank all 3,659 products except the user's own in
 `train`. Tune on `valid`, report on `test`. Regimes: cold and warm users; tail: test interactions

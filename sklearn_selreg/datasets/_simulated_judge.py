@@ -29,7 +29,8 @@ class SimulatedJudge(LLMJudge):
     seed : int, default=0
         Seed of the judge's errors, >= 0.
     cache : "default", path or None, default=None
-        Where answers are stored: in the user's cache directory, in another file, or in memory.
+        Where answers are stored: in the user's cache directory, in another file, or in memory,
+        respectively.
 
     See Also
     --------

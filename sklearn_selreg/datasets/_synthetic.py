@@ -53,7 +53,7 @@ def make_interactions(
     Users and items have latent factors. Users come across items according to popularity, and accept
     those that match their tastes. A simulated judge rates any slate; its reliability is a given
     function of the length of the history that it is shown and of the popularity of the item, so
-    that a gate can be tested for finding out where the judge is right. Suitable for up to tens of
+    that one can test whether a gate finds out where the judge is right. Suitable for up to tens of
     millions of interactions.
 
     Parameters
@@ -87,7 +87,6 @@ def make_interactions(
         Seed of the data. An int gives reproducible results.
     verbose : int, default=0
         If positive, show a progress bar over the interactions.
-        Above 0: a progress bar over the interactions.
 
     Returns
     -------

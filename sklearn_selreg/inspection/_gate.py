@@ -200,7 +200,8 @@ class GateDisplay:
         if kind == "calibration" and (self.calibration is None or not len(self.calibration)):
             raise ValueError(
                 "kind='calibration' requires a calibration curve, but there is none: the gate was "
-                "fitted on too few pairs (gate.is_fallback_), or the display was created without."
+                "fitted on too few pairs (gate.is_fallback_), or the display was created "
+                "without one."
             )
         if kind == "context" and not self.cells.size:
             raise ValueError("kind='context' averages over pairs, but there are no pairs.")
@@ -290,8 +291,8 @@ def _gate_and_pairs(estimator, Z):
         raise ValueError(
             f"This {type(estimator).__name__} has no ReliabilityGate to plot: it was fitted "
             "without a judge, with gate=None or a custom gate, or without slates to calibrate the "
-            "gate on; or it was loaded from a file, which does not hold the gate. Its gate_ is "
-            f"{gate!r}."
+            "gate on; or it was loaded from a file, which does not hold the gate "
+            f"(gate_={gate!r})."
         )
     return gate, estimator.preferences_[gate.feature_names_in_.tolist()]
 

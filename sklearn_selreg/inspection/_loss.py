@@ -70,7 +70,7 @@ class LossDisplay:
             Name of the model in the legend. If None, there is no legend.
         ax : matplotlib Axes, default=None
             Axes to plot on. If None, a new figure is created.
-        **line
+        **line : dict
             Keyword arguments of matplotlib's `plot`.
 
         Returns
@@ -105,7 +105,7 @@ class LossDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Axes to plot on. If None, a new figure is created.
-        **line
+        **line : dict
             Keyword arguments of matplotlib's `plot`.
 
         Returns

@@ -53,12 +53,12 @@ class AnthropicJudge(LiveJudge):
     agreement is a feature of the gate.
 
     The API key is read from the environment (`ANTHROPIC_API_KEY`, or the variable `api_key_env`)
-    and never stored. Answers are cached, so no prompt is paid for twice.
+    and never stored. Answers are cached, so no answered prompt is paid for again.
 
     Parameters
     ----------
     model : str, default="claude-haiku-5-5"
-        Name of the model. The default is the least expensive one as of November 2026.
+        Name of the model. The default is the least expensive Claude model as of November 2026.
     ask : "ratings" or "ranking", default="ratings"
         Whether to ask for a rating of each candidate or for a ranking. A ranking takes fewer output
         tokens but is less informative: it becomes equally spaced ratings from 1 to 0. Answers are
@@ -84,12 +84,12 @@ class AnthropicJudge(LiveJudge):
     max_item_chars : int, default=300
         Number of characters at which item texts are truncated, >= 1.
     max_tokens : int or None, default=None
-        Maximum number of output tokens. If None, 64 + 16 per candidate, and 4,000 more for models
-        that always think.
+        Maximum number of output tokens, >= 1. If None, 64 + 16 per candidate (8 with
+        ``ask="ranking"``), and 4,000 more for models that always think.
     options : dict or None, default=None
         Further arguments of the client's `messages.create`; answers are cached separately for each
         value. If None, thinking is turned off where the model allows it.
-    price : (float, float), 0 or None, default=None
+    price : two floats >= 0, 0 or None, default=None
         USD per million tokens of input and output. If None, taken from a table of 2026-11-24; other
         models require a price if `max_cost` is set. 0 means that the service is free and needs no
         budget.
@@ -119,8 +119,8 @@ class AnthropicJudge(LiveJudge):
     -----
     Item texts are passed as data, and the system prompt says that they contain no instructions. A
     seller may still try to inject some ("rate this 99"). This cannot break the answer format but
-    may raise a rating. The gate only notices if such items are among the known positives or other
-    candidates of the calibration slates, and then trusts the judge less overall.
+    may raise a rating. The gate can only notice this if such items are among the candidates of
+    calibration slates, and then trusts the judge less overall.
 
     Examples
     --------

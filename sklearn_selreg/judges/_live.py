@@ -72,9 +72,40 @@ class LiveJudge(CachedJudge):
     ----------
     model : str
         Name of the model in the service's API.
-    ask, max_requests, max_cost, cache, concurrency, n_orders, max_item_chars, max_tokens, \
-options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
-        See :class:`AnthropicJudge`.
+    ask : "ratings" or "ranking", default="ratings"
+        See :class:`AnthropicJudge`, as for the following parameters.
+    max_requests : int or None, default=None
+        Maximum number of requests, >= 0. Either this or `max_cost` is required, except with
+        ``price=0``.
+    max_cost : float or None, default=None
+        Maximum cost in USD, >= 0.
+    cache : "default", path or None, default="default"
+        Where to store answers, spending and statistics; None means in memory.
+    concurrency : int, default=8
+        Maximum number of concurrent requests, >= 1.
+    n_orders : int, default=2
+        Number of candidate orders per slate, >= 1.
+    max_item_chars : int, default=300
+        Number of characters at which item texts are truncated, >= 1.
+    max_tokens : int or None, default=None
+        Maximum number of output tokens, >= 1. If None, 64 + 16 per candidate (8 with
+        ``ask="ranking"``).
+    options : dict or None, default=None
+        Further arguments of a request, for use by `_send`.
+    price : two floats >= 0, 0 or None, default=None
+        USD per million tokens of input and output. If None, taken from `_prices`.
+    timeout : float, default=60
+        Seconds to wait for an answer, >= 0.
+    max_retries : int, default=6
+        Number of retries after temporary failures, >= 0.
+    max_wait : float, default=300
+        Seconds to wait for a service that is down, >= 0.
+    base_url : str or None, default=None
+        Address of the service, for use by `_make_client`.
+    api_key_env : str or None, default=None
+        Environment variable with the API key.
+    verbose : int, default=0
+        If positive, show a progress bar.
 
     See Also
     --------
@@ -87,7 +118,7 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
 
     >>> import json, urllib.error, urllib.request
     >>> from contextlib import nullcontext
-    >>> from sklearn_selreg.judges import LiveJudge, Reply, Slate, TransientError
+    >>> from sklearn_selreg.judges import JudgeError, LiveJudge, Reply, Slate, TransientError
     >>> class MyService:
     ...     def __init__(self, key):
     ...         self.headers = {"authorization": f"Bearer {key}"}
@@ -104,8 +135,12 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
     ...         try:
     ...             with urllib.request.urlopen(request, timeout=self.timeout) as response:
     ...                 answer = json.load(response)
-    ...         except urllib.error.URLError as error:
-    ...             raise TransientError(str(error), billed=True) from None
+    ...         except urllib.error.HTTPError as error:
+    ...             if error.code < 500 and error.code not in (408, 429):  # e.g. a wrong key
+    ...                 raise JudgeError(f"{error}.") from None
+    ...             raise TransientError(f"{error}.", billed=True) from None
+    ...         except OSError as error:  # no connection, or no answer in time
+    ...             raise TransientError(f"{error}.", billed=True) from None
     ...         return Reply(answer["text"], None, answer["tokens_in"], answer["tokens_out"])
     >>> judge = MyJudge("small", max_cost=1.0, cache=None, base_url="http://localhost:8000")
     >>> judge.estimate_cost([Slate(7, ["Alien"], ["Aliens", "Heidi"])]).requests
@@ -315,8 +350,9 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
         n_bytes = len(self._request_text(slate).encode("utf-8", "replace"))
         if n_bytes > _LONGEST_PROMPT:
             raise ValueError(
-                f"A prompt has {n_bytes} bytes, more than the maximum of {_LONGEST_PROMPT}: show "
-                f"fewer items or decrease max_item_chars={self.max_item_chars}."
+                f"A prompt has {n_bytes} bytes, more than the maximum of {_LONGEST_PROMPT}: reduce "
+                "the number of candidates (slates__size) or "
+                f"max_item_chars={self.max_item_chars}."
             )
         # A token is at least one byte.
         return self._nano_cost(n_bytes + _OVERHEAD_TOKENS, self._most_output(slate))
@@ -369,7 +405,7 @@ options, price, timeout, max_retries, max_wait, base_url, api_key_env, verbose
                     self._work(run)
         totals = cache.totals()
         _log.info(
-            "%s: %d of %d prompts answered. Spent with this cache: %d requests%s.",
+            "%s: %d of %d prompts answered. Total with this cache: %d requests%s.",
             self.model,
             len(run.found),
             len(todo),

@@ -61,28 +61,49 @@ class OpenAIJudge(LiveJudge):
     ----------
     model : str
         Name of the model in the server's API.
-    ask, max_requests, max_cost, cache, concurrency, n_orders, max_item_chars
-        See :class:`AnthropicJudge`.
+    ask : "ratings" or "ranking", default="ratings"
+        See :class:`AnthropicJudge`, as for the following parameters.
+    max_requests : int or None, default=None
+        Maximum number of requests, >= 0. Either this or `max_cost` is required, except with
+        ``price=0``.
+    max_cost : float or None, default=None
+        Maximum cost in USD, >= 0.
+    cache : "default", path or None, default="default"
+        Where to store answers, spending and statistics; None means in memory.
+    concurrency : int, default=8
+        Maximum number of concurrent requests, >= 1.
+    n_orders : int, default=2
+        Number of candidate orders per slate, >= 1.
+    max_item_chars : int, default=300
+        Number of characters at which item texts are truncated, >= 1.
     max_tokens : int or None, default=None
-        Maximum number of output tokens. If None, 64 + 16 per candidate, and 4,000 more for OpenAI's
-        own models, which may think first. Thinking models on other servers need a larger value.
+        Maximum number of output tokens, >= 1. If None, 64 + 16 per candidate (8 with
+        ``ask="ranking"``), and 4,000 more for OpenAI's own models, which may think first. Thinking
+        models on other servers need a larger value.
     options : dict or None, default=None
         Further arguments of the client's `chat.completions.create`, such as
         ``{"temperature": 0}``; answers are cached separately for each value.
     json_schema : bool, default=True
         Whether to constrain answers by a JSON schema. Dropped automatically if the server does not
         support it.
-    price, timeout, max_retries, max_wait
-        See :class:`AnthropicJudge`. Prices of some OpenAI models are known; for others, `max_cost`
-        requires `price`. A free server of your own needs no budget with ``price=0``.
+    price : two floats >= 0, 0 or None, default=None
+        USD per million tokens of input and output. If None, prices of some OpenAI models are known;
+        for others, `max_cost` requires `price`. A free server of your own needs no budget with
+        ``price=0``.
+    timeout : float, default=60
+        Seconds to wait for an answer, >= 0.
+    max_retries : int, default=6
+        Number of retries after temporary failures, >= 0.
+    max_wait : float, default=300
+        Seconds to wait for a service that is down, >= 0.
     base_url : str or None, default=None
         Address of the server, such as ``"http://localhost:8000/v1"``. If None, the environment
         variable `OPENAI_BASE_URL`, else OpenAI's own.
     api_key_env : str or None, default=None
         Environment variable with the API key. If None, `OPENAI_API_KEY` for OpenAI's own address
         and no key for others.
-    verbose
-        See :class:`AnthropicJudge`.
+    verbose : int, default=0
+        If positive, show a progress bar with the cost so far and the remaining time.
 
     See Also
     --------

@@ -371,7 +371,7 @@ class AskingRun:
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= _GIVE_UP:
                 self.error = JudgeError(
-                    f"{self.judge.model} does not respond: {_GIVE_UP} prompts failed "
+                    f"{self.judge.model} does not respond: {_GIVE_UP} prompts in a row failed "
                     f"{self.judge.max_retries + 1} times each. Last failure: {message} Answers so "
                     "far are in the cache; try again later."
                 )

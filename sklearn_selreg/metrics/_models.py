@@ -104,7 +104,8 @@ def warn_of_unknown_ids(held_out, rows, columns, known_users, known_items):
         held_out.users[rows < 0],
         len(held_out.users),
         known_users,
-        "they are ranked for as the mean user. If the rows are sorted by user, shuffle the splits",
+        "they get the ranking of the mean user. If the rows are sorted by user, use splits with "
+        "shuffle=True",
         tolerated="half",
     )
     warn_of_unknown(

@@ -37,8 +37,7 @@ class RankingReport(pd.DataFrame):
         With list metrics, one row per user: `user`; `novelty` and `diversity` of the list; the mean
         `popularity` of its items and, as `profile_popularity`, of the user's training items, both
         as fractions of the users; `items`, an int array of the k best positions in `catalog`,
-        padded with -1.
-        where there are fewer.
+        padded with -1 where there are fewer.
 
     Notes
     -----
@@ -158,7 +157,7 @@ def ranking_report(
 
     A user's candidates are all items of the catalog except those of the user in `train` or
     `exclude`; the user's items in `X` are always candidates. Items of `X` with `y > 0` are
-    relevant; all other candidates are negatives.
+    relevant (but see Notes on regimes); all other candidates are negatives.
 
     Parameters
     ----------
@@ -183,7 +182,7 @@ def ranking_report(
         Interactions that the model was fitted on. If None, those kept by a fitted
         :class:`~sklearn_selreg.SelectiveLLMRegularizedMF`. Every row of a table counts as a
         positive: omit `train` if the model was fitted on returns (``negatives="net"``) and keeps
-        its interactions; otherwise returned items would count as owned.
+        its interactions; otherwise items that were returned would count as owned.
     cohort : Series or dict, default=None
         Mapping from user id to `"cold"` or `"warm"`; users without an entry are in neither regime.
         If None, users with fewer than 3 items in `train` are cold.
@@ -216,10 +215,10 @@ def ranking_report(
     Returns
     -------
     RankingReport
-        A DataFrame. Rows: `overall`; `cold` and `warm` users; `tail` and `new` (cold-start) items,
-        which have at most 3 users and no user in `train`; then the segments. Columns: the metrics,
-        e.g. `NDCG@k`, `recall@k`, `AUC` (NaN for an empty regime); the number of `users` and
-        `interactions`; and of the latter, the number `outside` the catalog.
+        A DataFrame. Rows: `overall`; `cold` and `warm` users; items with at most 3 users (`tail`)
+        and with none (`new`) in `train`; then the segments. Columns: the metrics, e.g. `NDCG@k`,
+        `recall@k`, `AUC` (NaN for an empty regime); the number of `users` and `interactions`; and
+        of the latter, the number `outside` the catalog.
 
     Raises
     ------
@@ -336,7 +335,7 @@ def warn_if_fitted(task):
     n_pairs = len(task.pairs)
     if task.n_fitted > n_pairs / 2:
         warn(
-            f"{task.n_fitted} of {n_pairs} interactions to evaluate on are training interactions, "
+            f"{task.n_fitted} of {n_pairs} held-out interactions are also in the training data, "
             "so the report shows how well they are memorized, not how good recommendations are. "
             "Hold out rows, e.g. with the splitters of sklearn_selreg.model_selection."
         )

@@ -315,7 +315,7 @@ def test_early_stopping_checks_before_anything_is_done(world):
 
 
 def test_early_stopping_says_what_it_cannot_do(world):
-    with pytest.warns(DataWarning, match="are training interactions"):
+    with pytest.warns(DataWarning, match="are also in the training data"):
         make(world).set_callbacks(EarlyStopping(world.train)).fit(world.train)
     unfit = EarlyStopping(world.test, scoring=auc_scorer(regime="new"))
     with pytest.warns(DataWarning, match="is NaN"), pytest.raises(ValueError, match="returned NaN"):

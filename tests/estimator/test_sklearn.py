@@ -269,7 +269,7 @@ SCORING = {
     ],
     ids=["grid", "random", "halving"],
 )
-@pytest.mark.filterwarnings("ignore:.* are training interactions:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* are also in the training data:UserWarning")
 def test_searches_over_pipelines(likes, frame, search):
     X = frame(likes.to_dict("list"))
     model = named()

@@ -1075,7 +1075,7 @@ def test_what_is_asked_and_spent_is_logged_without_secrets(server, caplog, batch
     told = [record for record in caplog.records if record.name == "sklearn_selreg"]
     info = "\n".join(r.getMessage() for r in told if r.levelname == "INFO")
     assert "claude-haiku-5-5: sending 6 prompts." in info
-    assert f"6 of 6 prompts answered. Spent with this cache: {6 + (not batch)} requests" in info
+    assert f"6 of 6 prompts answered. Total with this cache: {6 + (not batch)} requests" in info
     assert f"${judge.stats_['cost']:.4f}" in info
     assert (
         "Sent batch" if batch else f"Attempt 1 failed: {server.url} returned status 429"

@@ -94,7 +94,7 @@ def test_pipelines_and_searches_are_seen_through(rows, model):
         assert auc_scorer(regime="cold")(fitted, X) == expected.loc["cold", "AUC"]
 
 
-@pytest.mark.filterwarnings("ignore:.* are training interactions:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* are also in the training data:UserWarning")
 def test_sparse_fits_are_remembered(rows):
     matrix = pd.crosstab(rows[0]["user"], rows[0]["item"]).to_numpy()
     matrix = sp.csr_matrix(matrix)
