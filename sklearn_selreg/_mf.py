@@ -2346,6 +2346,15 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
     # Pickle-free formats such as skops ask for the state: it equals the content of a file of
     # `save`, numpy arrays and text only. Pickle and copies keep everything.
 
+    def __copy__(self):
+        # A copy shares the factors, which refine then copies instead of changing them in place.
+        model = getattr(self, "_fitted", None)
+        if model is not None and model.given is not None:
+            self._fitted = replace(model, given=replace(model.given, is_shared=True))
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
     def __getstate__(self):
         return plain_state(self, __version__)
 

@@ -109,7 +109,7 @@ def fold_in_users(model, added, known, time_col, described=None):
     model = replace(
         model,
         as_of_fit=as_of_fit,
-        given=None if model.given is None else GivenFactors(),  # its rows may be replaced
+        given=model.given and GivenFactors(is_shared=model.given.is_shared),  # rows are replaced
     )
     return _place(model, added.users, rows, factors, after, features)
 

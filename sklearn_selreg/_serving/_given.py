@@ -45,9 +45,22 @@ class GivenFactors:
     Attributes
     ----------
     replaced : tuple of Replaced
+    is_shared : bool
+        Whether a copy of the model may use the same arrays, so that they must not be changed.
     """
 
     replaced: tuple = ()
+    is_shared: bool = False
+
+    def of_copies(self, copies):
+        """Return this state for copied arrays; `copies` has pairs (array, copy)."""
+        copied = {id(array): copy for array, copy in copies}
+        return GivenFactors(
+            tuple(
+                Replaced(copied.get(id(part.array), part.array), part.rows, part.values)
+                for part in self.replaced
+            )
+        )
 
     @contextmanager
     def as_given(self):

@@ -18,6 +18,7 @@ from .._judging._slates import contains
 from .._judging._standing import rank_items
 from .._judging._supervision import stats_without_opinion, supervise
 from .._serving._given import GivenFactors, Replaced
+from .._serving._user_table import UserTable
 from ._fitting import Trained
 from ._located import with_interactions
 from ._sweeps import SweepWatch
@@ -82,6 +83,8 @@ def train_given(model, answers, located, settings):
     -------
     trained : Trained
     """
+    if model.given.is_shared:
+        model = _with_own_arrays(model)
     with model.given.as_given():
         model = with_interactions(model, located)
         if answers.judged is None:
@@ -110,6 +113,19 @@ def train_given(model, answers, located, settings):
     # Whatever was computed on demand from the factors is outdated.
     model = replace(model, given=given, user_table=replace(model.user_table), item_cache={})
     return Trained(model, supervision, supervision.stats, losses, n_sweeps)
+
+
+def _with_own_arrays(model):
+    """Copy the factors of a model that shares them with a copy of it."""
+    users, items = model.user_factors.copy(), model.item_factors.copy()
+    given = model.given.of_copies([(model.user_factors, users), (model.item_factors, items)])
+    table = UserTable(
+        ids=model.users,
+        factors=users,
+        histories=model.histories,
+        features=model.user_features,
+    )
+    return replace(model, user_table=table, item_factors=items, given=given, item_cache={})
 
 
 def _supervise(model, answers, located, settings):

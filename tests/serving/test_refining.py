@@ -1,5 +1,6 @@
 """Refining of factors fitted elsewhere."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -11,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_selreg import ALS, SelectiveLLMRegularizedMF, SlateSampler
 from sklearn_selreg._data._interactions import index_interactions
 from sklearn_selreg.exceptions import GateWarning
-from sklearn_selreg.judges import LLMJudge, PrecomputedJudge
+from sklearn_selreg.judges import ContentJudge, LLMJudge, PrecomputedJudge
 
 N_USERS, N_ITEMS, N_GROUPS, K = 200, 60, 4, 8
 SETTINGS = {"regularization": 2.0, "alpha": 10.0}
@@ -264,3 +265,33 @@ def test_what_cannot_be_refined(given, X, judge):
         make(given, factors=9)
     with pytest.raises(ValueError, match="from_factors"):
         make(given).explain("u007", 3)
+
+
+def test_refining_a_copy_or_its_original_leaves_the_other_as_it_was():
+    rng = np.random.default_rng(0)
+    factors = [rng.normal(size=(n, 6)).astype(np.float32) * 0.3 for n in (300, 40)]
+    likes = [(u, i) for u in range(300) for i in rng.choice(40, 6, replace=False)]
+    kinds = rng.choice(["war", "love", "space", "cats"], 40)
+    model = SelectiveLLMRegularizedMF.from_factors(
+        np.arange(300), np.arange(40), *factors,
+        interactions=likes, alpha=10.0, regularization=1.0, judge=ContentJudge(),
+        item_data=dict(enumerate(kinds)), gate=None, llm_weight=2.0, random_state=0,
+    )  # fmt: skip
+    given = model.user_factors_.copy(), model.item_factors_.copy()
+    copied = copy.copy(model)
+    refined = copy.copy(model).refine()
+    for untouched in (model, copied):
+        np.testing.assert_array_equal(untouched.user_factors_, given[0])
+        np.testing.assert_array_equal(untouched.item_factors_, given[1])
+    assert np.abs(refined.item_factors_ - given[1]).max() > 0.001
+    # Each starts from the given factors, also after others were refined, and again.
+    expected = refined.user_factors_.copy(), refined.item_factors_.copy()
+    for other in (model.refine(), model.refine(), copied.refine(), copy.copy(refined).refine()):
+        np.testing.assert_array_equal(other.user_factors_, expected[0])
+        np.testing.assert_array_equal(other.item_factors_, expected[1])
+    # What is computed once from the factors is that of the model's own.
+    guest = [[1000, item] for item in (3, 9, 17)]
+    fresh = copy.deepcopy(model).fold_in(guest)
+    np.testing.assert_allclose(
+        model.fold_in(guest).user_factors_[-1], fresh.user_factors_[-1], atol=1e-6
+    )
