@@ -709,7 +709,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         if not is_auto(power) and power > _LARGEST_RECENCY_POWER:
             warn(
                 f"recency_power={power!r} leaves hardly more than the newest interaction of each "
-                f"user: the second newest counts 1/{2**power:.0f} as much. Use a value below 2.",
+                f"user: the second newest counts 1/2**{power:g} as much. Use a value below 2.",
                 ParameterWarning,
             )
 

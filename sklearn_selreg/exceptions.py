@@ -54,9 +54,10 @@ class CacheWarning(UserWarning):
     >>> from sklearn_selreg.judges import LLMJudge, Slate
     >>> def rate(slate):
     ...     return [0.75] * len(slate.candidates)
-    >>> with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    >>> folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    >>> with folder, warnings.catch_warnings():
     ...     warnings.simplefilter("ignore", CacheWarning)
-    ...     path = pathlib.Path(folder, "answers.sqlite")
+    ...     path = pathlib.Path(folder.name, "answers.sqlite")
     ...     path.touch(0o660)  # readable by the group
     ...     judge = LLMJudge.from_callable(rate, name="x", version="1", cache=path)
     ...     judge.rate([Slate(7, [1], [2, 3])])

@@ -113,7 +113,7 @@ class NoCompletion(TransientError):
 
     def __init__(self, address, body, advice=""):
         said = as_sentence(server_message(body).strip() or "an empty body")
-        message = f"The reply of {address} has status 200 but is not a completion: {said} {advice}"
+        message = f"{address} returned status 200 and no completion: {said} {advice}"
         super().__init__(message.rstrip(), billed=True)
 
 

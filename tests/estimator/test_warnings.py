@@ -133,7 +133,7 @@ def test_warnings_point_at_the_users_line_through_pipelines_and_searches():
 
 
 def test_evaluating_on_fitted_rows_is_told(model):
-    with pytest.warns(UserWarning, match="40 of 40 interactions to evaluate on are training"):
+    with pytest.warns(UserWarning, match="40 of 40 held-out interactions are also in the training"):
         ranking_report(model, X)
     half = pd.concat([X[:2], HELD_OUT])
     # Searches compare scores on test and training rows.

@@ -64,7 +64,7 @@ def test_a_gateway_that_is_down_leaves_nothing_behind(server, tmp_path):
     slates = make_slates(4)
     server.configure(faults={"html": 1.0})
     judge = local(server, cache=tmp_path / "c", max_retries=0)
-    message = f"{re.escape(server.url)}/v1 has status 200.*Check base_url"
+    message = f"{re.escape(server.url)}/v1 returned status 200.*Check base_url"
     with pytest.raises(JudgeError, match=message):
         judge.rate(slates)
     assert judge.stats_.get("answers", 0) == 0
