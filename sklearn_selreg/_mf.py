@@ -1258,7 +1258,7 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
         if self._supervision is None or not isinstance(self.gate_, ReliabilityGate):
             raise AttributeError(
                 "judge_summary_ is not available: the model was fitted without a judge, with "
-                "gate=None or a custom gate, or without slates to calibrate the gate on; or it was "
+                "gate=None or a custom gate, or with a judge that rated nothing; or it was "
                 "loaded from a file, which does not hold preferences."
             )
         return self._supervision.summary()

@@ -31,6 +31,10 @@ _WRITTEN_VECTOR = r"(?s)\s*[\[(](?=.*[.e])[-+.,\d\se]+[\])]\s*"
 # Prices such as "12,50", without currency or thousands separator.
 _PRICE = re.compile(r"\s*[-+]?(\d+),\d{2}\s*")
 _PRICE_OR_WHOLE = r"\s*[-+]?\d+(?:,\d{2})?\s*"
+# Dates such as "2026-11-28", "28.11.2026" and "11/28/26 10:30", and numbers such as "12,5".
+_DATE = r"\s*(?:\d{4}-\d\d?-\d\d?(?:[T ].*)?|\d\d?([./-])\d\d?\1\d{2,4}(?: .*)?)\s*"
+_COMMA_NUMBER = r"\s*[-+]?\d{1,3}(?:\.\d{3})*,\d{1,2}\s*"
+_MOSTLY = 0.5
 # Without any of these, numbers may be codes or lists of codes.
 _SIGNS_OF_POINT, _SIGNS_OF_COMMA = r"[.,$€£¥%A-Z]", r"\..*,|[$€£¥%A-Z]"
 # Text is a category if repeated values fill at least this fraction of the rows.
@@ -119,6 +123,8 @@ def _column_kind(values, min_count):
     written = _written_kind(strings, common) if content == "text" else None
     if written is not None:
         return written
+    if content == "text":
+        _warn_of_form(strings.dropna(), strings.name)
     if is_identifier(values):
         return ColumnKind("dropped", "identifiers")
     if content in ("number", "date"):
@@ -141,15 +147,33 @@ def _written_kind(strings, common):
     if _all_match(_WRITTEN_VECTOR, strings.dropna()):
         return ColumnKind("dropped", "vectors written as text: parse them by .map(json.loads)")
     separator, decimal = _separator(strings, common), _decimal_separator(strings)
-    if separator == "," and decimal is None and _are_mostly_prices(strings.dropna()):
+    present = strings.dropna()
+    looks_decimal = _are_mostly_prices(present) or present.str.fullmatch(_COMMA_NUMBER).all()
+    if separator == "," and decimal is None and looks_decimal:
         warn(
             f"Column {strings.name!r} looks like numbers with decimal commas, but is read as lists "
-            "of numbers, because not all of its values have this form. If they are numbers, "
+            "of numbers, because its values could also be codes. If they are numbers, "
             "convert the column first, e.g. by .str.replace(',', '.').astype(float)."
         )
     if decimal is not None and not (separator == "," and _are_codes_of_three(strings)):
         return ColumnKind(_category_or_number(strings), decimal)
     return None if separator is None else ColumnKind("list", separator)
+
+
+def _warn_of_form(strings, name):
+    """Warn about text that looks like dates, or like numbers that cannot be told from codes."""
+    if _all_match(_DATE, strings):
+        warn(
+            f"Column {name!r} looks like dates, but is text (e.g. {strings.iloc[0]!r}), and is not "
+            "read as dates. Convert it first, e.g. with pandas.to_datetime; pass dayfirst=True if "
+            "the day comes first."
+        )
+    elif strings.str.fullmatch(_COMMA_NUMBER).mean() > _MOSTLY:
+        warn(
+            f"Column {name!r} looks like numbers with decimal commas (e.g. {strings.iloc[0]!r}), "
+            "but not clearly enough to be read as such. If they are numbers, convert the column "
+            "first, e.g. by .str.replace(',', '.').astype(float)."
+        )
 
 
 def _category_or_number(strings):

@@ -108,6 +108,11 @@ class Supervision:
 
     def _summary(self):
         """Summary by the gate of what the judge adds, on a subsample of many slates."""
+        if self.is_undecided and not self.stats["pairs"]:
+            return (
+                "The judge could not be checked against known interactions, and prefers none of "
+                "the other items to another."
+            )
         if self.is_undecided:
             return (
                 "The judge could not be checked against known interactions, so none of its "
@@ -265,7 +270,7 @@ def _warn_of_judge(supervision, largest):
     `largest` is the largest weight.
     """
     gate, n_pairs = supervision.gate, supervision.stats["pairs"]
-    if gate is None or getattr(gate, "is_fallback_", False):
+    if supervision.is_undecided or getattr(gate, "is_fallback_", False):
         return  # warned about already
     found = f"{gate.summary()} " if isinstance(gate, ReliabilityGate) else ""
     if supervision.stats["pairs_weighted"]:

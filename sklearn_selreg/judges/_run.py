@@ -69,7 +69,7 @@ class AskingRun:
         self._lock = threading.Lock()
         self._throttle = Throttle(judge.concurrency)
         self._outage = Outage(judge.max_wait)
-        self._told_pause = False
+        self._told_pause = 0.0  # longest pause that was reported, in seconds
         self.progress = Progress(
             f"asking {judge.model}", len(todo), unit="prompt", verbose=judge.verbose
         )
@@ -250,10 +250,10 @@ class AskingRun:
             before_retry()
 
     def _tell_waiting(self):
-        """Warn once while waiting for an unavailable service, or for one that asks for a pause."""
+        """Warn while waiting for an unavailable service, or for one that asks for a long pause."""
         pause = self._throttle.pause_left
-        if pause > _TELL_AFTER and not self._told_pause:
-            self._told_pause = True
+        if pause > max(_TELL_AFTER, 2 * self._told_pause):
+            self._told_pause = pause
             warn(
                 f"{self.judge.model} asks for a pause of {pause:.0f} s (Retry-After). Answers so "
                 "far are stored: to stop now and resume later, interrupt and run this again.",

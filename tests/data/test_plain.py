@@ -499,6 +499,7 @@ def test_prices_are_numbers(rng, write):
         [f"00{k % 9},10{k % 7}" for k in range(N)],
     ],
 )
+@pytest.mark.filterwarnings("ignore:Column 'x' looks like numbers")  # they could be
 def test_texts_that_are_no_prices(values):
     frame = pd.DataFrame({"x": values, "kind": ["a", "b"] * (N // 2)})
     assert AutoItemEncoder().fit(frame).column_kinds_["x"] != "number"
@@ -625,3 +626,25 @@ def test_lists_of_codes_are_neither_prices_nor_noticed():
         warnings.simplefilter("error")
         encoder = AutoItemEncoder().fit(pd.DataFrame({"codes": written}))
     assert encoder.column_kinds_ == {"codes": "list"}
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%y %H:%M", "%Y-%m-%dT%H:%M:%S"])
+@pytest.mark.parametrize("n_rows", [60, 1000])
+def test_dates_written_as_text_are_reported(form, n_rows):
+    days = np.random.default_rng(0).permutation(3000)[:n_rows]
+    dates = pd.Timestamp("2010-01-01") + pd.to_timedelta(days, "D")
+    frame = pd.DataFrame({"kind": ["a", "b"] * (n_rows // 2), "released": dates.strftime(form)})
+    with pytest.warns(UserWarning, match="'released' looks like dates, .*to_datetime.*dayfirst"):
+        AutoItemEncoder().fit(frame)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AutoItemEncoder().fit(frame.assign(released=dates))
+
+
+@pytest.mark.parametrize("n_rows", [60, 1000])
+def test_decimal_commas_that_could_be_codes_are_reported(n_rows):
+    rating = np.random.default_rng(0).uniform(10, 99, n_rows)
+    texts = [f"{x:.2f}".replace(".", ",") for x in rating]
+    frame = pd.DataFrame({"kind": ["a", "b"] * (n_rows // 2), "rating": texts})
+    with pytest.warns(UserWarning, match="'rating' looks like numbers with decimal commas"):
+        AutoItemEncoder().fit(frame)

@@ -1030,6 +1030,8 @@ def test_equal_ratings_are_named_as_what_keeps_the_gate_from_learning(world):
 
     with pytest.warns(GateWarning, match="In all 18 calibration slates, .* equal ratings"):
         fit_function(world, constant)
+    with pytest.warns(GateWarning, match="There are no preferences"):
+        fit_function(world, constant, gate=None)
     with pytest.warns(GateWarning, match="No calibration .* calibration_fraction > 0"):
         fit_function(world, constant, slates__calibration_fraction=0.0)
 
