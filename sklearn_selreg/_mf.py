@@ -969,7 +969,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
             penalty is `regularization` for any n.
         copy : bool, default=True
             If False, float32 arrays are not copied, and :meth:`refine` modifies them in place. A
-            file mapped by ``np.load(path, mmap_mode="c")`` is not modified.
+            file mapped by ``np.load(path, mmap_mode="c")`` is not modified. Do not change the
+            arrays yourself: results that are computed once from them would not follow.
         **parameters
             Parameters of the estimator. Set `regularization` and `alpha` to the values that the
             factors were trained with: they are used to fold in users, by ALS with `missing_power`,
@@ -1060,7 +1061,8 @@ class SelectiveLLMRegularizedMF(DisplayMixin, CallbackSupportMixin, BaseEstimato
 
         Only the rows of judged users and items change, and a proximal term keeps them near the
         given ones: time and memory grow with the judged slates and with X, not with the catalog.
-        Repeated calls start from the given factors.
+        Repeated calls start from the given factors; after :meth:`fold_in`, `save` and `load` these
+        are the refined ones. A ``copy.copy`` of the model is not affected.
 
         Parameters
         ----------
