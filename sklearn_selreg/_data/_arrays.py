@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import suppress
 from typing import Any
 
@@ -67,7 +68,8 @@ def as_numeric(values: np.ndarray, kinds: str, label: str) -> np.ndarray:
     if values.dtype == object:
         values = to_numpy(pd.Series(values).infer_objects())
     if values.dtype == object and "M" in kinds and pd.api.types.infer_dtype(values) == "datetime":
-        with suppress(TypeError, ValueError):  # outside the range of nanoseconds
+        with suppress(TypeError, ValueError), warnings.catch_warnings():  # out of range
+            warnings.simplefilter("ignore")  # times with a zone become UTC, as they should
             values = np.array([np.datetime64(value, "us") for value in values])
     if values.dtype.kind not in kinds:
         is_text = values.dtype.kind in "OSTU" and pd.api.types.infer_dtype(values) == "string"

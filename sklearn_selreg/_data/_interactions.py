@@ -263,6 +263,9 @@ def _name_positions(positions, ids, length, name):
     """Return the ids at the given positions, or the positions if there are no ids."""
     if ids is None:
         return positions
+    if isinstance(ids, list | tuple) and not any(isinstance(value, list) for value in ids):
+        # An array would turn ["ann", 1] into text, and tuples into rows.
+        ids = pd.Series(np.fromiter(ids, dtype=object, count=len(ids))).infer_objects()
     ids = to_numpy(ids)
     if ids.shape != (length,):
         what = "row" if name == "users" else "column"

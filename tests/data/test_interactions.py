@@ -888,3 +888,26 @@ def test_names_of_the_wrong_number():
         interactions_from_sparse(matrix, users=[1, 2, 3])
     with pytest.raises(ValueError, match=r"items must have one id for each of the 3 columns"):
         interactions_from_sparse(matrix, items=[[1, 2, 3]])
+
+
+def test_interactions_from_sparse_keeps_the_types_of_ids():
+    matrix = sp.csr_array(np.eye(2))
+    X, _ = interactions_from_sparse(matrix, users=["ann", 1], items=[("a", 1), ("b", 2)])
+    assert X.tolist() == [["ann", ("a", 1)], [1, ("b", 2)]]
+    X, _ = interactions_from_sparse(matrix, users=[7, 8], items=(1, 2))
+    assert X.dtype == np.int64
+
+
+def test_times_with_different_zones_are_read_without_a_warning_for_each():
+    hours = [datetime.timedelta(hours=k) for k in (0, 2)]
+    zones = [datetime.timezone(hour) for hour in hours]
+    times = [datetime.datetime(2026, 1, 1, 12 + k, tzinfo=zones[k % 2]) for k in range(4)]
+    X = pd.DataFrame(
+        {"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "time": pd.Series(times, dtype=object)}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = index_interactions(X, user_col="user", item_col="item", time_col="time")
+    utc = [time.astimezone(datetime.timezone.utc).hour for time in times]  # 12, 11, 14, 13
+    newest = [utc[0] > utc[1], utc[2] > utc[3]]
+    assert [bool(rank == 0) for rank in found.recency_rank[::2]] == newest
