@@ -127,5 +127,5 @@ except ImportError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    expected = "recommend_batches needs pyarrow, which is not installed: pip install sklearn_selreg"
+    expected = "recommend_batches needs pyarrow, which is not installed: pip install pyarrow"
     assert done.stdout.startswith(expected), done.stderr
