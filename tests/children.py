@@ -46,8 +46,8 @@ class Child:
         os.kill(self._process.pid, signal)
 
     def kill(self):
-        """Kill the process, as by `kill -9`, and wait for its end."""
-        self.send(signal.SIGKILL)
+        """Kill the process, as by `kill -9`, and wait for its end; it may have ended already."""
+        self._process.kill()
         self._process.join()
 
     def finish(self, timeout=300):
