@@ -7,7 +7,6 @@ Only on POSIX.
 import atexit
 import multiprocessing
 import os
-import signal
 import sys
 from multiprocessing.connection import wait
 
