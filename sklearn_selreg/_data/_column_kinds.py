@@ -124,7 +124,7 @@ def _column_kind(values, min_count):
     if written is not None:
         return written
     if content == "text":
-        _warn_of_form(strings.dropna(), strings.name)
+        _warn_of_form(strings.dropna())
     if is_identifier(values):
         return ColumnKind("dropped", "identifiers")
     if content in ("number", "date"):
@@ -147,33 +147,36 @@ def _written_kind(strings, common):
     if _all_match(_WRITTEN_VECTOR, strings.dropna()):
         return ColumnKind("dropped", "vectors written as text: parse them by .map(json.loads)")
     separator, decimal = _separator(strings, common), _decimal_separator(strings)
-    present = strings.dropna()
-    looks_decimal = _are_mostly_prices(present) or present.str.fullmatch(_COMMA_NUMBER).all()
-    if separator == "," and decimal is None and looks_decimal:
-        warn(
-            f"Column {strings.name!r} looks like numbers with decimal commas, but is read as lists "
-            "of numbers, because its values could also be codes. If they are numbers, "
-            "convert the column first, e.g. by .str.replace(',', '.').astype(float)."
-        )
+    if separator == "," and decimal is None and _may_be_decimal(strings.dropna()):
+        _warn_of_commas(strings, "is read as lists, because its values could also be codes")
     if decimal is not None and not (separator == "," and _are_codes_of_three(strings)):
         return ColumnKind(_category_or_number(strings), decimal)
     return None if separator is None else ColumnKind("list", separator)
 
 
-def _warn_of_form(strings, name):
+def _warn_of_form(strings):
     """Warn about text that looks like dates, or like numbers that cannot be told from codes."""
     if _all_match(_DATE, strings):
         warn(
-            f"Column {name!r} looks like dates, but is text (e.g. {strings.iloc[0]!r}), and is not "
-            "read as dates. Convert it first, e.g. with pandas.to_datetime; pass dayfirst=True if "
+            f"Column {strings.name!r} looks like dates, but is text (e.g. {strings.iloc[0]!r}), and "
+            "is not read as dates. Convert it first, e.g. with pandas.to_datetime; pass dayfirst=True if "
             "the day comes first."
         )
     elif strings.str.fullmatch(_COMMA_NUMBER).mean() > _MOSTLY:
-        warn(
-            f"Column {name!r} looks like numbers with decimal commas (e.g. {strings.iloc[0]!r}), "
-            "but not clearly enough to be read as such. If they are numbers, convert the column "
-            "first, e.g. by .str.replace(',', '.').astype(float)."
-        )
+        _warn_of_commas(strings, "not clearly enough to be read as such")
+
+
+def _may_be_decimal(strings):
+    """Return whether lists separated by commas could also be numbers with decimal commas."""
+    return _are_mostly_prices(strings) or strings.str.fullmatch(_COMMA_NUMBER).all()
+
+
+def _warn_of_commas(strings, but):
+    """Warn about possible decimal commas that are not read as such."""
+    warn(
+        f"Column {strings.name!r} looks like numbers with decimal commas, but {but}. If they are "
+        "numbers, convert the column first, e.g. by .str.replace(',', '.').astype(float)."
+    )
 
 
 def _category_or_number(strings):
