@@ -158,9 +158,9 @@ def _warn_of_form(strings):
     """Warn about text that looks like dates, or like numbers that cannot be told from codes."""
     if _all_match(_DATE, strings):
         warn(
-            f"Column {strings.name!r} looks like dates, but is text (e.g. {strings.iloc[0]!r}), and "
-            "is not read as dates. Convert it first, e.g. with pandas.to_datetime; pass dayfirst=True if "
-            "the day comes first."
+            f"Column {strings.name!r} looks like dates, but is text (e.g. {strings.iloc[0]!r}), "
+            "and is not read as dates. Convert it first, e.g. with pandas.to_datetime; pass "
+            "dayfirst=True if the day comes first."
         )
     elif strings.str.fullmatch(_COMMA_NUMBER).mean() > _MOSTLY:
         _warn_of_commas(strings, "not clearly enough to be read as such")
