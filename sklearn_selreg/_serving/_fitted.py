@@ -234,9 +234,7 @@ class FittedModel:
 
     def with_items(self, ids, factors, own_bias, features, columns):
         """Return the model with additional items, without interactions."""
-        n_new, matrix, table = len(ids), self.matrix, self.user_table
-        if isinstance(table, FoldedUsers):
-            table = table.whole
+        n_new, matrix, table = len(ids), self.matrix, self.user_table.whole
         shape = matrix.shape[0], matrix.shape[1] + n_new
         wider = sp.csr_matrix((matrix.data, matrix.indices, matrix.indptr), shape)
         return replace(

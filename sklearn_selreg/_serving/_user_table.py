@@ -67,6 +67,8 @@ class UserTable(UserRows):
 
     ids: np.ndarray
 
+    whole = property(lambda self: self, doc="All users as a `UserTable`, as of `FoldedUsers`.")
+
     def __len__(self):
         return len(self.ids)
 

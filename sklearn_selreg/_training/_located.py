@@ -14,7 +14,6 @@ from .._data._ids import encode
 from .._data._interactions import Interactions
 from .._data._requested_ids import warn_of_unknown
 from .._serving._given import GivenFactors
-from .._serving._user_table import UserTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +98,7 @@ def with_interactions(model, located):
     popularity[located.columns] = count_interactions(small.matrix)
     matrix = located.spread(small.matrix.data, (len(model.users), n_items))
     histories = replace(model.histories, matrix=matrix, recency_rank=small.recency_rank)
-    table = UserTable(
-        ids=model.users,
-        factors=model.user_factors,
-        histories=histories,
-        features=model.user_features,
-    )
+    table = replace(model.user_table.whole, histories=histories)
     return replace(
         model, user_table=table, popularity=popularity, given=GivenFactors(), item_cache={}
     )

@@ -18,7 +18,6 @@ from .._judging._slates import contains
 from .._judging._standing import rank_items
 from .._judging._supervision import stats_without_opinion, supervise
 from .._serving._given import GivenFactors, Replaced
-from .._serving._user_table import UserTable
 from ._fitting import Trained
 from ._located import with_interactions
 from ._sweeps import SweepWatch
@@ -119,12 +118,7 @@ def _with_own_arrays(model):
     """Copy the factors of a model that shares them with a copy of it."""
     users, items = model.user_factors.copy(), model.item_factors.copy()
     given = model.given.of_copies([(model.user_factors, users), (model.item_factors, items)])
-    table = UserTable(
-        ids=model.users,
-        factors=users,
-        histories=model.histories,
-        features=model.user_features,
-    )
+    table = replace(model.user_table.whole, factors=users)
     return replace(model, user_table=table, item_factors=items, given=given, item_cache={})
 
 
